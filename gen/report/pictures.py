@@ -1,0 +1,76 @@
+"""Pictures of images, and files that are replaced at once.
+
+Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uint8 [H W 3].
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+_TILE = 96  # pixels: small images are enlarged to about this
+_BACKGROUND = 128
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Images of any shape as uint8; floats are clipped to [0, 1] and rounded. What is not finite becomes 0."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images are {images.dtype}; allowed are float in [0, 1] and uint8")
+    return np.rint(np.clip(np.nan_to_num(images.astype(np.float32)), 0, 1) * 255).astype(np.uint8)
+
+
+def enlargement(height: int, width: int) -> int:
+    """How many times a small image must be enlarged to be seen well: 3 for 32 pixels, 1 from 64 pixels on."""
+    return max(1, _TILE // max(height, width))
+
+
+def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
+    """All images in one picture, row by row: uint8 [H W 3].
+
+    images: [n h w c]. columns: images in a row; None makes it about square. pad: grey pixels around each image.
+    scale: every pixel becomes a square of so many pixels, nothing is smoothed; None enlarges only small images.
+    """
+    images = to_uint8(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"images have shape {images.shape}; allowed is [n h w c] with n > 0 and 1 or 3 channels")
+    count, height, width, _ = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    scale = scale or enlargement(height, width)
+    height, width = height * scale, width * scale
+    picture = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), _BACKGROUND, np.uint8)
+    for index, image in enumerate(images):
+        top, left = (pad + i * (side + pad) for i, side in zip(divmod(index, columns), (height, width), strict=True))
+        picture[top : top + height, left : left + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    return picture
+
+
+def save_png(
+    path: str | Path, array: np.ndarray, text: PngImagePlugin.PngInfo | Mapping[str, str] | None = None
+) -> None:
+    """Writes uint8 [H W 3] or [H W 1] as PNG, replacing the file at once, with optional text chunks."""
+    if isinstance(text, Mapping):
+        chunks = PngImagePlugin.PngInfo()
+        for key, value in text.items():
+            chunks.add_itxt(key, value)
+        text = chunks
+    buffer = io.BytesIO()
+    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=text)
+    replace(path, buffer.getvalue())
+
+
+def replace(path: str | Path, content: bytes | str) -> None:
+    """Writes a file such that readers, and whoever comes after a crash, see the old content or the new one."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(partial, path)

@@ -1,0 +1,103 @@
+"""What a run folder is, and how to get its model back without its data.
+
+WORKDIR/config.json   the Config             WORKDIR/checkpoints/500/    the state at step 500
+WORKDIR/data.json     facts about the data   WORKDIR/report.html, metrics.jsonl, previews/: see gen/report
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gen import config as configs
+from gen.checkpoint import Checkpoints
+from gen.errors import InputError
+from gen.report import replace
+from gen.state import Tree
+from gen.tasks import Task
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths inside a run folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+
+class Loaded(NamedTuple):
+    """A run, ready to sample from."""
+
+    config: configs.Config
+    data_facts: dict[str, Any]  # data.json
+    task: Task
+    ema_params: dict[str, Tree]  # role -> averaged parameters
+    step: int  # of the checkpoint
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class, its number where the data has no names; empty for an unconditional model."""
+        count = self.data_facts["num_classes"]
+        return list(self.data_facts.get("class_names") or map(str, range(count)))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes readable JSON, replacing the file at once."""
+    replace(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> Loaded:
+    """Reads a run: its config, data facts and, of the checkpoint, only the averaged weights.
+
+    step: which checkpoint; None: the newest sound one. mesh: the devices that each get a copy of the weights; None: the
+    default device. Raises InputError when there is no such folder, run, or checkpoint.
+    """
+    folder = RunFolder(Path(workdir))
+    config = configs.from_json(_read(folder, folder.config))
+    try:
+        data_facts = json.loads(_read(folder, folder.data))
+        image_shape, num_classes = tuple(data_facts["image_shape"]), data_facts["num_classes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder.data} is damaged: {type(error).__name__} {error}") from error
+    context = {"image_shape": image_shape, "num_classes": num_classes, "batch_size": config.batch_size}
+    task: Task = configs.build(config.task, "task", **context)
+    sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        {"ema_params": jax.eval_shape(task.init, jax.random.key(0)).ema_params},
+    )
+    with Checkpoints(folder.checkpoints) as checkpoints:
+        if not checkpoints.steps():
+            raise InputError(
+                f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
+            )
+        part, restored_step = checkpoints.restore_part(abstract, step=step)
+    return Loaded(config, data_facts, task, part["ema_params"], restored_step)
+
+
+def _read(folder: RunFolder, path: Path) -> str:
+    if not folder.path.is_dir():
+        raise InputError(f"{folder.path}: there is no such folder")
+    if not path.is_file():
+        raise InputError(f"{folder.path} is not a run folder: it has no {path.name}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error

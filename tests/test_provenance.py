@@ -1,0 +1,80 @@
+"""Records of how an image was made survive every format, and other people's files have none."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen import __version__, provenance
+from gen.errors import InputError
+
+RECORD = provenance.record(config_digest="ab" * 32, step=500, seed=17, label="crème brûlée · 靴", truncation=0.75)
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
+
+
+def test_record_has_prefixed_keys_and_leaves_out_an_absent_label():
+    expected = {"version": __version__, "config_digest": "ab" * 32, "step": 500, "seed": 17, "truncation": 0.75}
+    expected["label"] = "crème brûlée · 靴"
+    assert {f"gen:{name}": value for name, value in expected.items()} == RECORD
+    assert "gen:label" not in provenance.record(config_digest="", step=1, seed=2)
+
+
+@pytest.mark.parametrize(("suffix", "format"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP"), ("gif", "GIF")])
+@pytest.mark.parametrize("seed", [17, "3,7,11"])
+def test_round_trip(tmp_path, suffix, format, seed):
+    record = RECORD | {"gen:seed": seed}
+    path = tmp_path / f"image.{suffix}"
+    picture().save(path, **provenance.save_options(record, format))
+    assert provenance.read(path) == record
+
+
+def test_animations_carry_the_record(tmp_path):
+    frames = [picture(), picture().rotate(90)]
+    for suffix, format in (("webp", "WEBP"), ("gif", "GIF")):
+        path = tmp_path / f"film.{suffix}"
+        options = provenance.save_options(RECORD, format)
+        frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+        assert provenance.read(path) == RECORD
+
+
+def test_png_text_behind_the_pixels_is_found(tmp_path):
+    path, text = tmp_path / "image.png", b"tEXtgen:seed\x0017"
+    picture().save(path)
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    path.write_bytes(path.read_bytes()[:-12] + chunk + path.read_bytes()[-12:])
+    assert provenance.read(path) == {"gen:seed": 17}
+
+
+def test_an_image_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "image.png"
+    picture().save(path, **provenance.save_options(RECORD, "PNG"))
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(InputError, match=r"image\.png: not an image"):
+        provenance.read(path)
+
+
+@pytest.mark.parametrize("comment", [None, "holiday", "[1, 2]", '{"camera": "x"}', "17"])
+def test_files_of_others_have_no_record(tmp_path, comment):
+    tags = Image.Exif()
+    if comment:
+        tags[0x010E] = comment
+    picture().save(tmp_path / "image.jpg", exif=tags)
+    picture().save(tmp_path / "image.png")
+    assert provenance.read(tmp_path / "image.jpg") is None
+    assert provenance.read(tmp_path / "image.png") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])
+def test_unreadable_files_are_refused_by_name(tmp_path, content):
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"broken\.png: not an image"):
+        provenance.read(path)
+    with pytest.raises(InputError, match=r"absent\.png"):
+        provenance.read(tmp_path / "absent.png")

@@ -1,0 +1,345 @@
+"""Sampling from a run folder: which seeds, which classes, which files; the same image in any batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen import cli, config, draw, provenance, run, sample, sharding
+from gen.checkpoint import Checkpoints
+from gen.data import shapes
+from gen.errors import InputError
+from gen.state import TrainState
+
+CLASSES = ("T-shirt/top", "Sandal", "Ankle boot")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fake:
+    """A task whose image is a fixed function of latent and label: columns show the latent, the first row the label."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    batch_size: int
+    size: int = 8
+
+    def init(self, key: jax.Array) -> TrainState:
+        params = {"generator": {"kernel": jax.random.normal(key, (self.size, np.prod(self.image_shape)))}}
+        average = jax.tree.map(lambda leaf: leaf + 1, params)
+        return TrainState(step=jnp.int32(0), params=params, opt_state={"generator": ()}, ema_params=average)
+
+    def latent(self, keys: jax.Array) -> jax.Array:
+        return jax.vmap(lambda key: jax.random.normal(key, (self.size,)))(keys)
+
+    def sample(self, ema_params, keys, conditions):
+        latent = conditions["latent"] if "latent" in conditions else self.latent(keys)
+        label = conditions.get("label")
+        if label is None:
+            classes = max(1, self.num_classes)
+            label = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, classes))(keys)
+        pixels = jax.nn.sigmoid(latent * conditions.get("truncation", 1.0) @ ema_params["generator"]["kernel"])
+        images = pixels.reshape(-1, *self.image_shape)
+        return images.at[:, 0].set((label / 8)[:, None, None])
+
+
+@pytest.fixture(autouse=True)
+def _trusted(monkeypatch):
+    monkeypatch.setenv("GEN_PACKAGES", __name__)
+
+
+def make_run(path, *, class_names=CLASSES, steps=(5, 10)):
+    folder = run.RunFolder(path)
+    path.mkdir()
+    settings = config.Config(data=config.spec(shapes), task=config.spec(Fake), batch_size=8)
+    run.write_json(
+        folder.data,
+        {"name": "x", "image_shape": [4, 4, 3], "num_classes": len(class_names), "class_names": class_names},
+    )
+    folder.config.write_text(config.to_json(settings))
+    task = Fake(image_shape=(4, 4, 3), num_classes=len(class_names), batch_size=8)
+    with Checkpoints(folder.checkpoints) as checkpoints:
+        for step in steps:
+            checkpoints.save(step, task.init(jax.random.key(step)), wait=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_PACKAGES", __name__)
+        return make_run(tmp_path_factory.mktemp("runs") / "conditional")
+
+
+@pytest.fixture(scope="module")
+def unconditional(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_PACKAGES", __name__)
+        return make_run(tmp_path_factory.mktemp("runs") / "unconditional", class_names=())
+
+
+def program(workdir, out, *arguments):
+    cli.parse(["sample", f"--workdir={workdir}", f"--out={out}", *arguments], sample, sample.FLAGS)
+    sample.main()
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def files(folder) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# -- Arguments
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("5", [5]), ("0-3", [0, 1, 2, 3]), ("3,7,11", [3, 7, 11]), ("0-2,9", [0, 1, 2, 9]), (" 1 - 2 , 1", [1, 2, 1])],
+)
+def test_seeds(text, seeds):
+    assert sample.parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5", "4294967296", "0-1000000", "²"])
+def test_bad_seeds_are_named(text):
+    with pytest.raises(InputError, match="--seeds="):
+        sample.parse_seeds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        (None, None),
+        ("all", [0, 1, 2]),
+        ("sandal", [1]),
+        ("2", [2]),
+        ("Ankle boot,T-shirt/top", [2, 0]),
+        ("0,sandal", [0, 1]),
+    ],
+)
+def test_labels(text, labels):
+    assert sample.parse_labels(text, CLASSES) == labels
+
+
+def test_a_class_name_may_be_a_number_or_hold_a_comma():
+    assert sample.parse_labels("7", ["9", "8", "7"]) == [2]
+    assert sample.parse_labels("goldfish, koi", ["tench", "goldfish, koi"]) == [1]
+
+
+def test_bad_labels_are_named():
+    with pytest.raises(InputError, match="no class 'sandel'; did you mean 'sandal'"):
+        sample.parse_labels("sandel", CLASSES)
+    with pytest.raises(InputError, match="0-2"):
+        sample.parse_labels("3", CLASSES)
+    with pytest.raises(InputError, match="without classes"):
+        sample.parse_labels("sandal", ())
+
+
+# -- Drawing
+
+
+def test_slerp_known_points():
+    x, y = np.array([2.0, 0, 0]), np.array([0, 2.0, 0])
+    np.testing.assert_allclose(draw.slerp(x, y, 0.5), [np.sqrt(2), np.sqrt(2), 0], atol=1e-12)
+    np.testing.assert_allclose(draw.slerp(x, y, 1 / 3), [2 * np.cos(np.pi / 6), 2 * np.sin(np.pi / 6), 0], atol=1e-12)
+    for end in (x, 3 * x, -x, np.zeros(3)):  # no arc: a straight line, and no division by zero
+        np.testing.assert_allclose(draw.slerp(x, end, 0.25), 0.75 * x + 0.25 * end, atol=1e-12)
+
+
+def test_slerp_keeps_the_length_and_meets_its_ends():
+    start, end = np.random.default_rng(0).normal(size=(2, 64))
+    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
+    np.testing.assert_allclose(draw.slerp(start, end, 0.0), start)
+    np.testing.assert_allclose(draw.slerp(start, end, 1.0), end)
+    assert all(np.linalg.norm(draw.slerp(start, end, t)) == pytest.approx(1) for t in (0.1, 0.5, 0.9))
+
+
+def test_keys_are_the_documented_ones():
+    seeds = [0, 17, 2**31, 2**32 - 1]
+    expected = [jax.random.key_data(jax.random.key(seed)) for seed in seeds]
+    np.testing.assert_array_equal(jax.random.key_data(draw.keys(seeds)), np.stack(expected))
+
+
+def test_a_seed_is_the_same_image_in_any_batch_on_any_devices(conditional):
+    seeds, labels = list(range(11)), [i % 3 for i in range(11)]
+    one = sharding.mesh(1, 1, devices=jax.devices()[:1])
+    loaded = run.load(conditional, mesh=one)
+    alone = np.concatenate(
+        [
+            loaded.task.sample(loaded.ema_params, draw.keys([s]), {"label": jnp.array([k])})
+            for s, k in zip(seeds, labels, strict=True)
+        ]
+    )
+    assert np.ptp(alone[:, 1:], axis=0).min() > 0.01  # different seeds are different images
+    for devices in (1, 8):
+        mesh = sharding.mesh(-1, 1, devices=jax.devices()[:devices])
+        loaded = run.load(conditional, mesh=mesh)
+        for batch_size in (1, 3, 8):
+            batches = list(
+                draw.images(loaded.task, loaded.ema_params, seeds, labels=labels, batch_size=batch_size, mesh=mesh)
+            )
+            assert sum(map(len, batches)) == len(seeds)
+            np.testing.assert_allclose(np.concatenate(batches), alone, atol=1e-6)
+
+
+def test_images_that_are_not_finite_are_refused(conditional):
+    mesh = sharding.mesh(-1, 1)
+    loaded = run.load(conditional, mesh=mesh)
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, loaded.ema_params)
+    with pytest.raises(InputError, match="not finite"):
+        list(draw.images(loaded.task, broken, [1], mesh=mesh))
+
+
+# -- Run folders
+
+
+def test_load_restores_the_averaged_weights_of_a_step(conditional):
+    for step, expected in ((None, 10), (5, 5)):
+        loaded = run.load(conditional, step=step)
+        assert loaded.step == expected
+        assert list(loaded.class_names) == list(CLASSES)
+        kernel = loaded.task.init(jax.random.key(expected)).ema_params["generator"]["kernel"]
+        np.testing.assert_array_equal(loaded.ema_params["generator"]["kernel"], kernel)
+
+
+def test_what_is_missing_in_a_run_folder_is_named(tmp_path, conditional):
+    with pytest.raises(InputError, match="no such folder"):
+        run.load(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"not a run folder: it has no config\.json"):
+        run.load(tmp_path)
+    with pytest.raises(InputError, match=r"no checkpoint 7 .* 5, 10"):
+        run.load(conditional, step=7)
+    young = make_run(tmp_path / "young", steps=())
+    with pytest.raises(InputError, match="no checkpoint yet"):
+        run.load(young)
+    for damaged in ("{", "[]", '{"num_classes": 3}'):
+        (young / "data.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"data\.json is damaged"):
+            run.load(young)
+    (young / "data.json").unlink()
+    with pytest.raises(InputError, match=r"it has no data\.json"):
+        run.load(young)
+
+
+# -- The program
+
+
+def test_one_file_per_seed_with_its_record(unconditional, tmp_path, capsys):
+    program(unconditional, tmp_path / "a", "--seeds=16-18")
+    program(unconditional, tmp_path / "b", "--seeds=17", "--batch_size=1")
+    assert files(tmp_path / "a") == ["seed0016.png", "seed0017.png", "seed0018.png"]
+    np.testing.assert_array_equal(pixels(tmp_path / "a/seed0017.png"), pixels(tmp_path / "b/seed0017.png"))
+    stored = config.digest(config.from_json((unconditional / "config.json").read_text()))
+    record = provenance.record(config_digest=stored, step=10, seed=17)
+    assert provenance.read(tmp_path / "a/seed0017.png") == record
+    assert "3 images of checkpoint 10" in capsys.readouterr().out
+
+
+def test_pixels_are_those_of_the_task(conditional, tmp_path):
+    program(conditional, tmp_path, "--seeds=3", "--label=sandal", "--truncation=0.5", "--step=5")
+    loaded = run.load(conditional, step=5)
+    expected = loaded.task.sample(loaded.ema_params, draw.keys([3]), {"label": jnp.array([1]), "truncation": 0.5})[0]
+    path = tmp_path / "seed0003-Sandal.png"
+    np.testing.assert_allclose(pixels(path), np.asarray(expected) * 255, atol=0.51)
+    record = provenance.read(path)
+    assert record["gen:label"] == "Sandal"
+    assert record["gen:truncation"] == 0.5
+    assert record["gen:step"] == 5
+
+
+def test_all_classes_in_folders_and_a_grid_with_a_row_for_each(conditional, tmp_path):
+    program(conditional, tmp_path, "--seeds=0-1", "--label=all", "--grid")
+    assert files(tmp_path) == [
+        "Ankle_boot/seed0000-Ankle_boot.png",
+        "Ankle_boot/seed0001-Ankle_boot.png",
+        "Sandal/seed0000-Sandal.png",
+        "Sandal/seed0001-Sandal.png",
+        "T-shirt_top/seed0000-T-shirt_top.png",
+        "T-shirt_top/seed0001-T-shirt_top.png",
+        "grid.png",
+    ]
+    picture = pixels(tmp_path / "grid.png")
+    side = 4 * 24 + 2  # a tile and its border
+    assert picture.shape == (3 * (side + 2), 2 * side + 2, 3)
+    assert [picture[2 + row * (side + 2), 2, 0] for row in range(3)] == [0, 32, 64]
+    assert provenance.read(tmp_path / "grid.png")["gen:seed"] == "0-1"
+    assert provenance.read(tmp_path / "grid.png")["gen:label"] == ", ".join(CLASSES)
+
+
+def test_an_out_file_gets_the_grid_or_the_only_image(conditional, tmp_path):
+    program(conditional, tmp_path / "many.jpg", "--seeds=0-3")
+    program(conditional, tmp_path / "one.png", "--seeds=2", "--label=1")
+    assert files(tmp_path) == ["many.jpg", "one.png"]
+    assert pixels(tmp_path / "one.png").shape == (4, 4, 3)
+    assert pixels(tmp_path / "many.jpg").shape == (2 * 98 + 2, 2 * 98 + 2, 3)
+    assert provenance.read(tmp_path / "many.jpg")["gen:seed"] == "0-3"
+
+
+@pytest.mark.parametrize("name", ["film.webp", "film.gif", ""])
+def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
+    program(unconditional, tmp_path / name, "--seeds=3,8,1", "--interpolate", "--frames=4")
+    path = tmp_path / (name or "interpolation.webp")
+    assert provenance.read(path)["gen:seed"] == "3,8,1"
+    program(unconditional, tmp_path, "--seeds=3,8,1")
+    with Image.open(path) as film:
+        assert film.n_frames == 9
+        for frame, seed in ((0, 3), (4, 8), (8, 1)):
+            film.seek(frame)
+            still = pixels(tmp_path / f"seed000{seed}.png").astype(float)
+            shown = np.asarray(film.convert("RGB"), float)[12::24, 12::24]
+            assert np.abs(shown - still).mean() < 12  # the formats lose a little
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out=x.tiff"], "cannot write .tiff"),
+        (["--out=x.png", "--format=jpeg"], "contradict"),
+        (["--out=x.webp"], "interpolate"),
+        (["--out=x.png", "--interpolate"], "webp or gif"),
+        (["--interpolate", "--seeds=3"], "at least two seeds"),
+        (["--interpolate", "--label=all"], "one class"),
+        (["--grid", "--seeds=0-5000"], "4,096"),
+        (["--workdir="], "no config"),
+        (["--batch_size=0"], "batch_size"),
+        (["--format=bmp"], "bmp"),
+    ],
+)
+def test_contradictions_are_named_in_one_line(conditional, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        program(conditional, "out", *arguments)
+    assert [path for path in files(tmp_path) if path.endswith(".png")] == []
+
+
+def test_a_place_that_cannot_be_written_is_named(conditional, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="--out: cannot make the folder"):
+        program(conditional, tmp_path / "file" / "out")
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*taken\.png"):
+        program(conditional, tmp_path / "taken.png", "--seeds=0")
+
+
+def test_class_folders_never_collide():
+    assert sample._slugs(["a/b", "a b", ".."]) == ["000_a_b", "001_a_b", "002"]
+    assert sample._slugs(["Cat", "dog"]) == ["Cat", "dog"]
+
+
+def test_the_command_says_what_is_wrong_in_one_line_without_jax(tmp_path):
+    code = "import runpy, sys; sys.modules['jax'] = None; runpy.run_module('gen.sample', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code, "--workdir=x"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "gen: --out is missing: a folder for the images, or a file for a grid of them\n"
+    helped = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0
+    assert "--seeds" in helped.stdout
