@@ -1,0 +1,229 @@
+"""An experiment file: loaded by config_flags from `FILE.py:variant`, its fields set by `--config.a.b=v`, its sweep().
+
+An override is a pair (dotted path, text); the text None stands for a flag without a value. Imports no jax.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import hashlib
+import pathlib
+import re
+import runpy
+import traceback
+import typing
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from gen.config import PROVIDED, Config
+from gen.errors import InputError, nearest
+from gen.spec import arguments, resolve
+from gen.values import canonical, conform, describe
+
+Override = tuple[str, str | None]
+
+
+def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
+    """Takes the `--config.a.b=v`, `--config.a.b v`, `--config.a.b` and `--noconfig.a.b` out of a command line."""
+    rest: list[str] = []
+    overrides: list[Override] = []
+    queue = list(argv)
+    while queue:
+        argument = queue.pop(0)
+        found = re.fullmatch(r"--?(no)?config\.([^=]+)(?:=(.*))?", argument, re.DOTALL)
+        if argument == "--":
+            return [*rest, argument, *queue], overrides
+        if not found:
+            rest.append(argument)
+            continue
+        negated, path, text = found.groups()
+        if text is None and not negated and queue and not re.match(r"--?[A-Za-z]|--$", queue[0]):
+            text = queue.pop(0)
+        overrides.append((path, "false" if negated else text))
+    return rest, overrides
+
+
+def load(name: str) -> Config:
+    """The Config of "FILE.py" or "FILE.py:variant". Raises InputError: no such file, or where in the file it failed."""
+    from ml_collections import config_flags  # PyYAML comes with it: not for --help
+
+    path, _, arg = name.partition(":")
+    if not pathlib.Path(path).is_file():
+        there = experiments(path)
+        raise InputError(f"no experiment '{path}'{nearest(path, there)}; there are: {', '.join(there) or 'none'}")
+    flag_values = flags.FlagValues()
+    flag = config_flags.DEFINE_config_file("config", flag_values=flag_values, lock_config=False, sys_argv=[])
+    with warnings.catch_warnings(), located(path, arg):
+        warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
+        flag_values(["", f"--config={name}"])
+        config = flag.value
+        if not isinstance(config, Config):
+            getattr(config, "seed", None)  # raises what config_flags held back: an OSError
+            raise InputError(f"{path}: get_config() must return a gen.config.Config, not {type(config).__name__}")
+    return config
+
+
+def experiments(path: str = "") -> list[str]:
+    """The experiment files beside `path`, or in experiments/."""
+    folder = pathlib.Path(path).parent
+    folder = folder if path and folder.is_dir() and any(folder.glob("*.py")) else pathlib.Path("experiments")
+    return sorted(str(file) for file in folder.glob("*.py") if not file.name.startswith("_"))
+
+
+def sweep(name: str) -> list[dict[str, Any]]:
+    """The override dicts that the experiment's sweep() yields. Raises InputError: no sweep(), or the same run twice."""
+    path = name.partition(":")[0]
+    with located(path, ""):
+        function = runpy.run_path(path).get("sweep")
+        if function is None:
+            raise InputError(f"{path} has no sweep(), which would yield override dicts such as {{'batch_size': 32}}")
+        runs = list(function())
+    if not all(isinstance(run, Mapping) and all(isinstance(name, str) for name in run) for run in runs):
+        raise InputError(f"{path}: sweep() must yield dicts of overrides such as {{'batch_size': 32}}")
+    folders = [folder_name(run) for run in runs]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise InputError(f"{path}: sweep() yields the run '{folder}' twice")
+    return runs
+
+
+def as_overrides(run: Mapping[str, Any]) -> list[Override]:
+    """One dict of a sweep as it would stand on the command line."""
+    return [(path, _text(value)) for path, value in run.items()]
+
+
+def folder_name(run: Mapping[str, Any]) -> str:
+    """A run folder's name, "batch_size=32,task.gamma=0.1": safe on any file system, unique to the overrides."""
+    exact = ",".join(f"{path}={text}" for path, text in as_overrides(run)) or "unchanged"
+    safe = re.sub(r"[^A-Za-z0-9._=,+-]", "_", exact)[:150]
+    return safe if safe == exact else f"{safe}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def located(path: str, arg: str) -> Iterator[None]:
+    """Turns any exception of an experiment file into one InputError with file:line."""
+    try:
+        yield
+    except Exception as raised:
+        # absl and config_flags wrap some exceptions, with the traceback as text; the file's own is the first that
+        # passed through it.
+        chain: list[BaseException] = [raised]
+        while inner := chain[-1].__cause__ or chain[-1].__context__:
+            chain.append(inner)
+        passed = [(error, line) for error in chain if (line := _line(error, path))]
+        error, line = passed[0] if passed else (chain[-1], 0)
+        raise InputError(_message(error, line, path, arg)) from error
+
+
+def _line(error: BaseException, path: str) -> int:
+    """The line of the file at `path` where the error happened, 0 when it happened elsewhere."""
+    if isinstance(error, SyntaxError) and error.filename == path:
+        return error.lineno or 0
+    frames = traceback.walk_tb(error.__traceback__)
+    return next((n for frame, n in reversed(list(frames)) if frame.f_code.co_filename == path), 0)
+
+
+def _message(error: BaseException, line: int, path: str, arg: str) -> str:
+    if line and isinstance(error, InputError):
+        return f"{path}:{line}: {error}"
+    if line:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        inside = last.filename == path or isinstance(error, SyntaxError)
+        text = error.msg if isinstance(error, SyntaxError) else error
+        origin = "" if inside else f" (raised at {last.filename}:{last.lineno})"
+        return f"{path}:{line}: {type(error).__name__}: {text}{origin}"
+    if isinstance(error, AttributeError) and error.name == "get_config":
+        return f"{path} has no get_config()"
+    if isinstance(error, TypeError) and "get_config()" in str(error):
+        wanted = f"takes no variant ':{arg}'" if arg else f"needs a variant, --config={path}:NAME"
+        return f"{path}: get_config() {wanted}"
+    return str(error)
+
+
+def override(config: Config, path: str, text: str | None) -> None:
+    """Sets the field at dotted `path` to what `text` means there; None, a flag without a value, means true.
+
+    Arguments that a component takes but the experiment left at their defaults can be set as well. Texts: 3, 1e6 (also
+    for whole numbers), true, none, 3,4 or (3,4), and any text for a string. Raises InputError: unknown field with the
+    nearest name, or what the type allows.
+    """
+    names = path.split(".")
+    holder: Any = None
+    current: Any = config
+    for depth, name in enumerate(names):
+        holder, place = current, ".".join(names[:depth])
+        fields = _fields(holder, place)
+        if name not in fields:
+            inside = f"; {place or 'the config'} has: {', '.join(fields)}" if fields else f"; {place} holds no fields"
+            raise InputError(f"unknown field '{path}'{nearest(path, _all_fields(config))}{inside}")
+        current = _get(holder, name)
+    if inner := _fields(current, path):
+        raise InputError(f"{path} cannot be set as a whole; set one of {', '.join(f'{path}.{name}' for name in inner)}")
+    value = _value("true" if text is None else text, fields[name], path)
+    if isinstance(holder, dict):
+        holder[name] = value
+    else:
+        setattr(holder, name, value)
+
+
+def _fields(holder: Any, place: str) -> dict[str, Any]:
+    """Name -> annotation of what can be set inside a config, a spec or a dict; nothing for other values."""
+    if dataclasses.is_dataclass(holder):
+        return typing.get_type_hints(type(holder))
+    if not isinstance(holder, Mapping):
+        return {}
+    kinds: dict[str, Any] = dict.fromkeys(holder, Any)
+    if "call" in holder:
+        takes = arguments(resolve(holder["call"], place))
+        kinds = takes.types | {name: Any for name in holder if takes.open and name not in takes.types}
+    judged = {
+        name: type(holder[name]) if kind is Any and holder.get(name) is not None else kind
+        for name, kind in kinds.items()
+    }
+    return {name: kind for name, kind in judged.items() if name != "call" and name not in PROVIDED.get(place, ())}
+
+
+def _all_fields(holder: Any, place: str = "") -> Iterator[str]:
+    for name in _fields(holder, place):
+        inner = f"{place}.{name}" if place else name
+        yield inner
+        yield from _all_fields(_get(holder, name), inner)
+
+
+def _get(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name)
+
+
+def _value(text: str, annotation: Any, path: str) -> Any:
+    """The first reading of `text` that the annotation accepts."""
+    for reading in _readings(text):
+        with contextlib.suppress(TypeError, InputError):
+            return canonical(conform(reading, annotation), path)
+    raise InputError(f"{path} is {text!r}; it must be {describe(annotation)}")
+
+
+def _readings(text: str) -> Iterator[Any]:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        yield words[text.lower()]
+    try:
+        literal = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError):
+        yield text
+    else:
+        yield from (literal, text, (literal,))
+        if isinstance(literal, float) and literal.is_integer():
+            yield int(literal)  # 1e6 images
+        if text in ("0", "1"):
+            yield text == "1"
+    yield tuple(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
+
+
+def _text(value: Any) -> str:
+    """What `_readings` reads as `value`."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,163 @@
+"""Train a model of images, or go on with a run that was stopped.
+
+  python -m gen.main --config=experiments/shapes.py --workdir=runs/shapes
+  python -m gen.main --config=experiments/cifar10.py:smoke            a variant of the experiment
+  python -m gen.main --config=experiments/folder.py --config.data.path=DIR --config.batch_size=32
+  python -m gen.main --config=experiments/shapes.py --sweep=print     one command line for each run of a sweep
+
+--config.a.b=VALUE sets field a.b of the experiment's Config, also an argument of a component that the experiment leaves
+at its default. The same command again resumes the run. Exit codes: 0 finished, 2 wrong input (one line says what),
+130 Ctrl-C, 143 SIGTERM; after the last two the run is saved.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pathlib
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from gen import cli, experiment
+from gen.config import Config, check_resumable, from_json, validate
+from gen.errors import InputError
+
+FLAGS = flags.FlagValues()
+CONFIG = flags.DEFINE_string("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment.", flag_values=FLAGS
+)
+SWEEP = flags.DEFINE_string(
+    "sweep",
+    None,
+    "'print': show a command line for each run of the experiment's sweep(). K: do run number K, counted from 0. "
+    "A run has its own folder, named by its overrides, inside --workdir.",
+    flag_values=FLAGS,
+)
+CACHE = flags.DEFINE_string(
+    "compilation_cache",
+    None,
+    "Folder for compiled programs, 'none' for no cache; default $GEN_CACHE/xla, else ~/.cache/gen/xla. "
+    "The environment variable JAX_COMPILATION_CACHE_DIR wins.",
+    flag_values=FLAGS,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a command line, program name first, and returns the exit code. Raises InputError for what is wrong in it."""
+    arguments, overrides = experiment.split_overrides(argv)
+    cli.refuse_positional(cli.parse(arguments, sys.modules[__name__], FLAGS))
+    if CONFIG.value is None:
+        there = ", ".join(experiment.experiments()) or "none here"
+        raise InputError(f"--config is missing; name an experiment, --config=FILE.py; there are: {there}")
+    workdir = _workdir(WORKDIR.value, CONFIG.value)
+    config = experiment.load(CONFIG.value)
+    for path, text in overrides:
+        experiment.override(config, path, text)
+    if SWEEP.value is not None:
+        runs = _sweep(config, overrides)
+        if SWEEP.value == "print":
+            print("\n".join(_command(run, workdir, overrides) for run, _ in runs))
+            return 0
+        run, config = runs[_index(SWEEP.value, len(runs))]
+        workdir = workdir / experiment.folder_name(run)
+    validate(config)
+    _prepare(workdir, config)
+    _enable_cache()
+    from gen.train import train
+
+    return train(config, workdir)
+
+
+def _workdir(given: str | None, name: str) -> pathlib.Path:
+    if given is None:
+        path, _, arg = name.partition(":")
+        given = os.path.join("runs", "-".join(filter(None, (pathlib.Path(path).stem, re.sub(r"[^\w.=,+-]", "_", arg)))))
+    if "://" in given:
+        raise InputError(f"--workdir {given} is a URL; it must be a folder: mount the bucket, with gcsfuse for example")
+    return pathlib.Path(given)
+
+
+def _sweep(config: Config, overrides: Sequence[experiment.Override]) -> list[tuple[dict[str, Any], Config]]:
+    """Each run's overrides and config.
+
+    Raises InputError for a field that the command line sets too: the folder's name would be untrue.
+    """
+    runs = []
+    for run in experiment.sweep(str(CONFIG.value)):
+        swept = copy.deepcopy(config)
+        for path, text in experiment.as_overrides(run):
+            if path in dict(overrides):
+                raise InputError(f"--config.{path} is also set by sweep() of {CONFIG.value}; leave one of them out")
+            experiment.override(swept, path, text)
+        runs.append((run, swept))
+    return runs
+
+
+def _index(text: str, count: int) -> int:
+    if not text.isdecimal() or int(text) >= count:
+        raise InputError(
+            f"--sweep={text}: {CONFIG.value} has {count} runs; give 'print' or a number from 0 to {count - 1}"
+        )
+    return int(text)
+
+
+def _command(run: dict[str, Any], workdir: pathlib.Path, overrides: Sequence[experiment.Override]) -> str:
+    """The command line, quoted for a shell, that does one run of a sweep."""
+    words = [
+        "python",
+        "-m",
+        "gen.main",
+        f"--config={CONFIG.value}",
+        f"--workdir={workdir / experiment.folder_name(run)}",
+    ]
+    if CACHE.value is not None:
+        words.append(f"--compilation_cache={CACHE.value}")
+    words += [
+        f"--config.{path}={'true' if text is None else text}"
+        for path, text in (*overrides, *experiment.as_overrides(run))
+    ]
+    return shlex.join(words)
+
+
+def _prepare(workdir: pathlib.Path, config: Config) -> None:
+    """Makes the run folder. Raises InputError when it cannot be written, or holds the run of another experiment."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to --workdir {workdir}: {error.strerror or error}") from error
+    stored = workdir / "config.json"
+    if stored.exists():
+        try:
+            before = from_json(stored.read_text(encoding="utf-8"))
+        except (InputError, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{stored}: {error}; use another --workdir") from error
+        check_resumable(before, config)
+
+
+def _enable_cache() -> None:
+    """Turns on the compilation cache, in a folder of this user alone: whoever can write there decides what is run."""
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR") or CACHE.value == "none":
+        return
+    home = os.environ.get("GEN_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "gen")
+    folder = pathlib.Path(CACHE.value or os.path.join(home, "xla")).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        print(f"gen: no compilation cache: cannot make {folder}: {error.strerror or error}", file=sys.stderr)
+        return
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+if __name__ == "__main__":
+    cli.guard(lambda: main(sys.argv))

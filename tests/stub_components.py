@@ -1,0 +1,60 @@
+"""Components that a config can name in tests, once GEN_PACKAGES holds "stub_components"."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+
+class Files(NamedTuple):
+    path: str | os.PathLike[str]
+    options: dict[str, Any]
+
+
+def files(
+    path: str | os.PathLike[str],
+    resolution: int = 32,
+    *,
+    background: tuple[int, int, int] = (255, 255, 255),
+    grayscale: bool = False,
+    limit: int | None = None,
+    small: Literal["refuse", "skip"] = "refuse",
+    names: tuple[str, ...] = (),
+) -> Files:
+    return Files(path, {"resolution": resolution, "background": background, "names": names, "limit": limit})
+
+
+@dataclass
+class Net:
+    width: int = 8
+    scale: float = 1.0
+    widths: tuple[int, ...] = (8, 16)
+
+
+class Task:
+    def __init__(self, net: Net, gamma: float = 1.0, *, image_shape: tuple[int, int, int], nets: tuple[Net, ...] = ()):
+        self.net, self.gamma, self.image_shape, self.nets = net, gamma, image_shape, nets
+
+
+def anything(**options: Any) -> dict[str, Any]:
+    return options
+
+
+def untyped(width=8, activation=None):
+    return width, activation
+
+
+def twin() -> Callable[[], None]:
+    """A function whose name leads to another one."""
+
+    @functools.wraps(anything)
+    def other() -> None: ...
+
+    return other
+
+
+borrowed = Path  # a class of another package, under a name of this one

@@ -1,0 +1,170 @@
+"""gen/config.py: validation, JSON, digest, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import stub_components as stub
+
+from gen.config import Config, MeshConfig, build, check_resumable, digest, from_json, spec, to_json, validate, variant
+from gen.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _allow_stub(monkeypatch):
+    monkeypatch.setenv("GEN_PACKAGES", "stub_components")
+
+
+def config(**changes) -> Config:
+    return Config(
+        **{
+            "data": spec(stub.files, path="here", background=[1, 2, 3]),
+            "task": spec(stub.Task, net=spec(stub.Net, width=4), gamma=0.5),
+            **changes,
+        }
+    )
+
+
+def test_imports_no_jax():
+    code = "import sys, gen.config, gen.cli, gen.main; sys.exit('jax' in sys.modules or 'flax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_good_config_validates_and_builds():
+    validate(config())
+    assert build(config().data, "data").options["background"] == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda: {"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        (lambda: {"total_images": -1}, "total_images is -1; it must be at least 1"),
+        (lambda: {"log_every": 0}, "log_every is 0; it must be at least 1"),
+        (lambda: {"keep_checkpoints": 0}, "keep_checkpoints is 0; it must be at least 1"),
+        (lambda: {"preview_images": 0}, "preview_images is 0; it must be at least 1"),
+        (lambda: {"batch_size": 1.5}, "batch_size is 1.5; it must be int"),
+        (lambda: {"mirror": 1}, "mirror is 1; it must be bool"),
+        (lambda: {"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
+        (lambda: {"seed": 2**32}, "seed is 4294967296; it must be from 0 to 4294967295"),
+        (
+            lambda: {"mesh": MeshConfig(data=0)},
+            "mesh.data is 0; it must be at least 1, or -1 for all devices that are left",
+        ),
+        (lambda: {"mesh": MeshConfig(fsdp=0)}, "mesh.fsdp is 0; it must be at least 1"),
+        (lambda: {"mesh": 3}, "mesh is 3; it must be a MeshConfig"),
+        (lambda: {"data": {"path": 1}}, "data is {'path': 1}; it must be a spec(component, ...)"),
+        (
+            lambda: {"data": spec(stub.files)},
+            "data.path is missing: stub_components:files needs it (str or os.PathLike[str])",
+        ),
+        (
+            lambda: {"data": spec(stub.files, path="a", small="drop")},
+            "data.small is 'drop'; it must be one of 'refuse', 'skip'",
+        ),
+        (
+            lambda: {"task": spec(stub.Task, net=spec(stub.Net, wide=1))},
+            "unknown argument task.net.wide; did you mean 'width'?",
+        ),
+    ],
+)
+def test_validate_names_field_value_and_what_is_allowed(changes, message):
+    with pytest.raises(InputError) as caught:
+        validate(config(**changes()))
+    assert str(caught.value).startswith(message)
+
+
+def test_json_round_trip_and_digest():
+    given = config(mesh=MeshConfig(data=4), seed=7)
+    again = from_json(to_json(given))
+    assert again == given
+    assert type(again.task.net) is type(given.task.net)
+    assert to_json(again) == to_json(given)
+    assert digest(again) == digest(given)
+    assert digest(config()) != digest(config(seed=1))
+    reordered = json.loads(to_json(given))
+    assert digest(from_json(json.dumps(dict(reversed(reordered.items()))))) == digest(given)
+
+
+def test_digest_is_the_same_in_every_process_and_version():
+    """Only a new field of Config may change it: images that were published carry it."""
+    fixed = config(total_images=1000, mesh=MeshConfig())
+    assert digest(fixed) == "f090975d1e537eda4e75e0ca9013dbde3487f5becac3b53184768962b4abdaac"
+
+
+def test_missing_fields_get_their_defaults():
+    stored = json.loads(to_json(config()))
+    del stored["mirror"], stored["mesh"]["fsdp"]
+    assert from_json(json.dumps(stored)) == config()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda stored: "{", "the config is not JSON: Expecting property name"),
+        (lambda stored: [], "the config is []; it must be a JSON object"),
+        (lambda stored: stored | {"sead": 1}, "unknown field 'sead' in the stored config; did you mean 'seed'?"),
+        (lambda stored: stored | {"seed": "a"}, "seed is 'a'; it must be int"),
+        (lambda stored: stored | {"mesh": {"data": 1.5}}, "mesh.data is 1.5; it must be int"),
+        (lambda stored: stored | {"mesh": 3}, "mesh is 3; it must be a JSON object"),
+        (lambda stored: {"seed": 1}, "the stored config lacks 'data'"),
+    ],
+)
+def test_from_json_says_what_is_wrong(edit, message):
+    edited = edit(json.loads(to_json(config())))
+    with pytest.raises(InputError) as caught:
+        from_json(edited if isinstance(edited, str) else json.dumps(edited))
+    assert str(caught.value).startswith(message)
+
+
+def test_resuming_may_change_how_long_and_how_often_but_not_what():
+    changed = config(
+        total_images=5,
+        log_every=1,
+        preview_every=1,
+        checkpoint_every=1,
+        keep_checkpoints=9,
+        preview_images=1,
+        tensorboard=True,
+        mesh=MeshConfig(fsdp=2),
+    )
+    check_resumable(config(), changed)
+    fields = {field.name for field in dataclasses.fields(Config)}
+    fixed = {name for name in fields if getattr(changed, name) == getattr(config(), name)}
+    assert fixed == {"data", "task", "seed", "batch_size", "mirror"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        (lambda: {"seed": 1, "batch_size": 2}, "seed is 0 there, 1 here"),
+        (
+            lambda: {"data": spec(stub.files, path="there", background=[1, 2, 3])},
+            'data.path is "here" there, "there" here',
+        ),
+        (
+            lambda: {"task": spec(stub.Task, net=spec(stub.Net, width=8), gamma=0.5)},
+            "task.net.width is 4 there, 8 here",
+        ),
+        (lambda: {"task": spec(stub.Task, net=spec(stub.Net, width=4))}, "task.gamma is 0.5 there, not set here"),
+        (
+            lambda: {"task": spec(stub.anything)},
+            'task.call is "stub_components:Task" there, "stub_components:anything" here',
+        ),
+    ],
+)
+def test_resuming_another_experiment_names_the_first_difference(changes, difference):
+    with pytest.raises(InputError) as caught:
+        check_resumable(config(), config(**changes()))
+    assert str(caught.value) == f"the run folder holds another experiment: {difference}; use another --workdir"
+
+
+def test_variant():
+    assert variant("smoke", ["smoke"]) == "smoke"
+    assert variant("", ["smoke"]) == ""
+    with pytest.raises(InputError, match="no variant 'smok'; did you mean 'smoke'\\?; variants: smoke, large"):
+        variant("smok", ["smoke", "large"])

@@ -1,0 +1,240 @@
+"""gen/main.py: the command line as a person meets it. gen.train is replaced, so nothing is trained here."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import types
+
+import jax
+import pytest
+
+from gen import cli
+from gen.config import Config, from_json, to_json
+from gen.errors import InputError
+from gen.main import main
+
+EXPERIMENT = '''"""A lab note."""
+from gen.config import Config, spec, variant
+import stub_components as stub
+
+
+def get_config(arg=""):
+    steps = 1 if variant(arg, ["smoke"]) else 100
+    return Config(data=spec(stub.files, resolution=64), task=spec(stub.Task, net=spec(stub.Net)), total_images=steps)
+
+
+def sweep():
+    for size in (16, 32):
+        yield {"batch_size": size, "task.gamma": 0.1}
+'''
+
+
+class Trainer(types.ModuleType):
+    """Stands for gen.train: keeps what it was given."""
+
+    config: Config
+    workdir: pathlib.Path
+    code = 0
+
+    def train(self, config: Config, workdir: pathlib.Path) -> int:
+        self.config, self.workdir = config, workdir
+        return self.code
+
+
+@pytest.fixture
+def trainer(monkeypatch, tmp_path) -> Trainer:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "trial.py").write_text(EXPERIMENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEN_PACKAGES", "stub_components")
+    fake = Trainer("gen.train")
+    monkeypatch.setitem(sys.modules, "gen.train", fake)
+    return fake
+
+
+@pytest.fixture
+def call(trainer, capsys):
+    def call(*argv: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            cli.guard(lambda: main(["gen.main", *argv]))
+        return caught.value.code, *capsys.readouterr()
+
+    return call
+
+
+TRIAL = "--config=experiments/trial.py"
+PATH = "--config.data.path=here"
+
+
+def test_trains_with_the_overrides_in_the_folder(call, trainer):
+    argv = [PATH, "--config.task.gamma", "3", TRIAL, "--config.mirror", "--workdir=out", "--config.task.net.widths=3,4"]
+    assert call(*argv) == (0, "", "")
+    assert trainer.workdir == pathlib.Path("out")
+    assert trainer.workdir.is_dir()
+    assert trainer.config.data == {"call": "stub_components:files", "resolution": 64, "path": "here"}
+    assert (trainer.config.task.gamma, trainer.config.mirror, trainer.config.task.net.widths) == (3.0, True, (3, 4))
+
+
+def test_the_default_folder_is_named_by_experiment_and_variant(call, trainer):
+    assert call(TRIAL, PATH)[0] == 0
+    assert trainer.workdir == pathlib.Path("runs/trial")
+    assert call(f"{TRIAL}:smoke", PATH)[0] == 0
+    assert trainer.workdir == pathlib.Path("runs/trial-smoke")
+    assert trainer.config.total_images == 1
+
+
+@pytest.mark.parametrize("code", [0, 130, 143])
+def test_the_exit_code_is_that_of_training(call, trainer, code):
+    trainer.code = code
+    assert call(TRIAL, PATH)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "--config is missing; name an experiment, --config=FILE.py; there are: experiments/trial.py"),
+        (["--config="], "no experiment ''; there are: experiments/trial.py"),
+        (
+            ["--config=experiments/trail.py"],
+            "no experiment 'experiments/trail.py'; did you mean 'experiments/trial.py'?; there are",
+        ),
+        ([f"{TRIAL}:smok"], "experiments/trial.py:7: no variant 'smok'; did you mean 'smoke'?; variants: smoke"),
+        (
+            [TRIAL],
+            "data.path is missing: stub_components:files needs it (str or os.PathLike[str]); add --config.data.path",
+        ),
+        (
+            [TRIAL, "--config.task.gama=3"],
+            "unknown field 'task.gama'; did you mean 'task.gamma'?; task has: net, gamma",
+        ),
+        ([TRIAL, "--config.task.gamma=abc"], "task.gamma is 'abc'; it must be float"),
+        ([TRIAL, PATH, "--config.batch_size=0"], "batch_size is 0; it must be at least 1"),
+        ([TRIAL, PATH, "--workdr=x"], "unknown flag --workdr; did you mean '--workdir'?"),
+        ([TRIAL, PATH, "x"], "unexpected argument 'x'; every argument is a flag, --name=value"),
+        ([TRIAL, PATH, "--workdir=gs://bucket/run"], "--workdir gs://bucket/run is a URL; it must be a folder"),
+        (
+            [TRIAL, PATH, "--workdir=experiments/trial.py/run"],
+            "cannot write to --workdir experiments/trial.py/run: Not a directory",
+        ),
+        ([TRIAL, PATH, "--workdir=/proc/run"], "cannot write to --workdir /proc/run: "),
+        (
+            [TRIAL, PATH, "--sweep=2"],
+            "--sweep=2: experiments/trial.py has 2 runs; give 'print' or a number from 0 to 1",
+        ),
+        ([TRIAL, PATH, "--sweep=-1"], "--sweep=-1: experiments/trial.py has 2 runs"),
+        (
+            [TRIAL, PATH, "--sweep=0", "--config.task.gamma=1"],
+            "--config.task.gamma is also set by sweep() of experiments/trial.py",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(call, argv, message):
+    code, out, err = call(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"gen: {message}")
+    assert err.count("\n") == 1
+
+
+def test_input_errors_of_training_are_one_line_and_bugs_are_not(call, trainer, monkeypatch):
+    def refuse(config, workdir):
+        raise InputError("no images in here")
+
+    monkeypatch.setattr(trainer, "train", refuse, raising=False)
+    assert call(TRIAL, PATH) == (2, "", "gen: no images in here\n")
+    monkeypatch.setattr(trainer, "train", lambda config, workdir: 1 // 0, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        cli.guard(lambda: main(["gen.main", TRIAL, PATH]))
+
+
+def test_a_folder_of_another_experiment_is_refused(call, trainer):
+    assert call(TRIAL, PATH, "--workdir=out")[0] == 0
+    stored = trainer.workdir / "config.json"
+    stored.write_text(to_json(trainer.config))
+    assert call(TRIAL, PATH, "--workdir=out", "--config.total_images=7", "--config.log_every=3")[0] == 0
+    assert from_json(stored.read_text()).total_images == 100
+    code, _, err = call(TRIAL, PATH, "--workdir=out", "--config.task.gamma=7", "--config.total_images=7")
+    assert code == 2
+    assert err == (
+        "gen: the run folder holds another experiment: task.gamma is not set there, 7.0 here; use another --workdir\n"
+    )
+    stored.write_bytes(b"\xff{")
+    assert call(TRIAL, PATH, "--workdir=out")[2].startswith("gen: out/config.json: ")
+
+
+def test_sweep_prints_commands_that_do_what_sweep_k_does(call, trainer):
+    flags = [f"{TRIAL}:smoke", "--config.data.path=a b", "--config.mirror", "--workdir=out", "--compilation_cache=none"]
+    code, out, _ = call(*flags, "--sweep=print")
+    assert code == 0
+    assert not pathlib.Path("out").exists()
+    lines = out.splitlines()
+    assert lines[1] == (
+        "python -m gen.main --config=experiments/trial.py:smoke --workdir=out/batch_size=32,task.gamma=0.1 "
+        "--compilation_cache=none '--config.data.path=a b' --config.mirror=true "
+        "--config.batch_size=32 --config.task.gamma=0.1"
+    )
+    for number, line in enumerate(lines):
+        assert call(*flags, f"--sweep={number}")[0] == 0
+        swept, workdir = trainer.config, trainer.workdir
+        assert call(*shlex.split(line)[3:])[0] == 0
+        assert (trainer.config, trainer.workdir) == (swept, workdir)
+        assert swept.batch_size == (16, 32)[number]
+        assert swept.data.path == "a b"
+
+
+def test_a_sweep_is_checked_before_it_is_printed(call):
+    path = pathlib.Path("experiments/trial.py")
+    path.write_text(EXPERIMENT.replace("task.gamma", "task.gama"))
+    assert call(TRIAL, "--sweep=print")[2].startswith("gen: unknown field 'task.gama'; did you mean 'task.gamma'?")
+    path.write_text(EXPERIMENT.partition("def sweep")[0])
+    assert call(TRIAL, "--sweep=0")[2].startswith("gen: experiments/trial.py has no sweep()")
+
+
+@pytest.mark.parametrize(
+    ("flag", "variables", "folder"),
+    [
+        ([], {"GEN_CACHE": "c"}, "c/xla"),
+        ([], {"XDG_CACHE_HOME": "x"}, "x/gen/xla"),
+        ([], {}, "home/.cache/gen/xla"),
+        (["--compilation_cache=mine"], {"GEN_CACHE": "c"}, "mine"),
+        (["--compilation_cache=none"], {"GEN_CACHE": "c"}, None),
+        (["--compilation_cache=mine"], {"JAX_COMPILATION_CACHE_DIR": "j"}, None),
+        (["--compilation_cache=/proc/cache"], {}, None),
+    ],
+)
+def test_the_compilation_cache(call, monkeypatch, flag, variables, folder):
+    chosen: dict[str, str] = {}
+    monkeypatch.setattr(jax.config, "update", chosen.__setitem__)
+    for name in ("GEN_CACHE", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"HOME": "home"} | variables).items():
+        monkeypatch.setenv(name, value)
+    code, _, err = call(TRIAL, PATH, *flag)
+    assert code == 0
+    assert chosen == ({"jax_compilation_cache_dir": folder} if folder else {})
+    assert not folder or os.stat(folder).st_mode & 0o777 == 0o700
+    assert err.startswith("gen: no compilation cache: cannot make /proc/cache: ") == (
+        flag == ["--compilation_cache=/proc/cache"]
+    )
+
+
+def test_help_starts_with_examples_and_imports_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "-m", "gen.main", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Train a model of images")
+    assert "python -m gen.main --config=experiments/shapes.py --workdir=runs/shapes" in done.stdout
+    assert "--sweep: 'print'" in done.stdout
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "absl" in imported
+    assert imported.isdisjoint({"jax", "flax", "optax", "orbax", "tensorflow_datasets", "numpy"})
+
+
+def test_the_real_program_says_one_line():
+    command = [sys.executable, "-m", "gen.main", "--config=experiments/no_such_file.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gen: no experiment 'experiments/no_such_file.py'")
+    assert done.stderr.count("\n") == 1
