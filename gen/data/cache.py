@@ -1,0 +1,199 @@
+"""Images decoded once, kept as uint8 .npy files that are memory-mapped afterwards.
+
+An entry is a folder CACHE/<name>-<key> that holds train_images.npy, train_labels.npy, the same for held_out, and
+facts.json with the size and sha256 of each. The key digests the options and the identity of what was decoded. An entry
+is written under a hidden name and renamed when it is whole, so that a crash leaves nothing that looks finished.
+CACHE is $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from gen.data.dataset import Examples, Source
+
+Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images uint8 [k h w c], labels [k])
+Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, facts
+
+_PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
+_VERSION = 1  # raise it when the files or the way of decoding change
+_VERIFY_BYTES = 256 * 2**20  # larger files are checked by size and shape alone, so that opening them stays instant
+_STALE_SECONDS = 24 * 3600
+
+log = logging.getLogger(__name__)
+
+
+class _WriteError(Exception):
+    """The cache cannot be written. Trouble with the images themselves has other names."""
+
+
+def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> Source:
+    """The source that `make` fills, from the cache when it was made before.
+
+    `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and facts. `options`
+    and `identity` are JSON-able; what must lead to other images must change one of them. A cache that cannot be written
+    is replaced by memory, with one warning; a damaged entry is made again.
+    """
+    key = json.dumps([_VERSION, name, options, identity], sort_keys=True)
+    entry = _cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    stored = _read(entry)
+    if stored is None:
+        try:
+            _write(entry, make)
+            stored = _read(entry)
+        except _WriteError as error:
+            log.warning("cannot write the data cache %s (%s): images stay in memory", entry.parent, error)
+        stored = stored or _in_memory(make)
+    arrays, class_names, facts = stored
+    files = facts.pop("files")
+    content = hashlib.sha256("".join(files[part]["sha256"] for part in _PARTS).encode()).hexdigest()
+    train, held_out = Examples(arrays[0], arrays[1]), Examples(arrays[2], arrays[3])
+    counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
+    return Source(name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts})
+
+
+def _cache_folder() -> Path:
+    if folder := os.environ.get("GEN_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "gen"
+
+
+def _digest(array: np.ndarray) -> str:
+    """sha256 over the elements, then over type and shape, so that it can be computed while an array grows."""
+    hasher = hashlib.sha256(np.ascontiguousarray(array).data)
+    hasher.update(f"{array.dtype.str}{array.shape}".encode())
+    return hasher.hexdigest()
+
+
+class _NpyFile:
+    """Appends arrays to one .npy file; its header is corrected at the end."""
+
+    def __init__(self, path: Path, like: np.ndarray, stack: contextlib.ExitStack) -> None:
+        self._file: BinaryIO = stack.enter_context(path.open("wb"))
+        self._item_shape, self._dtype, self._count = like.shape[1:], like.dtype, 0
+        self._hasher = hashlib.sha256()
+        self._write_header()
+
+    def _write_header(self) -> None:
+        # numpy pads this header, so that a first axis that grows does not change its length.
+        shape = (self._count, *self._item_shape)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, array: np.ndarray) -> None:
+        data = np.ascontiguousarray(array).data
+        self._file.write(data)
+        self._hasher.update(data)
+        self._count += len(array)
+
+    def finish(self) -> dict[str, Any]:
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._hasher.update(f"{self._dtype.str}{(self._count, *self._item_shape)}".encode())
+        return {"size": os.fstat(self._file.fileno()).st_size, "sha256": self._hasher.hexdigest()}
+
+
+def _write(entry: Path, make: Callable[[Add], Made]) -> None:
+    """Makes the entry under another name and renames it. Raises _WriteError; what `make` raises passes through."""
+    folder = entry.with_name(f".{entry.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    files: dict[str, _NpyFile] = {}
+
+    def add(split: str, images: Any, labels: Any) -> None:
+        for part, array in (("images", np.asarray(images, np.uint8)), ("labels", np.asarray(labels, np.int32))):
+            part = f"{split}_{part}"
+            with _as_write_error():
+                if part not in files:
+                    files[part] = _NpyFile(folder / f"{part}.npy", array, stack)
+                files[part].append(array)
+
+    try:
+        with contextlib.ExitStack() as stack:
+            with _as_write_error():
+                folder.mkdir(parents=True)
+                _remove_stale(entry)
+            class_names, facts = make(add)
+            with _as_write_error():
+                facts = {"files": {part: files[part].finish() for part in _PARTS}, **facts}
+                (folder / "facts.json").write_text(json.dumps({"class_names": class_names, "facts": facts}, indent=1))
+        with _as_write_error():
+            _publish(folder, entry)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _as_write_error() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _WriteError(str(error)) from error
+
+
+def _publish(folder: Path, entry: Path) -> None:
+    """Renames a whole `folder` to `entry`, unless another process was first; what is damaged there makes way."""
+    try:
+        folder.rename(entry)
+    except OSError:
+        if _read(entry) is None:
+            damaged = folder.with_name(f"{folder.name}.damaged")
+            entry.rename(damaged)
+            folder.rename(entry)
+            shutil.rmtree(damaged, ignore_errors=True)
+
+
+def _remove_stale(entry: Path) -> None:
+    """Removes what a process that crashed a day ago left of this entry."""
+    for folder in entry.parent.glob(f".{entry.name}.*"):
+        newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
+        if time.time() - newest > _STALE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(entry: Path) -> tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]] | None:
+    """The arrays, class names and facts of an entry; None when there is none or it is damaged, which is logged."""
+    if not entry.exists():
+        return None
+    try:
+        stored = json.loads((entry / "facts.json").read_text())
+        arrays = [_read_array(entry / f"{part}.npy", **stored["facts"]["files"][part]) for part in _PARTS]
+        return arrays, tuple(stored["class_names"]), stored["facts"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("the data cache %s is damaged (%s): it is made again", entry, error)
+        return None
+
+
+def _read_array(path: Path, size: int, sha256: str) -> np.ndarray:
+    found = path.stat().st_size
+    if found != size:
+        raise ValueError(f"{path.name} has {found} bytes instead of {size}")
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if size <= _VERIFY_BYTES and _digest(array) != sha256:
+        raise ValueError(f"{path.name} has another sha256 than when it was written")
+    return array
+
+
+def _in_memory(make: Callable[[Add], Made]) -> tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]:
+    chunks: dict[str, list[np.ndarray]] = {part: [] for part in _PARTS}
+
+    def add(split: str, images: Any, labels: Any) -> None:
+        chunks[f"{split}_images"].append(np.array(images, np.uint8))
+        chunks[f"{split}_labels"].append(np.array(labels, np.int32))
+
+    class_names, facts = make(add)
+    arrays = [np.concatenate(chunks.pop(part)) for part in _PARTS]
+    files = {part: {"sha256": _digest(array)} for part, array in zip(_PARTS, arrays, strict=True)}
+    return arrays, class_names, {"files": files, **facts}

@@ -1,0 +1,101 @@
+"""Examples, sources and batches. Images are uint8 [n h w c] in 0..255, labels int32 [n]; numpy only, on the host."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+
+from gen.errors import InputError
+
+
+class Batch(TypedDict):
+    """What one step sees: image [b h w c] (uint8 on the host, float in [0, 1] on the device), label int32 [b]."""
+
+    image: Any
+    label: Any
+
+
+class Examples(NamedTuple):
+    """One split: images uint8 [n h w c], an array or a read-only memory map; labels int32 [n], zeros if unlabelled."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Source:
+    """Real images, split once into a part to learn from and a part that is held out.
+
+    `class_names` is () when the images are unlabelled. `facts` is JSON-able and says where the images came from:
+    at least "digest" (sha256 over all images and labels), "source", "options" and "skipped" (files with reasons).
+    """
+
+    name: str
+    train: Examples
+    held_out: Examples
+    class_names: tuple[str, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels name; 0 when unlabelled."""
+        return len(self.class_names)
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+class Dataset:
+    """An endless, shuffled sequence of batches in which every batch is a pure function of (seed, step).
+
+    Each epoch is a new permutation of all examples, and epochs follow each other without a gap: a batch may straddle
+    two epochs, or span many when it is larger than the set. Nothing needs to be stored to resume, and the global
+    batch does not depend on how many processes share it.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, seed: int = 0) -> None:
+        """`batch_size` is global: images per step over all processes. Raises InputError for an empty set."""
+        if len(examples.images) == 0:
+            raise InputError("the data set has no images")
+        if batch_size < 1 or seed < 0:
+            raise InputError(f"batch_size={batch_size}, seed={seed}: batch_size must be at least 1, seed at least 0")
+        self.examples = examples
+        self._batch_size = batch_size
+        self._seed = seed
+
+    @property
+    def num_examples(self) -> int:
+        """How many different images there are."""
+        return len(self.examples.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        height, width, channels = self.examples.images.shape[1:]
+        return height, width, channels
+
+    def indices(self, step: int, *, rows: slice = slice(None)) -> np.ndarray:
+        """Which examples the batch of `step` holds: int64 [b], or only its `rows`."""
+        positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size, dtype=np.int64)[rows]
+        epochs, offsets = np.divmod(positions, self.num_examples)
+        result = np.empty_like(positions)
+        for epoch in np.unique(epochs):
+            inside = epochs == epoch
+            result[inside] = _permutation(self._seed, int(epoch), self.num_examples)[offsets[inside]]
+        return result
+
+    def batch(self, step: int, *, rows: slice = slice(None)) -> Batch:
+        """The batch of `step`: image uint8 [b h w c], label int32 [b]; `rows` picks one process's share of it."""
+        indices = self.indices(step, rows=rows)
+        return Batch(image=np.asarray(self.examples.images[indices]), label=self.examples.labels[indices])

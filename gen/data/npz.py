@@ -1,0 +1,128 @@
+"""Arrays in one .npz file as a source: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from gen.data.cache import Add, Made, cached
+from gen.data.dataset import Source
+from gen.data.decode import check_padding, position, to_resolution
+from gen.errors import InputError, nearest
+
+KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
+
+
+def npz(
+    path: str | os.PathLike[str],
+    resolution: int | None = None,  # None: as stored
+    *,
+    padding: str = "zero",  # "zero" or "edge": what surrounds images that are a little smaller than resolution
+    limit: int | None = None,  # train on a fixed random choice of this many images; None: on all
+    held_out: float = 0.05,  # share of x_train to hold out when there is no x_test
+) -> Source:
+    """A source of the arrays in an .npz file, as numpy.savez writes it; pickled objects are not read.
+
+    Images larger than `resolution` are cropped to their central square and area-averaged; smaller ones are padded
+    evenly on all sides, by at most a quarter of their side (28 to 32, say). Without y_train the images are unlabelled.
+    Without x_test an image is held out by the sha256 of its pixels, so that identical images stay together. The cache
+    goes by the sha256 of the file. Raises InputError for a missing, damaged or unfitting file.
+    """
+    file = Path(path).expanduser()
+    check_padding(padding, "npz")
+    if (limit is not None and limit < 1) or not 0 < held_out < 1:
+        raise InputError(f"npz: limit={limit}, held_out={held_out}: limit must be at least 1, held_out between 0 and 1")
+    options = {"file": file.name, "resolution": resolution, "padding": padding, "limit": limit, "held_out": held_out}
+
+    def make(add: Add) -> Made:
+        arrays = _load(file)
+        images, labels = _images(file, arrays, "x_train"), _labels(file, arrays, "y_train", "x_train")
+        if "x_test" in arrays:
+            test = _images(file, arrays, "x_test"), _labels(file, arrays, "y_test", "x_test")
+            if test[0].shape[1:] != images.shape[1:]:
+                raise InputError(f"npz: {file}: images of x_train and x_test differ in shape")
+        else:
+            chosen = _held_out(file, images, held_out)
+            test = images[chosen], None if labels is None else labels[chosen]
+            images, labels = images[~chosen], None if labels is None else labels[~chosen]
+        if limit is not None:
+            kept = np.sort(np.random.default_rng(0).permutation(len(images))[:limit])
+            images, labels = images[kept], None if labels is None else labels[kept]
+        class_names = _class_names(file, arrays, labels, test[1])
+        for split, x, y in (("train", images, labels), ("held_out", *test)):
+            labelled = np.zeros(len(x), np.int32) if y is None or not class_names else y
+            try:
+                resized = x if resolution is None else to_resolution(x, resolution, padding)
+            except ValueError as error:
+                raise InputError(f"npz: {file}: {error}") from error
+            add(split, resized, labelled)
+        return class_names, {"source": "arrays of an .npz file", "skipped": []}
+
+    return cached("npz", options, make, identity=_sha256(file))
+
+
+def _sha256(file: Path) -> str:
+    if not file.is_file():
+        beside = [entry.name for entry in file.parent.glob("*.npz")] if file.parent.is_dir() else []
+        raise InputError(f"npz: {file} is not a file{nearest(file.name, beside)}")
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _load(file: Path) -> dict[str, np.ndarray]:
+    try:
+        with file.open("rb") as binary, np.load(binary, allow_pickle=False) as opened:
+            found = list(opened.files)
+            arrays = {key: opened[key] for key in KEYS if key in found}
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"npz: {file} cannot be read as an .npz file of plain arrays: {error}") from error
+    if "x_train" not in arrays:
+        keys = ", ".join(found) or "nothing"
+        raise InputError(f"npz: {file} has no x_train; it holds {keys}{nearest('x_train', found)}")
+    return arrays
+
+
+def _images(file: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
+    images = arrays[key][..., None] if arrays[key].ndim == 3 else arrays[key]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise InputError(
+            f"npz: {file}: {key} is {arrays[key].dtype} {list(arrays[key].shape)}; "
+            "it must be uint8 [n, height, width, 1 or 3] or [n, height, width]"
+        )
+    return images
+
+
+def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) -> np.ndarray | None:
+    if "y_train" not in arrays:
+        return None
+    if key not in arrays:
+        raise InputError(f"npz: {file} has y_train and x_test, but no y_test")
+    labels, count = arrays[key], len(arrays[images])
+    if not np.issubdtype(labels.dtype, np.integer) or labels.size != count or len(labels) != count or labels.min() < 0:
+        raise InputError(
+            f"npz: {file}: {key} is {labels.dtype} {list(labels.shape)}; it must be {count} integers from 0 on"
+        )
+    return labels.reshape(-1)
+
+
+def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray | None) -> tuple[str, ...]:
+    """The names given, else the numbers up to the largest label; () when unlabelled."""
+    if "y_train" not in arrays:
+        return ()
+    highest = max(int(part.max()) for part in labels if part is not None)
+    names = arrays.get("class_names", np.arange(highest + 1))
+    if len(names) <= highest:
+        raise InputError(f"npz: {file}: label {highest} has no name; class_names has {len(names)}, counted from 0")
+    return tuple(str(name) for name in names)
+
+
+def _held_out(file: Path, images: np.ndarray, share: float) -> np.ndarray:
+    positions = np.array([position(image.tobytes()) for image in images])
+    if len(np.unique(positions)) < 2:
+        raise InputError(f"npz: {file}: x_train needs at least 2 different images, or an x_test beside it")
+    return positions <= np.clip(share, positions.min(), np.max(positions[positions < positions.max()]))

@@ -1,0 +1,206 @@
+"""The embedded data: coloured shapes on textured backgrounds, drawn from an index, with everything known about them.
+
+Images are float [h w c] in [0, 1], RGB; lengths are fractions of the image side, x to the right and y downwards from
+the top left corner. Distances below are signed: negative inside the shape.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gen.data.cache import Add, cached
+from gen.data.dataset import Source
+from gen.errors import InputError
+
+CLASS_NAMES = ("circle", "ring", "square", "triangle", "star", "cross", "heart", "crescent")
+TEXTURES = ("stripes", "checks", "noise")
+HELD_OUT_START = 2**30  # held-out scenes are the same ones however many are trained on
+LUMA = (0.299, 0.587, 0.114)
+MIN_CONTRAST = 0.2  # least difference of luma between the shape and any background pixel
+_LATTICE = 7  # the value noise interpolates this many random numbers along each side
+
+
+class Rendered(NamedTuple):
+    """image float [n h w 3] in [0, 1]; label int32 [n]; mask float [n h w 1], the covered share of each pixel;
+    factors: x, y, radius, rotation (radians, anticlockwise), texture (index into TEXTURES), amplitude, frequency, angle
+    as [n], colour and background as [n 3]."""
+
+    image: jax.Array
+    label: jax.Array
+    mask: jax.Array
+    factors: dict[str, jax.Array]
+
+
+# -- Outlines. Each fits in the unit circle about the origin, u to the right and v upwards.
+
+
+def _disc(u: jax.Array, v: jax.Array, radius: float = 1.0) -> jax.Array:
+    return jnp.hypot(u, v) - radius
+
+
+def _box(u: jax.Array, v: jax.Array, half_width: float, half_height: float) -> jax.Array:
+    du, dv = jnp.abs(u) - half_width, jnp.abs(v) - half_height
+    return jnp.hypot(jnp.maximum(du, 0), jnp.maximum(dv, 0)) + jnp.minimum(jnp.maximum(du, dv), 0)
+
+
+def _star(u: jax.Array, v: jax.Array, points: int, inner: float) -> jax.Array:
+    """Corners at distance 1 with dents at distance `inner` between them; the first corner points up."""
+    half = math.pi / points
+    angle = jnp.abs(jnp.mod(jnp.arctan2(u, v) + half, 2 * half) - half)  # all sides folded onto one
+    length = jnp.hypot(u, v)
+    along, across = length * jnp.cos(angle) - 1, length * jnp.sin(angle)
+    side_along, side_across = inner * math.cos(half) - 1, inner * math.sin(half)
+    share = (along * side_along + across * side_across) / (side_along**2 + side_across**2)
+    share = jnp.clip(share, 0, 1)
+    distance = jnp.hypot(along - share * side_along, across - share * side_across)
+    return distance * jnp.sign(across * -side_along + along * side_across)
+
+
+def _ring(u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.maximum(_disc(u, v), -_disc(u, v, 0.55))
+
+
+def _cross(u: jax.Array, v: jax.Array) -> jax.Array:
+    width = 0.32
+    length = math.sqrt(1 - width**2)
+    return jnp.minimum(_box(u, v, width, length), _box(u, v, length, width))
+
+
+def _heart(u: jax.Array, v: jax.Array) -> jax.Array:
+    """A square on its corner with a half disc on each upper side; `side` and `lift` make it touch the unit circle."""
+    side, lift = 3 / math.sqrt(2) - 1, (math.sqrt(2) - 1) / 2
+    u, v = jnp.abs(u), v + lift
+    tilted = (u + v) / math.sqrt(2), (v - u) / math.sqrt(2)
+    centre = side / math.sqrt(8)
+    return jnp.minimum(_box(*tilted, side / 2, side / 2), _disc(u - centre, v - centre, side / 2))
+
+
+def _crescent(u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.maximum(_disc(u, v), -_disc(u - 0.5, v, 0.8))
+
+
+_OUTLINES = (
+    _disc,
+    _ring,
+    functools.partial(_box, half_width=math.sqrt(0.5), half_height=math.sqrt(0.5)),
+    functools.partial(_star, points=3, inner=0.5),
+    functools.partial(_star, points=5, inner=0.45),
+    _cross,
+    _heart,
+    _crescent,
+)
+
+
+# -- Scenes.
+
+
+def _luma(rgb: jax.Array) -> jax.Array:
+    return (rgb * jnp.array(LUMA)).sum(-1)
+
+
+def _hue(hue: jax.Array) -> jax.Array:
+    """The pure colour [3] of a hue in [0, 1): red, yellow, green, cyan, blue, magenta."""
+    return jnp.clip(jnp.abs(jnp.mod(hue * 6 + jnp.array([0.0, 4.0, 2.0]), 6) - 3) - 1, 0, 1)
+
+
+def _factors(key: jax.Array) -> dict[str, jax.Array]:
+    """Draws one scene. The background's luma is at least 0.25 away from the shape's, the texture takes at most 0.05."""
+    u = jax.random.uniform(key, (13,))
+    colour = (0.85 + 0.15 * u[5]) * (1 - (0.8 + 0.2 * u[4]) * (1 - _hue(u[3])))
+    shape_luma, gap, tint = _luma(colour), 0.25 + 0.1 * u[6], _hue(u[7])
+    background_luma = jnp.where(shape_luma > 0.5, shape_luma - gap, shape_luma + gap)
+    return {
+        "x": 0.5 + 0.08 * (2 * u[0] - 1),
+        "y": 0.5 + 0.08 * (2 * u[1] - 1),
+        "radius": 0.28 + 0.14 * u[2],
+        "rotation": (2 * u[8] - 1) * math.pi / 6,
+        "colour": colour,
+        "background": background_luma + 0.1 * (tint - _luma(tint)),
+        "texture": (u[9] * len(TEXTURES)).astype(jnp.int32),
+        "amplitude": 0.02 + 0.03 * u[10],
+        "frequency": 3 + 3 * u[11],
+        "angle": math.pi * u[12],
+    }
+
+
+def _interpolation(resolution: int) -> np.ndarray:
+    """Weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centres."""
+    position = (np.arange(resolution) + 0.5) / resolution * (_LATTICE - 1)
+    left = np.floor(position).astype(int)
+    share = position - left
+    share = share**2 * (3 - 2 * share)
+    return np.eye(_LATTICE)[left] * (1 - share[:, None]) + np.eye(_LATTICE)[left + 1] * share[:, None]
+
+
+def _texture(key: jax.Array, factors: dict[str, jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
+    """Variation of the background's brightness, [h w] in -1..1."""
+    turn = 2 * math.pi * factors["frequency"]
+    cos, sin = jnp.cos(factors["angle"]), jnp.sin(factors["angle"])
+    first = jnp.sin(turn * (x * cos + y * sin))
+    second = jnp.sin(turn * (y * cos - x * sin))
+    blend = _interpolation(x.shape[0])
+    lattice = jax.random.uniform(key, (_LATTICE, _LATTICE), minval=-1, maxval=1)
+    noise = jnp.einsum("hi,ij,wj->hw", blend, lattice, blend, precision="highest")  # the same on every backend
+    return jnp.stack([first, first * second, noise])[factors["texture"]]
+
+
+def _scene(index: jax.Array, seed: jax.Array, resolution: int) -> Rendered:
+    key = jax.random.fold_in(jax.random.key(seed), index)
+    scene_key, noise_key = jax.random.split(key)
+    label = (index % len(CLASS_NAMES)).astype(jnp.int32)
+    factors = _factors(scene_key)
+    grid = (jnp.arange(resolution) + 0.5) / resolution
+    x, y = jnp.meshgrid(grid, grid)
+
+    right, up = (x - factors["x"]) / factors["radius"], (factors["y"] - y) / factors["radius"]
+    cos, sin = jnp.cos(factors["rotation"]), jnp.sin(factors["rotation"])
+    u, v = right * cos + up * sin, up * cos - right * sin
+    distance = jnp.stack([outline(u, v) for outline in _OUTLINES])[label] * factors["radius"]
+    mask = jnp.clip(0.5 - distance * resolution, 0, 1)[..., None]  # an edge is one pixel wide
+
+    texture = factors["amplitude"] * _texture(noise_key, factors, x, y)
+    image = mask * factors["colour"] + (1 - mask) * (factors["background"] + texture[..., None])
+    return Rendered(image, label, mask, factors)
+
+
+@functools.partial(jax.jit, static_argnames="resolution")
+def render(indices: jax.Array | np.ndarray, *, resolution: int = 32, seed: int | jax.Array = 0) -> Rendered:
+    """Draws the scenes `indices` [n] of the world `seed`: the same index is the same scene at every resolution.
+
+    The class is index modulo 8, so that any run of consecutive indices is balanced; all else is drawn from the index.
+    """
+    return jax.vmap(_scene, in_axes=(0, None, None))(jnp.asarray(indices), jnp.asarray(seed), resolution)
+
+
+def shapes(
+    resolution: int = 32,
+    *,
+    num_train: int = 20_000,
+    num_held_out: int = 2_000,
+    seed: int = 0,
+) -> Source:
+    """A source of `num_train` and `num_held_out` square RGB images of 8 classes, disjoint and drawn from `seed`."""
+    if resolution < 8 or min(num_train, num_held_out) < 1:
+        raise InputError(
+            f"shapes: resolution={resolution}, num_train={num_train}, num_held_out={num_held_out}: "
+            "resolution must be at least 8 and both numbers at least 1"
+        )
+    chunk = max(1, min(1000, 2**22 // resolution**2))
+
+    def make(add: Add) -> tuple[tuple[str, ...], dict]:
+        for split, start, count in (("train", 0, num_train), ("held_out", HELD_OUT_START, num_held_out)):
+            for begin in range(0, count, chunk):
+                scenes = render(np.arange(start + begin, start + begin + chunk), resolution=resolution, seed=seed)
+                number = min(chunk, count - begin)
+                add(split, np.round(np.asarray(scenes.image) * 255).astype(np.uint8)[:number], scenes.label[:number])
+        return CLASS_NAMES, {"source": "drawn by gen.data.shapes", "licence": "no rights reserved"}
+
+    options = {"resolution": resolution, "num_train": num_train, "num_held_out": num_held_out, "seed": seed}
+    return cached("shapes", options, make, identity=Path(__file__).read_text())

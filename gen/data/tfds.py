@@ -1,0 +1,161 @@
+"""Data sets that tensorflow_datasets knows by name (mnist, fashion_mnist, cifar10, celeb_a ...), without TensorFlow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen.data.cache import Add, Made, cached
+from gen.data.dataset import Source
+from gen.data.decode import check_padding, open_image, position, to_resolution
+from gen.data.tf_free import tf_free
+from gen.errors import InputError, nearest
+
+_CHUNK = 256
+
+
+def tfds(
+    name: str,
+    resolution: int,
+    *,
+    label: str | None = "auto",  # a class or yes/no feature, e.g. "Male"; "auto": "label" if it exists; None: none
+    grayscale: bool = False,
+    padding: str = "zero",  # "zero" or "edge": what surrounds images that are a little smaller than resolution
+    held_out: float = 0.05,  # share of train to hold out when the set has neither test nor validation
+    data_dir: str | None = None,  # where sets are prepared; None: where tensorflow_datasets keeps them
+    manual_dir: str | None = None,  # files fetched by hand under their registered names; their checksums are verified
+    download: bool = False,  # True: fetch from the set's own site what is not there
+) -> Source:
+    """A source of the set `name` ("mnist", "cifar10:3.0.2" ...), prepared in array_record files at the first use.
+
+    Learns from its split train and holds out test, else validation, else a share of train by the sha256 of the encoded
+    image. Images larger than `resolution` are cropped to their central square and area-averaged; smaller ones are
+    padded by at most a quarter of their side. Raises InputError when the set is unknown, not prepared and without files
+    to prepare it from, when a file is not the registered one, or when options do not fit.
+    """
+    check_padding(padding, "tfds")
+    if not 0 < held_out < 1:
+        raise InputError(f"tfds: held_out={held_out}: must lie between 0 and 1")
+    builder = _builder(name, data_dir)
+    if not builder.is_prepared():
+        _prepare(builder, manual_dir, download)
+    splits = builder.info.splits
+    test = next((split for split in ("test", "validation") if split in splits), None)
+    if "train" not in splits or "image" not in builder.info.features:
+        raise InputError(f"tfds: {name} has no split 'train' or no feature 'image'")
+    path, class_names = _label_feature(name, builder.info.features, label)
+
+    def make(add: Add) -> Made:
+        for split, images, labels in _chunks(builder, test, path, held_out, grayscale):
+            try:
+                add(split, np.concatenate([to_resolution(image, resolution, padding) for image in images]), labels)
+            except ValueError as error:
+                raise InputError(f"tfds: {name}: {error}") from error
+        return class_names, {"source": f"tensorflow_datasets {builder.info.full_name}", "skipped": []}
+
+    options = {
+        "set": builder.info.full_name,
+        "resolution": resolution,
+        "label": label,
+        "grayscale": grayscale,
+        "padding": padding,
+        "held_out": test or held_out,
+    }
+    identity = [[key, split.num_examples, split.num_bytes] for key, split in sorted(splits.items())]
+    return cached(builder.info.name, options, make, identity=identity)
+
+
+def _builder(name: str, data_dir: str | None) -> Any:
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise InputError(f"tfds: tensorflow_datasets cannot be imported ({error}); install it, or use npz") from error
+    try:
+        return tensorflow_datasets.builder(name, data_dir=data_dir, file_format="array_record", try_gcs=False)
+    except tensorflow_datasets.core.DatasetNotFoundError as error:
+        known = tensorflow_datasets.list_builders(with_community_datasets=False)
+        raise InputError(f"tfds: no set is called {name!r}{nearest(name, known)}") from error
+    except (ValueError, AssertionError) as error:
+        raise InputError(f"tfds: {name}: {str(error).splitlines()[0]}") from error
+
+
+def _prepare(builder: Any, manual_dir: str | None, download: bool) -> None:
+    """Turns the original files into array_record files; nothing is fetched unless `download`."""
+    from tensorflow_datasets.core.download import DownloadConfig, download_manager
+
+    name, files = builder.name, ", ".join(sorted(info.filename for info in (builder.url_infos or {}).values()))
+    if manual_dir is None and not download:
+        raise InputError(
+            f"tfds: {name} is not prepared in {builder.data_dir}: set download=True, or put {files} "
+            "into a folder and give it as manual_dir"
+        )
+    if manual_dir is not None and not Path(manual_dir).expanduser().is_dir():
+        raise InputError(f"tfds: manual_dir={manual_dir} is not a folder; it must hold {files}")
+    config = DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+    try:
+        with tf_free(builder, download=download):
+            builder.download_and_prepare(download_config=config)
+    except download_manager.NonMatchingChecksumError as error:
+        raise InputError(f"tfds: {name}: {' '.join(str(error).splitlines()[:3])}") from error
+
+
+def _label_feature(name: str, features: Any, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Path to the label within an example, and the names of its values; both () for an unlabelled source."""
+    from tensorflow_datasets.core.features import ClassLabel
+
+    usable: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    for path, feature in _leaves(features):
+        if isinstance(feature, ClassLabel):
+            usable[path[-1]] = path, tuple(feature.names)
+        elif feature.shape == () and feature.np_dtype == np.bool_:
+            usable[path[-1]] = path, (f"not {path[-1]}", path[-1])
+    if label is None or (label == "auto" and "label" not in usable):
+        return (), ()
+    label = "label" if label == "auto" else label
+    if label not in usable:
+        allowed = ", ".join(usable) or "none"
+        raise InputError(f"tfds: {name} has no label {label!r}; allowed are {allowed}{nearest(label, usable)}")
+    return usable[label]
+
+
+def _leaves(features: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, feature in features.items():
+        if hasattr(feature, "items"):
+            yield from _leaves(feature, (*prefix, key))
+        else:
+            yield (*prefix, key), feature
+
+
+def _chunks(
+    builder: Any, test: str | None, path: tuple[str, ...], held_out: float, grayscale: bool
+) -> Iterator[tuple[str, list[np.ndarray], list[int]]]:
+    """(split, images uint8 [1 h w c] of any size, labels) a few hundred at a time."""
+    from tensorflow_datasets.core.decode import SkipDecoding
+
+    pending: dict[str, tuple[list[np.ndarray], list[int]]] = {"train": ([], []), "held_out": ([], [])}
+    gray = grayscale or builder.info.features["image"].shape[-1] == 1
+    for part in ("train", test) if test else ("train",):
+        for example in builder.as_data_source(part, decoders={"image": SkipDecoding()}):
+            encoded = example["image"]
+            chosen = part == test or (test is None and position(encoded) < held_out)
+            split = "held_out" if chosen else "train"
+            image = np.asarray(open_image(io.BytesIO(encoded), grayscale=gray, background=(255, 255, 255)))
+            images, labels = pending[split]
+            images.append(image.reshape(1, *image.shape[:2], -1))
+            labels.append(_value(example, path))
+            if len(images) == _CHUNK:
+                yield split, images, labels
+                pending[split] = [], []
+    for split, (images, labels) in pending.items():
+        if images:
+            yield split, images, labels
+
+
+def _value(example: Any, path: tuple[str, ...]) -> int:
+    for key in path:
+        example = example[key]
+    return int(example) if path else 0

@@ -1,0 +1,149 @@
+"""A cache entry is whole or it is not there: crashes, damage, rivals and folders that cannot be written."""
+
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from gen.data.cache import cached
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
+
+
+class Make:
+    """Counts how often it is asked; may fail half way."""
+
+    def __init__(self, fail=False):
+        self.calls, self.fail = 0, fail
+
+    def __call__(self, add):
+        self.calls += 1
+        add("train", IMAGES[:3], [0, 1, 0])
+        if self.fail:
+            raise KeyboardInterrupt
+        add("train", IMAGES[3:7], [1, 0, 1, 0])
+        add("held_out", IMAGES[7:], [1, 1, 0])
+        return ("a", "b"), {"source": "test"}
+
+
+def _check(source):
+    np.testing.assert_array_equal(source.train.images, IMAGES[:7])
+    np.testing.assert_array_equal(source.held_out.images, IMAGES[7:])
+    np.testing.assert_array_equal(source.train.labels, [0, 1, 0, 1, 0, 1, 0])
+    assert source.train.labels.dtype == np.int32
+    assert source.class_names == ("a", "b")
+    assert source.facts["source"] == "test"
+
+
+def test_made_once_then_mapped_read_only(cache):
+    make = Make()
+    first = cached("x", {"size": 4}, make, identity="1")
+    second = cached("x", {"size": 4}, make, identity="1")
+    _check(first)
+    _check(second)
+    assert make.calls == 1
+    assert not second.train.images.flags.writeable
+    assert first.facts == second.facts == json.loads(json.dumps(first.facts))
+    entry = next(cache.iterdir())
+    np.testing.assert_array_equal(np.load(entry / "train_images.npy"), IMAGES[:7])
+    for options, identity in (({"size": 5}, "1"), ({"size": 4}, "2")):
+        cached("x", options, make, identity=identity)
+    assert make.calls == 3
+
+
+def test_a_crash_half_way_leaves_nothing(cache):
+    with pytest.raises(KeyboardInterrupt):
+        cached("x", {}, Make(fail=True), identity="1")
+    assert list(cache.iterdir()) == []
+    _check(cached("x", {}, Make(), identity="1"))
+
+
+def test_leavings_of_a_killed_process_are_ignored_and_later_removed(cache):
+    _check(cached("x", {}, Make(), identity="1"))
+    entry = next(cache.iterdir())
+    old, young = cache / f".{entry.name}.1.aa", cache / f".{entry.name}.2.bb"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "train_images.npy").write_bytes(b"half")
+    for path in (old / "train_images.npy", old):
+        os.utime(path, (0, 0))
+    (entry / "facts.json").unlink()
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+    assert young.exists()
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "facts", "missing", "empty"])
+def test_damage_is_noticed_and_repaired(cache, caplog, damage):
+    cached("x", {}, Make(), identity="1")
+    entry = next(cache.iterdir())
+    file = entry / ("facts.json" if damage in ("facts", "empty") else "train_images.npy")
+    data = bytearray(file.read_bytes())
+    if damage == "missing":
+        file.unlink()
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "flip":
+        data[-5] ^= 1
+        file.write_bytes(data)
+    else:
+        file.write_bytes(data[: len(data) // 2])
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+    assert "damaged" in caplog.text
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+    assert [path.name for path in cache.iterdir()] == [entry.name]
+
+
+def test_size_is_checked_even_where_content_is_not(cache, monkeypatch):
+    cached("x", {}, Make(), identity="1")
+    file = next(cache.iterdir()) / "train_images.npy"
+    file.write_bytes(file.read_bytes() + b"more")
+    monkeypatch.setattr("gen.data.cache._VERIFY_BYTES", 0)
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+
+
+def test_two_processes_at_once(cache):
+    """While one makes the entry, another finishes the same one: both have it, and one copy stays."""
+    inner = Make()
+
+    class Slow(Make):
+        def __call__(self, add):
+            result = super().__call__(add)
+            _check(cached("x", {}, inner, identity="1"))
+            return result
+
+    _check(cached("x", {}, Slow(), identity="1"))
+    assert inner.calls == 1
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_unwritable_cache_means_memory_and_one_warning(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GEN_CACHE", str(tmp_path / "file"))
+    with caplog.at_level(logging.WARNING):
+        source = cached("x", {}, Make(), identity="1")
+    _check(source)
+    assert len(caplog.records) == 1
+    assert "memory" in caplog.text
+    monkeypatch.setenv("GEN_CACHE", str(tmp_path / "good"))
+    assert cached("x", {}, Make(), identity="1").facts == source.facts
+
+
+def test_location(tmp_path, monkeypatch):
+    monkeypatch.delenv("GEN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    cached("x", {}, Make(), identity="1")
+    assert len(list((tmp_path / "xdg" / "gen").iterdir())) == 1
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    cached("x", {}, Make(), identity="1")
+    assert len(list((tmp_path / "home" / ".cache" / "gen").iterdir())) == 1
