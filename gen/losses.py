@@ -1,0 +1,121 @@
+"""Adversarial losses and discriminator penalties.
+
+Losses take logits [b], one per image, higher meaning more real, and return one float32 per image [b]: the caller takes
+the mean, and weighs and adds the terms. Shapes that would broadcast are refused. `critic` is a function from images
+[b ...] to logits [b]; it holds whatever lies between the two, augmentation included, so that a penalty measures the
+gradient at the images as they were given. It must judge each image by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Critic = Callable[[jax.Array], jax.Array]
+PairLoss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class AdversarialLoss(NamedTuple):
+    """What each player minimises: (real_logits [b], fake_logits [b]) -> loss [b]. A ValueError names unequal shapes."""
+
+    discriminator: PairLoss
+    generator: PairLoss
+
+
+def _checked(loss: PairLoss) -> PairLoss:
+    """`loss` behind the door that all share: equal shapes [b], float32 inside."""
+
+    def checked(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
+        return loss(*_vectors(real_logits=real_logits, fake_logits=fake_logits))
+
+    return checked
+
+
+def _vectors(**arrays: jax.Array) -> list[jax.Array]:
+    shapes = {name: jnp.shape(array) for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        given = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"one logit per image, shape [b] alike, is wanted for {' and '.join(shapes)}; got {given}")
+    return [jnp.asarray(array, jnp.promote_types(jnp.result_type(array), jnp.float32)) for array in arrays.values()]
+
+
+def _adversarial(discriminator: PairLoss, generator: PairLoss) -> AdversarialLoss:
+    return AdversarialLoss(_checked(discriminator), _checked(generator))
+
+
+# softplus(-x) is -log(sigmoid(x)), written so that neither it nor its derivatives overflow.
+ADVERSARIAL: dict[str, AdversarialLoss] = {
+    # Each real image is paired with one generated one (Jolicoeur-Martineau 2018; Huang et al. 2024, RpGAN).
+    "relativistic": _adversarial(
+        lambda real, fake: jax.nn.softplus(-(real - fake)),
+        lambda real, fake: jax.nn.softplus(-(fake - real)),
+    ),
+    # Goodfellow et al. 2014, section 3: the generator maximises log D instead of minimising log(1 - D).
+    "non_saturating": _adversarial(
+        lambda real, fake: jax.nn.softplus(-real) + jax.nn.softplus(fake),
+        lambda real, fake: jax.nn.softplus(-fake),
+    ),
+    # Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
+    "hinge": _adversarial(
+        lambda real, fake: jax.nn.relu(1 - real) + jax.nn.relu(1 + fake),
+        lambda real, fake: -fake,
+    ),
+    # Mao et al. 2017, equation 9: labels 0 and 1.
+    "least_squares": _adversarial(
+        lambda real, fake: (jnp.square(real - 1) + jnp.square(fake)) / 2,
+        lambda real, fake: jnp.square(fake - 1) / 2,
+    ),
+    # Arjovsky et al. 2017, equation 2. The critic must be kept Lipschitz: see `gradient_penalty`.
+    "wasserstein": _adversarial(
+        lambda real, fake: fake - real,
+        lambda real, fake: -fake,
+    ),
+}
+
+
+def squared_gradient_norm(critic: Critic, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Logits [b] and the squared norm [b] of each logit's gradient with respect to its image, by one forward pass.
+
+    On real images this is R1, on generated ones R2 (Mescheder et al. 2018, equation 9; usually weighted by gamma / 2).
+    Use the logits in the loss too: the forward pass is then paid once.
+    """
+    logits, pullback = jax.vjp(critic, images)
+    if logits.shape != images.shape[:1]:
+        raise ValueError(f"critic must give one logit per image, shape {[len(images)]}; got {list(logits.shape)}")
+    (gradient,) = pullback(jnp.ones_like(logits))
+    gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
+    return logits, jnp.sum(jnp.square(gradient), axis=tuple(range(1, images.ndim)))
+
+
+def gradient_penalty(
+    key: jax.Array, critic: Critic, real: jax.Array, fake: jax.Array, *, target: float = 1.0
+) -> jax.Array:
+    """[b]: how far the gradient norm is from `target`, squared, at one random point between each real and fake image.
+
+    Gulrajani et al. 2017, equation 3 (usually weighted by 10). `real` and `fake` are [b ...], of one shape.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(f"real and fake must have one shape; got real {list(real.shape)}, fake {list(fake.shape)}")
+    share = jax.random.uniform(key, (len(real),) + (1,) * (real.ndim - 1), real.dtype)
+    _, squared = squared_gradient_norm(critic, share * real + (1 - share) * fake)
+    # The root has no finite slope at 0, where a critic with a zero-initialised head starts.
+    flat = squared == 0
+    norm = jnp.where(flat, 0, jnp.sqrt(jnp.where(flat, 1, squared)))
+    return jnp.square(norm - target)
+
+
+def lecam(
+    real_logits: jax.Array, fake_logits: jax.Array, real_average: jax.Array | float, fake_average: jax.Array | float
+) -> jax.Array:
+    """[b]: squared distance of each side's logits from the running average (a scalar) of the other side's logits.
+
+    The regulariser R_LC of Tseng et al. 2021: it keeps the two sides from drifting apart when data are few.
+    """
+    real, fake = _vectors(real_logits=real_logits, fake_logits=fake_logits)
+    for name, average in (("real_average", real_average), ("fake_average", fake_average)):
+        if jnp.shape(average) != ():
+            raise ValueError(f"{name} must be a scalar; got shape {list(jnp.shape(average))}")
+    return jnp.square(real - fake_average) + jnp.square(fake - real_average)

@@ -1,0 +1,153 @@
+"""Losses against closed forms and finite differences."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from gen.losses import ADVERSARIAL, gradient_penalty, lecam, squared_gradient_norm
+
+PLAYERS = [(name, player) for name in ADVERSARIAL for player in ("discriminator", "generator")]
+REAL = jnp.array([1.5, -0.5, 0.0, 3.0])
+FAKE = jnp.array([-2.0, 0.25, 0.0, 4.0])
+
+
+def log1pexp(x: jax.Array) -> np.ndarray:
+    return np.log1p(np.exp(np.asarray(x, np.float64)))
+
+
+@pytest.mark.parametrize(
+    ("name", "discriminator", "generator"),
+    [
+        ("relativistic", log1pexp(FAKE - REAL), log1pexp(REAL - FAKE)),
+        ("non_saturating", log1pexp(-REAL) + log1pexp(FAKE), log1pexp(-FAKE)),
+        ("hinge", [0.0, 1.5 + 1.25, 1.0 + 1.0, 5.0], [2.0, -0.25, 0.0, -4.0]),
+        ("least_squares", [0.125 + 2.0, 1.125 + 0.03125, 0.5, 2.0 + 8.0], [4.5, 0.28125, 0.5, 4.5]),
+        ("wasserstein", [-3.5, 0.75, 0.0, 1.0], [2.0, -0.25, 0.0, -4.0]),
+    ],
+)
+def test_closed_forms(name, discriminator, generator):
+    np.testing.assert_allclose(ADVERSARIAL[name].discriminator(REAL, FAKE), discriminator, rtol=1e-6)
+    np.testing.assert_allclose(ADVERSARIAL[name].generator(REAL, FAKE), generator, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "player"), PLAYERS)
+def test_gradients_agree_with_finite_differences(name, player):
+    loss = getattr(ADVERSARIAL[name], player)
+    check_grads(loss, (REAL + 0.1, FAKE + 0.1), order=1, modes=["rev"], eps=1e-2, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("name", "player"), PLAYERS)
+def test_one_finite_float32_per_image_however_large_the_logits(name, player):
+    loss = getattr(ADVERSARIAL[name], player)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        real, fake = (x.ravel().astype(dtype) for x in jnp.meshgrid(*2 * [jnp.array([-1e4, 0.0, 1e4])]))
+        values, pullback = jax.vjp(loss, real, fake)
+        assert values.shape == (9,)
+        assert values.dtype == jnp.float32
+        for x in (values, *pullback(jnp.ones(9))):
+            assert np.isfinite(x.astype(jnp.float32)).all()
+    np.testing.assert_allclose(jax.jit(loss)(REAL, FAKE), loss(REAL, FAKE), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shapes", [((4,), (3,)), ((4,), ()), ((4, 1), (4, 1)), ((4,), (4, 1))])
+def test_shapes_that_would_broadcast_are_refused(shapes):
+    real, fake = map(jnp.zeros, shapes)
+    for loss in ADVERSARIAL.values():
+        for player in loss:
+            with pytest.raises(ValueError, match=r"real_logits \[4.*fake_logits \["):
+                player(real, fake)
+    with pytest.raises(ValueError, match="fake_logits"):
+        lecam(real, fake, 0.0, 0.0)
+
+
+def quadratic(images: jax.Array) -> jax.Array:
+    """Gradient: images + 1."""
+    return jnp.sum(jnp.square(images) / 2 + images, axis=(1, 2, 3))
+
+
+def images_of(seed: int, b: int = 3) -> jax.Array:
+    return jax.random.normal(jax.random.key(seed), (b, 4, 4, 2))
+
+
+def test_squared_gradient_norm_of_a_quadratic_critic():
+    images = images_of(0)
+    logits, squared = jax.jit(lambda x: squared_gradient_norm(quadratic, x))(images)
+    np.testing.assert_allclose(logits, quadratic(images), rtol=1e-6)
+    np.testing.assert_allclose(squared, np.sum((np.asarray(images) + 1) ** 2, axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_squared_gradient_norm_goes_through_what_the_critic_does_first():
+    """A critic w . (A x) has the gradient A^T w, not w."""
+    slope, images = np.asarray(images_of(1, b=1)).ravel(), images_of(2)
+    transform = np.asarray(jax.random.normal(jax.random.key(4), (32, 32)))
+    _, squared = squared_gradient_norm(lambda x: x.reshape(3, 32) @ transform.T @ slope, images)
+    np.testing.assert_allclose(squared, np.full(3, np.sum((transform.T @ slope) ** 2)), rtol=1e-4)
+
+
+def test_squared_gradient_norm_adds_up_in_float32_and_wants_one_logit_per_image():
+    images = images_of(0).astype(jnp.bfloat16)
+    logits, squared = squared_gradient_norm(quadratic, images)
+    assert (logits.dtype, squared.dtype) == (jnp.bfloat16, jnp.float32)
+    np.testing.assert_allclose(squared, np.sum((np.asarray(images, np.float32) + 1) ** 2, axis=(1, 2, 3)), rtol=1e-2)
+    with pytest.raises(ValueError, match=r"\[3\]; got \[3, 1\]"):
+        squared_gradient_norm(lambda x: quadratic(x)[:, None], images)
+
+
+def test_gradient_penalty_of_a_linear_critic_and_between_the_images():
+    real, fake = images_of(0), images_of(1)
+    slope = images_of(2, b=1)[0]
+    norm = np.linalg.norm(slope)
+    linear = lambda x: jnp.sum(x * slope, axis=(1, 2, 3))  # noqa: E731
+    for target in (0.0, 1.0):
+        penalty = gradient_penalty(jax.random.key(0), linear, real, fake, target=target)
+        np.testing.assert_allclose(penalty, np.full(3, (norm - target) ** 2), rtol=1e-5)
+    # The quadratic critic's gradient tells where it was taken: x + 1 with x = s real + (1 - s) fake. Here x = s.
+    key = jax.random.key(5)
+    ones = jnp.ones((500, 1, 1, 1))
+    points = jnp.sqrt(gradient_penalty(key, quadratic, ones, 0 * ones, target=0.0)) - 1
+    assert np.all((points >= -1e-6) & (points <= 1))
+    assert abs(float(jnp.mean(points)) - 0.5) < 0.06
+    assert abs(float(jnp.std(points)) - 12**-0.5) < 0.03
+    with pytest.raises(ValueError, match=r"real \[3, 4, 4, 2\], fake \[2, 4, 4, 2\]"):
+        gradient_penalty(key, quadratic, real, fake[:2])
+
+
+def test_penalties_differentiate_in_the_critics_parameters():
+    """The double backward pass, against finite differences along a random direction."""
+    real, fake = images_of(0), images_of(1)
+    parameters = {"in": images_of(2, b=6).reshape(6, 32) / 6, "out": jnp.linspace(-1.0, 1.0, 6)}
+    direction = jax.tree.map(lambda x: jnp.cos(7 * jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), parameters)
+
+    def critic(p, x):
+        return jnp.tanh(x.reshape(len(x), -1) @ p["in"].T) @ p["out"]
+
+    def moved(t):
+        return jax.tree.map(lambda x, d: x + t * d, parameters, direction)
+
+    for penalty in (
+        lambda t: squared_gradient_norm(lambda x: critic(moved(t), x), real)[1].sum(),
+        lambda t: gradient_penalty(jax.random.key(0), lambda x: critic(moved(t), x), real, fake).sum(),
+    ):
+        both = jax.jit(jax.value_and_grad(penalty))
+        slope = both(0.0)[1]
+        np.testing.assert_allclose(slope, (both(5e-3)[0] - both(-5e-3)[0]) / 1e-2, rtol=5e-3)
+        assert abs(slope) > 0.01
+
+
+def test_gradient_penalty_has_a_gradient_where_the_critic_is_flat():
+    real, fake = images_of(0), images_of(1)
+    penalty = lambda head: gradient_penalty(jax.random.key(0), lambda x: head * quadratic(x), real, fake).sum()  # noqa: E731
+    value, slope = jax.value_and_grad(penalty)(0.0)
+    assert value == 3.0
+    assert np.isfinite(slope)
+
+
+def test_lecam():
+    np.testing.assert_allclose(lecam(REAL, FAKE, 2.0, -1.0), [6.25 + 16, 0.25 + 3.0625, 1 + 4, 16 + 4], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"fake_average must be a scalar; got shape \[4\]"):
+        lecam(REAL, FAKE, 0.0, FAKE)
+    check_grads(lambda r, f: lecam(r, f, 2.0, -1.0), (REAL, FAKE), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
