@@ -1,0 +1,41 @@
+"""Your own images: a model of a folder, its subfolders the classes.
+
+    python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU
+    python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR  # 32 x 32, on CPU cores
+
+Another size needs one width per doubling from 4 x 4 upwards, in both networks:
+--config.data.resolution=128 --config.task.generator.widths=256,256,256,256,128,64 (the discriminator likewise).
+With fewer than about 10,000 images raise the augmentation: --config.task.augmentation=0,0.5.
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import folder, shapes
+from gen.models.r3gan import PRESETS, Discriminator, Generator
+from gen.tasks.gan import Gan
+
+
+def get_config(arg: str = "") -> Config:
+    arg = variant(arg, ["cpu", "smoke"])
+    small = arg in ("cpu", "smoke")
+    network = PRESETS["xs"] if small else PRESETS["s"] | {"widths": (256, 256, 256, 256, 128)}
+    config = Config(
+        data=spec(folder, resolution=32 if small else 64),
+        task=spec(
+            Gan,
+            generator=spec(Generator, **network),
+            discriminator=spec(Discriminator, **network),
+            gamma=(0.5, 0.1) if small else (1.0, 0.1),
+            penalty_every=4 if small else 1,
+            learning_rate=(1e-3, 1e-4) if small else (2e-4, 5e-5),
+            augmentation=(0.0, 0.3),
+            ema_half_life=(0.0, 5_000.0 if small else 200_000.0),
+            decay_images=200_000 if small else 4_000_000,
+        ),
+        batch_size=64 if small else 256,
+        total_images=200_000 if small else 10_000_000,
+        mirror=True,
+    )
+    if arg == "smoke":
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

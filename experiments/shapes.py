@@ -1,0 +1,35 @@
+"""Coloured shapes, drawn by the repository itself: the default experiment, eight classes at 32 x 32, on two CPU cores.
+
+python -m gen.main --config experiments/shapes.py
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import shapes
+from gen.models.r3gan import PRESETS, Discriminator, Generator
+from gen.tasks.gan import Gan
+
+
+def get_config(arg: str = "") -> Config:
+    smoke = variant(arg, ["smoke"]) == "smoke"
+    config = Config(
+        data=spec(shapes, resolution=32),
+        task=spec(
+            Gan,
+            generator=spec(Generator, **PRESETS["xs"], latent=32),
+            discriminator=spec(Discriminator, **PRESETS["xs"]),
+            gamma=(0.5, 0.1),
+            penalty_every=4,
+            learning_rate=(1e-3, 1e-4),
+            ema_half_life=(0.0, 1_000.0),
+            decay_images=40_000,
+        ),
+        batch_size=64,
+        total_images=40_000,
+        log_every=25,
+        preview_every=100,
+        checkpoint_every=200,
+    )
+    if smoke:
+        config.total_images, config.log_every, config.preview_every = 2 * config.batch_size, 1, 1
+        config.data = spec(shapes, resolution=32, num_train=256, num_held_out=64)
+    return config

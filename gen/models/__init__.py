@@ -1,0 +1,1 @@
+"""Networks: the only place that subclasses flax.linen.Module. Images are NHWC; parameters are float32."""

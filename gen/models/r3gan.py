@@ -1,0 +1,143 @@
+"""The modern baseline of adversarial networks, R3GAN, written from its paper.
+
+Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline". Images are [b h w c] in [-1, 1] on both
+sides. No normalisation, no attention, no mapping network: residual stages with scaled initialisation, resampled by a
+FIR filter. Widths run from the 4 x 4 stage to the image end in both networks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen.errors import InputError
+from gen.models import layers
+
+
+class Block(nn.Module):
+    """Residual block  x + 1x1( 3x3( 1x1(x) ) )  with biased leaky ReLUs between (section 4, "inverted bottleneck").
+
+    The last convolution starts at zero and the others at gain sqrt(2 / 1.04) * depth^(-1/4), so that the whole network
+    starts as its skip connections and an update of its output does not grow with depth (Fixup, Zhang et al. 2019,
+    with 3 layers a branch).
+    """
+
+    expansion: float  # inner channels per outer channel
+    group_size: int | None  # channels that one 3x3 kernel sees; None: all (dense)
+    depth: int  # residual blocks in the whole network
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        inner = int(x.shape[-1] * self.expansion)
+        gain = layers.LEAKY_RELU_GAIN * self.depth**-0.25
+        y = layers.Conv(inner, gain=gain)(x)
+        y = layers.BiasLeakyReLU()(y)
+        y = layers.Conv(inner, 3, groups=inner // (self.group_size or inner), gain=gain)(y)
+        y = layers.BiasLeakyReLU()(y)
+        return x + layers.Conv(x.shape[-1], gain=0.0)(y)
+
+
+class _Network(nn.Module):
+    """What the two networks have in common: the fields."""
+
+    widths: tuple[int, ...]  # channels of each stage, from 4x4 upwards
+    blocks: int = 2  # residual blocks a stage
+    expansion: float = 2.0  # inner channels of a block per outer channel
+    group_size: int | None = 16  # channels that one 3x3 kernel sees; None: all (dense)
+    patch: int = 1  # pixels per side that the outermost stage treats as one position (space-to-depth)
+    embedding: int = 64  # size of the class embedding
+    bfloat16_from: int | None = 8  # stages of at least this many positions a side compute in bfloat16; None: none
+    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
+    num_classes: int = 0  # 0: unconditional; given by the data
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels of the images that these widths and this patch make."""
+        return 4 * 2 ** (len(self.widths) - 1) * self.patch
+
+    def check(self, place: str) -> None:
+        """InputError unless these widths and this patch make the images of the data. `place` is the field to blame."""
+        height, width, _ = self.image_shape
+        if height == width == self.resolution:
+            return
+        reach = ", ".join(f"{4 * 2**n * self.patch} px by {n + 1} widths" for n in range(1, 8))
+        raise InputError(
+            f"{place}.widths={self.widths} with patch={self.patch} makes {self.resolution} x {self.resolution} images, "
+            f"the data is {height} x {width}; allowed with this patch: {reach}"
+        )
+
+    def _dtype(self, side: int) -> Any:
+        return jnp.bfloat16 if self.bfloat16_from is not None and side >= self.bfloat16_from else jnp.float32
+
+    def _stage(self, x: jax.Array) -> jax.Array:
+        for _ in range(self.blocks):
+            x = Block(self.expansion, self.group_size, depth=self.blocks * len(self.widths))(x)
+        return x
+
+
+class Generator(_Network):
+    """Latents [b latent], labels [b] int (unused when unconditional) to images [b h w c], float32, around [-1, 1]."""
+
+    latent: int = 64  # size of the latent vector
+
+    @nn.compact
+    def __call__(self, z: jax.Array, label: jax.Array) -> jax.Array:
+        if self.num_classes:
+            z = jnp.concatenate(
+                [z, nn.Embed(self.num_classes, self.embedding, embedding_init=nn.initializers.normal(1.0))(label)], -1
+            )
+        basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, self.widths[0]), jnp.float32)
+        x = (basis * layers.Linear(self.widths[0], name="latent")(z)[:, None, None, :]).astype(self._dtype(4))
+        for i, width in enumerate(self.widths):
+            if i:
+                x = x.astype(self._dtype(2 * x.shape[1]))
+                x = layers.upsample(x if x.shape[-1] == width else layers.Conv(width)(x))
+            x = self._stage(x)
+        x = layers.Conv(self.image_shape[-1] * self.patch**2, name="image")(x)
+        return layers.depth_to_space(x, self.patch).astype(jnp.float32)
+
+
+class Discriminator(_Network):
+    """Images [b h w c] in [-1, 1], labels [b] int (ignored when unconditional) to logits [b], float32."""
+
+    @nn.compact
+    def __call__(self, image: jax.Array, label: jax.Array) -> jax.Array:
+        x = layers.space_to_depth(image, self.patch)
+        x = x.astype(self._dtype(x.shape[1]))
+        x = layers.Conv(self.widths[-1], name="image")(x)
+        for i, width in reversed(list(enumerate(self.widths))):
+            x = self._stage(x)
+            if i:
+                x = layers.downsample(x).astype(self._dtype(x.shape[1] // 2))
+                x = x if self.widths[i - 1] == width else layers.Conv(self.widths[i - 1])(x)
+        basis = self.param("basis", layers.scaled_normal(1.0, 16), (4, 4, self.widths[0]), jnp.float32)
+        x = jnp.sum(x.astype(jnp.float32) * basis, axis=(1, 2))  # each channel against its own learned 4x4 pattern
+        if not self.num_classes:
+            return layers.Linear(1, name="logit")(x)[:, 0]
+        x = layers.Linear(self.embedding, name="features")(x)
+        scale = nn.initializers.normal(self.embedding**-0.5)
+        return jnp.sum(
+            x * nn.Embed(self.num_classes, self.embedding, embedding_init=scale)(label), axis=-1
+        )  # projection head
+
+
+# Networks by name, for both sides: `spec(Generator, **PRESETS["xs"])`. The last four have the published widths,
+# groups and blocks; `xs` is shaped for two CPU cores and `s` for half an hour on one GPU.
+PRESETS: dict[str, dict[str, Any]] = {
+    "xs": {
+        "widths": (128, 96, 64),
+        "blocks": 1,
+        "expansion": 1.0,
+        "group_size": None,
+        "patch": 2,
+        "bfloat16_from": None,
+    },
+    "s": {"widths": (256, 256, 256, 256)},
+    "cifar10": {"widths": (768, 768, 768, 768)},
+    "ffhq64": {"widths": (768, 768, 768, 768, 384)},
+    "ffhq256": {"widths": (768, 768, 768, 768, 384, 192, 96)},
+    "imagenet64": {"widths": (1536, 1536, 1536, 1536, 1536), "group_size": 32},
+}

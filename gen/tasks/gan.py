@@ -1,0 +1,218 @@
+"""Adversarial training: a relativistic pairing loss and both zero-centred gradient penalties (R3GAN, Huang et al.
+2024).
+
+Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from gen.augment import DEFAULT, augment
+from gen.errors import InputError, nearest
+from gen.losses import ADVERSARIAL, squared_gradient_norm
+from gen.sharding import constrain
+from gen.state import TrainState, ema
+from gen.tasks import Metrics
+
+Range = tuple[float, float]  # a value at the start of training and the value from `decay_images` on
+
+
+def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
+    """From ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and constant after."""
+    start, end = ends
+    return end + (start - end) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gan:
+    """The adversarial Task, with roles "generator" (averaged) and "discriminator".
+
+    The generator's images are paired with fresh real ones, so that a step takes two real images per image of the batch.
+    Every Range is a cosine over `decay_images`.
+    """
+
+    generator: nn.Module  # latents [b latent], labels [b] -> images
+    discriminator: nn.Module  # images, labels [b] -> logits [b]
+    decay_images: int  # real images over which every Range goes from its first to its second value
+    conditional: bool | None = None  # by class; None: if the data has labels
+    loss: str = "relativistic"  # a name of losses.ADVERSARIAL
+    gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
+    penalty_every: int = 1  # penalise every k-th image of the batch: the same expectation for a k-th of the work
+    learning_rate: Range = (2e-4, 5e-5)  # of Adam, for both networks
+    beta2: Range = (0.9, 0.99)  # of Adam; its beta1 is 0
+    augmentation: Range = (0.0, 0.0)  # probability that the discriminator sees an image through each augmentation
+    strengths: Mapping[str, float] | None = None  # multiplies that probability by operation; None: R3GAN's
+    ema_half_life: Range = (0.0, 500_000.0)  # of the averaged generator, in images
+    image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
+    num_classes: int  # 0: unconditional
+    batch_size: int  # given by the run
+
+    @property
+    def draws(self) -> int:
+        return 2
+
+    def __post_init__(self) -> None:
+        if self.loss not in ADVERSARIAL:
+            meant = nearest(self.loss, ADVERSARIAL)
+            raise InputError(f"task.loss={self.loss!r} does not exist{meant}; allowed: {', '.join(ADVERSARIAL)}")
+        if self.penalty_every < 1 or self.batch_size % self.penalty_every:
+            raise InputError(f"task.penalty_every={self.penalty_every} must divide batch_size={self.batch_size}")
+        if self.decay_images < 1:
+            raise InputError(f"task.decay_images={self.decay_images} must be at least 1")
+        if self.conditional and not self.num_classes:
+            raise InputError(
+                "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"
+            )
+        if self.conditional is False:
+            object.__setattr__(self, "num_classes", 0)
+        for role in ("generator", "discriminator"):
+            network = getattr(self, role).clone(image_shape=tuple(self.image_shape), num_classes=self.num_classes)
+            network.check(f"task.{role}")
+            object.__setattr__(self, role, network)
+
+    def init(self, key: jax.Array) -> TrainState:
+        g_key, d_key = jax.random.split(key)
+        label = jnp.zeros((1,), jnp.int32)
+        params = {
+            "generator": self.generator.init(g_key, jnp.zeros((1, self.generator.latent)), label),
+            "discriminator": self.discriminator.init(d_key, jnp.zeros((1, *self.image_shape)), label),
+        }
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state={role: self._optimizer.init(p) for role, p in params.items()},
+            ema_params={"generator": jax.tree.map(jnp.copy, params["generator"])},
+        )
+
+    def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
+        d_key, g_key, z_key = jax.random.split(key, 3)
+        at = self._progress(state.step)
+        b = self.batch_size
+        # One half for each network, taken along an axis that is not sharded, so that no image changes its device.
+        real = (2 * batch["image"] - 1).reshape(b, 2, *self.image_shape)
+        label = batch["label"].reshape(b, 2)
+        z = constrain(jax.random.normal(z_key, (b, 2, self.generator.latent)))
+        g_params, d_params = state.params["generator"], state.params["discriminator"]
+
+        fake = _apply(self.generator, g_params, z[:, 0], label[:, 0])
+        d_grad = jax.grad(self._discriminator_loss, has_aux=True)
+        d_grads, metrics = d_grad(d_params, d_key, real[:, 0], fake, label[:, 0], at)
+        d_params, d_opt = self._update(d_params, d_grads, state.opt_state["discriminator"])
+
+        g_grad = jax.value_and_grad(self._generator_loss)
+        g_loss, g_grads = g_grad(g_params, d_params, g_key, z[:, 1], real[:, 1], label[:, 1], at)
+        g_params, g_opt = self._update(g_params, g_grads, state.opt_state["generator"])
+
+        half_life = cosine(self.ema_half_life, at)
+        average = ema(state.ema_params["generator"], g_params, half_life=half_life, images=b)
+        metrics |= {"g_loss": g_loss, "learning_rate": cosine(self.learning_rate, at), "ema_half_life": half_life}
+        new_state = TrainState(
+            step=state.step + 1,
+            params={"generator": g_params, "discriminator": d_params},
+            opt_state={"generator": g_opt, "discriminator": d_opt},
+            ema_params={"generator": average},
+        )
+        return new_state, metrics
+
+    def latent(self, keys: jax.Array) -> jax.Array:
+        return jax.vmap(lambda key: jax.random.normal(key, (self.generator.latent,)))(keys)
+
+    def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        z = conditions["latent"] if "latent" in conditions else self.latent(keys)
+        label = conditions.get("label")
+        if label is None:
+            classes = max(self.num_classes, 1)
+            label = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, classes))(keys)
+        images = _apply(self.generator, ema_params["generator"], z * conditions.get("truncation", 1.0), label)
+        return jnp.clip((images + 1) / 2, 0.0, 1.0)
+
+    def _progress(self, step: jax.Array) -> jax.Array:
+        return step * (self.batch_size / self.decay_images)
+
+    @property
+    def _optimizer(self) -> optax.GradientTransformation:
+        adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "eps"))
+        return adam(
+            learning_rate=lambda step: cosine(self.learning_rate, self._progress(step)),
+            b1=0.0,
+            b2=lambda step: cosine(self.beta2, self._progress(step)),
+            eps=1e-8,
+        )
+
+    def _update(self, params: Any, grads: Any, opt_state: Any) -> tuple[Any, Any]:
+        updates, opt_state = self._optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
+        """What the discriminator says of augmented images, [b]."""
+        if self.augmentation != (0.0, 0.0):
+            strengths = DEFAULT if self.strengths is None else self.strengths
+            images = augment(key, images, cosine(self.augmentation, at), strengths=strengths)
+        return _apply(self.discriminator, d_params, images, label)
+
+    def _discriminator_loss(
+        self, d_params: Any, key: jax.Array, real: jax.Array, fake: jax.Array, label: jax.Array, at: jax.Array
+    ) -> tuple[jax.Array, Metrics]:
+        """Adversarial loss + gamma/2 * (R1 + R2), the penalties taken through the augmentation (R3GAN, section 2)."""
+
+        every = self.penalty_every
+
+        def pairs(columns: slice) -> tuple[jax.Array, jax.Array]:
+            """Real and generated images in turn, and their labels, of columns of the batch seen as [b/every every]."""
+            rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
+            real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
+            return _alternate(real_part, fake_part), _alternate(label_part, label_part)
+
+        images, labels = pairs(slice(0, 1))
+        logits, squared_norm = squared_gradient_norm(lambda x: self._logits(d_params, key, x, labels, at), images)
+        if every > 1:  # the rest of the batch is only classified
+            others, other_labels = pairs(slice(1, every))
+            rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_labels, at)
+            logits = jnp.concatenate([logits, rest])
+        r1, r2 = squared_norm[::2].mean(), squared_norm[1::2].mean()
+        real_logits, fake_logits = logits[::2], logits[1::2]
+        loss = ADVERSARIAL[self.loss].discriminator(real_logits, fake_logits).mean()
+        gamma = cosine(self.gamma, at)
+        metrics = {
+            "d_loss": loss,
+            "r1": r1,
+            "r2": r2,
+            "logit_real": real_logits.mean(),
+            "logit_fake": fake_logits.mean(),
+            "d_accuracy": (real_logits > fake_logits).mean(),  # 0.5: real and generated cannot be told apart
+            "gamma": gamma,
+            "augmentation": cosine(self.augmentation, at),
+        }
+        return loss + gamma / 2 * (r1 + r2), metrics
+
+    def _generator_loss(
+        self,
+        g_params: Any,
+        d_params: Any,
+        key: jax.Array,
+        z: jax.Array,
+        real: jax.Array,
+        label: jax.Array,
+        at: jax.Array,
+    ) -> jax.Array:
+        real_key, fake_key = jax.random.split(key)
+        real_logits = self._logits(d_params, real_key, real, label, at)
+        fake_logits = self._logits(d_params, fake_key, _apply(self.generator, g_params, z, label), label, at)
+        return ADVERSARIAL[self.loss].generator(real_logits, fake_logits).mean()
+
+
+def _alternate(a: jax.Array, b: jax.Array) -> jax.Array:
+    """[n ...] and [n ...] to a0 b0 a1 b1 ... [2n ...]: one pass over both, and each device keeps the rows it has."""
+    return jnp.stack([a, b], axis=1).reshape(2 * a.shape[0], *a.shape[1:])
+
+
+def _apply(network: nn.Module, params: Any, *inputs: jax.Array) -> jax.Array:
+    return cast(jax.Array, network.apply(params, *inputs))

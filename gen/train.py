@@ -1,0 +1,266 @@
+"""The loop: place, resume, step, log, preview, checkpoint, stop. It knows Tasks, not what they do."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gen import sharding
+from gen.checkpoint import Checkpoints
+from gen.config import Config, build, digest, to_json
+from gen.data import Batch, Dataset, Source
+from gen.interrupt import Interrupt, interrupts
+from gen.report import Progress, Report, replace
+from gen.run import RunFolder, write_json
+from gen.state import TrainState
+from gen.tasks import Metrics, Task
+
+Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
+_IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
+
+
+class NonFiniteError(ArithmeticError):
+    """A metric became nan or infinite; the message names the step and the quantity."""
+
+
+def train(config: Config, workdir: Path) -> int:
+    """Runs `config` to its end, from its newest sound checkpoint in `workdir` if there is one.
+
+    Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 130 after Ctrl-C, 143 after SIGTERM.
+    Raises InputError for what the person who runs it can mend.
+    """
+    logging.basicConfig(format="gen: %(message)s")
+    sharding.tune_allocator()
+    sharding.distributed_init()
+    mesh = sharding.mesh(config.mesh.data, config.mesh.fsdp)
+    sharding.check_batch(config.batch_size, mesh)
+    source: Source = build(config.data, "data")
+    task: Task = build(
+        config.task,
+        "task",
+        image_shape=source.image_shape,
+        num_classes=source.num_classes,
+        batch_size=config.batch_size,
+    )
+    facts = data_facts(source)
+    folder = RunFolder(workdir)
+    feed = sharding.Feed(Dataset(source.train, config.batch_size * task.draws, config.seed), mesh)
+    with (
+        jax.set_mesh(mesh),
+        Checkpoints(folder.checkpoints, keep=config.keep_checkpoints) as checkpoints,
+        interrupts() as stop,
+    ):
+        state, start = place(task, config, mesh, checkpoints)
+        if jax.process_index() == 0:
+            replace(folder.config, to_json(config))
+            write_json(folder.data, facts)
+        report = _Reporter(config, workdir, facts, source, task, mesh, start)
+        try:
+            status, code = _loop(config, task, mesh, feed, checkpoints, report, state, start, stop)
+        except NonFiniteError as error:
+            sound = checkpoints.steps()
+            status, code = f"stopped: {error}", 1
+            print(f"gen: {error}; newest checkpoint: {sound[-1] if sound else 'none'}", file=sys.stderr)
+        report.close(status)
+    return code
+
+
+def _loop(
+    config: Config,
+    task: Task,
+    mesh: Mesh,
+    feed: sharding.Feed,
+    checkpoints: Checkpoints,
+    report: _Reporter,
+    state: TrainState,
+    start: int,
+    stop: Interrupt,
+) -> tuple[str, int]:
+    """Steps from `start` to the end; returns the status for the report and the exit code."""
+    total = total_steps(config)
+    if start >= total:
+        report.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
+        return "finished", 0
+    report.say(f"{config_line(config, mesh)}; compiling")
+    began = time.monotonic()
+    step_fn = compile_step(task, config, mesh, state, feed(start))
+    report.say(f"compiled in {time.monotonic() - began:.0f} s")
+    report.begin(start, state)
+    pending: deque[Metrics] = deque()
+    for step in range(start + 1, total + 1):
+        state, metrics = step_fn(state, feed(step - 1))
+        pending.append(metrics)
+        if len(pending) > _IN_FLIGHT:
+            jax.block_until_ready(pending[-1 - _IN_FLIGHT])
+        code = stop.code(step % config.log_every == 0)
+        last = step == total or code != 0
+        log, preview, save = (
+            last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
+        )
+        if log or preview or save:
+            report.log(step, _average(pending, step))
+        if preview:
+            report.preview(step, state)
+        if save:
+            checkpoints.save(step, state)
+        if last:
+            checkpoints.wait()
+            return ("interrupted", code) if code else ("finished", 0)
+    raise AssertionError("unreachable: the last step returns")
+
+
+def total_steps(config: Config) -> int:
+    """How many steps show `total_images` real images."""
+    return math.ceil(config.total_images / config.batch_size)
+
+
+def data_facts(source: Source) -> dict[str, Any]:
+    """What data.json says: enough to sample from a run without its data, and to know what it was."""
+    return {
+        "name": source.name,
+        "image_shape": list(source.image_shape),
+        "num_classes": source.num_classes,
+        "class_names": list(source.class_names),
+        "num_train": len(source.train.images),
+        "num_held_out": len(source.held_out.images),
+    } | dict(source.facts)
+
+
+def config_line(config: Config, mesh: Mesh) -> str:
+    """One line that says what runs where."""
+    kind = mesh.devices.flat[0].device_kind
+    shape = f"{mesh.shape['data']} data x {mesh.shape['fsdp']} fsdp"
+    return (
+        f"config {digest(config)[:12]}, {mesh.size} x {kind} ({shape}), "
+        f"{total_steps(config):,} steps of {config.batch_size} images"
+    )
+
+
+def place(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+    """The state to go on from, on the devices of `mesh`, and its step: the newest sound checkpoint or a fresh one."""
+    key = jax.random.key(config.seed)
+    abstract = jax.eval_shape(task.init, key)
+    shardings = sharding.state_sharding(mesh, abstract)
+    placed = jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), abstract, shardings)
+    restored = checkpoints.restore(placed)
+    if restored is not None:
+        return restored
+    return jax.jit(task.init, out_shardings=shardings)(key), 0
+
+
+def make_step(task: Task, config: Config) -> Step:
+    """The pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, then the task's step.
+
+    Its randomness is a function of (seed, step).
+    """
+
+    def step(state: TrainState, batch: Mapping[str, jax.Array]) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        image = batch["image"].astype(jnp.float32) / 255
+        if config.mirror:
+            flip = sharding.constrain(jax.random.bernoulli(jax.random.fold_in(key, 1), shape=image.shape[:1]))
+            image = jnp.where(flip[:, None, None, None], image[:, :, ::-1], image)
+        return task.step(state, {"image": image, "label": batch["label"]}, jax.random.fold_in(key, 2))
+
+    return step
+
+
+def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batch: Batch) -> Any:
+    """The step, compiled for `mesh`. It donates the state: the old one is gone after the call."""
+    state_shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+    jitted = jax.jit(
+        make_step(task, config),
+        in_shardings=(state_shardings, sharding.batch_sharding(mesh)),
+        out_shardings=(state_shardings, NamedSharding(mesh, P())),
+        donate_argnums=0,
+    )
+    return jitted.lower(state, batch).compile()
+
+
+def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
+    """Empties `pending`, the metrics of the steps up to `step`, into their means. Raises NonFiniteError."""
+    host = jax.device_get(list(pending))
+    first = step - len(host) + 1
+    pending.clear()
+    for at, metrics in enumerate(host, first):
+        bad = [f"{name} is {float(value)}" for name, value in metrics.items() if not np.isfinite(value)]
+        if bad:
+            raise NonFiniteError(f"step {at}: {', '.join(bad)}")
+    return {name: float(np.mean([metrics[name] for metrics in host])) for name in host[0]}
+
+
+class _Reporter:
+    """The report of a run: only process 0 writes, every process computes."""
+
+    def __init__(
+        self, config: Config, workdir: Path, facts: dict[str, Any], source: Source, task: Task, mesh: Mesh, start: int
+    ) -> None:
+        self._writes = jax.process_index() == 0
+        count = config.preview_images
+        self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
+        seeds = np.arange(count)
+        label = seeds % max(source.num_classes, 1)
+        replicated = NamedSharding(mesh, P())
+        conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
+        keys = jax.vmap(jax.random.key)(seeds)
+        self._sample = jax.jit(lambda params: task.sample(params, keys, conditions), out_shardings=replicated)
+        self._progress = Progress(total_steps(config), config.batch_size)
+        if self._writes:
+            self._report = Report(
+                workdir, config_json=to_json(config), data_facts=facts, tensorboard=config.tensorboard
+            )
+            self._report.rewind(start)
+            self._progress = Progress(total_steps(config), config.batch_size, seconds=self._report.seconds)
+            self._report.real(_by_class(source, count), columns=self._columns)
+
+    def say(self, text: str) -> None:
+        if self._writes:
+            print(f"gen: {text}", file=sys.stderr, flush=True)
+
+    def begin(self, step: int, state: TrainState) -> None:
+        """The start of training: what the untrained network makes, and the clock."""
+        if step == 0:
+            self.preview(step, state)
+        self._progress.measure(step)
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        metrics = self._progress.measure(step) | metrics
+        if self._writes:
+            self._report.log(step, metrics)
+            self._progress.show(step, metrics)
+
+    def preview(self, step: int, state: TrainState) -> None:
+        images = np.asarray(self._sample(state.ema_params))
+        if self._writes:
+            self._report.preview(step, images, columns=self._columns)
+            self._report.write_html("running")
+
+    def close(self, status: str) -> None:
+        if self._writes:
+            path = self._report.write_html(status)
+            self._report.close()
+            self.say(f"{status}; report: {path}")
+
+
+def _by_class(source: Source, count: int) -> np.ndarray:
+    """`count` training images in the order of previews: labels 0, 1, 2 ... repeated; any order when unlabelled."""
+    images, labels = source.train
+    if not source.num_classes:
+        return np.asarray(images[:count])
+    of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]
+    indices = [of_class[i % source.num_classes] for i in range(count)]
+    return np.stack(
+        [images[found[i // source.num_classes % len(found)]] for i, found in enumerate(indices) if len(found)]
+    )
