@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# Runs `python -m gen.main` here, as a Slurm job or on a Cloud TPU slice, and again after a preemption.
+# gen.main resumes from its --workdir by itself, so all that this script has to do is to give the same command again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'END'
+usage: ./launch.sh [local|slurm|tpu] [options] -- --config FILE --workdir DIR [more flags of gen.main]
+
+Paths are relative to the checkout. The same command again resumes the run.
+  --dry-run          print the commands and run none of them
+  --help             this text
+
+local (the default): run here, with $PYTHON, else .venv/bin/python, else python3.
+
+slurm: submit one job, which is queued again when it is preempted, loses its node or reaches its time limit.
+  --time TIME        limit of one turn, in Slurm's notation (default 04:00:00)
+  --gpus N           GPUs on the node, 0 for none (default 1)
+  --sbatch OPTION    one more option for sbatch, e.g. --sbatch --partition=long; may be repeated
+
+tpu: get a Cloud TPU slice as a queued resource, install gen on all its workers, run, begin anew when it is taken away.
+  --name NAME        of the slice (default gen)
+  --zone ZONE        e.g. us-east5-b (required)
+  --type TYPE        accelerator, e.g. v6e-8 (required)
+  --runtime VERSION  TPU software, e.g. v2-alpha-tpuv6e (required)
+  --project PROJECT  (default: the one gcloud is set to)
+  --spot             cheaper, may be taken away at any time
+  --setup COMMAND    run on every worker before the job, e.g. to mount the storage that holds --workdir
+  --delete           delete the slice when the job has finished, with all that is on its disks
+Set LAUNCH_POLL_SECONDS (30) and LAUNCH_TRIES (3: failures in a row before giving up) in the environment.
+END
+}
+
+say() { printf 'launch.sh: %s\n' "$*" >&2; }
+die() { say "$1"; exit 2; }
+quote() { # each argument, preceded by a space, as any POSIX shell reads it back
+  local word
+  for word; do
+    if [[ $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]]; then printf ' %s' "$word"; else printf " '%s'" "${word//\'/\'\\\'\'}"; fi
+  done
+}
+run() { # the command, or in a dry run its text
+  if [[ $dry_run ]]; then printf '$%s\n' "$(quote "$@")"; else "$@"; fi
+}
+
+dry_run='' time=04:00:00 gpus=1 sbatch_options=()
+name=gen zone='' type='' runtime='' project='' spot='' setup='' delete=''
+poll=${LAUNCH_POLL_SECONDS:-30} tries=${LAUNCH_TRIES:-3}
+
+mode=local
+case ${1-} in
+  local | slurm | tpu) mode=$1 && shift ;;
+  '') die 'nothing to run; see ./launch.sh --help' ;;
+  -*) ;;
+  *) die "no such place: '$1'; allowed: local, slurm, tpu" ;;
+esac
+while (($#)) && [[ $1 != -- ]]; do
+  case $1 in # first --option=value becomes --option value, then the options without a value
+    --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+  esac
+  case "$mode $1" in
+    *' --help' | *' -h') usage && exit 0 ;;
+    *' --dry-run') dry_run=1 && shift && continue ;;
+    'tpu --spot') spot=1 && shift && continue ;;
+    'tpu --delete') delete=1 && shift && continue ;;
+  esac
+  (($# > 1)) || die "unknown option or missing value: $mode '$1'; see ./launch.sh --help"
+  case "$mode $1" in
+    'slurm --time') time=$2 ;;
+    'slurm --gpus') gpus=$2 ;;
+    'slurm --sbatch') sbatch_options+=("$2") ;;
+    'tpu --name') name=$2 ;;
+    'tpu --zone') zone=$2 ;;
+    'tpu --type') type=$2 ;;
+    'tpu --runtime') runtime=$2 ;;
+    'tpu --project') project=$2 ;;
+    'tpu --setup') setup=$2 ;;
+    *) die "unknown option for $mode: '$1'; flags of gen.main come after --; see ./launch.sh --help" ;;
+  esac
+  shift 2
+done
+(($# > 1)) || die "the flags of gen.main are missing: ./launch.sh $mode [options] -- --config FILE --workdir DIR"
+shift
+[[ $gpus =~ ^[0-9]+$ ]] || die "--gpus '$gpus': allowed: a whole number, 0 or more"
+[[ $tries =~ ^[1-9][0-9]*$ ]] || die "LAUNCH_TRIES '$tries': allowed: a whole number, 1 or more"
+[[ $poll =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "LAUNCH_POLL_SECONDS '$poll': allowed: a number, 0 or more"
+
+workdir='' previous=''
+for argument in "$@"; do
+  case $argument in --workdir=*) workdir=${argument#*=} ;; esac
+  if [[ $previous == --workdir ]]; then workdir=$argument; fi
+  previous=$argument
+done
+[[ $workdir || $mode == local ]] || die "$mode needs --workdir DIR after --, to resume from"
+
+python=${PYTHON:-python3}
+if [[ -z ${PYTHON:-} && -x .venv/bin/python ]]; then python=$PWD/.venv/bin/python; fi
+command=$(quote -m gen.main "$@") # for the shell that will read it, elsewhere
+
+# ---- local --------------------------------------------------------------------------------------------------------
+launch_local() {
+  run exec "$python" -m gen.main "$@"
+}
+
+# ---- Slurm --------------------------------------------------------------------------------------------------------
+# Five minutes before the time limit, Slurm sends SIGTERM to the batch script alone (B:). It passes the signal on, waits
+# until gen.main has saved, and queues the job again. What fails without a signal is not queued again.
+slurm_script() {
+  cat <<END
+#!/usr/bin/env bash
+cd$(quote "$PWD") || exit
+trap 'stopped=1; kill -TERM "\$job"' TERM
+srun$(quote "$python")$command &
+job=\$! stopped=''
+wait "\$job"
+code=\$?
+while kill -0 "\$job" 2>/dev/null; do # the signal ends \`wait\` before the job ends
+  wait "\$job"
+  code=\$?
+done
+if [[ \$stopped ]]; then exec scontrol requeue "\$SLURM_JOB_ID"; fi
+exit "\$code"
+END
+}
+
+launch_slurm() {
+  local options=(--job-name=gen "--time=$time" --signal=B:TERM@300 --requeue --open-mode=append
+    --ntasks-per-node=1 "--output=$workdir/slurm-%j.log")
+  if ((gpus)); then options+=("--gpus-per-node=$gpus"); fi
+  options+=(${sbatch_options[@]+"${sbatch_options[@]}"})
+  run mkdir -p "$workdir"
+  if [[ $dry_run ]]; then slurm_script; fi
+  run sbatch "${options[@]}" < <(slurm_script)
+}
+
+# ---- Cloud TPU ----------------------------------------------------------------------------------------------------
+tpus() {
+  run gcloud compute tpus "$@" "--zone=$zone" ${project:+"--project=$project"} --quiet
+}
+
+create() {
+  tpus queued-resources create "$name" "--node-id=$name" "--accelerator-type=$type" "--runtime-version=$runtime" \
+    ${spot:+--spot}
+}
+
+# ABSENT (nothing listed) is told from UNKNOWN (gcloud failed): after an error nothing may be created or deleted.
+slice_state() {
+  local state
+  state=$(tpus queued-resources list "--filter=name~/$name\$" '--format=value(state.state)') || state=UNKNOWN
+  echo "${state:-ABSENT}"
+}
+
+ensure_active() {
+  local state last='' refused=0
+  while state=$(slice_state) && [[ $state != ACTIVE ]]; do
+    if [[ $state != "$last" ]]; then say "slice $name is $state"; fi
+    last=$state
+    case $state in
+      SUSPENDED | FAILED) tpus queued-resources delete "$name" --force || true ;; # it cannot be started again
+      ABSENT)
+        if create; then refused=0; elif ((++refused >= tries)); then
+          say "slice $name was refused $refused times in a row: giving up"
+          exit 1
+        fi
+        ;;
+    esac
+    sleep "$poll"
+  done
+}
+
+on_workers() {
+  tpus tpu-vm ssh "$name" --worker=all "--command=$1" </dev/null
+}
+
+# A job left over from a dropped connection holds the lock: it is told to save and stop, then flock waits until it has.
+attempt() {
+  local archive=$scratch/gen.tar.gz python=.venv/bin/python prepare=''
+  if [[ $setup ]]; then prepare="{ $setup; } && "; fi
+  # tar exits with 1 when a file changed while it was read, which is no reason to stop.
+  { run tar --exclude=./.git --exclude=./.venv --exclude=./runs --exclude='.*_cache' --exclude=__pycache__ \
+    -czf "$archive" . || (($? == 1)); } &&
+    tpus tpu-vm scp "$archive" "$name:gen.tar.gz" --worker=all &&
+    on_workers "mkdir -p gen && tar -xzf gen.tar.gz -C gen && cd gen && python3 -m pip install --quiet --user uv && \
+~/.local/bin/uv venv --quiet --allow-existing --python 3.12 .venv && \
+~/.local/bin/uv pip install --quiet --python $python -c constraints/py312.txt -e '.[tpu]'" &&
+    on_workers "${prepare}cd gen && touch ../gen.lock && { fuser -s -k -TERM ../gen.lock || true; } && \
+GEN_DISTRIBUTED=1 flock ../gen.lock $python$command"
+}
+
+launch_tpu() {
+  local option code failures=0
+  for option in zone type runtime; do
+    [[ ${!option} ]] || die "tpu needs --$option; see ./launch.sh --help"
+  done
+  [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "--name '$name': allowed: small letters, digits and -, a letter first"
+  if [[ $dry_run ]]; then
+    scratch=/tmp
+    create
+    attempt
+    if [[ $delete ]]; then tpus queued-resources delete "$name" --force; fi
+    exit 0
+  fi
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  while :; do
+    ensure_active
+    if attempt; then break; else code=$?; fi
+    if [[ $(slice_state) != ACTIVE || $code == 255 || $code == 143 ]]; then # 255: from ssh. 143: gen.main was told to stop
+      failures=0
+      say "lost the slice $name or the connection to it: again"
+    elif ((code == 2)); then
+      say "wrong input, which another try cannot mend; the slice stays"
+      exit 2
+    elif ((++failures >= tries)); then
+      say "failed $failures times in a row on a sound slice, last with exit code $code: giving up; the slice stays"
+      exit "$code"
+    else
+      say "failed with exit code $code on a sound slice: again"
+    fi
+    sleep "$poll"
+  done
+  if [[ $delete ]]; then tpus queued-resources delete "$name" --force; else say "finished; the slice $name stays"; fi
+}
+
+"launch_$mode" "$@"
