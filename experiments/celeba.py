@@ -15,13 +15,13 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq64"] | ({"widths": (8, 8, 8, 8, 8), "group_size": 8} if smoke else {})
+    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 5, "group_size": 8} if smoke else {}))
     config = Config(
         data=spec(tfds, name="celeb_a", resolution=64, label=None),
         task=spec(
             Gan,
-            generator=spec(Generator, **network),
-            discriminator=spec(Discriminator, **network),
+            generator=spec(Generator, **network.generator),
+            discriminator=spec(Discriminator, **network.discriminator),
             conditional=False,
             gamma=(2.0, 0.2),
             learning_rate=(2e-4, 5e-5),

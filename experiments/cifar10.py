@@ -20,13 +20,13 @@ def get_config(arg: str = "") -> Config:
     network = PRESETS["cifar10" if arg == "full" else "s"]
     images = 250_000_000 if arg == "full" else 5_000_000
     if arg == "smoke":
-        network |= {"widths": (8, 8, 8, 8), "group_size": 8}
+        network = network.but(widths=(8,) * 4, group_size=8)
     config = Config(
         data=spec(npz, path="cifar10.npz") if arg == "npz" else spec(tfds, name="cifar10", resolution=32),
         task=spec(
             Gan,
-            generator=spec(Generator, **network),
-            discriminator=spec(Discriminator, **network),
+            generator=spec(Generator, **network.generator),
+            discriminator=spec(Discriminator, **network.discriminator),
             gamma=(0.05, 0.005),
             learning_rate=(2e-4, 5e-5),
             augmentation=(0.0, 0.55),

@@ -14,13 +14,13 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq256"] | ({"widths": (8,) * 7, "group_size": 8, "blocks": 1} if smoke else {})
+    network = PRESETS["ffhq256"].but(**({"widths": (8,) * 7, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(folder, path="ffhq256", resolution=256, labelled=False),
         task=spec(
             Gan,
-            generator=spec(Generator, **network),
-            discriminator=spec(Discriminator, **network),
+            generator=spec(Generator, **network.generator),
+            discriminator=spec(Discriminator, **network.discriminator),
             conditional=False,
             gamma=(150.0, 15.0),
             learning_rate=(2e-4, 5e-5),

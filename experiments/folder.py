@@ -17,13 +17,13 @@ from gen.tasks.gan import Gan
 def get_config(arg: str = "") -> Config:
     arg = variant(arg, ["cpu", "smoke"])
     small = arg in ("cpu", "smoke")
-    network = PRESETS["xs"] if small else PRESETS["s"] | {"widths": (256, 256, 256, 256, 128)}
+    network = PRESETS["xs"] if small else PRESETS["s"].but(widths=(256, 256, 256, 256, 128))
     config = Config(
         data=spec(folder, resolution=32 if small else 64),
         task=spec(
             Gan,
-            generator=spec(Generator, **network),
-            discriminator=spec(Discriminator, **network),
+            generator=spec(Generator, **network.generator),
+            discriminator=spec(Discriminator, **network.discriminator),
             gamma=(0.5, 0.1) if small else (1.0, 0.1),
             penalty_every=4 if small else 1,
             learning_rate=(1e-3, 1e-4) if small else (2e-4, 5e-5),

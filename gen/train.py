@@ -70,6 +70,7 @@ def train(config: Config, workdir: Path) -> int:
         try:
             status, code = _loop(config, task, mesh, feed, checkpoints, report, state, start, stop)
         except NonFiniteError as error:
+            checkpoints.wait()
             sound = checkpoints.steps()
             status, code = f"stopped: {error}", 1
             print(f"gen: {error}; newest checkpoint: {sound[-1] if sound else 'none'}", file=sys.stderr)

@@ -7,7 +7,7 @@ FIR filter. Widths run from the 4 x 4 stage to the image end in both networks.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -124,20 +124,30 @@ class Discriminator(_Network):
         )  # projection head
 
 
-# Networks by name, for both sides: `spec(Generator, **PRESETS["xs"])`. The last four have the published widths,
-# groups and blocks; `xs` is shaped for two CPU cores and `s` for half an hour on one GPU.
-PRESETS: dict[str, dict[str, Any]] = {
-    "xs": {
-        "widths": (128, 96, 64),
-        "blocks": 1,
-        "expansion": 1.0,
-        "group_size": None,
-        "patch": 2,
-        "bfloat16_from": None,
-    },
-    "s": {"widths": (256, 256, 256, 256)},
-    "cifar10": {"widths": (768, 768, 768, 768)},
-    "ffhq64": {"widths": (768, 768, 768, 768, 384)},
-    "ffhq256": {"widths": (768, 768, 768, 768, 384, 192, 96)},
-    "imagenet64": {"widths": (1536, 1536, 1536, 1536, 1536), "group_size": 32},
+class Preset(NamedTuple):
+    """The fields of the two networks: `spec(Generator, **preset.generator)`."""
+
+    generator: dict[str, Any]
+    discriminator: dict[str, Any]
+
+    def but(self, **fields: Any) -> Preset:
+        """The same with `fields` changed in both."""
+        return Preset(self.generator | fields, self.discriminator | fields)
+
+
+def _alike(*widths: int) -> Preset:
+    return Preset({"widths": widths}, {"widths": widths, "embedding": widths[0]})
+
+
+# The last four have the published widths, groups and blocks. `s` is for half an hour on one GPU, `xs` for minutes on two
+# CPU cores: dense 3x3 convolutions; most of the work at 4x4 and 8x8 positions, where it is fastest and decides about
+# shape; a generator larger than the discriminator, which is run three times as often.
+_XS = {"blocks": 2, "expansion": 1.0, "group_size": None, "embedding": 32, "bfloat16_from": None}
+PRESETS: dict[str, Preset] = {
+    "xs": Preset({"widths": (192, 128, 32), "patch": 2} | _XS, {"widths": (128, 96), "patch": 4} | _XS),
+    "s": _alike(256, 256, 256, 256),
+    "cifar10": _alike(768, 768, 768, 768),
+    "ffhq64": _alike(768, 768, 768, 768, 384),
+    "ffhq256": _alike(768, 768, 768, 768, 384, 192, 96),
+    "imagenet64": _alike(1536, 1536, 1536, 1536, 1536).but(group_size=32),
 }
