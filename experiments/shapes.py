@@ -17,17 +17,17 @@ def get_config(arg: str = "") -> Config:
             Gan,
             generator=spec(Generator, **PRESETS["xs"].generator, latent=32),
             discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
-            gamma=(1.0, 0.5),
+            gamma=(0.5, 0.2),
             penalty_every=4,
             learning_rate=(1e-3, 1e-4),
             ema_half_life=(0.0, 3_000.0),
-            decay_images=50_000,
+            decay_images=56_000,
         ),
         batch_size=32,
-        total_images=52_000,
+        total_images=57_600,
         log_every=50,
-        preview_every=125,
-        checkpoint_every=250,
+        preview_every=150,
+        checkpoint_every=600,
     )
     if smoke:
         config.total_images, config.log_every, config.preview_every = 2 * config.batch_size, 1, 1

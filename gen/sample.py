@@ -118,6 +118,7 @@ def parse_labels(text: str | None, class_names: Sequence[str]) -> list[int] | No
 
 
 def main() -> None:
+    """Makes the images that the flags ask for. Raises InputError for what is wrong in them."""
     seeds = parse_seeds(FLAGS.seeds)
     if FLAGS.workdir is None:
         raise InputError("--workdir is missing: the folder of the run to sample from")

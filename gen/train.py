@@ -98,7 +98,7 @@ def _loop(
     began = time.monotonic()
     step_fn = compile_step(task, config, mesh, state, feed(start))
     report.say(f"compiled in {time.monotonic() - began:.0f} s")
-    report.begin(start, state)
+    report.begin(state, start)
     pending: deque[Metrics] = deque()
     for step in range(start + 1, total + 1):
         state, metrics = step_fn(state, feed(step - 1))
@@ -113,8 +113,9 @@ def _loop(
         if log or preview or save:
             report.log(step, _average(pending, step))
         if preview:
-            report.preview(step, state)
+            report.preview(state, step)
         if save:
+            _require_finite(state, step)
             checkpoints.save(step, state)
         if last:
             checkpoints.wait()
@@ -202,6 +203,18 @@ def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
     return {name: float(np.mean([metrics[name] for metrics in host])) for name in host[0]}
 
 
+@jax.jit
+def _finite(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+
+
+def _require_finite(state: TrainState, step: int) -> None:
+    """Raises NonFiniteError. Metrics tell of the state before their step, and would show this only one step later."""
+    for path, finite in jax.tree.leaves_with_path(jax.device_get(_finite(state))):
+        if not finite:
+            raise NonFiniteError(f"step {step}: {jax.tree_util.keystr(path, simple=True, separator='/')} is not finite")
+
+
 class _Reporter:
     """The report of a run: only process 0 writes, every process computes."""
 
@@ -230,10 +243,10 @@ class _Reporter:
         if self._writes:
             print(f"gen: {text}", file=sys.stderr, flush=True)
 
-    def begin(self, step: int, state: TrainState) -> None:
+    def begin(self, state: TrainState, step: int) -> None:
         """The start of training: what the untrained network makes, and the clock."""
         if step == 0:
-            self.preview(step, state)
+            self.preview(state, step)
         self._progress.measure(step)
 
     def log(self, step: int, metrics: dict[str, float]) -> None:
@@ -242,10 +255,10 @@ class _Reporter:
             self._report.log(step, metrics)
             self._progress.show(step, metrics)
 
-    def preview(self, step: int, state: TrainState) -> None:
+    def preview(self, state: TrainState, step: int) -> None:
         images = np.asarray(self._sample(state.ema_params))
         if self._writes:
-            self._report.preview(step, images, columns=self._columns)
+            self._report.preview(images, step, columns=self._columns)
             self._report.write_html("running")
 
     def close(self, status: str) -> None:

@@ -64,9 +64,7 @@ def test_parameter_counts_are_the_published_ones(name, side, classes, generator,
     """In millions."""
     facts = {"image_shape": (side, side, 3), "num_classes": classes}
     _, g_params = abstract(Generator(**PRESETS[name].generator, **facts))
-    _, d_params = abstract(
-        Discriminator(**PRESETS[name].discriminator, **facts, embedding=PRESETS[name].discriminator["widths"][0])
-    )
+    _, d_params = abstract(Discriminator(**PRESETS[name].discriminator, **facts))
     assert millions(g_params) == pytest.approx(generator, abs=0.06)
     assert millions(d_params) == pytest.approx(discriminator, abs=0.06)
 

@@ -89,7 +89,7 @@ def test_integers_other_than_uint8_are_refused():
 def test_save_png_replaces_at_once_and_keeps_text(tmp_path):
     path = tmp_path / "picture.png"
     for value in (1, 2):
-        save_png(path, np.full((4, 5, 3), value, np.uint8), {"gen:seed": "17"})
+        save_png(path, np.full((4, 5, 3), value, np.uint8), text={"gen:seed": "17"})
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), np.full((4, 5, 3), 2))
         assert image.info["gen:seed"] == "17"
@@ -108,7 +108,7 @@ def test_rewind_drops_what_a_killed_run_left_after_its_checkpoint(tmp_path):
     killed = report(tmp_path)
     for step in (10, 20, 30, 40):
         killed.log(step, {"images": step, "seconds": step / 2, "loss": 1.0})
-        killed.preview(step, images(4))
+        killed.preview(images(4), step)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 50, "los')
     resumed = report(tmp_path)
@@ -138,7 +138,7 @@ def test_tensorboard_gets_scalars_and_images_without_tensorflow(tmp_path):
     loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
     events = report(tmp_path, tensorboard=True)
     events.log(10, {"loss": 0.5, "images": 640, "r1": math.nan})
-    events.preview(10, images(4))
+    events.preview(images(4), 10)
     events.close()
     (path,) = (tmp_path / "tensorboard").iterdir()
     found = {value.tag: value for event in loader.EventFileLoader(str(path)).Load() for value in event.summary.value}
@@ -279,7 +279,7 @@ def test_page_is_self_contained_and_tells_the_run(tmp_path):
     for step in range(1, 31):
         speed = {"steps_per_second": 2.0, "images_per_second": 128.0} if step > 1 else {}
         run.log(step, {"images": step * 64, "seconds": step / 2, **speed, "d_loss": 1 / step, "r1": 0.1, "odd": 3})
-        run.preview(step, images(4))
+        run.preview(images(4), step)
     page = read(run.write_html("running"))
     assert page.loads
     assert all(load.startswith("data:image/png;base64,") for load in page.loads)
@@ -328,6 +328,6 @@ def test_page_works_before_anything_happened_and_without_labels():
 def test_large_previews_do_not_make_a_large_page(tmp_path):
     run = report(tmp_path)
     for step in range(1, 4):
-        run.preview(step, images(16, side=192))
+        run.preview(images(16, side=192), step)
         assert (tmp_path / "previews" / f"{step:09d}.png").stat().st_size > 1_000_000
     assert run.write_html("running").stat().st_size < 3 * 400_000

@@ -59,15 +59,21 @@ class _Network(nn.Module):
         return 4 * 2 ** (len(self.widths) - 1) * self.patch
 
     def check(self, place: str) -> None:
-        """InputError unless these widths and this patch make the images of the data. `place` is the field to blame."""
+        """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
         height, width, _ = self.image_shape
-        if height == width == self.resolution:
-            return
-        reach = ", ".join(f"{4 * 2**n * self.patch} px by {n + 1} widths" for n in range(1, 8))
-        raise InputError(
-            f"{place}.widths={self.widths} with patch={self.patch} makes {self.resolution} x {self.resolution} images, "
-            f"the data is {height} x {width}; allowed with this patch: {reach}"
-        )
+        if not height == width == self.resolution:
+            reach = ", ".join(f"{4 * 2**n * self.patch} px by {n + 1} widths" for n in range(1, 8))
+            raise InputError(
+                f"{place}.widths={self.widths} with patch={self.patch} makes {self.resolution} x {self.resolution} "
+                f"images, the data is {height} x {width}; allowed with this patch: {reach}"
+            )
+        for width in self.widths if self.group_size else ():
+            inner = int(width * self.expansion)
+            if inner < self.group_size or inner % self.group_size:
+                raise InputError(
+                    f"{place}.widths={self.widths}: width {width} times expansion={self.expansion} is {inner}, which "
+                    f"group_size={self.group_size} does not divide; allowed: multiples of it, or group_size=none"
+                )
 
     def _dtype(self, side: int) -> Any:
         return jnp.bfloat16 if self.bfloat16_from is not None and side >= self.bfloat16_from else jnp.float32
@@ -139,8 +145,8 @@ def _alike(*widths: int) -> Preset:
     return Preset({"widths": widths}, {"widths": widths, "embedding": widths[0]})
 
 
-# The last four have the published widths, groups and blocks. `s` is for half an hour on one GPU, `xs` for minutes on two
-# CPU cores: dense 3x3 convolutions; most of the work at 4x4 and 8x8 positions, where it is fastest and decides about
+# The last four have the published widths, groups and blocks. `s` is for half an hour on one GPU, `xs` for minutes on
+# two CPU cores: dense 3x3 convolutions; most of the work at 4x4 and 8x8 positions, where it is fastest and decides on
 # shape; a generator larger than the discriminator, which is run three times as often.
 _XS = {"blocks": 2, "expansion": 1.0, "group_size": None, "embedding": 32, "bfloat16_from": None}
 PRESETS: dict[str, Preset] = {

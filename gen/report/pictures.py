@@ -55,7 +55,7 @@ def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale:
 
 
 def save_png(
-    path: str | Path, array: np.ndarray, text: PngImagePlugin.PngInfo | Mapping[str, str] | None = None
+    path: str | Path, array: np.ndarray, *, text: PngImagePlugin.PngInfo | Mapping[str, str] | None = None
 ) -> None:
     """Writes uint8 [H W 3] or [H W 1] as PNG, replacing the file at once, with optional text chunks."""
     if isinstance(text, Mapping):

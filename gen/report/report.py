@@ -71,7 +71,7 @@ class Report:
         if self._events:
             self._events.scalars(step, line)
 
-    def preview(self, step: int, images: np.ndarray, *, columns: int | None = None) -> Path:
+    def preview(self, images: np.ndarray, step: int, *, columns: int | None = None) -> Path:
         """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path."""
         picture = grid(images, columns=columns)
         path = self._previews / f"{step:09d}.png"

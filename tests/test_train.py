@@ -1,0 +1,429 @@
+"""The loop: exact resume after every kind of end, the same run on any devices, stopping, and what it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from gen import sharding, train
+from gen.checkpoint import Checkpoints
+from gen.config import Config, build, from_json, spec
+from gen.data import Dataset, Examples, Source
+from gen.interrupt import interrupts
+from gen.main import main
+from gen.models.r3gan import Discriminator, Generator
+from gen.run import RunFolder
+from gen.state import TrainState
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+def config(steps: int = STEPS, **changes) -> Config:
+    return tiny.config(total_images=8 * steps, **changes)
+
+
+def parts(config: Config) -> tuple[Source, train.Task]:
+    source = build(config.data, "data")
+    facts = {"image_shape": source.image_shape, "num_classes": source.num_classes}
+    return source, build(config.task, "task", batch_size=config.batch_size, **facts)
+
+
+def whole_state(workdir: Path, step: int) -> dict[str, tuple]:
+    """Every leaf of a checkpoint with its dtype, shape and bits."""
+    _, task = parts(from_json(RunFolder(workdir).config.read_text()))
+    with Checkpoints(RunFolder(workdir).checkpoints) as checkpoints:
+        state, restored = checkpoints.restore(jax.eval_shape(task.init, jax.random.key(0)), step=step)
+    assert restored == step == int(state.step)
+    leaves, _ = jax.tree.flatten_with_path(state)
+    return {
+        jax.tree_util.keystr(path): (str(leaf.dtype), leaf.shape, np.asarray(leaf).tobytes()) for path, leaf in leaves
+    }
+
+
+def lines(workdir: Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def saved(workdir: Path) -> list[str]:
+    return sorted(path.name for path in (workdir / "checkpoints").iterdir())
+
+
+def when_fed(monkeypatch, step: int, action) -> None:
+    """Does `action` when the loop asks for the batch of step + 1, once."""
+    original, done = sharding.Feed.__call__, []
+
+    def call(self, at):
+        if at == step and not done:
+            done.append(1)
+            action()
+        return original(self, at)
+
+    monkeypatch.setattr(sharding.Feed, "__call__", call)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("uninterrupted")
+    assert train.train(config(preview_every=4), workdir) == 0
+    return workdir
+
+
+# -- Exact resume
+
+
+def test_stopped_by_its_budget_and_given_a_larger_one(uninterrupted, tmp_path, capsys):
+    assert train.train(config(1), tmp_path) == 0
+    assert saved(tmp_path) == ["1"]
+    assert train.train(config(), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    capsys.readouterr()
+    assert train.train(config(), tmp_path) == 0
+    said = capsys.readouterr().err
+    assert "nothing to do: step 6 of 6 is done; raise --config.total_images to go on" in said
+    assert "finished; report: " in said
+
+
+def test_killed_between_checkpoints(uninterrupted, tmp_path, monkeypatch):
+    def die():
+        raise SystemError("killed")
+
+    with monkeypatch.context() as patch:
+        when_fed(patch, 4, die)
+        with pytest.raises(SystemError, match="killed"):
+            train.train(config(checkpoint_every=3), tmp_path)
+    assert saved(tmp_path) == ["3"]
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]  # of which the last will be done again
+    assert train.train(config(checkpoint_every=3), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    for one, other in zip(lines(tmp_path), lines(uninterrupted), strict=True):
+        assert one["d_loss"] == other["d_loss"]
+        assert one["images"] == other["images"]
+
+
+def test_ctrl_c_saves_and_exits_and_handlers_are_put_back(uninterrupted, tmp_path, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        when_fed(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
+        assert train.train(config(log_every=100), tmp_path) == 130
+    assert saved(tmp_path) == ["2"]
+    assert "interrupted" in (tmp_path / "report.html").read_text()
+    assert "gen: interrupted; report: " in capsys.readouterr().err
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert train.train(config(), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_does_what_it_always_did(number):
+    before = signal.getsignal(number)
+    with interrupts() as stop:
+        assert stop.code(True) == 0
+        signal.raise_signal(number)
+        assert stop.code(True) == 128 + number
+        assert signal.getsignal(number) is (signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    assert signal.getsignal(number) is before
+
+
+def test_signals_stay_as_they_are_outside_the_main_thread():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def handler_inside():
+        with interrupts() as stop:
+            return signal.getsignal(signal.SIGTERM), stop.code(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler_inside).result() == (before, 0)
+
+
+def test_sigterm_to_the_program_and_the_same_command_again(tmp_path, monkeypatch):
+    steps = 60
+    here, there = tmp_path / "interrupted", tmp_path / "uninterrupted"
+    arguments = [f"--config={tiny.experiment(tmp_path)}", f"--config.total_images={8 * steps}"]
+    command = [sys.executable, "-m", "gen.main", *arguments, f"--workdir={here}"]
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
+    said = []
+    for line in program.stderr:
+        said.append(line)
+        if line.startswith(f"step 2/{steps}"):
+            program.send_signal(signal.SIGTERM)
+            break
+    rest = program.communicate(timeout=300)[1]
+    assert program.returncode == 143, "".join(said) + rest
+    stopped = int(saved(here)[-1])
+    assert 2 <= stopped < steps
+    assert "interrupted; report: " in rest
+    assert "interrupted" in (here / "report.html").read_text()
+    monkeypatch.chdir(tmp_path)
+    assert main(["gen.main", *arguments, f"--workdir={here}"]) == 0
+    assert main(["gen.main", *arguments, f"--workdir={there}"]) == 0
+    assert whole_state(here, steps) == whole_state(there, steps)
+    assert [line["step"] for line in lines(here)] == list(range(1, steps + 1))
+
+
+def test_a_flipped_bit_costs_one_checkpoint_and_not_the_run(uninterrupted, tmp_path, caplog):
+    assert train.train(config(4, checkpoint_every=2), tmp_path) == 0
+    assert saved(tmp_path) == ["2", "4"]
+    damaged = max((tmp_path / "checkpoints" / "4").rglob("d/*"), key=lambda path: path.stat().st_size)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0b100
+    damaged.write_bytes(content)
+    assert train.train(config(), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+    assert saved(tmp_path) == ["2", "6", "unsound-4"]
+    assert "checkpoint 4 is unsound" in caplog.text
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+# -- Devices
+
+
+def on_mesh(data: int, fsdp: int, folder: Path, steps: int = 3) -> tuple[dict[str, np.ndarray], float, TrainState]:
+    """Metrics of a few steps, the compiled FLOPs of each device, and the state."""
+    network = {**tiny.NETWORK, "widths": (32, 32)}
+    task_spec = tiny.task_spec(
+        generator=spec(Generator, **network, latent=8),
+        discriminator=spec(Discriminator, **network),
+        penalty_every=2,
+        augmentation=(0.5, 0.5),
+        strengths={"flip": 1.0},
+    )
+    settings = tiny.config(task=task_spec, batch_size=64, mirror=True)
+    source, task = parts(settings)
+    mesh = sharding.mesh(data, fsdp, devices=jax.devices()[: data * fsdp])
+    feed = sharding.Feed(Dataset(source.train, settings.batch_size * task.draws, settings.seed), mesh)
+    with jax.set_mesh(mesh), Checkpoints(folder) as checkpoints:
+        state, start = train.place(task, settings, mesh, checkpoints)
+        assert start == 0
+        step = train.compile_step(task, settings, mesh, state, feed(0))
+        history = []
+        for n in range(steps):
+            state, metrics = step(state, feed(n))
+            history.append(jax.device_get(metrics))
+    cost = step.cost_analysis()
+    return {name: np.array([m[name] for m in history]) for name in history[0]}, cost["flops"], state
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return on_mesh(1, 1, tmp_path_factory.mktemp("alone"))
+
+
+@pytest.mark.parametrize(("data", "fsdp"), [(8, 1), (4, 2)])
+def test_more_devices_do_the_same_with_a_share_of_the_work(alone, tmp_path, data, fsdp):
+    metrics, flops, state = on_mesh(data, fsdp, tmp_path)
+    for name, values in alone[0].items():
+        np.testing.assert_allclose(metrics[name], values, rtol=1e-4, atol=1e-4, err_msg=name)
+    assert flops <= 0.2 * alone[1]
+    split = [leaf for leaf in jax.tree.leaves(state) if not leaf.sharding.is_fully_replicated]
+    assert len(split) >= 8 if fsdp > 1 else not split  # kernels, with both of their Adam moments and the average
+
+
+# -- Stopping
+
+
+@pytest.mark.parametrize("checkpoint_every", [1, 100])
+def test_a_quantity_that_is_not_finite_stops_the_run(tmp_path, capsys, checkpoint_every):
+    settings = config(task=tiny.task_spec(learning_rate=(1e30, 1e30)), checkpoint_every=checkpoint_every)
+    assert train.train(settings, tmp_path) == 1
+    said = capsys.readouterr().err
+    line = next(line for line in said.splitlines() if "newest checkpoint" in line)
+    assert line.startswith(("gen: step 1: ", "gen: step 2: "))
+    assert "_loss is nan" in line or "_loss is inf" in line
+    assert "stopped: step" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "checkpoints").exists(), saved(tmp_path)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counter:
+    """A task without a network: it counts its steps, shows its images, and fails where it is told to."""
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    batch_size: int
+    nan_at: int = -1  # the step of which a metric is nan
+    breaks_at: int = -1  # the step after which the parameters are nan, as metrics show one step later
+
+    @property
+    def draws(self) -> int:
+        return 1
+
+    def init(self, key):
+        return TrainState(step=jnp.int32(0), params={"counter": jnp.ones(3)}, opt_state={}, ema_params={})
+
+    def step(self, state, batch, key):
+        metrics = {
+            "brightness": batch["image"].mean(),
+            "luck": jnp.where(state.step + 1 == self.nan_at, jnp.nan, jax.random.uniform(key)),
+            "size": state.params["counter"].sum(),
+        }
+        params = {"counter": jnp.where(state.step + 1 == self.breaks_at, jnp.nan, state.params["counter"])}
+        return state.replace(step=state.step + 1, params=params), metrics
+
+    def latent(self, keys):
+        return jnp.zeros((len(keys), 1))
+
+    def sample(self, ema_params, keys, conditions):
+        shade = conditions["label"][:, None, None, None] / 8
+        return jnp.broadcast_to(shade, (len(keys), *self.image_shape))
+
+
+@pytest.fixture
+def _counter_allowed(monkeypatch):
+    monkeypatch.setenv("GEN_PACKAGES", __name__)
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
+    settings = config(20, task=spec(Counter, nan_at=9), log_every=7, checkpoint_every=4)
+    assert train.train(settings, tmp_path) == 1
+    assert "gen: step 9: luck is nan; newest checkpoint: 8\n" in capsys.readouterr().err
+    assert saved(tmp_path) == ["4", "8"]
+    assert [line["step"] for line in lines(tmp_path)] == [4, 7, 8]
+    assert "stopped: step 9: luck is nan" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_a_broken_state_is_not_saved(tmp_path, capsys):
+    settings = config(20, task=spec(Counter, breaks_at=8), log_every=7, checkpoint_every=4)
+    assert train.train(settings, tmp_path) == 1
+    assert "newest checkpoint: 4\n" in capsys.readouterr().err
+    assert saved(tmp_path) == ["4"]
+
+
+# -- What it writes
+
+
+def test_log_previews_and_report(uninterrupted):
+    history = lines(uninterrupted)
+    assert [line["step"] for line in history] == [1, 2, 3, 4, 5, 6]
+    assert [line["images"] for line in history] == [8, 16, 24, 32, 40, 48]
+    assert history[0].keys() >= {"seconds", "d_loss", "g_loss", "r1", "r2", "steps_per_second", "images_per_second"}
+    assert all(0 < one["seconds"] <= two["seconds"] for one, two in itertools.pairwise(history))
+    assert sorted(path.name for path in (uninterrupted / "previews").iterdir()) == [
+        "000000000.png",
+        "000000004.png",
+        "000000006.png",
+    ]
+    assert (uninterrupted / "real.png").exists()
+    facts = json.loads((uninterrupted / "data.json").read_text())
+    assert facts["image_shape"] == [16, 16, 3]
+    assert (facts["num_classes"], facts["num_train"], facts["num_held_out"]) == (8, 64, 8)
+    assert from_json((uninterrupted / "config.json").read_text()) == config(preview_every=4)
+    assert "finished" in (uninterrupted / "report.html").read_text()
+    assert saved(uninterrupted) == ["6"]
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_metrics_are_averaged_between_lines_and_progress_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train, "Progress", functools.partial(train.Progress, stream=sys.stderr))
+    settings = config(7, task=spec(Counter), log_every=3, preview_every=100, mirror=True)
+    assert train.train(settings, tmp_path) == 0
+    assert [line["step"] for line in lines(tmp_path)] == [3, 6, 7]
+    source, _ = parts(settings)
+    dataset = Dataset(source.train, 8, settings.seed)
+    brightness = [dataset.batch(n)["image"].mean() / 255 for n in range(7)]  # mirrored or not
+    averages = [np.mean(brightness[:3]), np.mean(brightness[3:6]), brightness[6]]
+    assert [line["brightness"] for line in lines(tmp_path)] == pytest.approx(averages, rel=1e-4)
+    assert len({line["luck"] for line in lines(tmp_path)}) == 3  # each step has a key of its own
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("gen: config ")
+    assert "8 x cpu (8 data x 1 fsdp), 7 steps of 8 images" in said[0]
+    progress = [line for line in said if line.startswith("step ")]
+    assert [line.split(" · ")[:2] for line in progress] == [
+        ["step 3/7", "42 %"],
+        ["step 6/7", "85 %"],
+        ["step 7/7", "100 %"],
+    ]
+    assert "images/s" in progress[0]
+    assert "ETA" in progress[0]
+    assert "brightness 0." in progress[0]
+
+
+def test_total_steps_show_at_least_the_images_asked_for():
+    assert [train.total_steps(tiny.config(total_images=n)) for n in (1, 8, 9, 16)] == [1, 1, 2, 2]
+
+
+def test_real_images_stand_in_the_order_of_previews():
+    images = np.arange(12, dtype=np.uint8)[:, None, None, None]
+    labels = np.array([0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1, 1], np.int32)
+    source = Source("x", Examples(images, labels), Examples(images, labels), ("a", "b", "c"))
+    assert train._by_class(source, 10).ravel().tolist() == [
+        0,
+        7,
+        5,
+        1,
+        8,
+        6,
+        2,
+        9,
+        5,
+        3,
+    ]  # the third c is the first again
+    unlabelled = dataclasses.replace(source, class_names=())
+    assert train._by_class(unlabelled, 4).ravel().tolist() == [0, 1, 2, 3]
+
+
+# -- The step
+
+
+class Mirror:
+    """Gives the images that a task sees back as metrics."""
+
+    def step(self, state, batch, key):
+        return state, {"image": batch["image"], "luck": jax.random.uniform(key)}
+
+
+def seen(step: int, *, mirror: bool, seed: int = 0) -> tuple[np.ndarray, np.ndarray, float]:
+    """Images uint8 that a step was given, those float that the task saw, and a number drawn from its key."""
+    images = np.random.default_rng(0).integers(0, 256, (512, 4, 3, 1), np.uint8)
+    state = TrainState(step=jnp.int32(step), params={}, opt_state={}, ema_params={})
+    made = train.make_step(Mirror(), tiny.config(mirror=mirror, seed=seed))
+    _, metrics = jax.jit(made)(state, {"image": images, "label": np.zeros(512, np.int32)})
+    return images, np.asarray(metrics["image"]), float(metrics["luck"])
+
+
+def test_images_arrive_in_0_to_1():
+    given, found, _ = seen(0, mirror=False)
+    assert (found.dtype, found.shape) == (np.float32, given.shape)
+    np.testing.assert_allclose(found, given / 255, rtol=1e-6)
+
+
+def test_mirror_flips_about_half_of_the_images_left_right():
+    given, found, _ = seen(3, mirror=True)
+    same = (np.abs(found - given / 255) < 1e-6).all((1, 2, 3))
+    flipped = (np.abs(found - given[:, :, ::-1] / 255) < 1e-6).all((1, 2, 3))
+    assert (same ^ flipped).all()
+    assert 200 < flipped.sum() < 312  # 5 standard deviations
+    np.testing.assert_array_equal(seen(3, mirror=True)[1], found)
+    assert (seen(4, mirror=True)[1] != found).any()
+
+
+def test_randomness_is_a_function_of_seed_and_step():
+    draws = {(seed, step): seen(step, mirror=False, seed=seed)[2] for seed in (0, 1) for step in (0, 1)}
+    assert len(set(draws.values())) == 4
+    assert draws[0, 1] == seen(1, mirror=True, seed=0)[2]

@@ -1,0 +1,61 @@
+"""The smallest run that has all the parts: 16 x 16 shapes, networks of a few thousand parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gen.config import Config, Spec, spec
+from gen.data import shapes
+from gen.models.r3gan import Discriminator, Generator
+from gen.tasks.gan import Gan
+
+NETWORK: dict[str, Any] = {
+    "widths": (16, 8),
+    "blocks": 1,
+    "expansion": 1.0,
+    "group_size": None,
+    "patch": 2,
+    "embedding": 8,
+    "bfloat16_from": None,
+}
+IMAGE_SHAPE = (16, 16, 3)
+NUM_CLASSES = 8
+
+
+def task_spec(**changes: Any) -> Spec:
+    networks = {
+        "generator": spec(Generator, **NETWORK, latent=8),
+        "discriminator": spec(Discriminator, **NETWORK),
+    }
+    return spec(Gan, **{**networks, "decay_images": 400, "learning_rate": (2e-3, 1e-3), "gamma": (0.5, 0.1), **changes})
+
+
+def config(*, task: Spec | None = None, **changes: Any) -> Config:
+    """A run of 8 images a step on all devices, which logs every step and draws few pictures."""
+    fields: dict[str, Any] = {
+        "data": spec(shapes, resolution=16, num_train=64, num_held_out=8),
+        "batch_size": 8,
+        "log_every": 1,
+        "preview_every": 100,
+        "checkpoint_every": 100,
+        "preview_images": 8,
+    }
+    return Config(task=task or task_spec(), **{**fields, **changes})
+
+
+EXPERIMENT = '''"""The tiny run as an experiment file."""
+
+import tiny
+
+
+def get_config(arg=""):
+    return tiny.config()
+'''
+
+
+def experiment(folder: Path) -> Path:
+    """Writes an experiment file that makes `config()`; whoever runs it needs this folder on PYTHONPATH."""
+    path = folder / "tiny_experiment.py"
+    path.write_text(EXPERIMENT)
+    return path
