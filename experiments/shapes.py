@@ -17,7 +17,7 @@ def get_config(arg: str = "") -> Config:
             Gan,
             generator=spec(Generator, **PRESETS["xs"].generator, latent=32),
             discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
-            gamma=(0.5, 0.2),
+            gamma=(1.0, 0.5),
             penalty_every=4,
             learning_rate=(1e-3, 1e-4),
             ema_half_life=(0.0, 3_000.0),

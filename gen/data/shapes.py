@@ -117,10 +117,10 @@ def _factors(key: jax.Array) -> dict[str, jax.Array]:
     shape_luma, gap, tint = _luma(colour), 0.25 + 0.1 * u[6], _hue(u[7])
     background_luma = jnp.where(shape_luma > 0.5, shape_luma - gap, shape_luma + gap)
     return {
-        "x": 0.5 + 0.08 * (2 * u[0] - 1),
-        "y": 0.5 + 0.08 * (2 * u[1] - 1),
-        "radius": 0.28 + 0.14 * u[2],
-        "rotation": (2 * u[8] - 1) * math.pi / 6,
+        "x": 0.5 + 0.06 * (2 * u[0] - 1),
+        "y": 0.5 + 0.06 * (2 * u[1] - 1),
+        "radius": 0.3 + 0.12 * u[2],
+        "rotation": (2 * u[8] - 1) * math.pi / 12,
         "colour": colour,
         "background": background_luma + 0.1 * (tint - _luma(tint)),
         "texture": (u[9] * len(TEXTURES)).astype(jnp.int32),
