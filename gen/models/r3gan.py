@@ -67,9 +67,9 @@ class _Network(nn.Module):
                 f"{place}.widths={self.widths} with patch={self.patch} makes {self.resolution} x {self.resolution} "
                 f"images, the data is {height} x {width}; allowed with this patch: {reach}"
             )
-        for width in self.widths if self.group_size else ():
+        for width in self.widths:
             inner = int(width * self.expansion)
-            if inner < self.group_size or inner % self.group_size:
+            if self.group_size is not None and (inner < self.group_size or inner % self.group_size):
                 raise InputError(
                     f"{place}.widths={self.widths}: width {width} times expansion={self.expansion} is {inner}, which "
                     f"group_size={self.group_size} does not divide; allowed: multiples of it, or group_size=none"
