@@ -34,18 +34,17 @@ from gen.report import grid, save_png
 
 
 class Classifier(nn.Module):
-    """Images [b h w c] in [0, 1] to class logits [b k]: three 3x3 convolutions, each followed by an antialiased half
-    size."""
+    """Images [b h w c] in [0, 1] to class logits [b k]: 2x2 patches, then three 3x3 convolutions, halving the size."""
 
     classes: int
-    width: int = 32
+    width: int = 64
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = 2 * x - 1
+        x = layers.space_to_depth(2 * x - 1, 2)
         for i in range(3):
-            x = layers.Conv(self.width * 2**i, 3, gain=layers.LEAKY_RELU_GAIN)(x)
-            x = layers.downsample(layers.BiasLeakyReLU()(x))
+            x = layers.downsample(x) if i else x
+            x = layers.BiasLeakyReLU()(layers.Conv(self.width * 2**i, 3, gain=layers.LEAKY_RELU_GAIN)(x))
         x = layers.Linear(128, gain=layers.LEAKY_RELU_GAIN)(x.reshape(x.shape[0], -1))
         return layers.Linear(self.classes, use_bias=True)(layers.BiasLeakyReLU()(x))
 
@@ -64,7 +63,7 @@ class Judge(NamedTuple):
         return np.concatenate([np.asarray(apply(self.params, part)).argmax(-1) for part in parts])
 
 
-def train_judge(source: Source, *, steps: int = 1000, batch_size: int = 128, seed: int = 0) -> Judge:
+def train_judge(source: Source, *, steps: int = 2000, batch_size: int = 128, seed: int = 0) -> Judge:
     """Cross-entropy with Adam, the learning rate falling to zero over `steps`; each batch is shifted by up to 2
     pixels."""
     model = Classifier(source.num_classes)
@@ -128,7 +127,7 @@ def main() -> None:
     parser.add_argument("--workdir", type=pathlib.Path)
     parser.add_argument("--config")
     parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=1000, help="of the judge's training")
+    parser.add_argument("--steps", type=int, default=2000, help="of the judge's training")
     parser.add_argument("--smoke", action="store_true")
     given, passed_on = parser.parse_known_args()
     if given.smoke:

@@ -208,6 +208,7 @@ def on_mesh(data: int, fsdp: int, folder: Path, steps: int = 3) -> tuple[dict[st
     task_spec = tiny.task_spec(
         generator=spec(Generator, **network, latent=8),
         discriminator=spec(Discriminator, **network),
+        conditional=False,  # with labels, these alone would spread the generator over the devices
         penalty_every=2,
         augmentation=(0.5, 0.5),
         strengths={"flip": 1.0},
