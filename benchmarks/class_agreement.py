@@ -12,6 +12,7 @@ writes WORKDIR/agreement.json and agreement.png: a column for each class, a fram
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import pathlib
 import subprocess
@@ -26,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gen import run
+from gen import run, sharding
 from gen.config import build
 from gen.data import Dataset, Source
 from gen.models import layers
@@ -58,7 +59,7 @@ class Judge(NamedTuple):
 
     def predict(self, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
         """Classes int [n] of images [n h w c] in [0, 1]."""
-        apply = jax.jit(Classifier(self.classes).apply)
+        apply = jax.jit(Classifier(self.classes).apply, compiler_options=sharding.compiler_options())
         parts = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         return np.concatenate([np.asarray(apply(self.params, part)).argmax(-1) for part in parts])
 
@@ -70,7 +71,7 @@ def train_judge(source: Source, *, steps: int = 2000, batch_size: int = 128, see
     optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
     params = model.init(jax.random.key(seed), jnp.zeros((1, *source.image_shape)))
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=sharding.compiler_options())
     def update(params: Any, opt_state: Any, image: jax.Array, label: jax.Array, key: jax.Array) -> tuple[Any, Any]:
         image = jnp.roll(image / 255, jax.random.randint(key, (2,), -2, 3), axis=(1, 2))
 

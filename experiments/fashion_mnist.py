@@ -4,7 +4,7 @@ python -m gen.main --config experiments/fashion_mnist.py --config.data.download 
 python -m gen.main --config experiments/fashion_mnist.py:npz --config.data.path=fashion.npz  # x_train, y_train
 
 Measured 2026-11-21 on two cores of an Intel Xeon: 1,070 s (190,000 images, 178 images/s);
-89.9 % of 1,000 samples show the class asked for (judge: 88.7 % on held-out images).
+90.4 % of 1,000 samples show the class asked for (judge of 6,000 steps: 91.5 % on held-out images).
 """
 
 from gen.config import Config, spec, variant

@@ -7,6 +7,7 @@ The mesh has two axes: "data" splits the batch, "fsdp" splits the batch and also
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import sys
@@ -55,6 +56,26 @@ def tune_allocator() -> None:
     trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8  # malloc.h
     for parameter, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, 2**28)):
         mallopt(parameter, value)
+
+
+def compiler_options() -> dict[str, str]:
+    """Options for programs with convolutions on the default backend.
+
+    On CPUs jaxlib 0.10 to 0.12 hands convolutions to YNNPACK, which is up to twice slower with them than the Eigen it
+    replaces, and three times with the gradients of kernels (benchmarks/train_step.py); matrix products may stay there.
+    """
+    options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+    return options if jax.default_backend() == "cpu" and _understands(tuple(options.items())) else {}
+
+
+@functools.cache
+def _understands(options: tuple[tuple[str, str], ...]) -> bool:
+    """Does this jaxlib know these options of its compiler?"""
+    try:
+        jax.jit(lambda x: x + 1).lower(0.0).compile(dict(options))
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def mesh(data: int, fsdp: int, *, devices: Sequence[jax.Device] | None = None) -> Mesh:

@@ -6,16 +6,16 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import jax.test_util
 import numpy as np
 import pytest
 
 from gen.models import layers
 
-# (how, kernel side, groups); None is what `formulation` chooses here. A 1 x 1 kernel of one group is a `dot_general`.
+# (how, kernel side, groups); None is what `formulation` chooses here. A 1 x 1 kernel of one group is a matrix product.
 CONVOLUTIONS = [
     ("lax", 3, 1),
-    ("rows", 3, 1),
-    ("rows", 5, 1),
+    ("lax", 5, 1),
     ("patches", 1, 2),
     ("patches", 3, 2),
     ("patches", 5, 4),
@@ -74,7 +74,7 @@ def test_conv_is_that_of_lax_with_all_derivatives(how, size, groups):
         np.testing.assert_allclose(found[name], value, rtol=2e-4, atol=2e-5 * float(jnp.abs(value).max()), err_msg=name)
 
 
-@pytest.mark.parametrize(("how", "groups"), [("lax", 1), ("rows", 1), ("patches", 2), ("shifts", 2)])
+@pytest.mark.parametrize(("how", "groups"), [("lax", 1), ("patches", 2), ("shifts", 2)])
 def test_conv_in_bfloat16_is_as_good_as_its_dtype(how, groups):
     x, kernel = operands(3, groups, dtype=jnp.bfloat16)
     found = jax.jit(lambda *a: everything(lambda x, k: layers.conv(x, k, groups=groups, how=how), *a))(x, kernel)
@@ -86,7 +86,7 @@ def test_conv_in_bfloat16_is_as_good_as_its_dtype(how, groups):
 
 def test_conv_of_an_image_smaller_than_the_kernel():
     x, kernel = operands(5, 1, shape=(1, 1, 2, 4))
-    for how in ("rows", "patches"):
+    for how in ("lax", "patches"):
         found = jax.jit(jax.grad(lambda *a, how=how: jnp.sum(layers.conv(*a, how=how) ** 2), (0, 1)))(x, kernel)
         wanted = jax.jit(jax.grad(lambda *a: jnp.sum(reference(*a, 1) ** 2), (0, 1)))(x, kernel)
         for a, b in zip(found, wanted, strict=True):
@@ -95,7 +95,7 @@ def test_conv_of_an_image_smaller_than_the_kernel():
 
 def test_one_place_chooses_the_formulation():
     chosen = {(groups, backend): layers.formulation(groups, backend) for groups in (1, 4) for backend in ("cpu", "gpu")}
-    assert chosen == {(1, "cpu"): "rows", (4, "cpu"): "patches", (1, "gpu"): "lax", (4, "gpu"): "shifts"}
+    assert chosen == {(1, "cpu"): "lax", (4, "cpu"): "patches", (1, "gpu"): "lax", (4, "gpu"): "shifts"}
     assert layers.formulation(1) == layers.formulation(1, jax.default_backend())
     with pytest.raises(ValueError, match="how='lax' is for groups=1, got groups=2"):
         layers.conv(*operands(3, 2), groups=2, how="lax")
@@ -128,6 +128,16 @@ def test_upsample_is_the_fir_filter(shape):
     found = layers.upsample(jnp.asarray(x))
     assert found.shape == (shape[0], 2 * shape[1], 2 * shape[2], shape[3])
     np.testing.assert_allclose(found, stuffed(stuffed(x, 1), 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("resample", [layers.upsample, layers.downsample], ids=["up", "down"])
+@pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 2, 2, 1), (1, 8, 2, 2)])
+def test_resampling_declares_its_adjoint(resample, shape):
+    x = jax.random.normal(jax.random.key(0), shape)
+    out, adjoint = jax.vjp(resample, x)
+    y = jax.random.normal(jax.random.key(1), out.shape)
+    np.testing.assert_allclose(jnp.vdot(out, y), jnp.vdot(x, adjoint(y)[0]), rtol=1e-4, atol=1e-5)
+    jax.test_util.check_grads(resample, (x,), order=2, modes=["rev"])
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 2, 2, 1), (1, 8, 2, 2)])

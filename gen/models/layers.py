@@ -1,13 +1,8 @@
 """Layers that the networks share: convolutions that are fast to differentiate twice, and FIR resampling.
 
 Arrays are [b h w c]. A convolution has odd kernels [k k c_in/groups c_out], stride 1 and zero padding ("SAME").
-
-A convolution is one trilinear form  T(x, w, y) = sum_{b,p,k} x[b, p+k] w[k] y[b, p]:  its output and the gradients of
-its input and of its kernel are T's three partial derivatives, and derivatives of any order are again one of these
-three. `conv` therefore declares functions that are each other's gradients, and each may use the formulation that is
-fastest for it on the backend at hand. XLA:CPU by itself derives a kernel gradient that is up to 3 times slower than
-the one here, and XLA's grouped convolutions are slow to differentiate and make SPMD gather the batch
-(openxla/xla#47945): not used here.
+XLA's own grouped convolutions are slow to differentiate and make SPMD gather the batch (openxla/xla#47945): not used.
+On a CPU a dense one is fast only with `sharding.compiler_options`.
 """
 
 from __future__ import annotations
@@ -21,80 +16,35 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Formulation = Literal["lax", "rows", "patches", "shifts"]
+Formulation = Literal["lax", "patches", "shifts"]
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
 def formulation(groups: int, backend: str | None = None) -> Formulation:
     """How a k x k convolution is computed on `backend` (None: the default backend). The one place that chooses.
 
-    "lax": `lax.conv_general_dilated` and the kernel gradient that XLA derives from it.
-    "rows": the same, but the kernel gradient is k matrix products; what is fast on a CPU.
+    "lax": `lax.conv_general_dilated`, for groups=1.
     "patches": k*k shifted copies side by side, then one matrix product per group.
     "shifts": k*k matrix products per group, added up; no copies, for accelerators, where memory runs out first.
     """
-    cpu = (backend or jax.default_backend()) == "cpu"
     if groups == 1:
-        return "rows" if cpu else "lax"
-    return "patches" if cpu else "shifts"
+        return "lax"
+    return "patches" if (backend or jax.default_backend()) == "cpu" else "shifts"
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, groups: int = 1, how: Formulation | None = None) -> jax.Array:
-    """Convolves [b h w c_in] with [k k c_in/groups c_out] to [b h w c_out]; a 1 x 1 kernel becomes one `dot_general`.
+    """Convolves [b h w c_in] with [k k c_in/groups c_out] to [b h w c_out]; a 1 x 1 kernel becomes one matrix product.
 
     Output channel o belongs to group o // (c_out / groups), as in `lax.conv_general_dilated`.
     """
-    if kernel.shape[0] == kernel.shape[1] == 1 and groups == 1:
-        return jax.lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())))
+    if kernel.shape[0] == kernel.shape[1] == 1 and groups == 1:  # flat: its gradient then needs no transposed copies
+        return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
     how = how or formulation(groups)
-    if how in ("lax", "rows"):
+    if how == "lax":
         if groups != 1:
-            raise ValueError(f"how={how!r} is for groups=1, got groups={groups}; allowed: 'patches', 'shifts'")
-        return _dense(x, kernel) if how == "rows" else _output(x, kernel)
+            raise ValueError(f"how='lax' is for groups=1, got groups={groups}; allowed: 'patches', 'shifts'")
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_DIMENSIONS)
     return _grouped(x, kernel, groups, how)
-
-
-def _output(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_DIMENSIONS)
-
-
-def _transposed(kernel: jax.Array) -> jax.Array:
-    """The kernel of the adjoint: T(x, w, y) = T'(y, transposed(w), x)."""
-    return kernel[::-1, ::-1].swapaxes(2, 3)
-
-
-def _kernel_gradient_rows(x: jax.Array, y: jax.Array, size: int) -> jax.Array:
-    """sum_{b,p} x[b, p+k] y[b, p] as [k k c_in c_out]: columns of the window side by side, then one product per row."""
-    b, h, w, c = x.shape
-    pad = size // 2
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    columns = jnp.concatenate([x[:, :, j : j + w] for j in range(size)], axis=-1)  # [b h+2p w k*c]
-    y = y.reshape(b * h * w, -1)
-    rows = [
-        jax.lax.dot_general(columns[:, i : i + h].reshape(b * h * w, -1), y, (((0,), (0,)), ((), ())))
-        for i in range(size)
-    ]
-    return jnp.stack(rows).reshape(size, size, c, y.shape[-1])
-
-
-@jax.custom_vjp
-def _dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _output(x, kernel)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _kernel_gradient(x: jax.Array, y: jax.Array, size: int) -> jax.Array:
-    return _kernel_gradient_rows(x, y, size)
-
-
-_dense.defvjp(
-    lambda x, kernel: (_dense(x, kernel), (x, kernel)),
-    lambda saved, y: (_dense(y, _transposed(saved[1])), _kernel_gradient(saved[0], y, saved[1].shape[0])),
-)
-_kernel_gradient.defvjp(
-    lambda x, y, size: (_kernel_gradient(x, y, size), (x, y)),
-    lambda size, saved, kernel: (_dense(saved[1], _transposed(kernel)), _dense(saved[0], kernel)),
-)
 
 
 def _grouped(x: jax.Array, kernel: jax.Array, groups: int, how: Formulation) -> jax.Array:
@@ -125,6 +75,11 @@ def _pad_edges(x: jax.Array, axis: int) -> jax.Array:
     return jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
 
 
+# With repeated edges the two filters are each other's adjoint up to a factor. Declared, because the transpose that JAX
+# derives from the slices is five times slower on a CPU.
+
+
+@jax.custom_vjp
 def upsample(x: jax.Array) -> jax.Array:
     """[b h w c] to [b 2h 2w c] by the FIR filter [1 3 3 1]/4 along each axis, edges repeated.
 
@@ -138,6 +93,7 @@ def upsample(x: jax.Array) -> jax.Array:
     return x
 
 
+@jax.custom_vjp
 def downsample(x: jax.Array) -> jax.Array:
     """[b 2h 2w c] to [b h w c] by the antialiasing FIR filter [1 3 3 1]/8 along each axis, edges repeated."""
     for axis in (1, 2):
@@ -149,6 +105,10 @@ def downsample(x: jax.Array) -> jax.Array:
         parts = (weight * jax.lax.slice_in_dim(a, start, start + n, axis=axis) for a, start, weight in taps)
         x = functools.reduce(jnp.add, parts) / 8
     return x
+
+
+upsample.defvjp(lambda x: (upsample(x), None), lambda _, y: (4 * downsample(y),))
+downsample.defvjp(lambda x: (downsample(x), None), lambda _, y: (upsample(y) / 4,))
 
 
 def space_to_depth(x: jax.Array, factor: int) -> jax.Array:
