@@ -61,6 +61,7 @@ class Config:
     keep_checkpoints: int = 3
     preview_images: int = 64
     tensorboard: bool = False
+    refine: str = ""  # chain of gen.imaging that previews and gen.sample apply to what the model makes; "": none
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
 
@@ -74,6 +75,8 @@ _MINIMUM = {
     "preview_images": 1,
     "mesh.fsdp": 1,
 }
+# Fields that came after the first version, and what they were before: they count in a digest only where they differ.
+_LATER = {"refine": ""}
 _MAY_CHANGE_ON_RESUME = {
     "total_images",
     "log_every",
@@ -82,6 +85,7 @@ _MAY_CHANGE_ON_RESUME = {
     "keep_checkpoints",
     "preview_images",
     "tensorboard",
+    "refine",
     "mesh.data",
     "mesh.fsdp",
 }
@@ -117,7 +121,9 @@ def from_json(text: str) -> Config:
 
 def digest(config: Config) -> str:
     """SHA-256 of the canonical JSON, 64 hexadecimal digits: the same before and after a round trip through JSON."""
-    text = json.dumps(_plain(config), sort_keys=True, separators=(",", ":"))
+    plain = _plain(config)
+    plain = {name: value for name, value in plain.items() if name not in _LATER or value != _LATER[name]}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -12,9 +12,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen.errors import InputError
-from gen.sharding import batch_sharding
+from gen.imaging.chain import Chain
+from gen.sharding import batch_sharding, compiler_options
 from gen.state import Tree
 from gen.tasks import Task
+
+_REFINE = 0x5EF  # what separates the random numbers of refinement from those of the latents
 
 
 def keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:
@@ -54,7 +57,8 @@ def images(
     """
     size = math.ceil(min(batch_size, len(seeds)) / mesh.size) * mesh.size
     sharding = batch_sharding(mesh)
-    make = jax.jit(lambda *arguments: task.sample(*arguments))  # a Task may hold what jit cannot hash
+    # A Task may hold what jit cannot hash.
+    make = jax.jit(lambda *arguments: task.sample(*arguments), compiler_options=compiler_options())
 
     def dispatch(start: int) -> tuple[jax.Array, int]:
         chosen = np.minimum(np.arange(start, start + size), len(seeds) - 1)  # one shape: the last image fills the batch
@@ -75,6 +79,14 @@ def images(
         if not np.isfinite(host).all():
             raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
         yield host
+
+
+def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone."""
+    if not post.random:
+        return np.asarray(post(images))
+    drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds)))
+    return np.asarray(jax.vmap(lambda image, key: post(image, key=key))(images, drawn))
 
 
 def interpolation(task: Task, seeds: Sequence[int], frames: int) -> np.ndarray:

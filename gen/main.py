@@ -68,6 +68,10 @@ def main(argv: Sequence[str]) -> int:
         run, config = runs[_index(SWEEP.value, len(runs))]
         workdir = workdir / experiment.folder_name(run)
     validate(config)
+    if config.refine:
+        from gen.imaging.chain import chain
+
+        chain(config.refine)
     _prepare(workdir, config)
     _enable_cache()
     from gen.train import train

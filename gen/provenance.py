@@ -19,7 +19,12 @@ Record = dict[str, Any]
 
 PREFIX = "gen:"
 _IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
-_NUMBERS = {"gen:step": int, "gen:seed": int, "gen:truncation": float}  # PNG stores text: what to turn back, if it can
+_NUMBERS = {
+    "gen:step": int,
+    "gen:seed": int,
+    "gen:truncation": float,
+    "gen:refine_seed": int,
+}  # PNG stores text: what to turn back, if it can
 
 
 def record(
@@ -29,16 +34,27 @@ def record(
     seed: int | str,
     label: str | None = None,
     truncation: float = 1.0,
+    refine: str | None = None,
     version: str = __version__,
 ) -> Record:
     """What is needed to make an image again, given the run folder that it came from.
 
     config_digest: sha256 of the run's canonical config. step: of the checkpoint. seed: of the image, or a list of seeds
-    as text for an animation. label: the class asked for; None if none was. truncation: 1 = off. version: of gen.
+    as text for an animation. label: the class asked for; None if none was. truncation: 1 = off. refine: the chain that
+    refined it, whose random operators were seeded by the image's seed; None if none did. version: of gen.
     """
     fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
-    fields |= {"label": label, "truncation": truncation}
+    fields |= {"label": label, "truncation": truncation, "refine": refine}
     return {PREFIX + name: value for name, value in fields.items() if value is not None}
+
+
+def refined(record: Record | None, *, chain: str, seed: int, source: str) -> Record:
+    """The record of an image that a chain of gen.imaging made of another one, whose own record (or None) it extends.
+
+    chain: its text. seed: of its random operators. source: sha256 of the file that was refined.
+    """
+    fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source}
+    return (record or {}) | {PREFIX + name: value for name, value in fields.items()}
 
 
 def png_text(record: Record) -> PngImagePlugin.PngInfo:

@@ -3,7 +3,9 @@
 OUT is a folder that gets one file per image, or a .png or .jpg file that gets all images in one grid (the image itself
 when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing files are
 overwritten. The image of seed s is drawn from jax.random.key(s) alone: it is the same, up to rounding, whatever the
-other seeds, the batch size and the devices. Every file carries the record of how it was made, see gen/provenance.py.
+other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every image, and
+refinement.html beside them shows it before and after. Every file carries the record of how it was made, see
+gen/provenance.py.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from PIL import Image
 
 from gen import cli, provenance
 from gen.errors import InputError, nearest
-from gen.report import enlargement, grid, replace, to_uint8
+from gen.report import before_and_after, enlargement, grid, replace, to_uint8
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
+    from gen.imaging.chain import Chain
     from gen.run import Loaded
 
 FLAGS = flags.FlagValues()
@@ -41,6 +44,12 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_float("truncation", 1.0, "Below 1: more typical, less varied images.", lower_bound=0.0, flag_values=FLAGS)
+flags.DEFINE_string(
+    "refine",
+    None,
+    "Operators for every image, see docs/imaging.md; by default those of the run's config, none for none.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_bool("grid", False, "Also write all images as one picture, a row per class.", flag_values=FLAGS)
 flags.DEFINE_bool("interpolate", False, "Write an animation that moves from each seed to the next.", flag_values=FLAGS)
 flags.DEFINE_integer("frames", 24, "Frames from one seed to the next.", lower_bound=1, flag_values=FLAGS)
@@ -58,6 +67,7 @@ _SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".
 _STILLS, _ANIMATIONS = ("png", "jpeg"), ("webp", "gif")
 _MAX_SEEDS = 1_000_000
 _MAX_GRID_IMAGES = 4096
+_MAX_PAIRS = 64  # images shown before and after refinement
 _MAX_ROW = 32  # images in a row of the grid, where a row is a class
 _FRAME_MILLISECONDS = 40
 
@@ -124,6 +134,7 @@ def main() -> None:
         raise InputError("--workdir is missing: the folder of the run to sample from")
     if FLAGS.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={FLAGS.seeds} is one")
+    post = _chain(FLAGS.refine) if FLAGS.refine else None
     target = _target(FLAGS.out, FLAGS.format, FLAGS.interpolate)
     _writable(target.folder)
     from gen import run as runs
@@ -132,14 +143,26 @@ def main() -> None:
     mesh = sharding.mesh(-1, 1)
     run = runs.load(FLAGS.workdir, step=FLAGS.step, mesh=mesh)
     labels = parse_labels(FLAGS.label, run.class_names)
+    if FLAGS.refine is None and run.config.refine:
+        post = _chain(run.config.refine)
     began = time.monotonic()
     write = _write_animation if FLAGS.interpolate else _write_stills
-    count = write(run, seeds, labels, target, mesh)
+    count = write(run, seeds, labels, target, mesh, post)
     seconds = time.monotonic() - began
     print(f"{count:,} images of checkpoint {run.step:,} in {seconds:.1f} s: {target.file or target.folder}")
 
 
-def _write_stills(run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh) -> int:
+def _chain(text: str) -> Chain | None:
+    if text == "none":
+        return None
+    from gen.imaging.chain import chain
+
+    return chain(text)
+
+
+def _write_stills(
+    run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh, post: Chain | None
+) -> int:
     """Writes one file per image, the grid, or both; returns the number of images."""
     from gen import draw
 
@@ -159,25 +182,34 @@ def _write_stills(run: Loaded, seeds: list[int], labels: list[int] | None, targe
         "batch_size": FLAGS.batch_size,
         "mesh": mesh,
     }
-    done = 0
+    done, pairs = 0, list[tuple[np.ndarray, np.ndarray, str]]()
     for images in draw.images(run.task, run.ema_params, [seed for seed, _ in orders], **options):
-        for image, (seed, label) in zip(to_uint8(images), orders[done : done + len(images)], strict=True):
+        here = orders[done : done + len(images)]
+        if post is not None:
+            raw, images = images, draw.refine(post, images, [seed for seed, _ in here])
+            names = [_name(seed, label, slugs, False, "").name for seed, label in here]
+            pairs += zip(to_uint8(raw), to_uint8(images), names, strict=True) if len(pairs) < _MAX_PAIRS else ()
+        for image, (seed, label) in zip(to_uint8(images), here, strict=True):
             if with_grid:
                 shown.append(image)
             if target.file is None or single:
                 path = target.file or target.folder / _name(seed, label, slugs, len(classes) > 1, target.suffix)
-                _save(path, [image], target.format, _record(run, seed, None if label is None else [label]))
+                _save(path, [image], target.format, _record(run, seed, None if label is None else [label], post))
         done += len(images)
         _tell(done, len(orders), began)
     if with_grid:
         columns = None if len(classes) == 1 else min(len(seeds), _MAX_ROW)
         picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), len(classes))])
         path = target.file or target.folder / f"grid{target.suffix}"
-        _save(path, [picture], target.format, _record(run, FLAGS.seeds, labels))
+        _save(path, [picture], target.format, _record(run, FLAGS.seeds, labels, post))
+    if post is not None:
+        replace(target.folder / "refinement.html", before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
     return len(orders)
 
 
-def _write_animation(run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh) -> int:
+def _write_animation(
+    run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh, post: Chain | None
+) -> int:
     """Writes one animation; returns its number of frames."""
     from gen import draw
 
@@ -190,11 +222,13 @@ def _write_animation(run: Loaded, seeds: list[int], labels: list[int] | None, ta
     for images in draw.images(
         run.task, run.ema_params, seeds[:1] * count, **options
     ):  # one key: what else it decides stays the same
+        if post is not None:
+            images = draw.refine(post, images, seeds[:1] * len(images))
         scale = enlargement(*images.shape[1:3])
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
         _tell(len(frames), count, began)
     path = target.file or target.folder / f"interpolation{target.suffix}"
-    _save(path, frames, target.format, _record(run, FLAGS.seeds, labels))
+    _save(path, frames, target.format, _record(run, FLAGS.seeds, labels, post))
     return count
 
 
@@ -242,13 +276,14 @@ def _name(seed: int, label: int | None, slugs: Sequence[str], folders: bool, suf
     return Path(slugs[label]) / name if folders else name
 
 
-def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None) -> provenance.Record:
+def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Chain | None) -> provenance.Record:
     from gen.config import digest
 
     named = None if labels is None else ", ".join(run.class_names[label] for label in labels)
     truncation = FLAGS.truncation
+    refine = None if post is None else str(post)
     return provenance.record(
-        config_digest=digest(run.config), step=run.step, seed=seed, label=named, truncation=truncation
+        config_digest=digest(run.config), step=run.step, seed=seed, label=named, truncation=truncation, refine=refine
     )
 
 

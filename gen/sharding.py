@@ -58,18 +58,18 @@ def tune_allocator() -> None:
         mallopt(parameter, value)
 
 
-def compiler_options() -> dict[str, str]:
+def compiler_options() -> dict[str, str | bool]:
     """Options for programs with convolutions on the default backend.
 
     On CPUs jaxlib 0.10 to 0.12 hands convolutions to YNNPACK, which is up to twice slower with them than the Eigen it
     replaces, and three times with the gradients of kernels (benchmarks/train_step.py); matrix products may stay there.
     """
-    options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+    options: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
     return options if jax.default_backend() == "cpu" and _understands(tuple(options.items())) else {}
 
 
 @functools.cache
-def _understands(options: tuple[tuple[str, str], ...]) -> bool:
+def _understands(options: tuple[tuple[str, str | bool], ...]) -> bool:
     """Does this jaxlib know these options of its compiler?"""
     try:
         jax.jit(lambda x: x + 1).lower(0.0).compile(dict(options))

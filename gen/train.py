@@ -17,10 +17,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import sharding
+from gen import draw, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
+from gen.imaging.chain import chain
 from gen.interrupt import Interrupt, interrupts
 from gen.report import Progress, Report, replace
 from gen.run import RunFolder, write_json
@@ -188,7 +189,7 @@ def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batc
         out_shardings=(state_shardings, NamedSharding(mesh, P())),
         donate_argnums=0,
     )
-    return jitted.lower(state, batch).compile()
+    return jitted.lower(state, batch).compile(sharding.compiler_options())
 
 
 def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
@@ -222,6 +223,7 @@ class _Reporter:
         self, config: Config, workdir: Path, facts: dict[str, Any], source: Source, task: Task, mesh: Mesh, start: int
     ) -> None:
         self._writes = jax.process_index() == 0
+        self._refine = chain(config.refine) if config.refine else None
         count = config.preview_images
         self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
         seeds = np.arange(count)
@@ -229,7 +231,11 @@ class _Reporter:
         replicated = NamedSharding(mesh, P())
         conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
         keys = jax.vmap(jax.random.key)(seeds)
-        self._sample = jax.jit(lambda params: task.sample(params, keys, conditions), out_shardings=replicated)
+        self._sample = jax.jit(
+            lambda params: task.sample(params, keys, conditions),
+            out_shardings=replicated,
+            compiler_options=sharding.compiler_options(),
+        )
         self._progress = Progress(total_steps(config), config.batch_size)
         if self._writes:
             self._report = Report(
@@ -259,6 +265,9 @@ class _Reporter:
         images = np.asarray(self._sample(state.ema_params))
         if self._writes:
             self._report.preview(images, step, columns=self._columns)
+            if self._refine is not None:
+                refined = draw.refine(self._refine, images, range(len(images)))
+                self._report.refined(refined, columns=self._columns)
             self._report.write_html("running")
 
     def close(self, status: str) -> None:

@@ -30,7 +30,7 @@ FLOORS = {
     2: ["tasks"],
     3: ["run", "draw", "cli"],
     4: ["train"],
-    5: ["main", "sample", "evaluate", "audit", "verify"],
+    5: ["main", "sample", "refine", "evaluate", "audit", "verify"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # Costly or optional, so imported where they are used; gen itself must be importable without them.

@@ -121,6 +121,11 @@ def test_from_json_says_what_is_wrong(edit, message):
     assert str(caught.value).startswith(message)
 
 
+def test_fields_of_later_versions_count_in_the_digest_only_where_they_are_set():
+    assert digest(config(refine="")) == digest(config())
+    assert digest(config(refine="invert")) != digest(config())
+
+
 def test_resuming_may_change_how_long_and_how_often_but_not_what():
     changed = config(
         total_images=5,
@@ -130,6 +135,7 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
         keep_checkpoints=9,
         preview_images=1,
         tensorboard=True,
+        refine="invert",
         mesh=MeshConfig(fsdp=2),
     )
     check_resumable(config(), changed)

@@ -343,3 +343,45 @@ def test_the_command_says_what_is_wrong_in_one_line_without_jax(tmp_path):
     helped = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
     assert helped.returncode == 0
     assert "--seeds" in helped.stdout
+
+
+# -- Refinement
+
+
+def test_refined_images_carry_the_chain_and_are_shown_before_and_after(conditional, tmp_path):
+    program(conditional, tmp_path / "raw", "--seeds=3,4", "--label=Sandal")
+    program(conditional, tmp_path / "out", "--seeds=3,4", "--label=Sandal", "--refine=exposure(1.0)|median( 3 )")
+    name = "seed0003-Sandal.png"
+    assert files(tmp_path / "out") == ["refinement.html", name, "seed0004-Sandal.png"]
+    found = provenance.read(tmp_path / "out" / name)
+    assert found == provenance.read(tmp_path / "raw" / name) | {"gen:refine": "exposure(1.0)|median(3)"}
+    assert pixels(tmp_path / "out" / name).mean() > pixels(tmp_path / "raw" / name).mean() + 5
+    page = (tmp_path / "out" / "refinement.html").read_text()
+    assert page.count("<img") == 4
+    assert "exposure(1.0)|median(3)" in page
+
+
+def test_random_refinement_depends_on_the_seed_of_the_image_alone(unconditional, tmp_path):
+    for batch_size, seeds in ((1, "5,6"), (8, "0-7")):
+        options = (f"--seeds={seeds}", f"--batch_size={batch_size}", "--refine=grain(0.2)")
+        program(unconditional, tmp_path / str(batch_size), *options)
+    one, many = (pixels(tmp_path / size / "seed0006.png").astype(int) for size in ("1", "8"))
+    assert np.abs(one - many).max() <= 1
+    assert np.abs(many - pixels(tmp_path / "8" / "seed0007.png")).max() > 1
+
+
+def test_the_config_names_the_refinement_and_none_turns_it_off(tmp_path):
+    path = make_run(tmp_path / "run")
+    settings = config.from_json((path / "config.json").read_text())
+    (path / "config.json").write_text(config.to_json(dataclasses.replace(settings, refine="invert")))
+    for name, options in (("own", ()), ("none", ("--refine=none",))):
+        program(path, tmp_path / name, "--seeds=1", *options)
+    own, plain = (pixels(tmp_path / name / "seed0001.png").astype(int) for name in ("own", "none"))
+    np.testing.assert_allclose(own, 255 - plain, atol=1)
+    assert "gen:refine" not in provenance.read(tmp_path / "none" / "seed0001.png")
+
+
+def test_a_wrong_chain_writes_nothing(conditional, tmp_path):
+    with pytest.raises(InputError, match="no operator 'gausian'; did you mean 'gaussian'"):
+        program(conditional, tmp_path / "out", "--refine=gausian(1)")
+    assert not (tmp_path / "out").exists()

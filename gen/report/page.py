@@ -45,6 +45,7 @@ class Facts(NamedTuple):
     previews: Sequence[Picture]
     real: Picture | None
     now: datetime.datetime
+    refined: Picture | None = None  # the last of `previews` after config["refine"]
 
 
 def duration(seconds: float) -> str:
@@ -137,6 +138,13 @@ def _samples(facts: Facts) -> str:
             f'<figure id="samples" style="--share:{facts.previews[-1].width / widest:.4f}"><h3>Made by the model</h3>'
             f'{"".join(images)}<figcaption><p class="caption">{caption}</p>{player if len(images) > 1 else ""}'
             "</figcaption></figure>"
+        )
+    if facts.refined:
+        chain = html.escape(facts.config["refine"])
+        figures.append(
+            f'<figure style="--share:{facts.refined.width / widest:.4f}"><h3>Refined</h3>'
+            f'<img src="{facts.refined.uri}" alt="The newest samples, refined"><figcaption><p>the newest samples after '
+            f"<code>{chain}</code></p></figcaption></figure>"
         )
     if facts.real:
         figures.append(

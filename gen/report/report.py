@@ -88,10 +88,17 @@ class Report:
         self._pictures.pop(path, None)
         return path
 
+    def refined(self, images: np.ndarray, *, columns: int | None = None) -> Path:
+        """Stores the grid of the newest samples after refinement, refined.png; the config says by which chain."""
+        path = self._workdir / "refined.png"
+        save_png(path, grid(images, columns=columns))
+        self._pictures.pop(path, None)
+        return path
+
     def write_html(self, status: str) -> Path:
         """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ..."."""
         paths = sorted(path for path in self._previews.glob("*.png") if path.stem.isdigit())
-        real = self._workdir / "real.png"
+        real, refined = self._workdir / "real.png", self._workdir / "refined.png"
         facts = page.Facts(
             workdir=str(self._workdir),
             status=status,
@@ -100,6 +107,7 @@ class Report:
             history=self._history,
             previews=[self._picture(path, int(path.stem)) for path in _spread(paths, MAX_PREVIEWS)],
             real=self._picture(real, 0) if real.exists() else None,
+            refined=self._picture(refined, 0) if refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
         )
         path = self._workdir / "report.html"

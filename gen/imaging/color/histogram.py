@@ -1,0 +1,224 @@
+"""Histograms made flat, made flat tile by tile with a limit, or made like another image's; curves, so no banding.
+
+The curves come from counts and are constants to a gradient: what is differentiated is the way of a pixel through them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gen.errors import InputError, nearest
+from gen.imaging.arrays import luma, operator, per_image, reflect
+from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
+from gen.imaging.counts import histogram, stored, sums_by_label
+
+__all__ = ["clahe", "equalize", "match_histogram"]
+
+SPACES = ("luma", "lab", "channels")
+
+
+@operator(static=("space", "bins"))
+def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int = 256) -> jax.Array:
+    """Spreads the values so that all of [0, 1] is used equally often; the darkest becomes 0, the brightest 1.
+
+    x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` says what of a colour image is spread:
+    "luma" (Rec. 709, its change is added to all channels), "lab" (lightness), "channels" (each alone, shifts colours).
+    Clipped to [0, 1]; a constant image stays. Between its `bins` levels the curve is linear, and a pixel between two
+    levels counts for both, so different values stay different.
+    Equals cv2.equalizeHist before its rounding, on gray images of 8-bit values with 256 bins.
+    InputError: an unknown space, bins below 2.
+    """
+    _check_space("equalize", space)
+    check_bins("equalize", bins)
+
+    def curve(y: jax.Array) -> jax.Array:
+        b, h, w = y.shape
+        v = jnp.clip(y, 0, 1) * (bins - 1)
+        fixed = lax.stop_gradient(v)
+        # 8-bit values are a little off their levels: a thousandth of a level away is on it.
+        level = jnp.clip(jnp.floor(fixed + 1e-3), 0, bins - 2).astype(jnp.int32)
+        part = v - level
+        above = jnp.where(fixed - level < 1e-3, 0, jnp.where(fixed - level > 1 - 1e-3, 1, fixed - level))
+        both = jnp.stack([1 - above, above], -1).reshape(b, h * w, 2)
+        sums = sums_by_label(both, level.reshape(b, -1) + 1, bins - 1)
+        counts = jnp.pad(sums[..., 0], ((0, 0), (0, 1))) + jnp.pad(sums[..., 1], ((0, 0), (1, 0)))
+        table = stored(jnp.cumsum(counts, axis=1) / (h * w))
+        row = bins * jnp.arange(b, dtype=jnp.int32)[:, None, None]
+        below, over = (_look(table, row + level + i) for i in (0, 1))
+        spread = below + part * (over - below)
+        least, most = (f(lax.stop_gradient(spread), axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
+        flat = jnp.max(fixed, axis=(1, 2), keepdims=True) == jnp.min(fixed, axis=(1, 2), keepdims=True)
+        return jnp.where(flat | (most <= least), y, (spread - least) / jnp.where(most > least, most - least, 1))
+
+    return _through(x, space, curve, amount)
+
+
+@operator(static=("tiles", "space"))
+def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: str = "luma") -> jax.Array:
+    """Contrast-limited adaptive histogram equalization: each tile has its curve, and pixels blend the nearest four.
+
+    x [b h w c]. `clip` is the steepest slope of a curve, as a multiple of the even histogram: 1 changes little, 2 to 4
+    is usual, 0 or less means no limit; [b] for each image. `tiles` (rows, columns). `space` as in `equalize`: colour
+    images through "luma" unless told otherwise. Clipped to [0, 1]. Curves have 256 levels and are linear between them.
+    Source: Zuiderveld, Graphics Gems IV (1994), with the choices of OpenCV: tiles blend from half a pixel off
+    their centres (so flipping the image is not exactly flipping the result) and curves are rounded to 8 bits.
+    Equals cv2.createCLAHE(clip, tiles[::-1]).apply before its last rounding, on gray images of 8-bit values.
+    InputError: tiles that are not two whole numbers of at least 1, an unknown space.
+    """
+    _check_space("clahe", space)
+    if not (isinstance(tiles, tuple) and len(tiles) == 2 and all(isinstance(n, int) and n >= 1 for n in tiles)):
+        raise InputError(f"clahe: tiles={tiles!r}; allowed: two whole numbers of at least 1, such as (8, 8)")
+    repeat = 1 if x.shape[-1] == 3 and space != "channels" else x.shape[-1]
+    limit = jnp.asarray(clip, x.dtype)
+    limit = jnp.repeat(limit, repeat) if limit.ndim else limit
+    return _through(x, space, lambda y: _adaptive(y, limit, tiles))
+
+
+def _adaptive(y: jax.Array, clip: jax.Array, tiles: tuple[int, int]) -> jax.Array:
+    """CLAHE of gray images [b h w]."""
+    b, h, w = y.shape
+    rows, columns = tiles
+    value = jnp.clip(y, 0, 1) * 255
+    fixed = lax.stop_gradient(value)
+    # As OpenCV: if one size is not a multiple of its tiles, both are padded to the next multiple that is larger.
+    high, wide = (rows - h % rows, columns - w % columns) if h % rows or w % columns else (0, 0)
+    whole = jnp.round(fixed).astype(jnp.int32)
+    if high or wide:
+        whole = jnp.take(jnp.take(whole, reflect(h, 0, high), 1), reflect(w, 0, wide), 2)
+    tall, broad = (h + high) // rows, (w + wide) // columns
+    area = tall * broad
+    counts = histogram(
+        whole.reshape(b, rows, tall, columns, broad).transpose(0, 1, 3, 2, 4).reshape(b, rows * columns, area), 256
+    )
+
+    limit = jnp.maximum(jnp.floor(clip * area / 256), 1)
+    limit = jnp.where(clip > 0, limit, area).astype(jnp.int32).reshape(-1, 1, 1)
+    excess = jnp.sum(jnp.maximum(counts - limit, 0), axis=-1, keepdims=True)
+    rest = excess % 256
+    step = jnp.maximum(256 // jnp.maximum(rest, 1), 1)
+    level = jnp.arange(256, dtype=jnp.int32)
+    counts = jnp.minimum(counts, limit) + excess // 256 + ((level % step == 0) & (level // step < rest))
+    tables = jnp.round(jnp.cumsum(counts, axis=-1).astype(jnp.float32) * (np.float32(255) / np.float32(area)))
+    tables = stored(jnp.minimum(tables, 255).astype(y.dtype) / 255)
+
+    i = jnp.clip(jnp.floor(fixed), 0, 254).astype(jnp.int32)
+    part = value - i
+    (top, bottom, down), (left, right, across) = _between(h, tall, rows), _between(w, broad, columns)
+    start = i + 256 * rows * columns * jnp.arange(b, dtype=jnp.int32)[:, None, None]
+
+    def corner(row: np.ndarray, column: np.ndarray) -> jax.Array:
+        at = start + 256 * (columns * row[:, None] + column[None, :])
+        low, high = _look(tables, at), _look(tables, at + 1)
+        return low + part * (high - low)
+
+    u, v = jnp.asarray(across, y.dtype), jnp.asarray(down[:, None], y.dtype)
+    above = corner(top, left) * (1 - u) + corner(top, right) * u
+    below = corner(bottom, left) * (1 - u) + corner(bottom, right) * u
+    return above * (1 - v) + below * v
+
+
+def _between(n: int, size: int, tiles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of n pixels: the tile before it, the tile after it, and the weight of the one after."""
+    at = np.arange(n, dtype=np.float32) * np.float32(1 / size) - np.float32(0.5)
+    before = np.floor(at).astype(np.int32)
+    return np.maximum(before, 0), np.minimum(before + 1, tiles - 1), at - before
+
+
+@operator(static=("bins",))
+def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bins: int = 256) -> jax.Array:
+    """Gives each channel of x the distribution of the same channel of the reference.
+
+    x [b h w c], reference [b or 1, any h, any w, c]. `amount` blends with x: 0 leaves it, [b] for each image. `bins`
+    levels in [0, 1], 2 to 1024. Both distribution functions are linear inside a bin, and a bin of x that has pixels
+    becomes a range of values, never one value: different values stay different, so a gradient gets no bands. An
+    image matched to itself stays. Values outside [0, 1] continue the line of the first or last bin.
+    Like skimage.exposure.match_histograms, which maps all pixels of a level to one value.
+    InputError: another number of channels, a batch that does not fit, bins out of range.
+    """
+    check_bins("match_histogram", bins)
+    check_reference(x, reference, "match_histogram")
+    b, h, w, c = x.shape
+    rows = jnp.moveaxis(x, -1, 1).reshape(b, c, h * w)
+    wanted = jnp.moveaxis(reference, -1, 1).reshape(reference.shape[0], c, -1)
+    matched = transport(rows, wanted, jnp.zeros((), x.dtype), jnp.ones((), x.dtype), bins)
+    matched = jnp.moveaxis(matched.reshape(b, c, h, w), 1, -1)
+    return x + per_image(amount, x) * (matched - x)
+
+
+def transport(x: jax.Array, wanted: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> jax.Array:
+    """x [b c n] moved, increasingly, to the distribution of wanted [b or 1, c, m]; bins lie between low and high.
+
+    low and high are [] or [b c 1]. The first and the last bin have half the width of the others, which are centred on
+    low + i (high - low) / (bins - 1): 8-bit levels lie in the middle of 256 bins.
+    """
+    low, scale = lax.stop_gradient(low), (bins - 1) / lax.stop_gradient(jnp.maximum(high - low, 1e-12))
+
+    def level(values: jax.Array) -> jax.Array:
+        return jnp.clip(jnp.round((values - low) * scale), 0, bins - 1).astype(jnp.int32)
+
+    # Distribution functions at the bins + 1 edges.
+    edges = jnp.clip(jnp.arange(bins + 1, dtype=x.dtype) - 0.5, 0, bins - 1)
+    inside = level(lax.stop_gradient(x))
+    f = jnp.pad(jnp.cumsum(histogram(inside, bins), -1), ((0, 0), (0, 0), (1, 0))).astype(x.dtype) / x.shape[-1]
+    g = jnp.pad(jnp.cumsum(histogram(level(wanted), bins), -1), ((0, 0), (0, 0), (1, 0))).astype(x.dtype)
+    g = jnp.broadcast_to(g / wanted.shape[-1], f.shape)
+
+    def inverse(p: jax.Array, after: bool) -> jax.Array:
+        """Where g reaches p, in bins: the last place of an empty stretch if `after`, else the first."""
+        reached = (g[..., None, 1:-1] <= p[..., None]) if after else (g[..., None, 1:-1] < p[..., None])
+        i = jnp.sum(reached, axis=-1, dtype=jnp.int32)
+        start, end = (jnp.take_along_axis(g, i + k, -1) for k in (0, 1))
+        t = jnp.where(end > start, (p - start) / jnp.where(end > start, end - start, 1), 0)
+        return edges[i] + jnp.clip(t, 0, 1) * (edges[i + 1] - edges[i])
+
+    # An empty stretch of `wanted` is left out: a bin of x begins behind it and the one before ends in front of it.
+    begin, end = inverse(f[..., :-1], True), inverse(f[..., 1:], False)
+    slope = (end - begin) / (edges[1:] - edges[:-1])
+    at = inside + bins * jnp.arange(f.shape[0] * f.shape[1], dtype=jnp.int32).reshape(*f.shape[:2], 1)
+    moved = _look(stored(begin), at) + _look(stored(slope), at) * ((x - low) * scale - jnp.maximum(inside - 0.5, 0))
+    return low + moved / scale
+
+
+def check_reference(x: jax.Array, reference: jax.Array, place: str) -> None:
+    """InputError unless the reference has the channels of x and its batch or one image."""
+    if reference.shape[-1] != x.shape[-1]:
+        raise InputError(f"{place}: reference has {reference.shape[-1]} channels; allowed: {x.shape[-1]}, as x has")
+    if reference.shape[0] not in (1, x.shape[0]):
+        raise InputError(f"{place}: reference has {reference.shape[0]} images; allowed: 1 or {x.shape[0]}, as x has")
+
+
+def check_bins(place: str, bins: int) -> None:
+    """InputError unless bins is a whole number in 2..1024."""
+    if not isinstance(bins, int) or not 2 <= bins <= 1024:
+        raise InputError(f"{place}: bins={bins!r}; allowed: whole numbers from 2 to 1024")
+
+
+def _check_space(place: str, space: str) -> None:
+    if space not in SPACES:
+        raise InputError(f"{place}: space={space!r}; allowed: {', '.join(SPACES)}{nearest(space, SPACES)}")
+
+
+def _look(tables: jax.Array, at: jax.Array) -> jax.Array:
+    """Values at places of the flattened tables, all known to be inside."""
+    return tables.reshape(-1).at[at].get(mode="promise_in_bounds")
+
+
+def _through(x: jax.Array, space: str, change: Any, amount: Any = 1.0) -> jax.Array:
+    """change(y [n h w]) applied to what `space` says of x [b h w c], blended with x by amount, clipped to [0, 1]."""
+    b, h, w, c = x.shape
+    if c == 3 and space == "lab":
+        lab = rgb_to_lab(x)
+        y = lab[..., 0] / 100
+        changed = lab_to_rgb(jnp.concatenate([100 * change(y)[..., None], lab[..., 1:]], axis=-1))
+    elif c == 3 and space == "luma":
+        y = stored(luma(x)[..., 0])
+        changed = x + stored(change(y) - y)[..., None]
+    else:
+        changed = change(jnp.moveaxis(x, -1, 1).reshape(b * c, h, w))
+        changed = jnp.moveaxis(changed.reshape(b, c, h, w), 1, -1)
+    return jnp.clip(x + per_image(amount, x) * (changed - x), 0, 1)

@@ -1,0 +1,104 @@
+"""Palettes: the main colours of an image, and images in the colours of a palette."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gen.errors import InputError, nearest
+from gen.imaging.arrays import colours, operator
+from gen.imaging.clusters import lloyd, nearest_centre
+from gen.imaging.color.spaces import oklab_to_rgb, rgb_to_oklab, to_linear
+
+__all__ = ["palette", "quantize"]
+
+DITHERS = ("none", "ordered", "noise")
+
+
+class Palette(NamedTuple):
+    """colors [b k 3] in sRGB, the most frequent first, and the share of the pixels that is nearest to each [b k]."""
+
+    colors: jax.Array
+    shares: jax.Array
+
+
+@operator(static=("colors", "iterations"))
+def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
+    """The main colours of each image: the centres of k-means in Oklab, by their share of the pixels.
+
+    x [b h w 3]. `colors` 1 to 256. Returns colors [b colors 3] in sRGB, as far in [0, 1] as x is to 1e-5, the most
+    frequent first, and shares [b colors], with sum 1. Differentiable: a centre is the mean of its pixels. The same
+    image gives the same palette. An image with fewer colours than that repeats some, with share 0.
+    InputError: not three channels, colors or iterations out of range.
+    """
+    colours(x, "palette")
+    for name, value, low, high in (("colors", colors, 1, 256), ("iterations", iterations, 0, 1000)):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise InputError(f"palette: {name}={value!r}; allowed: whole numbers from {low} to {high}")
+    _, centres, shares = lloyd(rgb_to_oklab(x), colors, iterations)
+    order = jnp.argsort(-shares, axis=-1, stable=True)
+    centres = jnp.take_along_axis(centres, order[..., None], axis=1)
+    return Palette(oklab_to_rgb(centres[:, None])[:, 0], jnp.take_along_axis(shares, order, axis=1))
+
+
+@operator(static=("dither",))
+def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
+    """Each pixel in one of the given colours: the nearest in Oklab, or a pattern of two that mix to it.
+
+    x [b h w 3]. `colors` [k 3] or [b k 3] in sRGB, such as `palette` returns. `dither`: "none"; "ordered", the 8x8
+    matrix of Bayer (1973); "noise", the interleaved gradient noise of Jimenez (SIGGRAPH 2014), less regular. Dithering
+    takes the pair of colours, one of them the nearest, whose mixture in linear light comes nearest to the pixel, as
+    far colours cost something (a simple form of Yliluoma's positional dithering), and its mean over the pattern is
+    that mixture. Differentiable in `colors` only.
+    InputError: not three channels, colours of another shape, an unknown dither.
+    """
+    colours(x, "quantize")
+    if dither not in DITHERS:
+        raise InputError(f"quantize: dither={dither!r}; allowed: {', '.join(DITHERS)}{nearest(dither, DITHERS)}")
+    colors = jnp.asarray(colors, x.dtype)
+    if colors.ndim not in (2, 3) or colors.shape[-1] != 3 or 0 in colors.shape:
+        raise InputError(f"quantize: colors has shape {list(colors.shape)}; allowed: [k 3] or [b k 3]")
+    b, h, w, _ = x.shape
+    if colors.ndim == 3 and colors.shape[0] not in (1, b):
+        raise InputError(f"quantize: colors has {colors.shape[0]} palettes; allowed: 1 or {b}, as x has images")
+    colors = jnp.broadcast_to(colors, (b, *colors.shape[-2:]))
+    chosen = nearest_centre(lax.stop_gradient(rgb_to_oklab(x)), lax.stop_gradient(rgb_to_oklab(colors[:, None])[:, 0]))
+    if dither != "none" and colors.shape[1] > 1:
+        light, mixed = lax.stop_gradient(to_linear(x)), lax.stop_gradient(to_linear(colors[:, None])[:, 0])
+        chosen = _mix(light, mixed, chosen, jnp.asarray(_pattern(h, w, dither), x.dtype))
+    return jnp.take_along_axis(colors, chosen.reshape(b, -1, 1), axis=1).reshape(x.shape)
+
+
+def _mix(light: jax.Array, colors: jax.Array, first: jax.Array, pattern: jax.Array) -> jax.Array:
+    """light [b h w 3], colors [b k 3] linear, first [b h w]: that, or the best partner where the pattern says so."""
+    b = light.shape[0]
+    start = jnp.take_along_axis(colors, first.reshape(b, -1, 1), axis=1).reshape(light.shape)
+    gap = light - start
+
+    def partner(k: jax.Array, best: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        cost, other, amount = best
+        way = colors[:, k][:, None, None, :] - start
+        length = jnp.sum(jnp.square(way), axis=-1)
+        t = jnp.clip(jnp.sum(gap * way, axis=-1) / jnp.where(length > 0, length, 1), 0, 1)
+        new = jnp.sum(jnp.square(gap - t[..., None] * way), axis=-1) + 0.05 * t * (1 - t) * length
+        better = (new < cost) & (length > 0)
+        return jnp.where(better, new, cost), jnp.where(better, k, other), jnp.where(better, t, amount)
+
+    alone = jnp.sum(jnp.square(gap), axis=-1)
+    _, other, amount = lax.fori_loop(0, colors.shape[1], partner, (alone, first, jnp.zeros_like(alone)))
+    return jnp.where(amount > pattern, other, first)
+
+
+def _pattern(h: int, w: int, dither: str) -> np.ndarray:
+    """[h w] thresholds in (0, 1), evenly distributed."""
+    y, x = np.mgrid[:h, :w]
+    if dither == "noise":
+        return np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1), 1)
+    matrix = np.zeros((1, 1))
+    for _ in range(3):
+        matrix = np.block([[4 * matrix, 4 * matrix + 2], [4 * matrix + 3, 4 * matrix + 1]])
+    return (matrix[y % 8, x % 8] + 0.5) / 64

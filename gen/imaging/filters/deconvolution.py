@@ -1,0 +1,167 @@
+"""Undoes a known blur, given as a point spread function: an array, or the sigma of a Gaussian.
+
+Both work on the values as they are. A blur of light is exact in linear light: put to_linear and from_linear around.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gen.errors import InputError
+from gen.imaging.arrays import operator, per_image, reflect
+from gen.imaging.filters import fir
+
+__all__ = ["richardson_lucy", "wiener"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _spread(function: Function) -> Function:
+    """Around an operator with `sigma=None`, `psf=None`, `radius=None`: exactly one of sigma and psf, checked."""
+    signature = inspect.signature(function)
+    by_sigma, place = fir.sized(function), function.__name__
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        sigma, psf = given.get("sigma"), given.get("psf")
+        if (sigma is None) == (psf is None):
+            raise InputError(f"{place}: {'neither' if psf is None else 'both'} of sigma and psf; allowed: one of them")
+        if psf is None:
+            return by_sigma(*args, **kwargs)
+        shape = np.shape(psf)
+        if len(shape) != 2 or not all(n % 2 for n in shape):
+            raise InputError(f"{place}: psf has shape {list(shape)}; allowed: [k l] with odd k and l")
+        return function(*args, **kwargs | {"psf": jnp.asarray(psf)})
+
+    return call  # type: ignore[return-value]
+
+
+@_spread
+@operator(static=("iterations", "radius"))
+def richardson_lucy(
+    x: jax.Array, sigma: Any, *, psf: Any = None, iterations: int = 10, radius: int | None = None
+) -> jax.Array:
+    """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
+
+    x: [b h w c], at least 0; the result is too, but may be above 1.
+    sigma: of a Gaussian blur, pixels, a number, or [b]. psf: instead, [k l] with odd k and l, its centre in the middle,
+    made to have sum 1. iterations: from 1; more are sharper, and noisier. radius: of the Gaussian; None: ceil(4 sigma).
+    Equals skimage.restoration.richardson_lucy(x, psf, iterations, clip=False) away from the border, which skimage
+    takes to be black. Source: Richardson (1972); Lucy (1974), equation 15.
+    """
+    fir.count("richardson_lucy", "iterations", iterations, least=1)
+    if psf is None:
+        assert radius is not None
+        taps = lax.optimization_barrier(fir.gaussian_taps(sigma, radius, x.dtype))
+
+        def blur(u: jax.Array) -> jax.Array:
+            return fir.correlate(fir.correlate(u, taps, 1), taps, 2)
+
+        back = blur
+    else:
+        psf = _unit(psf, x)
+        blur, back = functools.partial(_correlate, taps=psf[::-1, ::-1]), functools.partial(_correlate, taps=psf)
+
+    def step(_: int, u: jax.Array) -> jax.Array:
+        return u * back(x / jnp.maximum(blur(u), 1e-7))
+
+    # From any constant image the first step gives back(x).
+    return lax.fori_loop(1, iterations, step, back(x))
+
+
+@_spread
+@operator(static=("radius",))
+def wiener(x: jax.Array, sigma: Any, *, psf: Any = None, balance: Any = 0.1, radius: int | None = None) -> jax.Array:
+    """The image u with the least |psf * u - x|^2 + balance |laplacian u|^2, by its Fourier transform.
+
+    x: [b h w c]. sigma, psf, radius: the blur, as in richardson_lucy. balance: above 0, more is smoother; or [b].
+    The result may overshoot [0, 1]. The image is continued by reflections that fade into each other.
+    Equals skimage.restoration.wiener(x, psf, balance, clip=False) of the continued image, and nearly so inside.
+    Source: Hunt, The application of constrained least squares estimation to image restoration (1973), equation 23.
+    """
+    h, w = x.shape[1:3]
+    if psf is None:
+        assert radius is not None
+        taps = fir.gaussian_taps(sigma, radius, x.dtype)
+        reach = [radius, radius]
+    else:
+        psf = _unit(psf, x)
+        reach = [n // 2 for n in psf.shape]
+    tall, wide = (_fft_size(n + max(16, 4 * r)) for n, r in zip((h, w), reach, strict=True))
+    rows, columns = np.fft.fftfreq(tall), np.fft.rfftfreq(wide)
+    if psf is None:
+        vertical, horizontal = (
+            taps @ jnp.asarray(_waves(f, r).real, x.dtype) for f, r in zip((rows, columns), reach, strict=True)
+        )
+        gain = (vertical[..., :, None] * horizontal[..., None, :])[..., None].astype(_complex(x))
+    else:
+        left, right = (jnp.asarray(_waves(f, r), _complex(x)) for f, r in zip((rows, columns), reach, strict=True))
+        gain = jnp.einsum("ki,kl,lj->ij", left, psf.astype(left.dtype), right, precision=lax.Precision.HIGHEST)[
+            ..., None
+        ]
+    curvature = 4 - 2 * np.cos(2 * np.pi * rows)[:, None] - 2 * np.cos(2 * np.pi * columns)
+    smooth = per_image(balance, x) * jnp.asarray(np.square(curvature), x.dtype)[..., None]
+    power = jnp.square(gain.real) + jnp.square(gain.imag)
+    inverse = gain.conj() / jnp.maximum(power + smooth, 1e-12)
+    spectrum = jnp.fft.rfft2(_continued(_continued(x, tall, 1), wide, 2), axes=(1, 2))
+    return jnp.fft.irfft2(spectrum * inverse, s=(tall, wide), axes=(1, 2))[:, :h, :w].astype(x.dtype)
+
+
+def _unit(psf: jax.Array, x: jax.Array) -> jax.Array:
+    psf = psf.astype(x.dtype)
+    return psf / jnp.sum(psf)
+
+
+def _complex(x: jax.Array) -> Any:
+    return jnp.complex128 if x.dtype == jnp.float64 else jnp.complex64
+
+
+def _correlate(x: jax.Array, taps: jax.Array) -> jax.Array:
+    """sum_ij taps[i, j] x[.. + i - k // 2, .. + j - l // 2, ..] with reflected borders: slices, or by FFT if large."""
+    b, h, w, c = x.shape
+    k, l = taps.shape  # noqa: E741
+    flat = fir.padded(x, k // 2, l // 2)
+    if k * l <= 100:
+        flat = flat.reshape(b, h + k - 1, -1)
+        parts = (taps[i, j] * flat[:, i : i + h, j * c : (j + w) * c] for i in range(k) for j in range(l))
+        return functools.reduce(jnp.add, parts).reshape(x.shape)
+    size = _fft_size(h + k - 1), _fft_size(w + l - 1)
+    gain = jnp.fft.rfft2(taps, s=size).conj()[..., None]
+    out = jnp.fft.irfft2(jnp.fft.rfft2(flat, s=size, axes=(1, 2)) * gain, s=size, axes=(1, 2))
+    return out[:, :h, :w].astype(x.dtype)
+
+
+def _continued(x: jax.Array, size: int, axis: int) -> jax.Array:
+    """n samples to `size`: its reflection at the end fades into that at the beginning, which comes next."""
+    n = x.shape[axis]
+    more = size - n
+    end, beginning = reflect(n, 0, more)[n:], reflect(n, more, 0)[:more]
+    share = jnp.asarray(np.arange(1, more + 1) / (more + 1), x.dtype).reshape((-1,) + (1,) * (3 - axis))
+    added = jnp.take(x, end, axis) * (1 - share) + jnp.take(x, beginning, axis) * share
+    return jnp.concatenate([x, added], axis)
+
+
+def _waves(frequencies: np.ndarray, radius: int) -> np.ndarray:
+    """exp(-2 pi i f k) for k = -radius .. radius: [2*radius+1 n]."""
+    return np.exp(-2j * np.pi * np.outer(np.arange(-radius, radius + 1), frequencies))
+
+
+def _fft_size(n: int) -> int:
+    """The next even size without prime factors above 5, for which an FFT is fast."""
+
+    def rest(m: int) -> int:
+        for p in (2, 3, 5):
+            while m % p == 0:
+                m //= p
+        return m
+
+    return next(m for m in range(n + n % 2, 4 * n + 4, 2) if rest(m) == 1)

@@ -1,0 +1,179 @@
+"""Derivatives per pixel, and edges made of them. Values around 0, or magnitudes from 0; units of x per pixel."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gen.errors import InputError, nearest
+from gen.imaging.arrays import colours, luma, operator, per_image
+from gen.imaging.filters import fir
+from gen.imaging.filters.smooth import gaussian
+
+__all__ = ["canny", "difference_of_gaussians", "laplacian", "scharr", "sobel"]
+
+DIRECTIONS = ("magnitude", "x", "y")
+
+
+@operator(static=("direction",))
+def sobel(x: jax.Array, *, direction: str = "magnitude") -> jax.Array:
+    """The slope of each channel: central differences, smoothed across by (1 2 1) / 4.
+
+    x: [b h w c]. direction: "x" (positive where it gets brighter to the right), "y" (downwards), or "magnitude",
+    sqrt(x^2 + y^2), at least 0.
+    Equals cv2.Sobel / 8; the magnitude is skimage.filters.sobel / sqrt(2), and kornia.filters.sobel up to its 1e-6.
+    """
+    return _slope("sobel", x, direction, 0.5)
+
+
+@operator(static=("direction",))
+def scharr(x: jax.Array, *, direction: str = "magnitude") -> jax.Array:
+    """As sobel, smoothed across by (3 10 3) / 16, whose magnitude depends less on the direction of the edge.
+
+    x: [b h w c]. direction: "x", "y" or "magnitude".
+    Equals cv2.Scharr / 32; the magnitude is skimage.filters.scharr / sqrt(2).
+    Source: Scharr, Optimale Operatoren in der digitalen Bildverarbeitung (2000).
+    """
+    return _slope("scharr", x, direction, 0.625)
+
+
+@operator(static=("neighbours",))
+def laplacian(x: jax.Array, *, neighbours: int = 4) -> jax.Array:
+    """The sum of the second derivatives of each channel: positive in dark spots and lines.
+
+    x: [b h w c]. neighbours: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all
+    directions, (1 4 1; 4 -20 4; 1 4 1) / 6.
+    Equals cv2.Laplacian(x, ddepth, ksize=1) and -skimage.filters.laplace(x, ksize=3) with 4 neighbours.
+    """
+    if neighbours not in (4, 8):
+        raise InputError(f"laplacian: neighbours={neighbours}; allowed: 4 or 8")
+    at = window(x)
+    sides = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1)
+    if neighbours == 4:
+        return sides - 4 * x
+    corners = at(-1, -1) + at(-1, 1) + at(1, -1) + at(1, 1)
+    return (corners + 4 * sides - 20 * x) * (1 / 6)
+
+
+@fir.sized
+@operator(static=("ratio", "radius"))
+def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: int | None = None) -> jax.Array:
+    """gaussian(x, sigma) - gaussian(x, ratio * sigma): a band of detail, positive in bright spots of about that size.
+
+    x: [b h w c]. sigma: pixels, a number, or [b]. ratio: above 1; 1.6 is nearest to the Laplacian of a Gaussian.
+    radius: of the narrow Gaussian, the wide one ends at ratio * radius; None: ceil(4 sigma), if sigma is a number.
+    Equals skimage.filters.difference_of_gaussians(x, sigma, ratio * sigma, mode="mirror", channel_axis=-1) where 4
+    sigma and 4 ratio * sigma are whole numbers. Source: Marr and Hildreth, Theory of edge detection (1980), appendix B.
+    """
+    if not isinstance(ratio, numbers.Real) or not ratio > 1:
+        raise InputError(f"difference_of_gaussians: ratio={ratio}; allowed: numbers above 1")
+    assert radius is not None
+    sigma = jnp.asarray(sigma, x.dtype)
+    wide = math.ceil(radius * ratio)
+    return gaussian(x, sigma, radius=radius) - gaussian(x, ratio * sigma, radius=wide)
+
+
+@fir.sized
+@operator(static=("radius",))
+def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None = None) -> jax.Array:
+    """1 on edges one pixel thin, else 0: [b h w 1]. Its gradient is 0.
+
+    x: [b h w c], colours as their luma. sigma: of the Gaussian that is applied first, in pixels, a number, or [b].
+    low, high: the slope that an edge must have everywhere, and somewhere along it; in 8 times the units of sobel, as
+    in other libraries; numbers, or [b]. radius: of the Gaussian; None: ceil(4 sigma), if sigma is a number.
+    Equals skimage.feature.canny(luma, sigma, low, high, mode="mirror") except in the outermost pixels, which it never
+    marks. Source: Canny, A computational approach to edge detection (1986), sections VII and VIII.
+    """
+    colours(x, "canny", allowed=(1, 3))
+    x = lax.stop_gradient(gaussian(luma(x), sigma, radius=radius))
+    at = window(x)
+    right, down = _sums(at, 2.0)
+    magnitude = jnp.sqrt(jnp.square(right) + jnp.square(down))
+    thin = (magnitude >= per_image(low, x)) & _ridge(magnitude, right, down)
+    strong = thin & (magnitude >= per_image(high, x))
+    edges = _unpack(_grow(_pack(strong[..., 0]), _pack(thin[..., 0])), x.shape[2])
+    return edges[..., None].astype(x.dtype)
+
+
+def window(x: jax.Array) -> Callable[[int, int], jax.Array]:
+    """at(i, j): the image whose pixels are the neighbours i rows below and j columns to the right, i, j in -1 .. 1."""
+    b, h, w, c = x.shape
+    flat = fir.padded(x, 1, 1).reshape(b, h + 2, -1)
+
+    def at(i: int, j: int) -> jax.Array:
+        return flat[:, i + 1 : i + 1 + h, (j + 1) * c : (j + 1 + w) * c].reshape(x.shape)
+
+    return at
+
+
+def slopes(x: jax.Array, side: float) -> tuple[jax.Array, jax.Array]:
+    """The derivatives to the right and downwards, smoothed across by (1-side)/2, side, (1-side)/2."""
+    middle = 2 * side / (1 - side)
+    right, down = _sums(window(x), middle)
+    scale = 1 / (2 * (middle + 2))
+    return right * scale, down * scale
+
+
+def _sums(at: Callable[[int, int], jax.Array], middle: float) -> tuple[jax.Array, jax.Array]:
+    """The differences to the right and downwards, summed across with weights 1, middle, 1."""
+    fall, rise = at(1, 1) - at(-1, -1), at(-1, 1) - at(1, -1)
+    return fall + rise + middle * (at(0, 1) - at(0, -1)), fall - rise + middle * (at(1, 0) - at(-1, 0))
+
+
+def _slope(place: str, x: jax.Array, direction: str, side: float) -> jax.Array:
+    if direction not in DIRECTIONS:
+        hint = nearest(str(direction), DIRECTIONS)
+        raise InputError(f"{place}: direction={direction!r}; allowed: {', '.join(DIRECTIONS)}{hint}")
+    right, down = slopes(x, side)
+    if direction != "magnitude":
+        return right if direction == "x" else down
+    square = jnp.square(right) + jnp.square(down)
+    positive = square > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+
+
+def _ridge(magnitude: jax.Array, right: jax.Array, down: jax.Array) -> jax.Array:
+    """Where the magnitude is at least that on both sides along the slope, interpolated between two neighbours."""
+    at = window(magnitude)
+    steep = jnp.abs(down) > jnp.abs(right)
+    large = jnp.maximum(jnp.abs(down), jnp.abs(right))
+    share = jnp.minimum(jnp.abs(down), jnp.abs(right)) / jnp.where(large > 0, large, 1)
+    same = ((down >= 0) & (right >= 0)) | ((down <= 0) & (right <= 0))
+    after = jnp.where(same, at(1, 1), at(-1, 1)), jnp.where(steep, jnp.where(same, at(1, 0), at(-1, 0)), at(0, 1))
+    before = jnp.where(same, at(-1, -1), at(1, -1)), jnp.where(steep, jnp.where(same, at(-1, 0), at(1, 0)), at(0, -1))
+    highest = [diagonal * share + straight * (1 - share) for diagonal, straight in (after, before)]
+    return (highest[0] <= magnitude) & (highest[1] <= magnitude)
+
+
+def _pack(pixels: jax.Array) -> jax.Array:
+    """bool [b h w] to uint32 [b h ceil(w / 32)], pixel k of a row in bit k % 32."""
+    b, h, w = pixels.shape
+    bits = jnp.pad(pixels, ((0, 0), (0, 0), (0, -w % 32))).reshape(b, h, -1, 32).astype(jnp.uint32)
+    return jnp.sum(bits << jnp.arange(32, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
+
+
+def _unpack(words: jax.Array, width: int) -> jax.Array:
+    bits = (words[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & 1
+    return bits.reshape(*words.shape[:2], -1)[..., :width]
+
+
+def _grow(seeds: jax.Array, allowed: jax.Array) -> jax.Array:
+    """All pixels of `allowed` that are connected to seeds by 8 neighbours, 32 pixels at a time."""
+
+    def spread(_: int, y: jax.Array) -> jax.Array:
+        before = jnp.pad(y, ((0, 0), (0, 0), (1, 0)))[..., :-1] >> 31
+        after = jnp.pad(y, ((0, 0), (0, 0), (0, 1)))[..., 1:] << 31
+        y = jnp.pad(y | (y << 1) | (y >> 1) | before | after, ((0, 0), (1, 1), (0, 0)))
+        return (y[:, :-2] | y[:, 1:-1] | y[:, 2:]) & allowed
+
+    def rounds(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        y = lax.fori_loop(0, 8, spread, state[0])
+        return y, jnp.any(y != state[0])
+
+    return lax.while_loop(lambda state: state[1], rounds, (seeds, jnp.any(seeds != 0)))[0]

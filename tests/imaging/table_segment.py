@@ -1,0 +1,92 @@
+"""The operators of gen.imaging.segment, without thresholds and k-means."""
+
+import functools
+
+import jax.numpy as jnp
+from table import Row
+
+from gen.imaging import segment
+from gen.imaging.arrays import check, luma
+
+
+def levels(x, count=3):
+    """Labels [b h w] or [h w] from 0 to `count` by brightness."""
+    check("levels", "x", x)
+    return jnp.clip(luma(x)[..., 0] * (count + 1), 0, count).astype(jnp.int32)
+
+
+def tiles(x):
+    """Labels of squares of 4 pixels, those of the first row are 0."""
+    check("tiles", "x", x)
+    rows, columns = (jnp.arange(n) // 4 for n in x.shape[-3:-1])
+    return jnp.broadcast_to(rows[:, None] * (columns + 1), x.shape[:-1]).astype(jnp.int32)
+
+
+def seeds(x):
+    """Two markers in opposite corners."""
+    check("seeds", "x", x)
+    return jnp.zeros(x.shape[:-1], jnp.int32).at[..., -1, -1].set(2).at[..., 0, 0].set(1)
+
+
+def soft(x):
+    check("soft", "x", x)
+    return luma(x)
+
+
+labelled = functools.partial(Row, image=False, half=None)  # returns labels or numbers
+
+OPERATORS = [
+    labelled("slic", lambda x: segment.slic(x, 9, iterations=3)),
+    labelled(
+        "slic",
+        lambda x: segment.slic(x, 9, connected=False),
+        per_image=lambda x, s: segment.slic(x, 9, compactness=s, connected=False),
+        strengths=(0.5, 200.0),
+        gray=True,
+    ),
+    labelled("connected_components", lambda x: segment.connected_components(levels(x))),
+    labelled("connected_components", lambda x: segment.connected_components(levels(x, 1), connectivity=4)),
+    labelled("connected_components", lambda x: segment.connected_components(levels(x, 1))),
+    labelled(
+        "remove_small",
+        lambda x: segment.remove_small(levels(x), 6),
+        per_image=lambda x, s: segment.remove_small(levels(x), s),
+        strengths=(3.0, 30.0),
+    ),
+    labelled("relabel", lambda x: segment.relabel(levels(x, 40))),
+    labelled("watershed", lambda x: segment.watershed(soft(x), seeds(x))),
+    labelled("watershed", lambda x: segment.watershed(soft(x), seeds(x), mask=soft(x) + 0.3)),
+    labelled(
+        "random_walker",
+        lambda x: segment.random_walker(x, seeds(x), 2).probabilities,
+        per_image=lambda x, s: segment.random_walker(x, seeds(x), 2, beta=s).probabilities,
+        strengths=(10.0, 200.0),
+        tolerance=1e-3,
+    ),
+    labelled(
+        "foreground",
+        segment.foreground,
+        per_image=lambda x, s: segment.foreground(x, smoothness=s),
+        strengths=(3.0, 60.0),
+        tolerance=1e-2,
+    ),
+    labelled("foreground", lambda x: segment.foreground(x, box=(0.1, 0.2, 0.9, 0.9)), tolerance=1e-2),
+    labelled("foreground", lambda x: segment.foreground(x, mask=soft(x)), tolerance=1e-2, gray=True),
+    labelled(
+        "chan_vese",
+        lambda x: segment.chan_vese(x, steps=5),
+        per_image=lambda x, s: segment.chan_vese(x, smoothness=s, steps=5),
+        tolerance=1e-3,
+    ),
+    labelled("boundaries", lambda x: segment.boundaries(levels(x))),
+    labelled("expand", lambda x: segment.expand(levels(x), 2.5)),
+    labelled("clear_border", lambda x: segment.clear_border(levels(x), margin=1)),
+    labelled("distance_transform", lambda x: segment.distance_transform(soft(x))),
+    labelled("region_statistics", lambda x: segment.region_statistics(x, tiles(x), 12)),
+    labelled("adapted_rand", lambda x: segment.adapted_rand(levels(x), tiles(x))),
+    labelled("variation_of_information", lambda x: segment.variation_of_information(levels(x), tiles(x))),
+    labelled("dice", lambda x: segment.dice(soft(x), jnp.ones_like(soft(x)))),
+    labelled("boundary_recall", lambda x: segment.boundary_recall(levels(x), tiles(x), tolerance=1)),
+    labelled("explained_variation", lambda x: segment.explained_variation(x, tiles(x), 12)),
+    labelled("undersegmentation", lambda x: segment.undersegmentation(levels(x), tiles(x))),
+]

@@ -1,0 +1,161 @@
+"""The language of chains, what it refuses, and that a chain is its operators one after the other."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference import photo
+
+from gen.errors import InputError
+from gen.imaging import color, filters
+from gen.imaging.chain import OPERATORS, chain
+
+TEXT = "gaussian(1.5)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)', feather=2)"
+
+
+def image(height: int = 20, width: int = 24) -> jax.Array:
+    return jnp.asarray(photo(height, width))
+
+
+def test_a_chain_is_its_operators_in_a_row():
+    x = image()
+    y = chain("gaussian(1.5) | unsharp(1.0, 0.6)|white_balance('gray_world')")(x)
+    wanted = color.white_balance(filters.unsharp(filters.gaussian(x, 1.5), 1.0, 0.6), "gray_world")
+    np.testing.assert_allclose(y, jnp.clip(wanted, 0, 1), atol=1e-5)
+
+
+def test_a_batch_gives_what_single_images_give():
+    x = jnp.stack([image(), image()[:, ::-1]])
+    post = chain("clahe(2.0)|median(3)|inside('foreground', 'exposure(0.5)')")
+    y = post(x)
+    np.testing.assert_allclose(y, jnp.stack([post(x[0]), post(x[1])]), atol=1e-5)
+    assert y.shape == x.shape
+    assert y.min() >= 0
+    assert y.max() <= 1
+
+
+def test_the_text_comes_back():
+    assert str(chain(TEXT)) == TEXT
+    spaced = " gaussian( 1.5 ) | invert |levels(black = 0.1, white=0.9)|curves([0, 0.5, 1], (0, 0.6, 1))"
+    assert str(chain(spaced)) == str(chain(str(chain(spaced))))
+    assert chain(spaced) == chain(str(chain(spaced)))
+    assert hash(chain(spaced)) == hash(chain(str(chain(spaced))))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the text is empty"),
+        ("gaussian(1)|", "position 13: an operator is missing"),
+        ("gausian(1)", "position 1: no operator 'gausian'; did you mean 'gaussian'?"),
+        ("invert|  medain(3)", "position 10: no operator 'medain'; did you mean 'median'?"),
+        ("gaussian(1", r"position 10: \) is missing at the end"),
+        ("gaussian(1))", r"position 12: '\)' closes nothing"),
+        ("gaussian('1)", "position 12: ' is missing at the end"),
+        ("gaussian(1) sepia", "'sepia' after its arguments"),
+        ("gaussian()", "gaussian needs 'sigma'"),
+        ("gaussian(1, 2)", "position 13: gaussian takes 1 arguments without a name; allowed: sigma, radius"),
+        ("gaussian(1, raduis=2)", "gaussian has no 'raduis'; did you mean 'radius'?"),
+        ("gaussian(1, sigma=2)", "gets 'sigma' twice"),
+        ("unsharp(sigma=1, 2)", "'2' has no name, but stands after one that has"),
+        ("gaussian(__import__('os'))", "is not a number, text, list or tuple"),
+        ("gaussian(wide)", "'wide' is not a number, text, list or tuple; texts stand in quotes"),
+        ("gaussian('wide')", "sigma='wide'; allowed: a number"),
+        ("median(2.5)", "size=2.5; allowed: a whole number"),
+        ("white_balance(3)", "method=3; allowed: a text in quotes"),
+        ("match_linear(3)", "reference=3; allowed: a name in quotes"),
+        ("inside('foreground', 'gausian(1)')", "no operator 'gausian'; did you mean 'gaussian'?"),
+        ("inside('foreground', 3)", "3 is not a chain in quotes"),
+    ],
+)
+def test_bad_text_is_refused_with_its_place(text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        chain(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "words"),
+    [
+        ("median(4)", {}, "median: size=4"),
+        ("white_balance('grey_world')", {}, "did you mean 'gray_world'"),
+        ("match_linear('evening')", {}, "no 'evening' in references; there are: none was given"),
+        (
+            "match_linear('evning')",
+            {"references": {"evening": np.ones((4, 4, 3), np.float32)}},
+            "did you mean 'evening'",
+        ),
+        ("inside('sky', 'sepia(1.0)')", {"masks": {"ground": np.ones((20, 24, 1), np.float32)}}, "no 'sky' in masks"),
+        ("inside('sky', 'sepia(1.0)')", {"masks": {"sky": np.ones((9, 9, 1), np.float32)}}, "mask has shape"),
+        ("per_segment('parts', 'sepia(1.0)')", {"masks": {"parts": np.ones((20, 24), np.int32)}}, "count=None"),
+        ("grain(0.1)", {}, "grain is random, and key is None"),
+        (
+            "sepia(1.0)",
+            {"strengths": {"sepia.amuont": 1.0}},
+            "no strength 'sepia.amuont'; did you mean 'sepia.amount'?",
+        ),
+        ("match_linear('a')", {"references": {"a": np.full((4, 4, 3), np.nan, np.float32)}}, "a has 48 values"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(text, given, words):
+    with pytest.raises(InputError, match=words) as caught:
+        chain(text)(image(), **given)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (np.zeros((20, 24), np.float32), "x has shape"),
+        (np.zeros((20, 24, 3), np.uint8), "x is uint8; allowed: float in .*divide by 255"),
+        (np.full((20, 24, 3), np.nan, np.float32), "x has 1440 values that are NaN or infinite, the first at"),
+    ],
+)
+def test_bad_images_are_refused(x, words):
+    with pytest.raises(InputError, match=words):
+        chain("sepia(1.0)")(x)
+
+
+def test_references_and_masks_go_by_name():
+    x, reference = image(), image()[:, :, ::-1] * 0.7
+    mask = jnp.zeros((20, 24, 1)).at[5:15, 5:15].set(1.0)
+    y = chain("inside('middle', \"match_linear('cold')\")")(x, references={"cold": reference}, masks={"middle": mask})
+    wanted = jnp.clip(color.match_linear(x, reference), 0, 1)
+    np.testing.assert_allclose(y[5:15, 5:15], wanted[5:15, 5:15], atol=1e-5)
+    assert (y[:5] == x[:5]).all()
+
+
+def test_random_operators_draw_from_the_key_and_their_place():
+    x, post = image(), chain("grain(0.1)|grain(0.1)")
+    assert post.random
+    assert not chain(TEXT).random
+    one, same, other = (post(x, key=jax.random.key(seed)) for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert not np.allclose(one, other)
+    assert not np.allclose(one - x, 2 * (chain("grain(0.1)")(x, key=jax.random.key(1)) - x), atol=1e-3)
+
+
+def test_strengths_are_numbers_to_be_fitted():
+    post = chain("exposure(0.3)|saturation(1.2)|exposure(0.1)")
+    assert post.strengths == {"exposure.stops": 0.3, "saturation.factor": 1.2, "exposure#2.stops": 0.1}
+    x = jnp.stack([image(), image()]) * 0.5
+    slope = jax.grad(lambda s: post(x, strengths=s).sum())({name: jnp.float32(v) for name, v in post.strengths.items()})
+    assert all(float(value) != 0 for value in slope.values())
+    each = post(x, strengths={"saturation.factor": jnp.array([1.2, 0.0])})
+    np.testing.assert_allclose(each[0], post(x)[0], atol=1e-6)
+    assert float(jnp.ptp(each[1], axis=-1).max()) < float(jnp.ptp(each[0], axis=-1).max())
+    assert str(post.with_strengths({"exposure#2.stops": 0.25})) == "exposure(0.3)|saturation(1.2)|exposure(0.25)"
+
+
+def test_a_chain_is_differentiable_and_batched_by_vmap():
+    post = chain("bilateral(5)|vibrance(0.3)|inside('foreground', 'unsharp(1.0, 0.5)', feather=2)")
+    x = jnp.stack([image(), image()[::-1]])
+    assert jnp.isfinite(jax.grad(lambda x: post(x).sum())(x)).all()
+    np.testing.assert_allclose(jax.vmap(post)(x), post(x), atol=1e-5)
+
+
+def test_every_operator_of_the_language_makes_an_image():
+    assert len(OPERATORS) > 70
+    assert {"gaussian", "clahe", "inside", "per_segment", "lut"} <= set(OPERATORS)
