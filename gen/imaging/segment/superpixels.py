@@ -80,8 +80,8 @@ class _Grid(NamedTuple):
 def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: int) -> jax.Array:
     """Labels [b h w], 1 + the cell whose centre is nearest, among the 3x3 cells about each pixel.
 
-    Pixels are held as [part, chunk, place in chunk, feature, image, cell]: everything about cells is a long vector, and
-    a chunk is summed in registers. A part is a quarter of the places in a cell, spread over it.
+    Pixels are held as [chunk, place in chunk, feature, image, cell]: everything about cells is a long vector, and a
+    chunk is summed in registers. A part is a quarter of the chunks, with places spread over the cells.
     """
     b, cells = lab.shape[0], grid.rows * grid.columns
     rows, real_row, columns, real_column = grid.slots()
@@ -103,23 +103,28 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
     planes = [to_slots(plane) * real for plane in (lab[..., 0], lab[..., 1], lab[..., 2], y, x)]
     slots = lax.optimization_barrier(jnp.stack([*planes, real], axis=1))  # [p 6 b g]
     padded = jnp.pad(slots, ((0, places - tall * wide), (0, 0), (0, 0), (0, 0)))
-    features = padded.reshape(parts, -1, _CHUNK, 6, b, cells)
+    features = padded.reshape(-1, _CHUNK, 6, b, cells)
+    share = len(features) // parts
+    quick = max(iterations - 2, 0)
 
-    def step(features: jax.Array, centres: jax.Array) -> jax.Array:
-        """The mean of the pixels of `features` [chunks place 6 b g] that are nearest to each of the centres [5 b g]."""
+    def step(i: jax.Array, centres: jax.Array) -> jax.Array:
+        """The mean [5 b g] of the pixels that are nearest to each centre."""
         near = _around(centres, grid)
 
-        def add(sums: jax.Array, pixels: jax.Array) -> tuple[jax.Array, None]:
+        def add(chunk: jax.Array, sums: jax.Array) -> jax.Array:
+            pixels = features[chunk]
             chosen = lax.optimization_barrier(_nearest(pixels.transpose(1, 0, 2, 3), near[:, :, None]))
             taken = []
             for k in range(9):
                 total = sums[k]
-                for i in range(_CHUNK):
-                    total = total + jnp.where(chosen[i] == k, pixels[i], 0)
+                for place in range(_CHUNK):
+                    total = total + jnp.where(chosen[place] == k, pixels[place], 0)
                 taken.append(total)
-            return jnp.stack(taken), None
+            return jnp.stack(taken)
 
-        sums, _ = lax.scan(add, jnp.zeros((9, 6, b, cells), lab.dtype), features)
+        first = jnp.where(i < quick, i % parts * share, 0)
+        last = jnp.where(i < quick, first + share, share * parts)
+        sums = lax.fori_loop(first, last, add, jnp.zeros((9, 6, b, cells), lab.dtype))
         total = jnp.zeros_like(sums[0])
         for k, (dy, dx) in enumerate(_OFFSETS):  # what a cell gave to the cell at an offset
             plane = sums[k].reshape(6 * b, grid.rows, grid.columns)
@@ -127,11 +132,7 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
         return jnp.where(total[5] > 0, total[:5] / jnp.maximum(total[5], 1), centres)
 
     totals = jnp.sum(slots, axis=0)
-    centres = totals[:5] / totals[5]
-    quick = max(iterations - 2, 0)
-    centres = lax.fori_loop(0, quick, lambda i, centres: step(features[i % parts], centres), centres)
-    whole = features.reshape(-1, _CHUNK, 6, b, cells)
-    centres = lax.fori_loop(quick, iterations, lambda _, centres: step(whole, centres), centres)
+    centres = lax.fori_loop(0, iterations, step, totals[:5] / totals[5])
 
     chosen = _nearest(slots.transpose(1, 0, 2, 3), _around(centres, grid)[:, :, None])
     towards = np.asarray([dy * grid.columns + dx for dy, dx in _OFFSETS], np.int32)
