@@ -80,6 +80,17 @@ def _quarter(x: np.ndarray) -> np.ndarray:
     return x.reshape(HEIGHT // 4, 4, WIDTH // 4, 4, -1).mean((1, 3))
 
 
+def scratches() -> np.ndarray:
+    """A mask [h w 1] of what `_scratched` spoils: lines and a blot."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    lines = [abs(y - at - slope * x) < 1.6 for at, slope in ((20, 0.3), (95, -0.4), (60, 0.1), (140, -0.9))]
+    return (np.any(lines, axis=0) | ((y - 95) ** 2 + (x - 130) ** 2 < 60)).astype(np.float32)[..., None]
+
+
+def _scratched(x: np.ndarray) -> np.ndarray:
+    return np.where(scratches() > 0, np.float32(1), x)
+
+
 _MADE: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "backlit": ("astronaut", lambda x: x**2.2),
     "blurred": ("cat", lambda x: _noisy(_blurred(x, 1.5), 0.004)),
@@ -90,6 +101,7 @@ _MADE: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "noisy dark": ("coffee", lambda x: _noisy(0.4 * x, 0.08)),
     "salted": ("astronaut", _salted),
     "scene": ("coffee", lambda x: 6 * _light(x) ** 1.3),
+    "scratched": ("cat", _scratched),
     "soft": ("cat", lambda x: _blurred(x, 0.8)),
     "thumbnail": ("cat", _quarter),
 }

@@ -77,6 +77,14 @@ SECTIONS: dict[str, list[Entry]] = {
             ),
         ),
         Entry(
+            "salted",
+            "percentile(3, 75)",
+            (
+                '= scipy.ndimage.rank_filter(x, 6, (3, 3, 1), mode="mirror")',
+                "= im.filter(ImageFilter.RankFilter(3, 6))",
+            ),
+        ),
+        Entry(
             "noisy",
             "bilateral(9, sigma_color=0.4, sigma_space=3.0)",
             (
@@ -331,6 +339,21 @@ SECTIONS: dict[str, list[Entry]] = {
             "reduce_colors(6, dither='ordered')",
             ("~ im.quantize(6).convert('RGB'); median cut, error diffusion",),
             "Each pixel in one of the main colours of its image, or in a pattern of two that mix to it.",
+        ),
+        Entry("cat", "kuwahara(3)", ("~ cv2.xphoto.oilPainting(np.uint8(255 * x), 3, 1); by histograms",)),
+        Entry(
+            "coffee",
+            "jpeg(8)",
+            ("~ im.save(file, quality=8, subsampling=0)", "~ kornia.enhance.jpeg_codec_differentiable(t, q)"),
+        ),
+        Entry(
+            "scratched",
+            "inpaint('scratches')",
+            (
+                "~ skimage.restoration.inpaint_biharmonic(x, mask, channel_axis=-1)",
+                "~ cv2.inpaint(np.uint8(255 * x), mask, 3, cv2.INPAINT_NS)",
+            ),
+            "Fills what a mask covers smoothly from what is around it.",
         ),
         Entry("coins", "emboss(4.0)", ("~ im.filter(ImageFilter.EMBOSS); one angle, 3 x 3",)),
         Entry(

@@ -149,13 +149,16 @@ def draw(entry: Entry, *, python: bool) -> Image.Image:
 
 
 def _run_chain(text: str, x: np.ndarray, references: dict[str, np.ndarray]) -> np.ndarray:
+    from gallery_photos import scratches
+
     post = chain(text)
     with tempfile.TemporaryDirectory() as folder:
         color.write_cube(_film(), Path(folder, "film.cube"))
         here = os.getcwd()
         os.chdir(folder)
         try:
-            return np.asarray(post(x, references=references, key=jax.random.key(0)))
+            masks = {"scratches": scratches()}
+            return np.asarray(post(x, references=references, masks=masks, key=jax.random.key(0)))
         finally:
             os.chdir(here)
 

@@ -9,6 +9,7 @@ from gen.imaging.filters import effects as _effects
 from gen.imaging.filters import film as _film
 from gen.imaging.filters import frequency as _frequency
 from gen.imaging.filters import morphology as _morphology
+from gen.imaging.filters import paint as _paint
 from gen.imaging.filters import resize as _resize
 from gen.imaging.filters import sharpen as _sharpen
 from gen.imaging.filters import smooth as _smooth
@@ -21,6 +22,7 @@ from gen.imaging.filters.effects import *  # noqa: F403
 from gen.imaging.filters.film import *  # noqa: F403
 from gen.imaging.filters.frequency import *  # noqa: F403
 from gen.imaging.filters.morphology import *  # noqa: F403
+from gen.imaging.filters.paint import *  # noqa: F403
 from gen.imaging.filters.resize import *  # noqa: F403
 from gen.imaging.filters.sharpen import *  # noqa: F403
 from gen.imaging.filters.smooth import *  # noqa: F403
@@ -38,4 +40,5 @@ __all__ = [
     *_frequency.__all__,
     *_effects.__all__,
     *_film.__all__,
+    *_paint.__all__,
 ]

@@ -1,4 +1,4 @@
-"""Smoothing by a window that knows nothing of the picture: box, gaussian, median."""
+"""Smoothing by a window that knows nothing of the picture: box, gaussian, median, percentile."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gen.errors import InputError
 from gen.imaging.arrays import operator
 from gen.imaging.filters import fir
 
-__all__ = ["box", "gaussian", "median"]
+__all__ = ["box", "gaussian", "median", "percentile"]
 
 
 @operator(static=("radius",))
@@ -51,25 +52,40 @@ def median(x: jax.Array, size: int) -> jax.Array:
     median does not need; above, bisection of the 32 bits of the result.
     """
     size = fir.count("median", "size", size, least=1, odd=True)
-    return _median(x, size) if size > 1 else x
+    return _ranked(x, size, size * size // 2) if size > 1 else x
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _median(x: jax.Array, size: int) -> jax.Array:
+@operator(static=("size", "percent"))
+def percentile(x: jax.Array, size: int, percent: float) -> jax.Array:
+    """The value below which so many per cent of the size x size pixels around each pixel are, for each channel.
+
+    x: [b h w c]. size: pixels, odd, from 1 (nothing changes). percent: 0 (the minimum) to 100 (the maximum), 50 is the
+    median; of n pixels the one of rank round(percent / 100 * (n - 1)). Gradient and source as of `median`.
+    Equals scipy.ndimage.rank_filter(x, rank, (size, size, 1), mode="mirror").
+    """
+    size = fir.count("percentile", "size", size, least=1, odd=True)
+    if not 0 <= percent <= 100:
+        raise InputError(f"percentile: percent={percent}; allowed: 0 to 100")
+    return _ranked(x, size, round(percent / 100 * (size * size - 1))) if size > 1 else x
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _ranked(x: jax.Array, size: int, rank: int) -> jax.Array:
+    """The value in each window of size^2 that `rank` others come before."""
     b, h, w, c = x.shape
     # As int32 in the same order: XLA's minimum of floats keeps NaN, at four times the price.
     keys = fir.padded(_keys(x), size // 2, size // 2).reshape(b, h + size - 1, -1)
     if size <= 13:
-        found = _select(keys, size, h, w * c, c)
+        found = _select(keys, size, rank, h, w * c, c)
     else:
-        found = fir.each(lambda keys: _bisect(keys, size, h, w * c, c), keys)
+        found = fir.each(lambda keys: _bisect(keys, size, rank, h, w * c, c), keys)
     return _values(found.reshape(x.shape), x.dtype)
 
 
-@_median.defjvp
-def _median_jvp(size: int, primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+@_ranked.defjvp
+def _ranked_jvp(size: int, rank: int, primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
     (x,), (dx,) = primals, tangents
-    y = _median(x, size)
+    y = _ranked(x, size, rank)
     h, w = x.shape[1:3]
     window, change = fir.padded(x, size // 2, size // 2), fir.padded(dx, size // 2, size // 2)
 
@@ -100,8 +116,8 @@ def _values(keys: jax.Array, dtype: Any) -> jax.Array:
     return lax.bitcast_convert_type(keys ^ ((keys >> (bits - 1)) & ((1 << (bits - 1)) - 1)), dtype)
 
 
-def _select(keys: jax.Array, size: int, h: int, w: int, stride: int) -> jax.Array:
-    """The median of each window of keys [b h+size-1 w+(size-1)*stride], by the comparators that it depends on."""
+def _select(keys: jax.Array, size: int, rank: int, h: int, w: int, stride: int) -> jax.Array:
+    """The key of `rank` in each window of keys [b h+size-1 w+(size-1)*stride], by the comparators it depends on."""
     window = [keys[:, i : i + h, j * stride : j * stride + w] for j in range(size) for i in range(size)]
     known: dict[int, jax.Array] = {}
 
@@ -112,7 +128,7 @@ def _select(keys: jax.Array, size: int, h: int, w: int, stride: int) -> jax.Arra
             known[id(node)] = node[0](value(node[1]), value(node[2]))
         return known[id(node)]
 
-    return value(_sort(list(range(size * size)))[size * size // 2])
+    return value(_sort(list(range(size * size)))[rank])
 
 
 _Node = Any  # an input by its number, or (lax.min or lax.max, node, node)
@@ -137,8 +153,8 @@ def _merge(a: list[_Node], b: list[_Node]) -> list[_Node]:
     return out
 
 
-def _bisect(keys: jax.Array, size: int, h: int, w: int, stride: int) -> jax.Array:
-    """As `_select`, for windows of any size: the largest key with at most size^2 // 2 smaller ones, bit by bit."""
+def _bisect(keys: jax.Array, size: int, rank: int, h: int, w: int, stride: int) -> jax.Array:
+    """As `_select`, for windows of any size: the largest key with at most `rank` smaller ones, bit by bit."""
     bits = 8 * keys.dtype.itemsize
 
     def bit(i: jax.Array, found: jax.Array) -> jax.Array:
@@ -157,6 +173,6 @@ def _bisect(keys: jax.Array, size: int, h: int, w: int, stride: int) -> jax.Arra
         else:  # a loop over so few would be fused with its slice, and ten times slower
             for k in range(size):
                 smaller = row(k, smaller)
-        return jnp.where(smaller <= size * size // 2, tried, found)
+        return jnp.where(smaller <= rank, tried, found)
 
     return lax.fori_loop(0, bits, bit, jnp.full((keys.shape[0], h, w), jnp.iinfo(keys.dtype).min, keys.dtype))
