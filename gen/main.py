@@ -76,7 +76,14 @@ def main(argv: Sequence[str]) -> int:
     _enable_cache()
     from gen.train import train
 
-    return train(config, workdir)
+    try:
+        return train(config, workdir)
+    except RuntimeError as error:  # what jax raises when a device or the host has too little
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        wanted = str(error).splitlines()[0]
+        smaller = max(1, config.batch_size // 2)
+        raise InputError(f"out of memory ({wanted}); try a smaller --config.batch_size={smaller}") from error
 
 
 def _workdir(given: str | None, name: str) -> pathlib.Path:

@@ -1,4 +1,4 @@
-"""Refines image files by a chain of operators: python -m gen.refine IN... --chain "denoise|..." --out DIR
+"""Refines image files by a chain of operators: python -m gen.refine IN... --chain "median(3)|..." --out DIR
 
 IN are image files and folders (searched with their subfolders). Each result has the place and name of its input under
 DIR, as .png or --format; transparency is kept. --preview also writes DIR/preview.png, before and after side by side.
@@ -59,6 +59,10 @@ def main(inputs: Sequence[str]) -> None:
     if not FLAGS.out:
         raise InputError("--out is missing: the folder for the results")
     out = Path(FLAGS.out)
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") or out.is_file():
+        raise InputError(
+            f"--out={out}: looks like a file; gen.refine writes into a folder, under the names of its input"
+        )
     jobs = list(_jobs(inputs, out))
     from gen.imaging.chain import chain
 
@@ -84,7 +88,8 @@ def main(inputs: Sequence[str]) -> None:
         raise InputError(f"none of the {len(jobs)} files can be read")
     if shown:
         save_png(out / "preview.png", side_by_side(shown))
-    print(f"{len(jobs) - skipped:,} images in {time.monotonic() - began:.1f} s: {out}")
+    made = len(jobs) - skipped
+    print(f"{made:,} image{'' if made == 1 else 's'} in {time.monotonic() - began:.1f} s: {out}")
 
 
 def refine(post: Chain, image: np.ndarray, *, seed: int = 0, place: str = "", **given: Any) -> np.ndarray:

@@ -245,7 +245,7 @@ def _step(part: str, start: int) -> Step:
     if not part:
         raise InputError(f"{place}: an operator is missing")
     if name not in OPERATORS:
-        raise InputError(f"{place}: no operator '{name}'{nearest(name, OPERATORS) or '; gen.refine --list names them'}")
+        raise InputError(f"{place}: no operator '{name}'{nearest(name, OPERATORS)}; gen.refine --list names them all")
     if bracket and not rest.endswith(")"):
         raise InputError(f"{place}: {name}: '{rest[rest.rfind(')') + 1 :].strip()}' after its arguments; | is missing")
     given = [(at, piece) for at, piece in _split(rest[:-1], ",", start + len(name) + 1)] if rest[:-1].strip() else []

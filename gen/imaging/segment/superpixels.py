@@ -13,7 +13,7 @@ from jax import lax
 from gen.errors import InputError
 from gen.imaging.arrays import colours, operator, per_image
 from gen.imaging.color.spaces import rgb_to_lab
-from gen.imaging.segment.components import connected_components, look_up, neighbours, piece_areas, relabel, shifted
+from gen.imaging.segment.components import connected_components, neighbours, relabel, shifted
 
 __all__ = ["slic"]
 
@@ -67,58 +67,64 @@ class _Grid(NamedTuple):
     def side(self) -> float:
         return math.sqrt(self.h * self.w / (self.rows * self.columns))
 
-    def slots(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The pixel row of each (row in cell, cell row), whether it is one; the same for columns."""
-        out: list[np.ndarray] = []
-        for n, cells in ((self.h, self.rows), (self.w, self.columns)):
-            edges = np.arange(cells + 1) * n // cells
-            pixel = edges[:-1] + np.arange(np.diff(edges).max())[:, None]
-            out += [np.minimum(pixel, edges[1:] - 1), pixel < edges[1:]]
-        return out[0], out[1], out[2], out[3]
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first row of each row of cells, and h; the same for columns."""
+        return np.arange(self.rows + 1) * self.h // self.rows, np.arange(self.columns + 1) * self.w // self.columns
 
 
 def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: int) -> jax.Array:
     """Labels [b h w], 1 + the cell whose centre is nearest, among the 3x3 cells about each pixel.
 
-    Pixels are held as [chunk, place in chunk, feature, image, cell]: everything about cells is a long vector, and a
+    Pixels are held as [feature, chunk, place in chunk, image, cell]: everything about cells is a long vector, and a
     chunk is summed in registers. A part is a quarter of the chunks, with places spread over the cells.
     """
     b, cells = lab.shape[0], grid.rows * grid.columns
-    rows, real_row, columns, real_column = grid.slots()
-    tall, wide = len(rows), len(columns)
+    tops, lefts = grid.edges()
+    tall, wide = int(np.diff(tops).max()), int(np.diff(lefts).max())
     parts = _PARTS if tall * wide >= _PARTS * _CHUNK else 1
     order = np.argsort((2 * np.arange(tall)[:, None] + np.arange(wide)).reshape(-1) % parts, kind="stable")
-    places = -(-tall * wide // (parts * _CHUNK)) * parts * _CHUNK
+    pieces = np.array_split(order, parts)
+    share = -(-len(pieces[0]) // _CHUNK)  # chunks in a part
+    filled = [np.pad(piece, (0, share * _CHUNK - len(piece)), constant_values=tall * wide) for piece in pieces]
+    spots = np.concatenate(filled)  # row * wide + column in the cell, or behind the last one, which is no pixel
+
+    rows, columns = tops[:-1] + spots[:, None] // wide, lefts[:-1] + spots[:, None] % wide  # [place, row of cells]
+    real = ((rows < tops[1:]) & (spots[:, None] < tall * wide))[:, :, None] & (columns < lefts[1:])[:, None, :]
+    rows, columns = np.minimum(rows, grid.h - 1), np.minimum(columns, grid.w - 1)
 
     def to_slots(plane: jax.Array) -> jax.Array:
-        plane = plane[:, rows.reshape(-1)][:, :, columns.reshape(-1)]
-        plane = plane.reshape(b, tall, grid.rows, wide, grid.columns).transpose(1, 3, 0, 2, 4)
-        return plane.reshape(tall * wide, b, cells)[order]
+        """[b h w] to [place b cell]."""
+        index = jnp.asarray(rows * grid.w, jnp.int32)[:, :, None] + jnp.asarray(columns, jnp.int32)[:, None, :]
+        image = jnp.arange(b, dtype=jnp.int32)[:, None] * (grid.h * grid.w)
+        return plane.reshape(-1).at[index.reshape(-1, 1, cells) + image].get(mode="promise_in_bounds")
 
-    scale = jnp.broadcast_to(compactness / grid.side, (b, 1, 1, 1))[..., 0]
-    y = scale * jnp.broadcast_to(jnp.arange(grid.h, dtype=lab.dtype)[:, None], (b, grid.h, grid.w))
-    x = scale * jnp.broadcast_to(jnp.arange(grid.w, dtype=lab.dtype), (b, grid.h, grid.w))
-    real = (real_row[:, None, :, None] & real_column[None, :, None, :]).reshape(tall * wide, 1, -1)[order]
-    real = jnp.broadcast_to(jnp.asarray(real, lab.dtype), (tall * wide, b, cells))
-    planes = [to_slots(plane) * real for plane in (lab[..., 0], lab[..., 1], lab[..., 2], y, x)]
-    slots = lax.optimization_barrier(jnp.stack([*planes, real], axis=1))  # [p 6 b g]
-    padded = jnp.pad(slots, ((0, places - tall * wide), (0, 0), (0, 0), (0, 0)))
-    features = padded.reshape(-1, _CHUNK, 6, b, cells)
-    share = len(features) // parts
+    def spread(positions: np.ndarray) -> jax.Array:
+        """[place, rows, columns] to [place b cell], times the weight of a pixel."""
+        return jnp.asarray(positions, lab.dtype).reshape(-1, 1, cells) * scale
+
+    scale = jnp.broadcast_to(compactness / grid.side, (b, 1, 1, 1)).reshape(b, 1)
+    y, x = spread(np.broadcast_to(rows[:, :, None], real.shape)), spread(np.broadcast_to(columns[:, None], real.shape))
+    exists = jnp.broadcast_to(jnp.asarray(real, lab.dtype).reshape(-1, 1, cells), y.shape)
+    planes = [plane * exists for plane in (*(to_slots(lab[..., i]) for i in range(3)), y, x)]
+    slots = lax.optimization_barrier(jnp.stack(lax.optimization_barrier([*planes, exists])))  # [6 place b cell]
+    features = slots.reshape(6, -1, _CHUNK, b, cells)
     quick = max(iterations - 2, 0)
+    inside = np.stack(np.divmod(np.arange(tall * wide), wide))  # row and column in the cell
+    off = np.stack([inside[:, piece].mean(1) - inside.mean(1) for piece in pieces])  # of a part, from the middle
+    drift = jnp.pad(jnp.asarray(off, lab.dtype), ((0, 0), (3, 0)))[..., None, None] * scale
 
     def step(i: jax.Array, centres: jax.Array) -> jax.Array:
         """The mean [5 b g] of the pixels that are nearest to each centre."""
         near = _around(centres, grid)
 
         def add(chunk: jax.Array, sums: jax.Array) -> jax.Array:
-            pixels = features[chunk]
-            chosen = lax.optimization_barrier(_nearest(pixels.transpose(1, 0, 2, 3), near[:, :, None]))
+            pixels = lax.dynamic_index_in_dim(features, chunk, 1, keepdims=False)
+            chosen = lax.optimization_barrier(_nearest(pixels, near[:, :, None]))
             taken = []
             for k in range(9):
                 total = sums[k]
                 for place in range(_CHUNK):
-                    total = total + jnp.where(chosen[place] == k, pixels[place], 0)
+                    total = total + jnp.where(chosen[place] == k, pixels[:, place], 0)
                 taken.append(total)
             return jnp.stack(taken)
 
@@ -129,17 +135,23 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
         for k, (dy, dx) in enumerate(_OFFSETS):  # what a cell gave to the cell at an offset
             plane = sums[k].reshape(6 * b, grid.rows, grid.columns)
             total += shifted(plane, -dy, -dx, 0).reshape(total.shape)
-        return jnp.where(total[5] > 0, total[:5] / jnp.maximum(total[5], 1), centres)
+        mean = total[:5] / jnp.maximum(total[5], 1) - jnp.where(i < quick, drift[i % parts], 0)
+        return jnp.where(total[5] > 0, mean, centres)
 
-    totals = jnp.sum(slots, axis=0)
+    totals = jnp.einsum("fpbc,p->fbc", slots, jnp.ones(len(spots), lab.dtype), precision="highest")  # faster than a sum
     centres = lax.fori_loop(0, iterations, step, totals[:5] / totals[5])
 
-    chosen = _nearest(slots.transpose(1, 0, 2, 3), _around(centres, grid)[:, :, None])
+    chosen = _nearest(slots, _around(centres, grid)[:, :, None])
     towards = np.asarray([dy * grid.columns + dx for dy, dx in _OFFSETS], np.int32)
-    label = jnp.asarray(towards)[chosen] + np.arange(1, cells + 1, dtype=np.int32)
-    label = label[np.argsort(order)].reshape(tall, wide, b, grid.rows, grid.columns)
-    label = label.transpose(2, 3, 0, 4, 1).reshape(b, grid.rows * tall, grid.columns * wide)
-    return label[:, np.flatnonzero(real_row.T)][:, :, np.flatnonzero(real_column.T)]
+    label = jnp.asarray(towards)[chosen] + np.arange(1, cells + 1, dtype=np.int32)  # [place b cell]
+    label = lax.optimization_barrier(label)
+    row, column = (np.repeat(np.arange(len(e) - 1), np.diff(e)) for e in (tops, lefts))  # the cell of each pixel
+    place = np.zeros(tall * wide, np.int32)
+    place[spots[spots < tall * wide]] = np.flatnonzero(spots < tall * wide)
+    place = place.reshape(tall, wide)[(np.arange(grid.h) - tops[row])[:, None], np.arange(grid.w) - lefts[column]]
+    index = jnp.asarray(place * (b * cells) + row[:, None] * grid.columns + column, jnp.int32)
+    image = jnp.arange(b, dtype=jnp.int32)[:, None, None] * cells
+    return label.reshape(-1).at[index + image].get(mode="promise_in_bounds")
 
 
 def _around(centres: jax.Array, grid: _Grid) -> jax.Array:
@@ -160,25 +172,45 @@ def _nearest(pixels: jax.Array, near: jax.Array) -> jax.Array:
 
 
 def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
-    """Every superpixel in one piece of at least `least` pixels, or the largest piece of its image."""
-    pieces = connected_components(labels, connectivity=4).labels
-    areas = piece_areas(pieces)
-    kept = (areas >= least) | (areas == jnp.max(areas[:, 1:], axis=1, keepdims=True))
-    owner = jnp.where(look_up(kept, pieces), pieces, 0)
-    sides = ((-1, 0), (0, -1), (0, 1), (1, 0))
-    planes = [lab[..., i] for i in range(3)]
-    beside = [neighbours(plane, 0) for plane in planes]
-    costs = [sum(jnp.square(p - near(*side)) for p, near in zip(planes, beside, strict=True)) for side in sides]
-    costs = lax.optimization_barrier(costs)
+    """Every superpixel in one piece of at least `least` pixels: in each round, all smaller pieces join, as a whole, the
+    one beside them that is nearest in colour."""
+    b, h, w = labels.shape
+    start = (jnp.arange(b, dtype=jnp.int32) * (h * w + 1))[:, None, None]
+    pieces = connected_components(labels, connectivity=4).labels + start
+    drop = b * (h * w + 1)  # as many numbers as there can be; writing to the next one does nothing
+    own = jnp.arange(drop, dtype=jnp.int32)
+    look = lambda table, index: table.at[index].get(mode="promise_in_bounds")  # noqa: E731
 
-    def spread(owner: jax.Array) -> jax.Array:
-        """Every pixel without an owner joins that of the pixel beside it which is nearest in colour and has one."""
-        near = neighbours(owner, 0)
-        best, chosen = jnp.where(owner > 0, -1, _FAR), owner
-        for cost, side in zip(costs, sides, strict=True):
-            found = near(*side)
-            better = (found > 0) & (cost < best)
-            best, chosen = jnp.where(better, cost, best), jnp.where(better, found, chosen)
-        return chosen
+    def merge(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        pieces, area, *sums = state
+        planes = [look(total / jnp.maximum(area, 1), pieces) for total in sums]
+        beside, means = neighbours(pieces, -1), [neighbours(plane, 0) for plane in planes]
+        distance, nearest = jnp.full(pieces.shape, _FAR, lab.dtype), pieces
+        for side in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+            other = beside(*side)
+            away = sum((jnp.square(p - mean(*side)) for p, mean in zip(planes, means, strict=True)), jnp.zeros(()))
+            better = (other >= 0) & (other != pieces) & (away < distance)
+            distance, nearest = jnp.where(better, away, distance), jnp.where(better, other, nearest)
+        distance, nearest = lax.optimization_barrier((distance, nearest))
+        asking = jnp.where(look(area < least, pieces) & (nearest != pieces), pieces, drop)
+        best = jnp.full(drop, _FAR, lab.dtype).at[asking].min(distance, mode="drop")
+        asking = jnp.where(distance <= look(best, pieces), asking, drop)
+        target = jnp.full(drop, drop, jnp.int32).at[asking].min(nearest, mode="drop")
+        target = jnp.where(target < drop, target, own)
+        target = jnp.where((look(target, target) == own) & (own < target), own, target)  # of two that join each other
+        target, _ = lax.while_loop(
+            lambda pair: jnp.any(pair[0] != pair[1]),
+            lambda pair: (pair[1], look(pair[1], pair[1])),
+            (target, look(target, target)),
+        )
+        gone = target != own
+        index = jnp.where(gone, target, drop)
+        totals = [jnp.where(gone, 0, total).at[index].add(total, mode="drop") for total in (area, *sums)]
+        return look(target, pieces), *totals
 
-    return relabel(lax.while_loop(lambda owner: jnp.any(owner == 0), spread, owner)).labels
+    def unfinished(state: tuple[jax.Array, ...]) -> jax.Array:
+        return jnp.any((state[1] > 0) & (state[1] < least))
+
+    features = [jnp.ones_like(lab[..., 0]), *(lab[..., i] for i in range(3))]
+    sums = [jnp.zeros(drop, lab.dtype).at[pieces].add(plane) for plane in features]
+    return relabel(lax.while_loop(unfinished, merge, (pieces, *sums))[0] - start).labels
