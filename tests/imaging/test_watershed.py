@@ -76,6 +76,8 @@ def test_walls_and_what_cannot_be_reached():
     mask = jnp.ones((3, 5, 1)).at[:, 2].set(0.0)
     seeds = jnp.zeros((3, 5), jnp.int32).at[1, 0].set(4)
     np.testing.assert_array_equal(watershed(jnp.zeros((3, 5, 1)), seeds, mask=mask), [[4, 4, 0, 0, 0]] * 3)
+    broken = jnp.zeros((3, 5, 1)).at[:, 2].set(jnp.nan)
+    np.testing.assert_array_equal(watershed(broken, seeds), [[4, 4, 0, 0, 0]] * 3)
     np.testing.assert_array_equal(watershed(jnp.zeros((3, 5, 1)), jnp.zeros((3, 5), jnp.int32)), np.zeros((3, 5)))
 
 

@@ -29,11 +29,11 @@ def slic(
     """Labels int32 [b h w] from 1 to n of about `segments` superpixels of x [b h w 3 or 1].
 
     compactness: what a distance of one grid cell weighs, as a difference of colour in Lab; may be [b]. Large: squares.
-    iterations: of k-means in colour (Lab) and position, where a pixel may go to the 3x3 grid cells about it. All but
-        the last two look at a quarter of the pixels, another one each time, which costs next to no quality.
-    connected: every superpixel is one piece (4-connected): pieces under a quarter of the mean size are shared out among
-        the pieces around them by colour, so that n is at most 4 times the grid cells. Without, label = grid cell, row
-        by row; cells may be empty and may be in pieces.
+    iterations: of k-means in colour (Lab) and position, where a pixel may go to the 3x3 grid cells about it. Each looks
+        at a quarter of the pixels of a cell, another one each time, which costs next to no quality.
+    connected: every superpixel is one piece (4-connected): pieces under a quarter of the mean size join the piece
+        beside them that is nearest in colour, so that n is at most 4 times the grid cells. Without, label = grid cell,
+        row by row; cells may be empty and may be in pieces.
 
     Achanta et al. 2012, "SLIC Superpixels", assigned as in gSLICr (Ren et al. 2015). The meaning of compactness is that
     of skimage.segmentation.slic.
@@ -82,10 +82,11 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
     tops, lefts = grid.edges()
     tall, wide = int(np.diff(tops).max()), int(np.diff(lefts).max())
     parts = _PARTS if tall * wide >= _PARTS * _CHUNK else 1
+    size = min(_CHUNK, tall * wide)  # of a chunk
     order = np.argsort((2 * np.arange(tall)[:, None] + np.arange(wide)).reshape(-1) % parts, kind="stable")
     pieces = np.array_split(order, parts)
-    share = -(-len(pieces[0]) // _CHUNK)  # chunks in a part
-    filled = [np.pad(piece, (0, share * _CHUNK - len(piece)), constant_values=tall * wide) for piece in pieces]
+    share = -(-len(pieces[0]) // size)  # chunks in a part
+    filled = [np.pad(piece, (0, share * size - len(piece)), constant_values=tall * wide) for piece in pieces]
     spots = np.concatenate(filled)  # row * wide + column in the cell, or behind the last one, which is no pixel
 
     rows, columns = tops[:-1] + spots[:, None] // wide, lefts[:-1] + spots[:, None] % wide  # [place, row of cells]
@@ -107,8 +108,7 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
     exists = jnp.broadcast_to(jnp.asarray(real, lab.dtype).reshape(-1, 1, cells), y.shape)
     planes = [plane * exists for plane in (*(to_slots(lab[..., i]) for i in range(3)), y, x)]
     slots = lax.optimization_barrier(jnp.stack(lax.optimization_barrier([*planes, exists])))  # [6 place b cell]
-    features = slots.reshape(6, -1, _CHUNK, b, cells)
-    quick = max(iterations - 2, 0)
+    features = slots.reshape(6, -1, size, b, cells)
     inside = np.stack(np.divmod(np.arange(tall * wide), wide))  # row and column in the cell
     off = np.stack([inside[:, piece].mean(1) - inside.mean(1) for piece in pieces])  # of a part, from the middle
     drift = jnp.pad(jnp.asarray(off, lab.dtype), ((0, 0), (3, 0)))[..., None, None] * scale
@@ -123,19 +123,18 @@ def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: in
             taken = []
             for k in range(9):
                 total = sums[k]
-                for place in range(_CHUNK):
+                for place in range(size):
                     total = total + jnp.where(chosen[place] == k, pixels[:, place], 0)
                 taken.append(total)
             return jnp.stack(taken)
 
-        first = jnp.where(i < quick, i % parts * share, 0)
-        last = jnp.where(i < quick, first + share, share * parts)
-        sums = lax.fori_loop(first, last, add, jnp.zeros((9, 6, b, cells), lab.dtype))
+        part = i % parts
+        sums = lax.fori_loop(part * share, (part + 1) * share, add, jnp.zeros((9, 6, b, cells), lab.dtype))
         total = jnp.zeros_like(sums[0])
         for k, (dy, dx) in enumerate(_OFFSETS):  # what a cell gave to the cell at an offset
             plane = sums[k].reshape(6 * b, grid.rows, grid.columns)
             total += shifted(plane, -dy, -dx, 0).reshape(total.shape)
-        mean = total[:5] / jnp.maximum(total[5], 1) - jnp.where(i < quick, drift[i % parts], 0)
+        mean = total[:5] / jnp.maximum(total[5], 1) - drift[part]
         return jnp.where(total[5] > 0, mean, centres)
 
     totals = jnp.einsum("fpbc,p->fbc", slots, jnp.ones(len(spots), lab.dtype), precision="highest")  # faster than a sum
@@ -182,7 +181,7 @@ def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
     look = lambda table, index: table.at[index].get(mode="promise_in_bounds")  # noqa: E731
 
     def merge(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        pieces, area, *sums = state
+        _, pieces, area, *sums = state
         planes = [look(total / jnp.maximum(area, 1), pieces) for total in sums]
         beside, means = neighbours(pieces, -1), [neighbours(plane, 0) for plane in planes]
         distance, nearest = jnp.full(pieces.shape, _FAR, lab.dtype), pieces
@@ -206,11 +205,12 @@ def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
         gone = target != own
         index = jnp.where(gone, target, drop)
         totals = [jnp.where(gone, 0, total).at[index].add(total, mode="drop") for total in (area, *sums)]
-        return look(target, pieces), *totals
+        return jnp.any(gone), look(target, pieces), *totals
 
     def unfinished(state: tuple[jax.Array, ...]) -> jax.Array:
-        return jnp.any((state[1] > 0) & (state[1] < least))
+        return state[0] & jnp.any((state[2] > 0) & (state[2] < least))  # NaN is near nothing, so nothing may be gone
 
     features = [jnp.ones_like(lab[..., 0]), *(lab[..., i] for i in range(3))]
     sums = [jnp.zeros(drop, lab.dtype).at[pieces].add(plane) for plane in features]
-    return relabel(lax.while_loop(unfinished, merge, (pieces, *sums))[0] - start).labels
+    merged = lax.while_loop(unfinished, merge, (jnp.bool_(True), pieces, *sums))[1]
+    return relabel(merged - start).labels

@@ -22,7 +22,7 @@ def watershed(x: jax.Array, markers: jax.Array, *, mask: jax.Array | None = None
     """Floods the relief x [b h w 1] from `markers`: labels int32 [b h w], those of the markers.
 
     markers: int32 [b h w], 0 or less where there is none. A marker keeps its pixels, however high they lie.
-    mask: [b h w 1]; what is not above 0.5 is a wall and gets 0, as does what no marker can reach.
+    mask: [b h w 1]; what is not above 0.5 is a wall and gets 0, as do NaN, infinity and what no marker can reach.
 
     A pixel joins the marker from which the highest point of the way, among all ways over sides of pixels, is lowest.
     The rule for ties, the same on every device: it is reached from the lowest of the four pixels beside it, where low
@@ -35,7 +35,8 @@ def watershed(x: jax.Array, markers: jax.Array, *, mask: jax.Array | None = None
     colours(x, "watershed", allowed=(1,))
     b, h, w, _ = x.shape
     wall = jnp.asarray(jnp.inf, x.dtype)
-    relief = x[..., 0] if mask is None else jnp.where(mask[..., 0] > 0.5, x[..., 0], wall)
+    open_ = ~jnp.isnan(x[..., 0])  # NaN differs from itself: the sweeps would not end
+    relief = jnp.where(open_ if mask is None else open_ & (mask[..., 0] > 0.5), x[..., 0], wall)
     seeds = (markers > 0) & (relief < wall)
 
     height = _sweep(_pass, jnp.where(seeds, relief, wall), relief)
