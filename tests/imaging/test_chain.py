@@ -150,10 +150,13 @@ def test_strengths_are_numbers_to_be_fitted():
 
 
 def test_a_chain_is_differentiable_and_batched_by_vmap():
-    post = chain("bilateral(5)|vibrance(0.3)|inside('foreground', 'unsharp(1.0, 0.5)', feather=2)")
+    post = chain("bilateral(3)|vibrance(0.3)|inside('middle', 'unsharp(1.0, 0.5)', feather=2)")
     x = jnp.stack([image(), image()[::-1]])
-    assert jnp.isfinite(jax.grad(lambda x: post(x).sum())(x)).all()
-    np.testing.assert_allclose(jax.vmap(post)(x), post(x), atol=1e-5)
+    masks = {"middle": jnp.zeros((20, 24, 1)).at[5:15, 5:15].set(1.0)}
+    together = {"middle": jnp.stack([masks["middle"]] * 2)}
+    assert jnp.isfinite(jax.grad(lambda x: post(x, masks=together).sum())(x)).all()
+    found = jax.vmap(lambda x: post(x, masks=masks))(x)
+    np.testing.assert_allclose(found, post(x, masks=together), atol=1e-5)
 
 
 def test_every_operator_of_the_language_makes_an_image():
