@@ -8,6 +8,7 @@ Its docstring is its --help.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NoReturn
@@ -73,3 +74,12 @@ def refuse_positional(arguments: Sequence[str]) -> None:
     """Raises InputError when a program that takes only flags is given something else."""
     if arguments:
         raise InputError(f"unexpected argument '{arguments[0]}'; every argument is a flag, --name=value")
+
+
+def tell(done: int, total: int, began: float) -> None:
+    """How far a program is with its images and how long it will take, on one line of a terminal. began: monotonic."""
+    if sys.stderr.isatty() and total > 1:
+        speed = done / max(1e-9, time.monotonic() - began)
+        end = "\n" if done == total else ""
+        left = f" · ETA {(total - done) / speed:.0f} s"
+        print(f"\r\x1b[K{done:,}/{total:,} images · {speed:.3g} images/s{left}", end=end, file=sys.stderr, flush=True)

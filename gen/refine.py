@@ -83,7 +83,7 @@ def main(inputs: Sequence[str]) -> None:
         _write(target, after, picture, post)
         if FLAGS.preview and len(shown) < _PREVIEW_IMAGES:
             shown.append((picture.image, after))
-        _tell(done + 1, len(jobs), began)
+        cli.tell(done + 1, len(jobs), began)
     if skipped == len(jobs):
         raise InputError(f"none of the {len(jobs)} files can be read")
     if shown:
@@ -216,14 +216,6 @@ def _listing() -> str:
         ]
         lines.append(f"{name}({', '.join(takes)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
     return "\n".join(lines)
-
-
-def _tell(done: int, total: int, began: float) -> None:
-    if sys.stderr.isatty() and total > 1:
-        speed = done / max(1e-9, time.monotonic() - began)
-        end = "\n" if done == total else ""
-        left = f" · ETA {(total - done) / speed:.0f} s"
-        print(f"\r\x1b[K{done:,}/{total:,} images · {speed:.3g} images/s{left}", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -196,7 +195,7 @@ def _write_stills(
                 path = target.file or target.folder / _name(seed, label, slugs, len(classes) > 1, target.suffix)
                 _save(path, [image], target.format, _record(run, seed, None if label is None else [label], post))
         done += len(images)
-        _tell(done, len(orders), began)
+        cli.tell(done, len(orders), began)
     if with_grid:
         columns = None if len(classes) == 1 else min(len(seeds), _MAX_ROW)
         picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), len(classes))])
@@ -226,7 +225,7 @@ def _write_animation(
             images = draw.refine(post, images, seeds[:1] * len(images))
         scale = enlargement(*images.shape[1:3])
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
-        _tell(len(frames), count, began)
+        cli.tell(len(frames), count, began)
     path = target.file or target.folder / f"interpolation{target.suffix}"
     _save(path, frames, target.format, _record(run, FLAGS.seeds, labels, post))
     return count
@@ -304,14 +303,6 @@ def _save(path: Path, frames: Sequence[np.ndarray], format: str, record: provena
         replace(path, buffer.getvalue())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _tell(done: int, total: int, began: float) -> None:
-    """The progress, on one line of a terminal."""
-    if sys.stderr.isatty():
-        speed = done / max(1e-9, time.monotonic() - began)
-        end = "\n" if done == total else ""
-        print(f"\r\x1b[K{done:,}/{total:,} images · {speed:.3g} images/s", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

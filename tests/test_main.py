@@ -150,6 +150,18 @@ def test_input_errors_of_training_are_one_line_and_bugs_are_not(call, trainer, m
         cli.guard(lambda: main(["gen.main", TRIAL, PATH]))
 
 
+def test_too_little_memory_is_one_line_and_names_a_smaller_batch(call, trainer, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(trainer, "train", fail, raising=False)
+    code, _, error = call(TRIAL, PATH)
+    assert code == 2
+    assert error.count("\n") == 1
+    assert "Out of memory allocating 9 bytes" in error
+    assert "--config.batch_size=32" in error
+
+
 def test_a_folder_of_another_experiment_is_refused(call, trainer):
     assert call(TRIAL, PATH, "--workdir=out")[0] == 0
     stored = trainer.workdir / "config.json"

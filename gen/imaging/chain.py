@@ -61,12 +61,9 @@ class Step:
     positional: int  # how many of them the text does not name
 
     def __str__(self) -> str:
-        given = [repr(value) if i < self.positional else f"{name}={value!r}" for i, (name, value) in self._numbered]
+        numbered = enumerate(self.arguments)
+        given = [repr(value) if i < self.positional else f"{name}={value!r}" for i, (name, value) in numbered]
         return f"{self.name}({', '.join(given)})" if given else self.name
-
-    @property
-    def _numbered(self) -> Iterator[tuple[int, tuple[str, Any]]]:
-        return enumerate(self.arguments)
 
     @property
     def function(self) -> Callable[..., Any]:
