@@ -81,6 +81,12 @@ def images(
         yield host
 
 
+def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
+    """The class of the image of each seed where none is asked for; None for a model without classes."""
+    drawn = task.label(keys(seeds))
+    return None if drawn is None else np.asarray(drawn).tolist()
+
+
 def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
     """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone."""
     if not post.random:

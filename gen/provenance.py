@@ -40,8 +40,9 @@ def record(
     """What is needed to make an image again, given the run folder that it came from.
 
     config_digest: sha256 of the run's canonical config. step: of the checkpoint. seed: of the image, or a list of seeds
-    as text for an animation. label: the class asked for; None if none was. truncation: 1 = off. refine: the chain that
-    refined it, whose random operators were seeded by the image's seed; None if none did. version: of gen.
+    as text for an animation. label: the class, asked for or drawn; None if there is none. truncation: 1 = off. refine:
+    the chain that refined it, whose random operators were seeded by the image's seed; None if none did. version: of
+    gen.
     """
     fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
     fields |= {"label": label, "truncation": truncation, "refine": refine}

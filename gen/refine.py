@@ -21,9 +21,9 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from gen import cli, provenance
+from gen import cli, pictures, provenance
 from gen.errors import InputError
-from gen.report import replace, save_png, to_uint8
+from gen.report import save_png, to_uint8
 
 if TYPE_CHECKING:
     from gen.imaging.chain import Chain
@@ -34,7 +34,7 @@ flags.DEFINE_string("out", None, "Folder for the results.", flag_values=FLAGS)
 flags.DEFINE_multi_string("reference", [], "NAME=FILE: an image that the chain names.", flag_values=FLAGS)
 flags.DEFINE_multi_string("mask", [], "NAME=FILE: a mask, white inside, of the size of the images.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of operators that draw random numbers.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_enum("format", "png", ["png", "jpeg"], "Of the results.", flag_values=FLAGS)
+flags.DEFINE_enum("format", "png", pictures.STILLS, "Of the results.", flag_values=FLAGS)
 flags.DEFINE_bool("preview", False, "Also write preview.png, before and after.", flag_values=FLAGS)
 flags.DEFINE_bool("list", False, "Print the operators and what they take, and stop.", flag_values=FLAGS)
 
@@ -145,8 +145,8 @@ def _jobs(inputs: Sequence[str], out: Path) -> Iterator[tuple[Path, Path]]:
     """Each file to refine with where its result goes. Raises InputError before anything is written."""
     if not inputs:
         raise InputError("no images: name files or folders, python -m gen.refine photos --chain ... --out DIR")
-    suffix = ".jpg" if FLAGS.format == "jpeg" else ".png"
-    extensions, taken = set(Image.registered_extensions()), dict[Path, Path]()
+    extensions, suffix = set(Image.registered_extensions()), pictures.suffix(FLAGS.format)
+    taken: dict[Path, Path] = {}
     for text in inputs:
         path = Path(text)
         if not path.exists():
@@ -183,38 +183,24 @@ def _named(flag: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _write(target: Path, image: np.ndarray, picture: Picture, post: Chain) -> None:
-    """Writes the result at once, with its record: that of the input, if it has one, and the chain."""
-    whole = image[..., 0] if image.shape[-1] == 1 else image
-    made = Image.fromarray(whole)
-    if picture.alpha is not None and FLAGS.format == "png" and picture.alpha.shape == whole.shape[:2]:
-        made.putalpha(Image.fromarray(picture.alpha))
+    """Writes the result with its record: that of the input, if it has one, and the chain."""
+    if picture.alpha is not None and FLAGS.format == "png" and picture.alpha.shape == image.shape[:2]:
+        image = np.concatenate([image, picture.alpha[..., None]], -1)
     record = provenance.refined(picture.record, chain=str(post), seed=FLAGS.seed, source=picture.digest)
-    options = provenance.save_options(record, FLAGS.format.upper())
-    if FLAGS.format == "jpeg":
-        options |= {"quality": 95, "subsampling": 0}
-    buffer = io.BytesIO()
-    made.save(buffer, format=FLAGS.format.upper(), **options)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        replace(target, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+    pictures.save(target, [image], format=FLAGS.format, record=record)
 
 
 def _listing() -> str:
-    """Every operator with what it takes and the first line of its docstring."""
+    """Every operator with what it takes, the first line of its docstring, and the texts that it allows."""
     import inspect
 
-    from gen.imaging.chain import OPERATORS
+    from gen.imaging.operators import OPERATORS, choices, takes
 
     lines = []
     for name, function in sorted(OPERATORS.items()):
-        takes = [
-            p.name if p.default is p.empty else f"{p.name}={p.default!r}"
-            for p in inspect.signature(function).parameters.values()
-            if p.name not in ("key", "x")
-        ]
-        lines.append(f"{name}({', '.join(takes)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
+        given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in takes(function).values()]
+        lines.append(f"{name}({', '.join(given)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
+        lines += [f"    {parameter}: {allowed}" for parameter, allowed in choices(name).items()]
     return "\n".join(lines)
 
 

@@ -4,13 +4,12 @@ OUT is a folder that gets one file per image, or a .png or .jpg file that gets a
 when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing files are
 overwritten. The image of seed s is drawn from jax.random.key(s) alone: it is the same, up to rounding, whatever the
 other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every image, and
-refinement.html beside them shows it before and after. Every file carries the record of how it was made, see
-gen/provenance.py.
+refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries
+the record of how it was made, see gen/provenance.py.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import time
@@ -22,7 +21,7 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from gen import cli, provenance
+from gen import cli, pictures, provenance
 from gen.errors import InputError, nearest
 from gen.report import before_and_after, enlargement, grid, replace, to_uint8
 
@@ -55,7 +54,7 @@ flags.DEFINE_integer("frames", 24, "Frames from one seed to the next.", lower_bo
 flags.DEFINE_enum(
     "format",
     None,
-    ["png", "jpeg", "webp", "gif"],
+    pictures.STILLS + pictures.ANIMATIONS,
     "png (default) or jpeg; animations webp (default) or gif.",
     flag_values=FLAGS,
 )
@@ -63,12 +62,10 @@ flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", 
 flags.DEFINE_integer("batch_size", 64, "Images made at once.", lower_bound=1, flag_values=FLAGS)
 
 _SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
-_STILLS, _ANIMATIONS = ("png", "jpeg"), ("webp", "gif")
 _MAX_SEEDS = 1_000_000
 _MAX_GRID_IMAGES = 4096
 _MAX_PAIRS = 64  # images shown before and after refinement
 _MAX_ROW = 32  # images in a row of the grid, where a row is a class
-_FRAME_MILLISECONDS = 40
 
 
 class Target(NamedTuple):
@@ -80,7 +77,12 @@ class Target(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        return ".jpg" if self.format == "jpeg" else f".{self.format}"
+        return pictures.suffix(self.format)
+
+    @property
+    def refinement(self) -> Path:
+        """The page that shows the images before and after refinement."""
+        return self.folder / (f"{self.file.stem}-refinement.html" if self.file else "refinement.html")
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -165,45 +167,40 @@ def _write_stills(
     """Writes one file per image, the grid, or both; returns the number of images."""
     from gen import draw
 
-    classes: Sequence[int | None] = labels or [None]
-    orders = [(seed, label) for label in classes for seed in seeds]
-    single = target.file is not None and len(orders) == 1 and not FLAGS.grid
+    every, rows = (seeds * len(labels), len(labels)) if labels else (seeds, 1)
+    count = len(every)
+    single = target.file is not None and count == 1 and not FLAGS.grid
     with_grid = (FLAGS.grid or target.file is not None) and not single
-    if with_grid and len(orders) > _MAX_GRID_IMAGES:
-        raise InputError(
-            f"a grid of {len(orders):,} images; allowed are {_MAX_GRID_IMAGES:,}: fewer --seeds, or a folder"
-        )
-    slugs, shown, began = _slugs(run.class_names), [], time.monotonic()
-    asked = [label for _, label in orders if label is not None] or None
-    options: dict[str, Any] = {
-        "labels": asked,
-        "truncation": FLAGS.truncation,
-        "batch_size": FLAGS.batch_size,
-        "mesh": mesh,
-    }
-    done, pairs = 0, list[tuple[np.ndarray, np.ndarray, str]]()
-    for images in draw.images(run.task, run.ema_params, [seed for seed, _ in orders], **options):
-        here = orders[done : done + len(images)]
+    if with_grid and count > _MAX_GRID_IMAGES:
+        raise InputError(f"a grid of {count:,} images; allowed are {_MAX_GRID_IMAGES:,}: fewer --seeds, or a folder")
+    asked = [label for label in labels for _ in seeds] if labels else None
+    nothing: list[int | None] = [None] * count
+    known = asked or draw.drawn_labels(run.task, every) or nothing
+    slugs, named = _slugs(run.class_names), zip(every, asked or nothing, strict=True)
+    names = [_name(seed, label, slugs, rows > 1, target.suffix) for seed, label in named]
+    done, began, shown, pairs = 0, time.monotonic(), list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
+    for images in draw.images(run.task, run.ema_params, every, labels=asked, **_options(mesh)):
+        here = slice(done, done + len(images))
         if post is not None:
-            raw, images = images, draw.refine(post, images, [seed for seed, _ in here])
-            names = [_name(seed, label, slugs, False, "").name for seed, label in here]
-            pairs += zip(to_uint8(raw), to_uint8(images), names, strict=True) if len(pairs) < _MAX_PAIRS else ()
-        for image, (seed, label) in zip(to_uint8(images), here, strict=True):
-            if with_grid:
-                shown.append(image)
-            if target.file is None or single:
-                path = target.file or target.folder / _name(seed, label, slugs, len(classes) > 1, target.suffix)
-                _save(path, [image], target.format, _record(run, seed, None if label is None else [label], post))
+            raw, images = images, draw.refine(post, images, every[here])
+            stems = [name.stem for name in names[here]]
+            pairs += zip(to_uint8(raw), to_uint8(images), stems, strict=True) if len(pairs) < _MAX_PAIRS else ()
+        shown += list(to_uint8(images)) if with_grid else ()
+        if target.file is None or single:
+            for image, seed, label, name in zip(to_uint8(images), every[here], known[here], names[here], strict=True):
+                path = target.file or target.folder / name
+                record = _record(run, seed, None if label is None else [label], post)
+                pictures.save(path, [image], format=target.format, record=record)
         done += len(images)
-        cli.tell(done, len(orders), began)
+        cli.tell(done, count, began)
     if with_grid:
-        columns = None if len(classes) == 1 else min(len(seeds), _MAX_ROW)
-        picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), len(classes))])
+        columns = None if rows == 1 else min(len(seeds), _MAX_ROW)
+        picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), rows)])
         path = target.file or target.folder / f"grid{target.suffix}"
-        _save(path, [picture], target.format, _record(run, FLAGS.seeds, labels, post))
+        pictures.save(path, [picture], format=target.format, record=_record(run, FLAGS.seeds, labels, post))
     if post is not None:
-        replace(target.folder / "refinement.html", before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
-    return len(orders)
+        replace(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
+    return count
 
 
 def _write_animation(
@@ -216,26 +213,29 @@ def _write_animation(
         raise InputError(f"--label={FLAGS.label}: an interpolation shows one class; name one")
     latents = draw.interpolation(run.task, seeds, FLAGS.frames)
     count, began, frames = len(latents), time.monotonic(), []
-    options: dict[str, Any] = {"labels": labels * count if labels else None, "latents": latents, "mesh": mesh}
-    options |= {"truncation": FLAGS.truncation, "batch_size": FLAGS.batch_size}
-    for images in draw.images(
-        run.task, run.ema_params, seeds[:1] * count, **options
-    ):  # one key: what else it decides stays the same
+    first = seeds[:1]  # one key: what else it decides stays the same
+    options = _options(mesh) | {"labels": labels * count if labels else None, "latents": latents}
+    for images in draw.images(run.task, run.ema_params, first * count, **options):
         if post is not None:
-            images = draw.refine(post, images, seeds[:1] * len(images))
+            images = draw.refine(post, images, first * len(images))
         scale = enlargement(*images.shape[1:3])
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
         cli.tell(len(frames), count, began)
     path = target.file or target.folder / f"interpolation{target.suffix}"
-    _save(path, frames, target.format, _record(run, FLAGS.seeds, labels, post))
+    record = _record(run, FLAGS.seeds, labels or draw.drawn_labels(run.task, first), post)
+    pictures.save(path, frames, format=target.format, record=record)
     return count
+
+
+def _options(mesh: Mesh) -> dict[str, Any]:
+    return {"truncation": FLAGS.truncation, "batch_size": FLAGS.batch_size, "mesh": mesh}
 
 
 def _target(out: str | None, format: str | None, interpolate: bool) -> Target:
     """Where to write, from --out and --format. Raises InputError when they do not fit each other or what is made."""
     if not out:
         raise InputError("--out is missing: a folder for the images, or a file for a grid of them")
-    path, allowed = Path(out), _ANIMATIONS if interpolate else _STILLS
+    path, allowed = Path(out), pictures.ANIMATIONS if interpolate else pictures.STILLS
     by_suffix = _SUFFIXES.get(path.suffix.lower())
     if by_suffix is None and path.suffix.lower() in Image.registered_extensions():
         raise InputError(
@@ -251,12 +251,12 @@ def _target(out: str | None, format: str | None, interpolate: bool) -> Target:
 
 
 def _writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out: cannot make the folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"--out: the folder {folder} cannot be written to")
+    """Raises InputError unless files can be written into a folder, which is made with the first one."""
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not existing.is_dir():
+        raise InputError(f"--out: cannot make the folder {folder}: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--out: the folder {existing} cannot be written to")
 
 
 def _slugs(class_names: Sequence[str]) -> list[str]:
@@ -284,25 +284,6 @@ def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Ch
     return provenance.record(
         config_digest=digest(run.config), step=run.step, seed=seed, label=named, truncation=truncation, refine=refine
     )
-
-
-def _save(path: Path, frames: Sequence[np.ndarray], format: str, record: provenance.Record) -> None:
-    """Writes uint8 images [h w c], several as an endless animation, with their record."""
-    pictures = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    options = provenance.save_options(record, format.upper())
-    if format == "jpeg":
-        options |= {"quality": 95, "subsampling": 0}
-    if format in _ANIMATIONS:
-        options |= {"save_all": True, "append_images": pictures[1:], "duration": _FRAME_MILLISECONDS, "loop": 0}
-    if format == "webp":
-        options |= {"quality": 90}
-    buffer = io.BytesIO()
-    try:
-        pictures[0].save(buffer, format=format.upper(), **options)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 if __name__ == "__main__":

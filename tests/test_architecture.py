@@ -27,7 +27,7 @@ FLOORS = {
     -1: ["spec"],
     0: ["config", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
-    2: ["tasks"],
+    2: ["tasks", "pictures"],
     3: ["run", "draw", "cli"],
     4: ["train"],
     5: ["main", "sample", "refine", "evaluate", "audit", "verify"],

@@ -88,6 +88,19 @@ def test_the_preview_shows_before_and_after(tmp_path):
     assert shown.shape == (14 + 8 + 12 + 8, 2 * 384 + 12, 3)
 
 
+def test_jpeg_has_no_transparency_and_grays_keep_theirs(tmp_path):
+    picture(tmp_path / "in.png", (12, 16, 4))
+    program(tmp_path / "in.png", "--chain=invert", f"--out={tmp_path / 'out'}", "--format=jpeg")
+    assert read(tmp_path / "out" / "in.jpg").shape == (12, 16, 3)
+    assert provenance.read(tmp_path / "out" / "in.jpg")["gen:refine"] == "invert"
+    gray = np.random.default_rng(1).integers(0, 256, (9, 7, 2), dtype=np.uint8)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    program(tmp_path / "gray.png", "--chain=invert", f"--out={tmp_path / 'out'}")
+    with Image.open(tmp_path / "out" / "gray.png") as made:
+        found = np.asarray(made.convert("LA"))
+    assert (found == np.stack([255 - gray[..., 0], gray[..., 1]], -1)).all()
+
+
 def test_an_unreadable_file_among_others_is_left_out(tmp_path, capsys):
     picture(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"not an image")
@@ -98,7 +111,10 @@ def test_an_unreadable_file_among_others_is_left_out(tmp_path, capsys):
 
 def test_list_names_operators(capsys):
     program("--list")
-    assert "gaussian(sigma, radius=None)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "gaussian(sigma, radius=None)" in out
+    balance = out[out.index("\nwhite_balance(") :].split("\n")[3:5]
+    assert balance == ["    method: gray_world, white_patch, shades_of_gray", "    adaptation: bradford, diagonal"]
 
 
 @pytest.mark.parametrize(

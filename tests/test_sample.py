@@ -38,12 +38,18 @@ class Fake:
     def latent(self, keys: jax.Array) -> jax.Array:
         return jax.vmap(lambda key: jax.random.normal(key, (self.size,)))(keys)
 
+    def label(self, keys: jax.Array) -> jax.Array | None:
+        if not self.num_classes:
+            return None
+        return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, self.num_classes))(keys)
+
     def sample(self, ema_params, keys, conditions):
         latent = conditions["latent"] if "latent" in conditions else self.latent(keys)
         label = conditions.get("label")
         if label is None:
-            classes = max(1, self.num_classes)
-            label = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, classes))(keys)
+            label = self.label(keys)
+        if label is None:
+            label = jnp.zeros(keys.shape)
         pixels = jax.nn.sigmoid(latent * conditions.get("truncation", 1.0) @ ema_params["generator"]["kernel"])
         images = pixels.reshape(-1, *self.image_shape)
         return images.at[:, 0].set((label / 8)[:, None, None])
@@ -256,6 +262,21 @@ def test_pixels_are_those_of_the_task(conditional, tmp_path):
     assert record["gen:step"] == 5
 
 
+def test_a_drawn_class_is_in_the_record(conditional, tmp_path):
+    program(conditional, tmp_path, "--seeds=0-7")
+    names = [provenance.read(tmp_path / f"seed{seed:04d}.png")["gen:label"] for seed in range(8)]
+    shown = [round(pixels(tmp_path / f"seed{seed:04d}.png")[0, 0, 0] / 255 * 8) for seed in range(8)]
+    assert names == [CLASSES[label] for label in shown]
+    assert len(set(names)) > 1
+    program(conditional, tmp_path / "one.png", "--seeds=5")
+    assert provenance.read(tmp_path / "one.png")["gen:label"] == names[5]
+    program(conditional, tmp_path / "film.gif", "--seeds=5,6", "--interpolate", "--frames=2")
+    assert provenance.read(tmp_path / "film.gif")["gen:label"] == names[5]
+    program(conditional, tmp_path / "again", "--seeds=5", f"--label={names[5]}")
+    (again,) = (tmp_path / "again").iterdir()
+    np.testing.assert_array_equal(pixels(again), pixels(tmp_path / "seed0005.png"))
+
+
 def test_all_classes_in_folders_and_a_grid_with_a_row_for_each(conditional, tmp_path):
     program(conditional, tmp_path, "--seeds=0-1", "--label=all", "--grid")
     assert files(tmp_path) == [
@@ -308,6 +329,9 @@ def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
         (["--out=x.png", "--interpolate"], "webp or gif"),
         (["--interpolate", "--seeds=3"], "at least two seeds"),
         (["--interpolate", "--label=all"], "one class"),
+        (["--label=sandel"], "no class 'sandel'"),
+        (["--out=deep/er/x.png", "--label=sandel"], "no class 'sandel'"),
+        (["--step=7"], "no checkpoint 7"),
         (["--grid", "--seeds=0-5000"], "4,096"),
         (["--workdir="], "no config"),
         (["--batch_size=0"], "batch_size"),
@@ -318,13 +342,15 @@ def test_contradictions_are_named_in_one_line(conditional, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         program(conditional, "out", *arguments)
-    assert [path for path in files(tmp_path) if path.endswith(".png")] == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(conditional, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out: cannot make the folder"):
         program(conditional, tmp_path / "file" / "out")
+    with pytest.raises(InputError, match=f"--out: cannot make the folder .*: {tmp_path / 'file'} is a file"):
+        program(conditional, tmp_path / "file")
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(InputError, match=r"cannot write .*taken\.png"):
         program(conditional, tmp_path / "taken.png", "--seeds=0")
@@ -359,6 +385,12 @@ def test_refined_images_carry_the_chain_and_are_shown_before_and_after(condition
     page = (tmp_path / "out" / "refinement.html").read_text()
     assert page.count("<img") == 4
     assert "exposure(1.0)|median(3)" in page
+
+
+def test_the_page_of_a_file_has_its_name(conditional, tmp_path):
+    program(conditional, tmp_path / "pic.png", "--seeds=3,4", "--refine=invert")
+    program(conditional, tmp_path / "other.jpg", "--seeds=3", "--refine=invert")
+    assert files(tmp_path) == ["other-refinement.html", "other.jpg", "pic-refinement.html", "pic.png"]
 
 
 def test_random_refinement_depends_on_the_seed_of_the_image_alone(unconditional, tmp_path):

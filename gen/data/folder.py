@@ -26,6 +26,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", "
 TRAIN_FOLDERS = ("train", "training")
 HELD_OUT_FOLDERS = ("test", "val", "valid", "validation", "held_out")
 _CHUNK = 256
+_FEW = 100  # training images, of which a model makes copies
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ def folder(
         if strict:
             raise InputError(f"{message}; strict=False leaves them out")
         log.warning("%s and are left out", message)
+    if (count := len(source.train.images)) < _FEW:
+        log.warning("few images to train on in %s (%d): a model will copy them, not learn what they share", root, count)
     return source
 
 

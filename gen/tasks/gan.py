@@ -21,14 +21,7 @@ from gen.losses import ADVERSARIAL, squared_gradient_norm
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
-
-Range = tuple[float, float]  # a value at the start of training and the value from `decay_images` on
-
-
-def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
-    """From ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and constant after."""
-    start, end = ends
-    return end + (start - end) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+from gen.tasks.schedule import Range, cosine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,9 +48,9 @@ class Gan:
     num_classes: int  # 0: unconditional
     batch_size: int  # given by the run
 
-    @property
-    def draws(self) -> int:
-        return 2
+    draws = 2
+    samples = True
+    reconstructs = False
 
     def __post_init__(self) -> None:
         if self.loss not in ADVERSARIAL:
@@ -125,12 +118,18 @@ class Gan:
     def latent(self, keys: jax.Array) -> jax.Array:
         return jax.vmap(lambda key: jax.random.normal(key, (self.generator.latent,)))(keys)
 
+    def label(self, keys: jax.Array) -> jax.Array | None:
+        if not self.num_classes:
+            return None
+        return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, self.num_classes))(keys)
+
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         z = conditions["latent"] if "latent" in conditions else self.latent(keys)
         label = conditions.get("label")
         if label is None:
-            classes = max(self.num_classes, 1)
-            label = jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, classes))(keys)
+            label = self.label(keys)
+        if label is None:
+            label = jnp.zeros(keys.shape, jnp.int32)
         images = _apply(self.generator, ema_params["generator"], z * conditions.get("truncation", 1.0), label)
         return jnp.clip((images + 1) / 2, 0.0, 1.0)
 

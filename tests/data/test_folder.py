@@ -206,7 +206,7 @@ def test_unreadable_files_are_listed_and_left_out(tmp_path, caplog):
         ]
         assert all(entry["reason"] for entry in source.facts["skipped"])
         assert source.facts["num_train"] + source.facts["num_held_out"] == 6
-        assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+        assert [record.getMessage().count("\n") for record in caplog.records] == [0, 0]  # the other: few images
         assert "5 of 11" in caplog.text
     with pytest.raises(InputError, match="strict=False"):
         folder(root, 4, strict=True)
@@ -284,6 +284,17 @@ def test_misspelt_path_names_its_neighbour(tmp_path):
     _save(tmp_path / "flowers" / "a.png")
     with pytest.raises(InputError, match="did you mean 'flowers'"):
         folder(tmp_path / "flwers", 4)
+
+
+def test_a_few_images_are_accepted_with_one_warning(tmp_path, caplog):
+    folder(_many(tmp_path / "few", 40), 4)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "few images to train on" in warning
+    assert "a model will copy them" in warning
+    assert str(tmp_path / "few") in warning
+    caplog.clear()
+    assert folder(_many(tmp_path / "many", 120), 4).facts["num_train"] >= 100
+    assert caplog.records == []
 
 
 def test_progress_is_logged(tmp_path, monkeypatch, caplog):

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from table import Row
 
-from gen.imaging.color import balance, lut, spaces, tone, vision
+from gen.imaging import color
+from gen.imaging.color import balance, lut, tone, vision
 
 
 def there_and_back(name):
-    return lambda x: getattr(spaces, f"{name}_to_rgb")(getattr(spaces, f"rgb_to_{name}")(x))
+    return lambda x: getattr(color, f"{name}_to_rgb")(getattr(color, f"rgb_to_{name}")(x))
 
 
 def scaled(x, light, chroma):
@@ -33,17 +34,17 @@ def warm() -> lut.Lut:
 # The coordinates of a colour are not that colour, and not in [0, 1]; Lab and Luv go to 100, so errors are larger.
 direct = functools.partial(Row, constant=False, bounded=False)
 SPACES = [
-    direct("to_linear", spaces.to_linear, gray=True),
-    direct("from_linear", spaces.from_linear),
-    direct("rgb_to_xyz", spaces.rgb_to_xyz),
-    direct("rgb_to_lab", spaces.rgb_to_lab, tolerance=3e-4, half=3.0),
-    direct("rgb_to_luv", spaces.rgb_to_luv, tolerance=3e-4, half=3.0),
-    direct("rgb_to_oklab", spaces.rgb_to_oklab, half=0.05),
-    direct("rgb_to_ycbcr", lambda x: spaces.rgb_to_ycbcr(x, swing="studio")),
-    direct("hsv_to_rgb", spaces.hsv_to_rgb, half=0.05),
-    direct("hsl_to_rgb", spaces.hsl_to_rgb, half=0.05),
-    direct("lch_to_rgb", lambda x: spaces.lch_to_rgb(scaled(x, 100, 30)), half=0.1, tolerance=3e-5),
-    direct("oklch_to_rgb", lambda x: spaces.oklch_to_rgb(scaled(x, 1, 0.1)), half=0.1, tolerance=3e-5),
+    direct("to_linear", color.to_linear, gray=True),
+    direct("from_linear", color.from_linear),
+    direct("rgb_to_xyz", color.rgb_to_xyz),
+    direct("rgb_to_lab", color.rgb_to_lab, tolerance=3e-4, half=3.0),
+    direct("rgb_to_luv", color.rgb_to_luv, tolerance=3e-4, half=3.0),
+    direct("rgb_to_oklab", color.rgb_to_oklab, half=0.05),
+    direct("rgb_to_ycbcr", lambda x: color.rgb_to_ycbcr(x, swing="studio")),
+    direct("hsv_to_rgb", color.hsv_to_rgb, half=0.05),
+    direct("hsl_to_rgb", color.hsl_to_rgb, half=0.05),
+    direct("lch_to_rgb", lambda x: color.lch_to_rgb(scaled(x, 100, 30)), half=0.1, tolerance=3e-5),
+    direct("oklch_to_rgb", lambda x: color.oklch_to_rgb(scaled(x, 1, 0.1)), half=0.1, tolerance=3e-5),
     # A hue is arbitrary near gray, so the way back is checked with it. In bfloat16 the coordinates lose three digits.
     *(Row(f"rgb_to_{name}", there_and_back(name), tolerance=3e-5, half=0.1) for name in ("hsv", "hsl", "lch", "oklch")),
     *(

@@ -11,6 +11,7 @@ from reference import photo
 from gen.errors import InputError
 from gen.imaging import color, filters
 from gen.imaging.chain import OPERATORS, chain
+from gen.imaging.operators import choices, takes
 
 TEXT = "gaussian(1.5)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)', feather=2)"
 
@@ -162,3 +163,14 @@ def test_a_chain_is_differentiable_and_batched_by_vmap():
 def test_every_operator_of_the_language_makes_an_image():
     assert len(OPERATORS) > 70
     assert {"gaussian", "clahe", "inside", "per_segment", "lut"} <= set(OPERATORS)
+
+
+def test_operators_tell_the_texts_that_they_allow():
+    assert choices("white_balance")["method"] == "gray_world, white_patch, shades_of_gray"
+    assert choices("lut") == {"interpolation": "tetrahedral or trilinear"}
+    assert choices("inside") == {"mask": "a given mask, foreground, background"}
+    assert choices("gaussian") == {}
+    for name, function in OPERATORS.items():
+        texts = {p.name for p in takes(function).values() if "str" in str(p.annotation)} - {"path"}
+        assert set(choices(name)) == texts, name
+        assert all(choices(name).values()), name

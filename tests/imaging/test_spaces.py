@@ -9,7 +9,7 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging.color import spaces
+from gen.imaging import color as spaces
 
 PAIRS = ["hsv", "hsl", "xyz", "lab", "lch", "luv", "oklab", "oklch", "ycbcr"]
 

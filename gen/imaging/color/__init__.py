@@ -1,6 +1,7 @@
 """Colour: spaces, grading, white balance, vision, look-up tables; histograms, transfer, palettes, tone mapping."""
 
 from gen.imaging.color import balance as _balance
+from gen.imaging.color import encoded as _encoded
 from gen.imaging.color import histogram as _histogram
 from gen.imaging.color import lut as _lut
 from gen.imaging.color import palette as _palette
@@ -10,6 +11,7 @@ from gen.imaging.color import tonemap as _tonemap
 from gen.imaging.color import transfer as _transfer
 from gen.imaging.color import vision as _vision
 from gen.imaging.color.balance import *  # noqa: F403
+from gen.imaging.color.encoded import *  # noqa: F403
 from gen.imaging.color.histogram import *  # noqa: F403
 from gen.imaging.color.lut import *  # noqa: F403
 from gen.imaging.color.palette import *  # noqa: F403
@@ -21,6 +23,7 @@ from gen.imaging.color.vision import *  # noqa: F403
 
 __all__ = [
     *_spaces.__all__,
+    *_encoded.__all__,
     *_tone.__all__,
     *_balance.__all__,
     *_vision.__all__,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,13 @@ from jax import lax
 from gen.errors import InputError
 from gen.imaging.arrays import colours, operator, per_image
 from gen.imaging.color.spaces import rgb_to_lab
+from gen.imaging.segment.cells import Grid, Places
 from gen.imaging.segment.components import connected_components, neighbours, relabel, shifted
 
 __all__ = ["slic"]
 
 _FAR = 1e9
 _OFFSETS = [(dy, dx) for dy in (0, -1, 1) for dx in (0, -1, 1)]
-_PARTS, _CHUNK = 4, 16
 
 
 @operator(static=("segments", "iterations", "connected"))
@@ -44,116 +43,70 @@ def slic(
     if iterations < 1:
         raise InputError(f"slic: iterations={iterations}; allowed: at least 1")
     lab = rgb_to_lab(jnp.broadcast_to(x, (*x.shape[:3], 3)))
-    grid = _Grid.of(x.shape[1], x.shape[2], segments)
+    grid = Grid.of(x.shape[1], x.shape[2], segments)
     labels = _cluster(lab, grid, per_image(compactness, x), iterations)
     return _connect(lab, labels, grid.side**2 / 4) if connected else labels
 
 
-class _Grid(NamedTuple):
-    """rows x columns cells over an image [h w]; a cell holds up to `tall` x `wide` pixels."""
+def _cluster(lab: jax.Array, grid: Grid, compactness: jax.Array, iterations: int) -> jax.Array:
+    """Labels [b h w], 1 + the cell whose centre is nearest, among the 3x3 cells about each pixel."""
+    places = Places.of(grid)
+    scale = jnp.broadcast_to(compactness / grid.side, (len(lab), 1, 1, 1)).reshape(len(lab), 1)
+    pixels = _features(lab, places, scale)
+    drift = jnp.pad(jnp.asarray(places.drift, lab.dtype), ((0, 0), (3, 0)))[..., None, None] * scale
+    ones = jnp.ones(pixels.shape[1], lab.dtype)
+    totals = jnp.einsum("fpbc,p->fbc", pixels, ones, precision="highest")  # faster than a sum
+    centres = totals[:5] / totals[5]
+    centres = lax.fori_loop(0, iterations, lambda i, c: _move(c, pixels, i % places.parts, drift, places), centres)
 
-    h: int
-    w: int
-    rows: int
-    columns: int
-
-    @classmethod
-    def of(cls, h: int, w: int, cells: int) -> _Grid:
-        side = math.sqrt(h * w / cells)
-        rows = min(max(round(h / side), 1), h)
-        return cls(h, w, rows, min(max(round(cells / rows), 1), w))
-
-    @property
-    def side(self) -> float:
-        return math.sqrt(self.h * self.w / (self.rows * self.columns))
-
-    def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """The first row of each row of cells, and h; the same for columns."""
-        return np.arange(self.rows + 1) * self.h // self.rows, np.arange(self.columns + 1) * self.w // self.columns
+    chosen = _nearest(pixels, _around(centres, grid)[:, :, None])
+    towards = np.asarray([dy * grid.columns + dx for dy, dx in _OFFSETS], np.int32)
+    label = jnp.asarray(towards)[chosen] + np.arange(1, grid.cells + 1, dtype=np.int32)  # [place b cell]
+    return places.scatter(lax.optimization_barrier(label))
 
 
-def _cluster(lab: jax.Array, grid: _Grid, compactness: jax.Array, iterations: int) -> jax.Array:
-    """Labels [b h w], 1 + the cell whose centre is nearest, among the 3x3 cells about each pixel.
-
-    Pixels are held as [feature, chunk, place in chunk, image, cell]: everything about cells is a long vector, and a
-    chunk is summed in registers. A part is a quarter of the chunks, with places spread over the cells.
-    """
-    b, cells = lab.shape[0], grid.rows * grid.columns
-    tops, lefts = grid.edges()
-    tall, wide = int(np.diff(tops).max()), int(np.diff(lefts).max())
-    parts = _PARTS if tall * wide >= _PARTS * _CHUNK else 1
-    size = min(_CHUNK, tall * wide)  # of a chunk
-    order = np.argsort((2 * np.arange(tall)[:, None] + np.arange(wide)).reshape(-1) % parts, kind="stable")
-    pieces = np.array_split(order, parts)
-    share = -(-len(pieces[0]) // size)  # chunks in a part
-    filled = [np.pad(piece, (0, share * size - len(piece)), constant_values=tall * wide) for piece in pieces]
-    spots = np.concatenate(filled)  # row * wide + column in the cell, or behind the last one, which is no pixel
-
-    rows, columns = tops[:-1] + spots[:, None] // wide, lefts[:-1] + spots[:, None] % wide  # [place, row of cells]
-    real = ((rows < tops[1:]) & (spots[:, None] < tall * wide))[:, :, None] & (columns < lefts[1:])[:, None, :]
-    rows, columns = np.minimum(rows, grid.h - 1), np.minimum(columns, grid.w - 1)
-
-    def to_slots(plane: jax.Array) -> jax.Array:
-        """[b h w] to [place b cell]."""
-        index = jnp.asarray(rows * grid.w, jnp.int32)[:, :, None] + jnp.asarray(columns, jnp.int32)[:, None, :]
-        image = jnp.arange(b, dtype=jnp.int32)[:, None] * (grid.h * grid.w)
-        return plane.reshape(-1).at[index.reshape(-1, 1, cells) + image].get(mode="promise_in_bounds")
+def _features(lab: jax.Array, places: Places, scale: jax.Array) -> jax.Array:
+    """[6 place b cell]: Lab, row and column times their weight, scale [b 1], and 1; all 0 where there is no pixel."""
+    rows, columns, real = places.positions()
 
     def spread(positions: np.ndarray) -> jax.Array:
         """[place, rows, columns] to [place b cell], times the weight of a pixel."""
-        return jnp.asarray(positions, lab.dtype).reshape(-1, 1, cells) * scale
+        return jnp.asarray(np.broadcast_to(positions, real.shape), lab.dtype).reshape(len(real), 1, -1) * scale
 
-    scale = jnp.broadcast_to(compactness / grid.side, (b, 1, 1, 1)).reshape(b, 1)
-    y, x = spread(np.broadcast_to(rows[:, :, None], real.shape)), spread(np.broadcast_to(columns[:, None], real.shape))
-    exists = jnp.broadcast_to(jnp.asarray(real, lab.dtype).reshape(-1, 1, cells), y.shape)
-    planes = [plane * exists for plane in (*(to_slots(lab[..., i]) for i in range(3)), y, x)]
-    slots = lax.optimization_barrier(jnp.stack(lax.optimization_barrier([*planes, exists])))  # [6 place b cell]
-    features = slots.reshape(6, -1, size, b, cells)
-    inside = np.stack(np.divmod(np.arange(tall * wide), wide))  # row and column in the cell
-    off = np.stack([inside[:, piece].mean(1) - inside.mean(1) for piece in pieces])  # of a part, from the middle
-    drift = jnp.pad(jnp.asarray(off, lab.dtype), ((0, 0), (3, 0)))[..., None, None] * scale
-
-    def step(i: jax.Array, centres: jax.Array) -> jax.Array:
-        """The mean [5 b g] of the pixels that are nearest to each centre."""
-        near = _around(centres, grid)
-
-        def add(chunk: jax.Array, sums: jax.Array) -> jax.Array:
-            pixels = lax.dynamic_index_in_dim(features, chunk, 1, keepdims=False)
-            chosen = lax.optimization_barrier(_nearest(pixels, near[:, :, None]))
-            taken = []
-            for k in range(9):
-                total = sums[k]
-                for place in range(size):
-                    total = total + jnp.where(chosen[place] == k, pixels[:, place], 0)
-                taken.append(total)
-            return jnp.stack(taken)
-
-        part = i % parts
-        sums = lax.fori_loop(part * share, (part + 1) * share, add, jnp.zeros((9, 6, b, cells), lab.dtype))
-        total = jnp.zeros_like(sums[0])
-        for k, (dy, dx) in enumerate(_OFFSETS):  # what a cell gave to the cell at an offset
-            plane = sums[k].reshape(6 * b, grid.rows, grid.columns)
-            total += shifted(plane, -dy, -dx, 0).reshape(total.shape)
-        mean = total[:5] / jnp.maximum(total[5], 1) - drift[part]
-        return jnp.where(total[5] > 0, mean, centres)
-
-    totals = jnp.einsum("fpbc,p->fbc", slots, jnp.ones(len(spots), lab.dtype), precision="highest")  # faster than a sum
-    centres = lax.fori_loop(0, iterations, step, totals[:5] / totals[5])
-
-    chosen = _nearest(slots, _around(centres, grid)[:, :, None])
-    towards = np.asarray([dy * grid.columns + dx for dy, dx in _OFFSETS], np.int32)
-    label = jnp.asarray(towards)[chosen] + np.arange(1, cells + 1, dtype=np.int32)  # [place b cell]
-    label = lax.optimization_barrier(label)
-    row, column = (np.repeat(np.arange(len(e) - 1), np.diff(e)) for e in (tops, lefts))  # the cell of each pixel
-    place = np.zeros(tall * wide, np.int32)
-    place[spots[spots < tall * wide]] = np.flatnonzero(spots < tall * wide)
-    place = place.reshape(tall, wide)[(np.arange(grid.h) - tops[row])[:, None], np.arange(grid.w) - lefts[column]]
-    index = jnp.asarray(place * (b * cells) + row[:, None] * grid.columns + column, jnp.int32)
-    image = jnp.arange(b, dtype=jnp.int32)[:, None, None] * cells
-    return label.reshape(-1).at[index + image].get(mode="promise_in_bounds")
+    y, x = spread(rows[:, :, None]), spread(columns[:, None])
+    exists = jnp.broadcast_to(jnp.asarray(real, lab.dtype).reshape(len(real), 1, -1), y.shape)
+    planes = [plane * exists for plane in (*(places.gather(lab[..., i]) for i in range(3)), y, x)]
+    return lax.optimization_barrier(jnp.stack(lax.optimization_barrier([*planes, exists])))
 
 
-def _around(centres: jax.Array, grid: _Grid) -> jax.Array:
+def _move(centres: jax.Array, pixels: jax.Array, part: jax.Array, drift: jax.Array, places: Places) -> jax.Array:
+    """To the mean [5 b cell] of those pixels of a part that are nearest to each centre."""
+    grid, share = places.grid, places.share
+    features = pixels.reshape(6, -1, places.chunk, *pixels.shape[2:])
+    near = _around(centres, grid)
+
+    def add(chunk: jax.Array, sums: jax.Array) -> jax.Array:
+        here = lax.dynamic_index_in_dim(features, chunk, 1, keepdims=False)
+        chosen = lax.optimization_barrier(_nearest(here, near[:, :, None]))
+        taken = []
+        for k in range(9):
+            total = sums[k]
+            for place in range(places.chunk):
+                total = total + jnp.where(chosen[place] == k, here[:, place], 0)
+            taken.append(total)
+        return jnp.stack(taken)
+
+    nothing = jnp.zeros((9, 6, *pixels.shape[2:]), pixels.dtype)
+    sums = lax.fori_loop(part * share, (part + 1) * share, add, nothing)
+    total = jnp.zeros_like(sums[0])
+    for k, (dy, dx) in enumerate(_OFFSETS):  # what a cell gave to the cell at an offset
+        plane = sums[k].reshape(-1, grid.rows, grid.columns)
+        total += shifted(plane, -dy, -dx, 0).reshape(total.shape)
+    mean = total[:5] / jnp.maximum(total[5], 1) - drift[part]
+    return jnp.where(total[5] > 0, mean, centres)
+
+
+def _around(centres: jax.Array, grid: Grid) -> jax.Array:
     """[f b g] to [9 f b g]: the centres of the cells about each cell."""
     planes = centres.reshape(-1, grid.rows, grid.columns)
     return jnp.stack([shifted(planes, *offset, _FAR).reshape(centres.shape) for offset in _OFFSETS])

@@ -1,0 +1,65 @@
+"""The operators of the chain language: what makes an image of an image, by name, and what a text may give it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from gen.errors import InputError
+from gen.imaging import arrays, color, filters, regions
+
+
+def lut(x: jax.Array, path: str, *, interpolation: str = "tetrahedral") -> jax.Array:
+    """The colours of a look-up table in a .cube file, see `color.apply_lut`."""
+    return color.apply_lut(x, color.read_cube(path), interpolation=interpolation)
+
+
+def reduce_colors(x: jax.Array, colors: int, *, dither: str = "none") -> jax.Array:
+    """Each pixel in one of the main colours of its image, see `color.palette` and `color.quantize`."""
+    return color.quantize(x, color.palette(x, colors).colors, dither=dither)
+
+
+_NOT_IMAGES = {  # what is public but does not make an image of an image by itself
+    *color.encoded.__all__,
+    *color.spaces.__all__,
+    *("Lut", "Palette", "apply_lut", "palette", "quantize", "read_cube", "write_cube", "delta_e_76", "delta_e_2000"),
+    "reconstruct",
+}
+OPERATORS: dict[str, Callable[..., Any]] = {
+    name: getattr(module, name) for module in (filters, color) for name in module.__all__ if name not in _NOT_IMAGES
+} | {
+    "inside": regions.inside,
+    "lut": lut,
+    "per_segment": regions.per_segment,
+    "reduce_colors": reduce_colors,
+}
+
+
+def takes(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters that a text may give: all but the key and the image."""
+    return {p.name: p for p in inspect.signature(function).parameters.values() if p.name not in ("key", "x")}
+
+
+def choices(name: str) -> dict[str, str]:
+    """The texts that an operator allows, by parameter: what it says itself when it is given another one."""
+    asked: dict[str, Callable[..., Any]] = {**OPERATORS, "lut": color.apply_lut}  # lut would look for a file first
+    function = asked[name]
+    image = np.zeros((1, 8, 8, 3), np.float32)
+    parameters = takes(function).values()
+    given: dict[str, Any] = {p.name: image if p.name in arrays.KINDS else 1 for p in parameters if p.default is p.empty}
+    found: dict[str, str] = {}
+    for parameter in parameters:
+        if "str" in str(parameter.annotation):
+            try:
+                jax.eval_shape(functools.partial(function, **given | {parameter.name: "?"}), image)
+            except InputError as error:
+                allowed = str(error).partition("'?'; allowed: ")[2].replace("'", "")
+                found[parameter.name] = allowed
+                given[parameter.name] = re.split(r"\W", allowed)[0]  # so that it can be asked for the next
+    return found

@@ -1,0 +1,167 @@
+"""Operators in a row, compiled to one function of images; `chain.chain` reads them from text."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gen.errors import InputError, nearest
+from gen.imaging import arrays, regions
+from gen.imaging.operators import OPERATORS
+
+Arrays = Mapping[str, Any]
+_REGIONS = {"inside", "per_segment"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One operator of a chain and what the text gives it, by parameter, in the order of the text."""
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...]
+    positional: int  # how many of them the text does not name
+
+    def __str__(self) -> str:
+        numbered = enumerate(self.arguments)
+        given = [repr(value) if i < self.positional else f"{name}={value!r}" for i, (name, value) in numbered]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return OPERATORS[self.name]
+
+    @property
+    def random(self) -> bool:
+        return "key" in inspect.signature(self.function).parameters or any(c.random for c in self._nested)
+
+    @property
+    def _nested(self) -> list[Chain]:
+        return [value for _, value in self.arguments if isinstance(value, Chain)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """A parsed chain; call it on images, `str` gives its text back."""
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return "|".join(map(str, self.steps))
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    @property
+    def random(self) -> bool:
+        """Does any step draw random numbers, so that a key must be given?"""
+        return any(step.random for step in self.steps)
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The numbers that may be arrays and fitted: {"unsharp.amount": 0.6}; a second unsharp is "unsharp#2"."""
+        return {
+            f"{label}.{name}": value
+            for label, step in self._labelled()
+            for name, value in step.arguments
+            if isinstance(value, int | float) and not isinstance(value, bool) and name not in _static(step.function)
+        }
+
+    def with_strengths(self, strengths: Mapping[str, Any]) -> Chain:
+        """The same chain with other numbers, as its text will show them. Raises InputError for an unknown name."""
+        _known_strengths(strengths, self.strengths)
+        steps = [
+            dataclasses.replace(
+                step,
+                arguments=tuple(
+                    (name, float(strengths[f"{label}.{name}"]) if f"{label}.{name}" in strengths else value)
+                    for name, value in step.arguments
+                ),
+            )
+            for label, step in self._labelled()
+        ]
+        return Chain(tuple(steps))
+
+    def __call__(
+        self,
+        x: jax.Array | np.ndarray,
+        *,
+        references: Arrays | None = None,
+        masks: Arrays | None = None,
+        key: jax.Array | None = None,
+        strengths: Arrays | None = None,
+    ) -> jax.Array:
+        """Refines images [b h w c] or [h w c] in [0, 1]; the result is clipped to [0, 1].
+
+        references: images by name. masks: masks float [b h w 1] or labels int32 [b h w] by name. key: for random
+        operators. strengths: numbers or arrays [] or [b] in place of those of the text, see `strengths`; traced, so
+        that they can be fitted by their gradients. Raises InputError for what is missing, NaN, or of the wrong shape.
+        """
+        x = jnp.asarray(x)
+        arrays.check("chain", "x", x)
+        given = {"references": dict(references or {}), "masks": dict(masks or {}), "strengths": dict(strengths or {})}
+        _known_strengths(given["strengths"], self.strengths)
+        for name, array in {"x": x, **given["references"]}.items():
+            if not isinstance(array, jax.core.Tracer):
+                arrays.finite("chain", name, array)
+        if self.random and key is None:
+            names = ", ".join(step.name for step in self.steps if step.random)
+            raise InputError(f"chain: {names} is random, and key is None; allowed: key=jax.random.key(0)")
+        try:
+            return _compiled(self)(x, key, given)
+        except InputError as error:  # raised while tracing: without the notes of jax
+            raise InputError(str(error)) from None
+
+    def _labelled(self) -> Iterator[tuple[str, Step]]:
+        seen: dict[str, int] = {}
+        for step in self.steps:
+            seen[step.name] = count = seen.get(step.name, 0) + 1
+            yield (step.name if count == 1 else f"{step.name}#{count}"), step
+
+    def apply(self, key: jax.Array | None, x: jax.Array, given: Mapping[str, Mapping[str, Any]]) -> jax.Array:
+        """The steps one after the other, not compiled, not clipped: what `__call__` compiles."""
+        for i, (label, step) in enumerate(self._labelled()):
+            step_key = None if key is None else jax.random.fold_in(key, i)
+            arguments = {name: given["strengths"].get(f"{label}.{name}", value) for name, value in step.arguments}
+            x = _run(step, x, step_key, arguments, given)
+        return x
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(chain: Chain) -> Callable[..., jax.Array]:
+    return jax.jit(lambda x, key, given: jnp.clip(chain.apply(key, x, given), 0.0, 1.0))
+
+
+def _run(step: Step, x: jax.Array, key: jax.Array | None, arguments: dict[str, Any], given: Any) -> jax.Array:
+    """One step: arrays looked up by name, nested chains made functions of the image."""
+    parameters = inspect.signature(step.function).parameters
+    for name, value in arguments.items():
+        kind = "masks" if name in ("mask", "labels") else "references"
+        if isinstance(value, Chain):
+            arguments[name] = lambda part, nested=value: nested.apply(key, part, {**given, "strengths": {}})
+        elif name in arrays.KINDS and isinstance(value, str):
+            if value in given[kind]:
+                arguments[name] = given[kind][value]
+            elif not (step.name in _REGIONS and regions.is_automatic(value)):
+                known = ", ".join(given[kind]) or "none was given"
+                meant = nearest(value, given[kind])
+                raise InputError(f"{step.name}: no '{value}' in {kind}{meant}; there are: {known}")
+    first = (key, x) if "key" in parameters else (x,)
+    return step.function(*first, **arguments)
+
+
+def _static(function: Callable[..., Any]) -> frozenset[str]:
+    return getattr(function, "static", frozenset())
+
+
+def _known_strengths(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise InputError(f"chain: no strength '{name}'{nearest(name, allowed)}; there are: {known}")
