@@ -61,6 +61,7 @@ class Config:
     keep_checkpoints: int = 3
     preview_images: int = 64
     tensorboard: bool = False
+    init_from: dict[str, str] = field(default_factory=dict)  # role -> RUN or RUN:ROLE whose weights it starts with
     refine: str = ""  # chain of gen.imaging that previews and gen.sample apply to what the model makes; "": none
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
@@ -76,7 +77,7 @@ _MINIMUM = {
     "mesh.fsdp": 1,
 }
 # Fields that came after the first version, and what they were before: they count in a digest only where they differ.
-_LATER = {"refine": ""}
+_LATER: dict[str, Any] = {"init_from": {}, "refine": ""}
 _MAY_CHANGE_ON_RESUME = {
     "total_images",
     "log_every",

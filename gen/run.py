@@ -17,9 +17,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen import config as configs
 from gen.checkpoint import Checkpoints
-from gen.errors import InputError
+from gen.errors import InputError, nearest
 from gen.report import replace
-from gen.state import Tree
+from gen.state import TrainState, Tree
 from gen.tasks import Task
 
 
@@ -70,6 +70,31 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     default device. Raises InputError when there is no such folder, run, or checkpoint.
     """
     folder = RunFolder(Path(workdir))
+    config, data_facts, task = _described(folder)
+    part, restored_step = _restore(folder, config, {"ema_params": _abstract(task).ema_params}, step, mesh)
+    return Loaded(config, data_facts, task, part["ema_params"], restored_step)
+
+
+def role(place: str) -> Tree:
+    """The weights of one role of a run, averaged where it has averages; place: RUN:ROLE.
+
+    Raises InputError when there is no such run, checkpoint or role.
+    """
+    path, _, name = place.rpartition(":")
+    folder = RunFolder(Path(path))
+    config, _, task = _described(folder)
+    state = _abstract(task)
+    kind = "ema_params" if name in state.ema_params else "params"
+    roles = getattr(state, kind)
+    if name not in roles:
+        known = {**state.params, **state.ema_params}
+        raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
+    part, _ = _restore(folder, config, {kind: {name: roles[name]}}, None, None)
+    return part[kind][name]
+
+
+def _described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
+    """What a run folder says of its run without its weights."""
     config = configs.from_json(_read(folder, folder.config))
     try:
         data_facts = json.loads(_read(folder, folder.data))
@@ -78,18 +103,25 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
         raise InputError(f"{folder.data} is damaged: {type(error).__name__} {error}") from error
     context = {"image_shape": image_shape, "num_classes": num_classes, "batch_size": config.batch_size}
     task: Task = configs.build(config.task, "task", **context)
+    return config, data_facts, task
+
+
+def _abstract(task: Task) -> TrainState:
+    return jax.eval_shape(task.init, jax.random.key(0))
+
+
+def _restore(
+    folder: RunFolder, config: configs.Config, part: Tree, step: int | None, mesh: Mesh | None
+) -> tuple[Tree, int]:
+    """The leaves of `part` from a checkpoint, and its step."""
     sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
-    abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        {"ema_params": jax.eval_shape(task.init, jax.random.key(0)).ema_params},
-    )
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
     with Checkpoints(folder.checkpoints) as checkpoints:
         if not checkpoints.steps():
             raise InputError(
                 f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
             )
-        part, restored_step = checkpoints.restore_part(abstract, step=step)
-    return Loaded(config, data_facts, task, part["ema_params"], restored_step)
+        return checkpoints.restore_part(abstract, step=step)
 
 
 def _read(folder: RunFolder, path: Path) -> str:

@@ -21,10 +21,11 @@ from gen import draw, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
+from gen.errors import InputError, nearest
 from gen.imaging.chain import chain
 from gen.interrupt import Interrupt, interrupts
 from gen.report import Progress, Report, replace
-from gen.run import RunFolder, write_json
+from gen.run import RunFolder, role, write_json
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
@@ -64,6 +65,8 @@ def train(config: Config, workdir: Path) -> int:
         interrupts() as stop,
     ):
         state, start = place(task, config, mesh, checkpoints)
+        if start == 0:
+            state = fill(state, config.init_from)
         if jax.process_index() == 0:
             replace(folder.config, to_json(config))
             write_json(folder.data, facts)
@@ -163,6 +166,36 @@ def place(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> t
     return jax.jit(task.init, out_shardings=shardings)(key), 0
 
 
+def fill(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
+    """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
+
+    Raises InputError for an unknown role, or weights of another shape.
+    """
+    for name, text in init_from.items():
+        if name not in state.params and name not in state.ema_params:
+            known = {**state.params, **state.ema_params}
+            raise InputError(
+                f"init_from.{name}: there is no such role{nearest(name, known)}; allowed: {', '.join(known)}"
+            )
+        given = role(text if ":" in text else f"{text}:{name}")
+        for kind in ("params", "ema_params"):
+            roles = getattr(state, kind)
+            if name in roles:
+                state = state.replace(**{kind: {**roles, name: _like(roles[name], given, f"init_from.{name}={text}")}})
+    return state
+
+
+def _like(tree: Any, given: Any, place: str) -> Any:
+    """`given` on the devices of `tree`. Raises InputError, with `place`, unless the two have the same leaves."""
+    mine, theirs = (dict(jax.tree.leaves_with_path(t)) for t in (tree, given))
+    for path in [*mine, *theirs]:
+        here, there = (list(t[path].shape) if path in t else "nothing" for t in (mine, theirs))
+        if here != there:
+            leaf = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise InputError(f"{place}: {leaf} is {there} there, {here} here; give both the same network")
+    return jax.tree.map(lambda old, new: jax.device_put(np.asarray(new), old.sharding), tree, given)
+
+
 def make_step(task: Task, config: Config) -> Step:
     """The pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, then the task's step.
 
@@ -231,11 +264,12 @@ class _Reporter:
         replicated = NamedSharding(mesh, P())
         conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
         keys = jax.vmap(jax.random.key)(seeds)
-        self._sample = jax.jit(
-            lambda params: task.sample(params, keys, conditions),
-            out_shardings=replicated,
-            compiler_options=sharding.compiler_options(),
-        )
+        if task.samples:
+            show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
+        else:
+            held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
+            show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
+        self._show = jax.jit(show, out_shardings=replicated, compiler_options=sharding.compiler_options())
         self._progress = Progress(total_steps(config), config.batch_size)
         if self._writes:
             self._report = Report(
@@ -262,7 +296,7 @@ class _Reporter:
             self._progress.show(step, metrics)
 
     def preview(self, state: TrainState, step: int) -> None:
-        images = np.asarray(self._sample(state.ema_params))
+        images = np.asarray(self._show(state.ema_params))
         if self._writes:
             self._report.preview(images, step, columns=self._columns)
             if self._refine is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gen.config import Config, Spec, spec
 from gen.data import shapes
+from gen.models.autoencoder import Autoencoder as Network
+from gen.models.bottleneck import FiniteScalar, Gaussian
 from gen.models.r3gan import Discriminator, Generator
+from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.gan import Gan
 
 NETWORK: dict[str, Any] = {
@@ -29,6 +33,34 @@ def task_spec(**changes: Any) -> Spec:
         "discriminator": spec(Discriminator, **NETWORK),
     }
     return spec(Gan, **{**networks, "decay_images": 400, "learning_rate": (2e-3, 1e-3), "gamma": (0.5, 0.1), **changes})
+
+
+AUTOENCODER: dict[str, Any] = {"widths": (8, 16), "blocks": 1, "patch": 2}
+
+
+def autoencoder_spec(*, network: Spec | None = None, **changes: Any) -> Spec:
+    """With everything that the task can do: an adversary, its features, LeCam, noise in the bottleneck."""
+    return spec(
+        Autoencoder,
+        **{
+            "network": network or spec(Network, **AUTOENCODER, bottleneck=spec(Gaussian, size=4)),
+            "discriminator": spec(Discriminator, **NETWORK),
+            "perceptual": 0.1,
+            "adversarial": 0.1,
+            "lecam": 0.01,
+            "decay_images": 400,
+            "learning_rate": (2e-3, 1e-3),
+            **changes,
+        },
+    )
+
+
+def tokenizer(**changes: Any) -> Spec:
+    """A network with 16 tokens an image, of 8 kinds."""
+    return spec(Network, **AUTOENCODER, **changes, bottleneck=spec(FiniteScalar, levels=(2, 2, 2)))
+
+
+TASKS: dict[str, Callable[..., Spec]] = {"gan": task_spec, "autoencoder": autoencoder_spec}  # all kinds of training
 
 
 def config(*, task: Spec | None = None, **changes: Any) -> Config:

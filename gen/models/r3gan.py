@@ -109,25 +109,35 @@ class Generator(_Network):
 class Discriminator(_Network):
     """Images [b h w c] in [-1, 1], labels [b] int (ignored when unconditional) to logits [b], float32."""
 
-    @nn.compact
+    def stages(self, image: jax.Array) -> tuple[jax.Array, ...]:
+        """What each stage makes of the images, from the image end to 4 x 4: float32 [b h w c]."""
+        return self._run(image, None)[0]
+
     def __call__(self, image: jax.Array, label: jax.Array) -> jax.Array:
+        return self._run(image, label)[1]
+
+    @nn.compact
+    def _run(self, image: jax.Array, label: jax.Array | None) -> tuple[tuple[jax.Array, ...], jax.Array]:
         x = layers.space_to_depth(image, self.patch)
         x = x.astype(self._dtype(x.shape[1]))
         x = layers.Conv(self.widths[-1], name="image")(x)
+        stages = []
         for i, width in reversed(list(enumerate(self.widths))):
             x = self._stage(x)
+            stages.append(x.astype(jnp.float32))
             if i:
                 x = layers.downsample(x).astype(self._dtype(x.shape[1] // 2))
                 x = x if self.widths[i - 1] == width else layers.Conv(self.widths[i - 1])(x)
         basis = self.param("basis", layers.scaled_normal(1.0, 16), (4, 4, self.widths[0]), jnp.float32)
+        if label is None:
+            return tuple(stages), jnp.zeros(len(image))
         x = jnp.sum(x.astype(jnp.float32) * basis, axis=(1, 2))  # each channel against its own learned 4x4 pattern
         if not self.num_classes:
-            return layers.Linear(1, name="logit")(x)[:, 0]
+            return tuple(stages), layers.Linear(1, name="logit")(x)[:, 0]
         x = layers.Linear(self.embedding, name="features")(x)
         scale = nn.initializers.normal(self.embedding**-0.5)
-        return jnp.sum(
-            x * nn.Embed(self.num_classes, self.embedding, embedding_init=scale)(label), axis=-1
-        )  # projection head
+        prototypes = nn.Embed(self.num_classes, self.embedding, embedding_init=scale)
+        return tuple(stages), jnp.sum(x * prototypes(label), axis=-1)  # projection head
 
 
 class Preset(NamedTuple):

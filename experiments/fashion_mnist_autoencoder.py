@@ -1,0 +1,44 @@
+"""Fashion-MNIST, 32 x 32, as 8 x 8 tokens: a tokenizer in fifteen minutes on two CPU cores.
+
+python -m gen.main --config experiments/fashion_mnist_autoencoder.py --config.data.download
+python -m gen.main --config experiments/fashion_mnist_autoencoder.py:npz --config.data.path=fashion.npz
+
+Variants: npz (a file with x_train, y_train), and for comparison vq, lfq, kl, plain in place of finite scalar
+quantisation, all of them on the npz file.
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import npz, shapes, tfds
+from gen.models.autoencoder import Autoencoder as Network
+from gen.models.bottleneck import FiniteScalar, Gaussian, LookupFree, Plain, VectorQuantised
+from gen.tasks.autoencoder import Autoencoder
+
+BOTTLENECKS = {
+    "vq": spec(VectorQuantised, codes=1000, size=8),
+    "lfq": spec(LookupFree, bits=10),
+    "kl": spec(Gaussian, size=4, beta=0.01),
+    "plain": spec(Plain, size=4),
+}
+
+
+def get_config(arg: str = "") -> Config:
+    arg = variant(arg, ["npz", *BOTTLENECKS, "smoke"])
+    config = Config(
+        data=spec(npz, resolution=32)
+        if arg in ("npz", *BOTTLENECKS)
+        else spec(tfds, name="fashion_mnist", resolution=32),
+        task=spec(
+            Autoencoder,
+            network=spec(Network, bottleneck=BOTTLENECKS.get(arg, spec(FiniteScalar, levels=(8, 5, 5, 5)))),
+            decay_images=300_000,
+        ),
+        batch_size=32,
+        total_images=300_000,
+        log_every=100,
+        preview_every=1000,
+        checkpoint_every=1000,
+    )
+    if arg == "smoke":
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

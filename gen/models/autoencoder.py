@@ -1,0 +1,146 @@
+"""A convolutional autoencoder with an exchangeable bottleneck, and with it the tokenizer of images.
+
+Images are [b h w c] in [-1, 1]. No normalisation and no attention: the residual stages of r3gan.py, so that any image
+whose sides `factor` divides can be encoded, whatever the size that was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen.errors import InputError
+from gen.models import layers
+from gen.models.bottleneck import Bottleneck, Code, FiniteScalar
+from gen.models.r3gan import Block
+
+
+class Autoencoder(nn.Module):
+    """Encoder, bottleneck and decoder. Widths run from the image to the code in the encoder, and back in the decoder.
+
+    The code has a position for each `factor` x `factor` pixels.
+    """
+
+    widths: tuple[int, ...] = (64, 128)  # channels of each stage; each stage but the first halves the side
+    blocks: int = 2  # residual blocks a stage
+    expansion: float = 1.0  # inner channels of a block per outer channel
+    patch: int = 2  # pixels per side that the first stage treats as one position (space-to-depth)
+    bfloat16: bool = False  # compute in bfloat16; the bottleneck stays in float32
+    bottleneck: Bottleneck = FiniteScalar()
+    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
+
+    @property
+    def factor(self) -> int:
+        """Pixels per side of one position of the code."""
+        return self.patch * 2 ** (len(self.widths) - 1)
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of tokens; 0: the code is continuous."""
+        return self.bottleneck.vocabulary
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """The code of one image: rows, columns, channels."""
+        height, width, _ = self.image_shape
+        return height // self.factor, width // self.factor, self.bottleneck.channels
+
+    def check(self, place: str) -> None:
+        """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
+        height, width, _ = self.image_shape
+        if height % self.factor or width % self.factor:
+            raise InputError(
+                f"{place}.widths={self.widths} with patch={self.patch} makes one code of {self.factor} x {self.factor} "
+                f"pixels, which does not divide the images of {height} x {width}; change patch, widths or resolution"
+            )
+        self.bottleneck.check(f"{place}.bottleneck")
+
+    def setup(self) -> None:
+        self.encoder = _Encoder(self.widths, self.blocks, self.expansion, self.patch, self.bottleneck.inputs)
+        outputs = self.image_shape[-1] * self.patch**2
+        self.decoder = _Decoder(self.widths, self.blocks, self.expansion, self.patch, outputs)
+
+    def __call__(self, images: jax.Array, *, key: jax.Array | None = None) -> tuple[jax.Array, Code]:
+        """Reconstructions [b h w c], and the Code. `key` is for bottlenecks that draw; None: their mean."""
+        code = self.encode(images, key=key)
+        return self.decode(code.z), code
+
+    def encode(self, images: jax.Array, *, key: jax.Array | None = None) -> Code:
+        return self.bottleneck(self.encoder(images.astype(self._dtype)).astype(jnp.float32), key=key)
+
+    def decode(self, z: jax.Array) -> jax.Array:
+        """Images [b h w c], around [-1, 1], of codes [b h/factor w/factor channels]."""
+        return self.decoder(z.astype(self._dtype)).astype(jnp.float32)
+
+    def latent(self, images: jax.Array) -> jax.Array:
+        """Codes [b h/factor w/factor channels]: what `decode` makes reconstructions of."""
+        return self.encode(images).z
+
+    def tokens(self, images: jax.Array) -> jax.Array:
+        """int32 [b h/factor w/factor] in 0..vocabulary-1."""
+        tokens = self.encode(images).tokens
+        if tokens is None:
+            raise InputError(f"{type(self.bottleneck).__name__} codes are continuous: this autoencoder has no tokens")
+        return tokens
+
+    def from_tokens(self, tokens: jax.Array) -> jax.Array:
+        """Images [b h w c], around [-1, 1], of tokens int32 [b h/factor w/factor]."""
+        return self.decode(self.bottleneck.lookup(tokens))
+
+    def update(self, key: jax.Array, params: Mapping[str, Any], code: Code) -> Mapping[str, Any]:
+        """The variables after a step, for what the bottleneck does not learn by gradients."""
+        learned = dict(params["params"])
+        if "bottleneck" in learned:
+            learned["bottleneck"] = self.bottleneck.update(key, learned["bottleneck"], code)
+        return {**params, "params": learned}
+
+    @property
+    def _dtype(self) -> Any:
+        return jnp.bfloat16 if self.bfloat16 else jnp.float32
+
+
+class _Encoder(nn.Module):
+    """Images to features [b h/factor w/factor outputs]."""
+
+    widths: tuple[int, ...]
+    blocks: int
+    expansion: float
+    patch: int
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        depth = self.blocks * len(self.widths)
+        x = layers.Conv(self.widths[0], 3, name="image")(layers.space_to_depth(x, self.patch))
+        for i, width in enumerate(self.widths):
+            if i:
+                x = layers.Conv(width)(layers.downsample(x))
+            for _ in range(self.blocks):
+                x = Block(self.expansion, None, depth=depth)(x)
+        return layers.Conv(self.outputs, name="code")(layers.leaky_relu(x))
+
+
+class _Decoder(nn.Module):
+    """Codes to images, the encoder in reverse."""
+
+    widths: tuple[int, ...]
+    blocks: int
+    expansion: float
+    patch: int
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        depth = self.blocks * len(self.widths)
+        x = layers.Conv(self.widths[-1], 3, name="code")(x)
+        for i in reversed(range(len(self.widths))):
+            for _ in range(self.blocks):
+                x = Block(self.expansion, None, depth=depth)(x)
+            if i:
+                x = layers.upsample(layers.Conv(self.widths[i - 1])(x))
+        x = layers.Conv(self.outputs, 3, name="image")(x)
+        return layers.depth_to_space(x, self.patch)
