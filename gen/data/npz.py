@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def npz(
     options = {"file": file.name, "resolution": resolution, "padding": padding, "limit": limit, "held_out": held_out}
 
     def make(add: Add) -> Made:
-        arrays = _load(file)
+        arrays = arrays_of(file, KEYS)
         images, labels = _images(file, arrays, "x_train"), _labels(file, arrays, "y_train", "x_train")
         if "x_test" in arrays:
             test = _images(file, arrays, "x_test"), _labels(file, arrays, "y_test", "x_test")
@@ -63,10 +64,11 @@ def npz(
             add(split, resized, labelled)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
-    return cached("npz", options, make, identity=_sha256(file))
+    return cached("npz", options, make, identity=sha256_of(file))
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Of the file's content, 64 hexadecimal digits. Raises InputError, with the nearest name, when it is no file."""
     if not file.is_file():
         beside = [entry.name for entry in file.parent.glob("*.npz")] if file.parent.is_dir() else []
         raise InputError(f"npz: {file} is not a file{nearest(file.name, beside)}")
@@ -74,16 +76,17 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _load(file: Path) -> dict[str, np.ndarray]:
+def arrays_of(file: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """Those of `keys` that the file holds, x_train among them. Raises InputError for a file that cannot be used."""
     try:
         with file.open("rb") as binary, np.load(binary, allow_pickle=False) as opened:
             found = list(opened.files)
-            arrays = {key: opened[key] for key in KEYS if key in found}
+            arrays = {key: opened[key] for key in keys if key in found}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"npz: {file} cannot be read as an .npz file of plain arrays: {error}") from error
     if "x_train" not in arrays:
-        keys = ", ".join(found) or "nothing"
-        raise InputError(f"npz: {file} has no x_train; it holds {keys}{nearest('x_train', found)}")
+        held = ", ".join(found) or "nothing"
+        raise InputError(f"npz: {file} has no x_train; it holds {held}{nearest('x_train', found)}")
     return arrays
 
 

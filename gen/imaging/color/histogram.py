@@ -15,7 +15,7 @@ from jax import lax
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import luma, operator, per_image, reflect
 from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
-from gen.imaging.counts import histogram, stored, sums_by_label
+from gen.imaging.counts import histogram, stored
 
 __all__ = ["clahe", "equalize", "match_histogram"]
 
@@ -36,24 +36,29 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int 
     _check_space("equalize", space)
     check_bins("equalize", bins)
 
+    # Counted in parts of a level, so that one sum over the pixels is enough for both levels that a pixel lies between.
+    parts = max(2**14 // bins, 1)
+
     def curve(y: jax.Array) -> jax.Array:
         b, h, w = y.shape
         v = jnp.clip(y, 0, 1) * (bins - 1)
         fixed = lax.stop_gradient(v)
-        # 8-bit values are a little off their levels: a thousandth of a level away is on it.
-        level = jnp.clip(jnp.floor(fixed + 1e-3), 0, bins - 2).astype(jnp.int32)
-        part = v - level
-        above = jnp.where(fixed - level < 1e-3, 0, jnp.where(fixed - level > 1 - 1e-3, 1, fixed - level))
-        both = jnp.stack([1 - above, above], -1).reshape(b, h * w, 2)
-        sums = sums_by_label(both, level.reshape(b, -1) + 1, bins - 1)
-        counts = jnp.pad(sums[..., 0], ((0, 0), (0, 1))) + jnp.pad(sums[..., 1], ((0, 0), (1, 0)))
-        table = stored(jnp.cumsum(counts, axis=1) / (h * w))
-        row = bins * jnp.arange(b, dtype=jnp.int32)[:, None, None]
-        below, over = (_look(table, row + level + i) for i in (0, 1))
-        spread = below + part * (over - below)
-        least, most = (f(lax.stop_gradient(spread), axis=(1, 2), keepdims=True) for f in (jnp.min, jnp.max))
-        flat = jnp.max(fixed, axis=(1, 2), keepdims=True) == jnp.min(fixed, axis=(1, 2), keepdims=True)
-        return jnp.where(flat | (most <= least), y, (spread - least) / jnp.where(most > least, most - least, 1))
+        fine = histogram(jnp.floor(fixed * parts + 0.5).astype(jnp.int32).reshape(b, -1), bins * parts)
+        fine = fine.reshape(b, bins, parts).astype(y.dtype)
+        over = jnp.sum(fine * (np.arange(parts) / parts).astype(y.dtype), axis=-1)
+        counts = jnp.sum(fine, axis=-1) - over + jnp.pad(over[:, :-1], ((0, 0), (1, 0)))
+        table = jnp.cumsum(counts, axis=1) / (h * w)
+        lines = stored(lax.complex(table[:, :-1], jnp.diff(table, axis=1)))  # one look for the start and the slope
+
+        def spread(v: jax.Array) -> jax.Array:
+            level = jnp.clip(jnp.floor(lax.stop_gradient(v)), 0, bins - 2).astype(jnp.int32)
+            row = (bins - 1) * jnp.arange(b, dtype=jnp.int32)[:, None, None]
+            line = lax.optimization_barrier(_look(lines, row + level))
+            return line.real + (v - level) * line.imag
+
+        ends = spread(_ends(fixed))
+        least, most = ends[..., :1], ends[..., 1:]
+        return jnp.where(most > least, (spread(v) - least) / jnp.where(most > least, most - least, 1), y)
 
     return _through(x, space, curve, amount)
 
@@ -87,7 +92,7 @@ def _adaptive(y: jax.Array, clip: jax.Array, tiles: tuple[int, int]) -> jax.Arra
     fixed = lax.stop_gradient(value)
     # As OpenCV: if one size is not a multiple of its tiles, both are padded to the next multiple that is larger.
     high, wide = (rows - h % rows, columns - w % columns) if h % rows or w % columns else (0, 0)
-    whole = jnp.round(fixed).astype(jnp.int32)
+    whole = jnp.floor(fixed + 0.5).astype(jnp.int32)
     if high or wide:
         whole = jnp.take(jnp.take(whole, reflect(h, 0, high), 1), reflect(w, 0, wide), 2)
     tall, broad = (h + high) // rows, (w + wide) // columns
@@ -102,31 +107,34 @@ def _adaptive(y: jax.Array, clip: jax.Array, tiles: tuple[int, int]) -> jax.Arra
     rest = excess % 256
     step = jnp.maximum(256 // jnp.maximum(rest, 1), 1)
     level = jnp.arange(256, dtype=jnp.int32)
-    counts = jnp.minimum(counts, limit) + excess // 256 + ((level % step == 0) & (level // step < rest))
+    counts = jnp.minimum(counts, limit) + excess // 256 + ((level % step == 0) & (level < rest * step))
     tables = jnp.round(jnp.cumsum(counts, axis=-1).astype(jnp.float32) * (np.float32(255) / np.float32(area)))
-    tables = stored(jnp.minimum(tables, 255).astype(y.dtype) / 255)
+    tables = stored(jnp.minimum(tables, 255)).astype(jnp.uint32).reshape(b, rows, columns, 256)
 
+    # The curves of the four tiles around a pixel are the four bytes of a word: one look for all.
+    tables = jnp.pad(tables, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    upper, lower = (side[:, :, :-1] | side[:, :, 1:] << 8 for side in (tables[:, :-1], tables[:, 1:]))
+    words = stored(upper | lower << 16)
+    (cell, down), (beside, across) = _between(h, tall), _between(w, broad)
     i = jnp.clip(jnp.floor(fixed), 0, 254).astype(jnp.int32)
-    part = value - i
-    (top, bottom, down), (left, right, across) = _between(h, tall, rows), _between(w, broad, columns)
-    start = i + 256 * rows * columns * jnp.arange(b, dtype=jnp.int32)[:, None, None]
+    image = (rows + 1) * (columns + 1) * jnp.arange(b, dtype=jnp.int32)[:, None, None]
+    at = i + 256 * (image + (columns + 1) * cell[:, None] + beside)
+    low, high = lax.optimization_barrier((_look(words, at), _look(words, at + 1)))
+    part, u, v = value - i, jnp.asarray(across, y.dtype), jnp.asarray(down[:, None], y.dtype)
 
-    def corner(row: np.ndarray, column: np.ndarray) -> jax.Array:
-        at = start + 256 * (columns * row[:, None] + column[None, :])
-        low, high = _look(tables, at), _look(tables, at + 1)
-        return low + part * (high - low)
+    def curve(tile: int) -> jax.Array:
+        start, end = ((word >> 8 * tile & 255).astype(jnp.int32).astype(y.dtype) for word in (low, high))
+        return start + part * (end - start)
 
-    u, v = jnp.asarray(across, y.dtype), jnp.asarray(down[:, None], y.dtype)
-    above = corner(top, left) * (1 - u) + corner(top, right) * u
-    below = corner(bottom, left) * (1 - u) + corner(bottom, right) * u
-    return above * (1 - v) + below * v
+    above, below = curve(0) * (1 - u) + curve(1) * u, curve(2) * (1 - u) + curve(3) * u
+    return (above * (1 - v) + below * v) / 255
 
 
-def _between(n: int, size: int, tiles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of n pixels: the tile before it, the tile after it, and the weight of the one after."""
+def _between(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each of n pixels: the tile after it, and its weight; the one before has the number before."""
     at = np.arange(n, dtype=np.float32) * np.float32(1 / size) - np.float32(0.5)
     before = np.floor(at).astype(np.int32)
-    return np.maximum(before, 0), np.minimum(before + 1, tiles - 1), at - before
+    return before + 1, at - before
 
 
 @operator(static=("bins",))
@@ -201,6 +209,12 @@ def check_bins(place: str, bins: int) -> None:
 def _check_space(place: str, space: str) -> None:
     if space not in SPACES:
         raise InputError(f"{place}: space={space!r}; allowed: {', '.join(SPACES)}{nearest(space, SPACES)}")
+
+
+def _ends(v: jax.Array) -> jax.Array:
+    """The least and the largest value of each image [b h w]: [b 1 2]. By columns first, which is faster on XLA:CPU."""
+    least, most = lax.optimization_barrier((jnp.min(v, axis=1), jnp.max(v, axis=1)))
+    return jnp.stack([jnp.min(least, axis=1), jnp.max(most, axis=1)], axis=-1)[:, None]
 
 
 def _look(tables: jax.Array, at: jax.Array) -> jax.Array:
