@@ -30,6 +30,7 @@ from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
 Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
+_log = logging.getLogger(__name__)
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
 
 
@@ -169,8 +170,11 @@ def place(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> t
 def fill(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
     """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
 
-    Raises InputError for an unknown role, or weights of another shape.
+    Warns of a frozen role that stays random. Raises InputError for an unknown role, or weights of another shape.
     """
+    for name in state.ema_params:
+        if name not in state.params and name not in init_from:
+            _log.warning("%s is not trained, and init_from.%s does not say from where: it is random", name, name)
     for name, text in init_from.items():
         if name not in state.params and name not in state.ema_params:
             known = {**state.params, **state.ema_params}

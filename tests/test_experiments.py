@@ -24,7 +24,7 @@ from gen.spec import arguments, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.py") if not path.name.startswith("_"))
-CLASSES = {"cifar10": 10, "fashion_mnist": 10, "shapes": 8}  # of the data that the experiments name; of others 0
+CLASSES = {"cifar10": 10, "clips": 8, "fashion_mnist": 10, "shapes": 8}  # of the data that the experiments name; of others 0
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
@@ -55,7 +55,7 @@ def task_of(config: Config):
     name = config.data.get("name", config.data.call.rpartition(":")[2])
     channels = 1 if name.startswith("fashion_mnist") else 3
     classes = CLASSES.get(name, 0)
-    shape = (side, side, channels)
+    shape = (2 * side if name == "clips" else side, side, channels)
     return build(config.task, "task", image_shape=shape, num_classes=classes, batch_size=config.batch_size)
 
 

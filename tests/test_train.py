@@ -23,12 +23,14 @@ from gen import sharding, train
 from gen.checkpoint import Checkpoints
 from gen.config import Config, Spec, build, from_json, spec
 from gen.data import Dataset, Examples, Source
+from gen.errors import InputError
 from gen.interrupt import interrupts
 from gen.main import main
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import Gaussian
+from gen.models.bottleneck import FiniteScalar, Gaussian
 from gen.models.r3gan import Discriminator, Generator
-from gen.run import RunFolder
+from gen.models.recurrent import Recurrent
+from gen.run import RunFolder, load
 from gen.state import TrainState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,6 +209,47 @@ def test_a_flipped_bit_costs_one_checkpoint_and_not_the_run(uninterrupted, kind,
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
+# -- Weights of other runs
+
+
+def finished(folder: Path, steps: int = 1, **changes) -> Path:
+    folder.mkdir()
+    assert train.train(config(steps, **changes), folder) == 0
+    return folder
+
+
+def test_roles_start_with_the_weights_of_other_runs(tmp_path, caplog):
+    task = tiny.autoencoder_spec(network=tiny.tokenizer())
+    tokenizer = finished(tmp_path / "tokenizer", 2, task=task)
+    prior = finished(tmp_path / "prior", 2, kind="prior", init_from={"autoencoder": str(tokenizer)})
+    learned, used = (load(folder).ema_params["autoencoder"] for folder in (tokenizer, prior))
+    jax.tree.map(np.testing.assert_array_equal, learned, used)
+    assert "is not trained" not in caplog.text
+    finished(tmp_path / "random", kind="prior")
+    assert "autoencoder is not trained, and init_from.autoencoder does not say from where" in caplog.text
+    finished(tmp_path / "again", task=task, init_from={"discriminator": f"{tokenizer}:discriminator"})
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    gan = finished(tmp_path / "gan")
+    for init_from, message in (
+        (
+            {"autoencodr": gan},
+            "init_from.autoencodr: there is no such role; did you mean 'autoencoder'?; allowed: prior",
+        ),
+        ({"autoencoder": gan}, "gan has no role 'autoencoder'; it has: discriminator, generator"),
+        ({"autoencoder": f"{gan}:generator"}, "is nothing there, "),
+        ({"autoencoder": f"{gan}none"}, "there is no such folder"),
+    ):
+        with pytest.raises(InputError) as error:
+            finished(
+                tmp_path / message[:9].strip(),
+                kind="prior",
+                init_from={role: str(run) for role, run in init_from.items()},
+            )
+        assert message in str(error.value)
+
+
 # -- Devices
 
 
@@ -228,7 +271,12 @@ def wide_autoencoder() -> Spec:
     return tiny.autoencoder_spec(network=spec(Network, **network), discriminator=discriminator)
 
 
-WIDE = {"gan": wide_gan, "autoencoder": wide_autoencoder}
+def wide_prior() -> Spec:
+    tokenizer = spec(Network, **{**tiny.AUTOENCODER, "widths": (32, 32)}, bottleneck=spec(FiniteScalar, levels=(4, 4)))
+    return tiny.prior_spec(network=spec(Recurrent, width=64, layers=1), tokenizer=tokenizer)
+
+
+WIDE = {"gan": wide_gan, "autoencoder": wide_autoencoder, "prior": wide_prior}
 
 
 def on_mesh(
@@ -343,6 +391,7 @@ def test_a_broken_state_is_not_saved(tmp_path, capsys):
 
 LOGGED = {
     "gan": {"d_loss", "g_loss", "r1", "r2"},
+    "prior": {"bits", "accuracy", "grad_norm", "random_order", "given_first"},
     "autoencoder": {"loss", "psnr", "d_loss", "g_loss", "r1", "rate_bits", "feature_distance"},
 }
 

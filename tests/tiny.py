@@ -11,8 +11,10 @@ from gen.data import shapes
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FiniteScalar, Gaussian
 from gen.models.r3gan import Discriminator, Generator
+from gen.models.recurrent import Recurrent
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.gan import Gan
+from gen.tasks.prior import Prior
 
 NETWORK: dict[str, Any] = {
     "widths": (16, 8),
@@ -60,7 +62,24 @@ def tokenizer(**changes: Any) -> Spec:
     return spec(Network, **AUTOENCODER, **changes, bottleneck=spec(FiniteScalar, levels=(2, 2, 2)))
 
 
-TASKS: dict[str, Callable[..., Spec]] = {"gan": task_spec, "autoencoder": autoencoder_spec}  # all kinds of training
+def prior_spec(**changes: Any) -> Spec:
+    """Over the tokens of a frozen network, in all kinds of orders."""
+    return spec(
+        Prior,
+        **{
+            "network": spec(Recurrent, width=16, layers=1),
+            "tokenizer": tokenizer(),
+            "random_order": (0.5, 0.1),
+            "given_first": 0.3,
+            "decay_images": 400,
+            "warmup_images": 16,
+            **changes,
+        },
+    )
+
+
+# All kinds of training.
+TASKS: dict[str, Callable[..., Spec]] = {"gan": task_spec, "autoencoder": autoencoder_spec, "prior": prior_spec}
 
 
 def config(*, task: Spec | None = None, **changes: Any) -> Config:

@@ -7,6 +7,7 @@ Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1]
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -128,10 +129,38 @@ class Gan:
         label = conditions.get("label")
         if label is None:
             label = self.label(keys)
-        if label is None:
-            label = jnp.zeros(keys.shape, jnp.int32)
-        images = _apply(self.generator, ema_params["generator"], z * conditions.get("truncation", 1.0), label)
-        return jnp.clip((images + 1) / 2, 0.0, 1.0)
+        return self.decode(ema_params, z * conditions.get("truncation", 1.0), label)
+
+    def decode(
+        self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None, *, clipped: bool = True
+    ) -> jax.Array:
+        """Images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d] and labels: int [n], or float
+        [n k], the share of each class in a mixed one; None where there are no classes."""
+        with nn.intercept_methods(functools.partial(_mix_classes, labels)):
+            images = _apply(self.generator, ema_params["generator"], latents, _classes(latents, labels))
+        images = (images + 1) / 2
+        return jnp.clip(images, 0.0, 1.0) if clipped else images
+
+    def features(self, params: Mapping[str, Any], images: jax.Array) -> tuple[jax.Array, ...]:
+        """What each stage of the discriminator makes of images [n h w c] in [0, 1]: float32 [n h' w' c']."""
+        stages = self.discriminator.apply(params["discriminator"], 2 * images - 1, method="stages")
+        return cast(tuple[jax.Array, ...], stages)
+
+    def activations(self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None) -> jax.Array:
+        """What the generator's first stage makes of latents [n d]: float32 [n m]."""
+        inputs, last = (latents, _classes(latents, labels)), f"Block_{self.generator.blocks - 1}"
+        _, seen = self.generator.apply(
+            ema_params["generator"],
+            *inputs,
+            capture_intermediates=lambda module, method: module.name == last and method == "__call__",
+            mutable=["intermediates"],
+        )
+        (stage,) = jax.tree.leaves(seen)
+        return stage.astype(jnp.float32).reshape(len(latents), -1)
+
+    def first_map(self, ema_params: Mapping[str, Any]) -> jax.Array:
+        """The rows [d width] of the generator's first linear map that the latent goes through."""
+        return cast(jax.Array, ema_params["generator"]["params"]["latent"]["kernel"][: self.generator.latent])
 
     def _progress(self, step: jax.Array) -> jax.Array:
         return step * (self.batch_size / self.decay_images)
@@ -206,6 +235,18 @@ class Gan:
         real_logits = self._logits(d_params, real_key, real, label, at)
         fake_logits = self._logits(d_params, fake_key, _apply(self.generator, g_params, z, label), label, at)
         return ADVERSARIAL[self.loss].generator(real_logits, fake_logits).mean()
+
+
+def _classes(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
+    """Labels int [n] for the network, where `labels` are none or mixed."""
+    return jnp.zeros(len(latents), jnp.int32) if labels is None or labels.ndim > 1 else labels
+
+
+def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:
+    """An interceptor of Flax that gives shares of classes [n k] the mean of their embeddings."""
+    if labels is not None and labels.ndim > 1 and isinstance(context.module, nn.Embed):
+        return labels @ context.module.embedding
+    return call(*inputs, **options)
 
 
 def _alternate(a: jax.Array, b: jax.Array) -> jax.Array:

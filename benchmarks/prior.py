@@ -1,0 +1,182 @@
+"""What has a prior learned? Bits against tables, completions of hidden halves, and what it finds unusual.
+
+    python benchmarks/prior.py --workdir runs/fashion_mnist_prior                        # bits and completions
+    python benchmarks/prior.py --workdir runs/fashion_mnist_prior --unusual mnist.npz    # and x_test of another set
+    python benchmarks/prior.py --smoke                                                   # two steps of all, no claim
+
+Prints and writes to WORKDIR/prior.json (EMA weights):
+- bits per token of all held-out images, with and without their class, beside a unigram and a bigram table (raster
+  order, add-one smoothing, the bigram backing off to the unigram) that count the tokens of the training images;
+- completions of held-out images whose lower half is hidden, five draws each without the class: PSNR of the hidden half
+  for the best of five, one draw, the mean of the five, and the mean training image; how often the given half is
+  unchanged, and how often a classifier of the real images (see class_agreement.py) finds the class of the original;
+- area under the ROC curve of total bits, images of the other set against held-out ones (1: all of them cost more).
+completion.png shows given halves, the five answers, and the original.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import class_agreement
+import jax
+import numpy as np
+
+from gen import draw, run, sharding
+from gen.config import build
+from gen.data import Source, npz
+from gen.report import grid, save_png
+from gen.tasks.tokens import Tokens
+
+DRAWS = 5
+
+
+def batches(count: int, size: int = 100) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def compiled(function: Any) -> Any:
+    return jax.jit(function, compiler_options=sharding.compiler_options())
+
+
+def total_bits(loaded: run.Loaded, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """The length in bits of the exact code of each image's tokens, [n]."""
+    task = loaded.task
+    score = compiled(lambda p, x, y: task.surprise(p, x, y).sum((1, 2)))  # type: ignore[attr-defined]
+    of = lambda part: None if labels is None else labels[part]  # noqa: E731
+    parts = [score(loaded.ema_params, images[part], of(part)) for part in batches(len(images))]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def tokens(loaded: run.Loaded, images: np.ndarray) -> np.ndarray:
+    """int [n t] in raster order, of float images."""
+    encode = compiled(Tokens(loaded.task.tokenizer).encode)  # type: ignore[attr-defined]
+    return np.concatenate([np.asarray(encode(loaded.ema_params, images[part])) for part in batches(len(images), 500)])
+
+
+def tables(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, float]:
+    """Bits per token of two tables that count `train`."""
+    unigram = np.bincount(train.ravel(), minlength=vocabulary) + 1.0
+    unigram /= unigram.sum()
+    pairs = np.bincount(vocabulary * train[:, :-1].ravel() + train[:, 1:].ravel(), minlength=vocabulary**2)
+    pairs = pairs.reshape(vocabulary, vocabulary) + 32 * unigram  # as if each row had seen 32 tokens of the unigram
+    bigram = pairs / pairs.sum(1, keepdims=True)
+    first = -np.log2(unigram[test[:, 0]])
+    rest = -np.log2(bigram[test[:, :-1], test[:, 1:]])
+    return {
+        "unigram": float(-np.log2(unigram[test]).mean()),
+        "bigram": float((first.sum() + rest.sum()) / test.size),
+    }
+
+
+def likelihood(loaded: run.Loaded, source: Source, limit: int) -> dict[str, float]:
+    images, labels = (np.asarray(a[:limit]) for a in source.held_out)
+    images = images / np.float32(255)
+    test = tokens(loaded, images)
+    train = tokens(loaded, np.asarray(source.train.images[: 6 * limit]) / np.float32(255))
+    count = test.shape[1]
+    bits = total_bits(loaded, images, None)
+    result = {"bits_per_token": float(bits.mean() / count), "bits_per_dimension": float(bits.mean() / images[0].size)}
+    if loaded.task.num_classes:  # type: ignore[attr-defined]
+        result["bits_per_token_with_class"] = float(total_bits(loaded, images, labels).mean() / count)
+    return result | tables(train, test, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return -10 * np.log10(np.maximum(np.square(a - b).mean((-3, -2, -1)), 1e-10))
+
+
+def completion(
+    loaded: run.Loaded, source: Source, judge: class_agreement.Judge | None, count: int, path: pathlib.Path
+) -> dict[str, float]:
+    """Hides the lower half of `count` held-out images, and has them completed."""
+    images, labels = (np.asarray(a[:count]) for a in source.held_out)
+    images = images / np.float32(255)
+    half = images.shape[1] // 2
+    known = np.zeros((1, *images.shape[1:3], 1), bool)
+    known[:, :half] = True
+    complete = compiled(lambda p, k, x, m: loaded.task.sample(p, k, {"given": x, "known": m}))
+    answers = []
+    for seed in range(DRAWS):
+        keys = draw.keys(seed * count + np.arange(count))
+        parts = [
+            complete(loaded.ema_params, keys[part], images[part], known.repeat(len(images[part]), 0))
+            for part in batches(count)
+        ]
+        made = np.concatenate([np.asarray(part) for part in parts])
+        answers.append(np.where(known, images, made))  # as gen.sample does: what is given stays to the bit
+    drawn = np.stack(answers)
+    mean = np.asarray(source.train.images[:5000]).mean(0) / 255
+    hidden = images[:, half:]
+    each = psnr(drawn[:, :, half:], hidden)
+    result = {
+        "completed": count,
+        "psnr_best_of_five": float(each.max(0).mean()),
+        "psnr_one_draw": float(each.mean()),
+        "psnr_mean_of_five": float(psnr(drawn[:, :, half:].mean(0), hidden).mean()),
+        "psnr_mean_image": float(psnr(np.broadcast_to(mean[half:], hidden.shape), hidden).mean()),
+        "best_of_five_beats_mean_image": float(
+            (each.max(0) > psnr(np.broadcast_to(mean[half:], hidden.shape), hidden)).mean()
+        ),
+        "given_unchanged": float((drawn[:, :, :half] == images[:, :half]).all((0, 2, 3, 4)).mean()),
+    }
+    if judge is not None:
+        found = judge.predict(drawn.reshape(-1, *images.shape[1:])).reshape(DRAWS, count)
+        result["class_agrees"] = float((found == labels).mean())
+        result["judge_on_originals"] = float((judge.predict(images) == labels).mean())
+    shown = slice(0, 16)
+    given = np.where(known, images, 0.5)[shown]
+    save_png(path, grid(np.concatenate([given, *drawn[:, shown], images[shown]]), columns=len(given)))
+    return result
+
+
+def area_under_curve(unusual: np.ndarray, usual: np.ndarray) -> float:
+    """How probably an unusual image costs more bits than a usual one (Mann and Whitney 1947), ties counting half."""
+    usual = np.sort(usual)
+    below, up_to = (np.searchsorted(usual, unusual, side=side) for side in ("left", "right"))
+    return float((below + up_to).mean() / (2 * len(usual)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", type=pathlib.Path)
+    parser.add_argument("--unusual", type=pathlib.Path, help="an .npz file with x_test")
+    parser.add_argument("--limit", type=int, default=10_000, help="held-out images for the bits")
+    parser.add_argument("--completions", type=int, default=200, help="held-out images to complete")
+    parser.add_argument("--steps", type=int, default=6000, help="of the classifier's training")
+    parser.add_argument("--smoke", action="store_true")
+    given = parser.parse_args()
+    if given.smoke:
+        given.workdir = pathlib.Path(tempfile.mkdtemp())
+        config = "--config=experiments/fashion_mnist_prior.py:smoke"
+        subprocess.run([sys.executable, "-m", "gen.main", config, f"--workdir={given.workdir}"], check=True)
+        given.limit, given.completions, given.steps = 8, 4, 2
+    if given.workdir is None:
+        parser.error("--workdir is missing")
+    loaded = run.load(given.workdir)
+    source = build(loaded.config.data, "data")
+    result: dict[str, Any] = {"images_seen": loaded.step * loaded.config.batch_size}
+    result |= likelihood(loaded, source, given.limit)
+    if given.unusual:
+        other = npz(given.unusual, source.image_shape[0]).held_out.images[: given.limit]
+        pair = [np.asarray(a) / np.float32(255) for a in (other, source.held_out.images[: given.limit])]
+        bits = [total_bits(loaded, images, None) for images in pair]
+        result |= {"bits_unusual": float(bits[0].mean()), "bits_usual": float(bits[1].mean())}
+        result["area_under_curve"] = area_under_curve(*bits)
+    if given.completions:
+        judge = class_agreement.train_judge(source, steps=given.steps) if source.num_classes else None
+        result |= completion(loaded, source, judge, given.completions, given.workdir / "completion.png")
+    assert all(math.isfinite(value) for value in result.values())
+    run.write_json(given.workdir / "prior.json", result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

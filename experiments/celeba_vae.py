@@ -1,0 +1,43 @@
+"""CelebA, 64 x 64, as one vector of 128 numbers that are drawn from a normal distribution: a variational autoencoder.
+
+    python -m gen.main --config experiments/celeba_vae.py --config.data.manual_dir=DIR  # files fetched by hand
+
+It samples directly. beta = 2 s^2 128 / (64 * 64 * 3) is the likelihood of pixels with a standard deviation s of 0.2 of
+a range of 2. Measured: nothing yet; this project had no GPU to run it on.
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import shapes, tfds
+from gen.models.autoencoder import Autoencoder as Network
+from gen.models.bottleneck import Gaussian
+from gen.tasks.autoencoder import Autoencoder
+
+
+def get_config(arg: str = "") -> Config:
+    smoke = variant(arg, ["smoke"]) == "smoke"
+    config = Config(
+        data=spec(tfds, name="celeb_a", resolution=64, label=None),
+        task=spec(
+            Autoencoder,
+            network=spec(
+                Network,
+                widths=(64, 96, 128, 192, 256, 384),
+                blocks=1,
+                bfloat16=True,
+                bottleneck=spec(Gaussian, size=128, beta=8.3e-4),
+            ),
+            l1=0.0,
+            l2=1.0,
+            learning_rate=(5e-4, 5e-5),
+            ema_half_life=(0.0, 100_000.0),
+            decay_images=4_000_000,
+        ),
+        batch_size=256,
+        total_images=4_000_000,
+        mirror=True,
+    )
+    if smoke:
+        config.data = spec(shapes, resolution=64, num_train=64, num_held_out=8)
+        config.task.network.widths = (8,) * 6
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

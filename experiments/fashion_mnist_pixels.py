@@ -1,0 +1,37 @@
+"""Fashion-MNIST, 28 x 28, pixel by pixel: a recurrent model of the 256 values, with its exact likelihood.
+
+python -m gen.main --config experiments/fashion_mnist_pixels.py --config.data.download
+python -m gen.main --config experiments/fashion_mnist_pixels.py:npz --config.data.path=fashion.npz
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import npz, shapes, tfds
+from gen.models.recurrent import Recurrent
+from gen.tasks.prior import Prior
+
+
+def get_config(arg: str = "") -> Config:
+    arg = variant(arg, ["npz", "smoke"])
+    config = Config(
+        data=spec(npz, resolution=28) if arg == "npz" else spec(tfds, name="fashion_mnist", resolution=28),
+        task=spec(
+            Prior,
+            network=spec(Recurrent, width=96, layers=3),
+            learning_rate=(3e-3, 2e-4),
+            warmup_images=2_000,
+            weight_decay=0.01,
+            ema_half_life=(0.0, 2_000.0),
+            decay_images=40_000,
+        ),
+        batch_size=16,
+        total_images=40_000,
+        preview_images=40,
+        log_every=50,
+        preview_every=1000,
+        checkpoint_every=500,
+    )
+    if arg == "smoke":
+        config.data = spec(shapes, resolution=8, num_train=64, num_held_out=8)
+        config.task.network.width, config.task.network.layers = 16, 1
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

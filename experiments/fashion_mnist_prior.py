@@ -1,0 +1,45 @@
+"""Fashion-MNIST, 32 x 32, class-conditional: a recurrent prior over the 8 x 8 tokens of fashion_mnist_autoencoder.py.
+
+python -m gen.main --config experiments/fashion_mnist_prior.py --config.data.download
+python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
+
+Half an hour on two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
+its experiment puts it). Learns in raster order and, for a third of the images, with a random region given first, so
+that it draws images, completes them (gen.sample --complete) and says what is unusual (gen.score).
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import npz, shapes, tfds
+from gen.models.autoencoder import Autoencoder
+from gen.models.recurrent import Recurrent
+from gen.tasks.prior import Prior
+
+
+def get_config(arg: str = "") -> Config:
+    arg = variant(arg, ["npz", "smoke"])
+    config = Config(
+        data=spec(npz, resolution=32) if arg == "npz" else spec(tfds, name="fashion_mnist", resolution=32),
+        task=spec(
+            Prior,
+            network=spec(Recurrent, width=192, layers=4),
+            tokenizer=spec(Autoencoder),
+            given_first=0.33,
+            learning_rate=(2e-3, 1e-4),
+            warmup_images=5_000,
+            ema_half_life=(0.0, 10_000.0),
+            decay_images=160_000,
+        ),
+        init_from={"autoencoder": "runs/fashion_mnist_autoencoder" + ("-npz" if arg == "npz" else "")},
+        batch_size=32,
+        total_images=160_000,
+        preview_images=80,
+        log_every=100,
+        preview_every=1000,
+        checkpoint_every=1000,
+    )
+    if arg == "smoke":
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.init_from = {}
+        config.task.network.width, config.task.network.layers = 32, 1
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

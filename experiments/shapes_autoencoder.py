@@ -1,0 +1,36 @@
+"""Coloured shapes as 8 x 8 tokens, with an adversary from the first step: minutes on two CPU cores.
+
+python -m gen.main --config experiments/shapes_autoencoder.py
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import shapes
+from gen.models.autoencoder import Autoencoder as Network
+from gen.models.bottleneck import FiniteScalar
+from gen.models.r3gan import PRESETS, Discriminator
+from gen.tasks.autoencoder import Autoencoder
+
+
+def get_config(arg: str = "") -> Config:
+    smoke = variant(arg, ["smoke"]) == "smoke"
+    config = Config(
+        data=spec(shapes, resolution=32),
+        task=spec(
+            Autoencoder,
+            network=spec(Network, bottleneck=spec(FiniteScalar, levels=(8, 5, 5, 5))),
+            discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
+            perceptual=0.1,
+            adversarial=0.05,
+            gamma=1.0,
+            lecam=0.01,
+            decay_images=60_000,
+        ),
+        batch_size=32,
+        total_images=60_000,
+        preview_every=500,
+        checkpoint_every=500,
+    )
+    if smoke:
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

@@ -1,0 +1,30 @@
+"""Walking and thrusting characters, frames of 32 x 32, as 8 x 8 tokens: the tokenizer of sprites_video.py.
+
+    python -m gen.main --config experiments/sprites_autoencoder.py --config.data.path=sprites.npz
+
+The file holds x_train [characters, sequences, frames, height, width, 3], x_test, sequence_names (Liberated Pixel Cup).
+Two frames are learned at a time, one above the other; the network knows no size, and the prior gives it single ones.
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import clips, shapes
+from gen.models.autoencoder import Autoencoder as Network
+from gen.tasks.autoencoder import Autoencoder
+
+
+def get_config(arg: str = "") -> Config:
+    smoke = variant(arg, ["smoke"]) == "smoke"
+    config = Config(
+        data=spec(clips, resolution=32),
+        task=spec(Autoencoder, network=spec(Network), decay_images=40_000),
+        batch_size=16,
+        total_images=40_000,
+        preview_images=20,
+        log_every=100,
+        preview_every=1000,
+        checkpoint_every=1000,
+    )
+    if smoke:
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

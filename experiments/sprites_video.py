@@ -1,0 +1,43 @@
+"""Walking and thrusting characters, frames of 32 x 32: the next frame given the one before, and so whole films.
+
+    python -m gen.main --config experiments/sprites_video.py --config.data.path=sprites.npz
+
+After sprites_autoencoder.py, whose run folder is --config.init_from.autoencoder. `gen.sample FRAME.png --continue` goes
+on from a frame.
+"""
+
+from gen.config import Config, spec, variant
+from gen.data import clips, shapes
+from gen.models.autoencoder import Autoencoder
+from gen.models.recurrent import Recurrent
+from gen.tasks.prior import Prior
+
+
+def get_config(arg: str = "") -> Config:
+    smoke = variant(arg, ["smoke"]) == "smoke"
+    config = Config(
+        data=spec(clips, resolution=32),
+        task=spec(
+            Prior,
+            network=spec(Recurrent, width=256, layers=3),
+            tokenizer=spec(Autoencoder),
+            context="previous_frame",
+            learning_rate=(2e-3, 1e-4),
+            warmup_images=5_000,
+            ema_half_life=(0.0, 10_000.0),
+            decay_images=60_000,
+        ),
+        init_from={"autoencoder": "runs/sprites_autoencoder"},
+        batch_size=32,
+        total_images=60_000,
+        preview_images=64,
+        log_every=50,
+        preview_every=1000,
+        checkpoint_every=1000,
+    )
+    if smoke:
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.init_from = {}
+        config.task.network.width, config.task.network.layers = 32, 1
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config

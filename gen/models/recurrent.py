@@ -1,0 +1,152 @@
+"""A recurrent network over the tokens of an image in any order: trained on whole sequences, sampled in constant memory.
+
+A stack of gated linear recurrences (Griffin, De et al. 2024, section 2) with the places of gen.models.places as input.
+Sequences are tokens and positions, int32 [b n] each; labels int32 [b], num_classes for the null class.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen.errors import InputError, nearest
+from gen.models import places
+from gen.models.cells import CELLS, STATES
+from gen.models.places import Grid
+from gen.models.rows import Linear, Norm, spread
+
+LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [b 3 d], the state of the cell [b k d]
+Carry = tuple[jax.Array, tuple[LayerCarry, ...]]  # the context tokens known so far [b P-G], every layer's
+
+_TAPS = 4  # of the causal convolution
+
+
+class MLP(nn.Module):
+    """Gated MLP on [b n d]: out(gelu(g) * u), with g and u of `hidden` channels."""
+
+    hidden: int
+    gain: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        gate, up = jnp.split(Linear(2 * self.hidden, name="in")(x), 2, axis=-1)
+        return Linear(x.shape[-1], gain=self.gain, name="out")(nn.gelu(gate) * up)
+
+
+class CausalConv(nn.Module):
+    """Depthwise convolution over the last 4 steps of [b n d], as shifted sums.
+
+    past [b 3 d] are the inputs before; those at the end are returned for the next piece.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, past: jax.Array) -> tuple[jax.Array, jax.Array]:
+        n, d = x.shape[1:]
+        kernel = self.param("kernel", nn.initializers.normal(_TAPS**-0.5), (_TAPS, d))
+        bias = self.param("bias", nn.initializers.zeros, (d,))
+        x = jnp.concatenate([past, x], axis=1)
+        shape = (len(x), n, d)
+        taps = (spread(kernel[i], shape) * x[:, i : i + n] for i in range(_TAPS))
+        return sum(taps, start=spread(bias, shape)), x[:, n:]
+
+
+class Layer(nn.Module):
+    """Residual recurrent block and residual MLP (Griffin, figure 2)."""
+
+    cell: str
+    hidden: int
+    gain: float  # of what is added to the residual
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, carry: LayerCarry, label: jax.Array | None) -> tuple[jax.Array, LayerCarry]:
+        past, state = carry
+        d = x.shape[-1]
+        gate, y = jnp.split(Linear(2 * d, name="in")(Norm(self.num_classes, name="norm")(x, label)), 2, axis=-1)
+        y, past = CausalConv(name="conv")(y, past)
+        y, state = CELLS[self.cell](name="cell")(y, state)
+        x += Linear(d, gain=self.gain, name="out")(nn.gelu(gate) * y)
+        x += MLP(self.hidden, self.gain, name="mlp")(Norm(self.num_classes, name="mlp_norm")(x, label))
+        return x, (past, state)
+
+
+class Recurrent(nn.Module):
+    """Logits of each token of a sequence given those before it, all positions up to its own, and the class.
+
+    `__call__` takes whole sequences; `start` and `step` go through one token by token, with the same logits and a state
+    whose size does not depend on how many there were.
+    """
+
+    width: int  # channels, and size of each layer's state
+    layers: int
+    cell: str = "rglru"  # a name of cells.CELLS
+    expansion: float = 2.0  # hidden channels of the MLPs per channel
+    neighbours: bool = True  # is each step told the known tokens around its position?
+    vocabulary: int = 256  # this and the next are given by the task
+    grid: Grid = (8, 8, 1)  # rows, columns, channels of the tokens
+    context: Grid | None = None  # of the given tokens, such as a smaller image or the frame before
+    num_classes: int = 0  # 0: labels are not used
+
+    def check(self, place: str) -> None:
+        """InputError unless these fields make a network. `place` is the field to blame."""
+        if self.cell not in CELLS:
+            meant = nearest(self.cell, CELLS)
+            raise InputError(f"{place}.cell={self.cell!r} does not exist{meant}; allowed: {', '.join(CELLS)}")
+        for name in ("width", "layers", "expansion"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{place}.{name}={getattr(self, name)}; allowed: more than 0")
+
+    def setup(self) -> None:
+        self.inputs = places.Inputs(self.width, self.vocabulary, self.grid, self.context)
+        hidden, gain = round(self.expansion * self.width), (2 * self.layers) ** -0.5
+        self.stack = [Layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
+        self.norm = Norm(self.num_classes)
+        self.logits = Linear(self.vocabulary, use_bias=True)
+
+    def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
+        """Logits float32 [b n vocabulary], those at t of token t. No position may occur twice in a sequence."""
+        around = places.seen(tokens, positions, self.grid, self.context) if self.neighbours else None
+        token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
+        _, carries = self.start(len(tokens))
+        return self._run(self.inputs(token, position, positions, around), carries, label)[0]
+
+    def start(self, batch: int) -> Carry:
+        """The state before the first step of `batch` sequences. It needs no parameters."""
+        known = jnp.full((batch, places.cells(self.context)), -1, jnp.int32)
+        shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
+        return known, tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
+
+    def step(
+        self,
+        carry: Carry,
+        canvas: jax.Array,
+        token: jax.Array,
+        position: jax.Array,
+        target: jax.Array,
+        label: jax.Array | None,
+    ) -> tuple[jax.Array, Carry]:
+        """Logits [b vocabulary] of the token at `target` [b], and the state after this step.
+
+        token, position: the one drawn last, [b] each; -1 for none at the first step. canvas: all tokens of `grid` known
+        by now, that one among them, [b G], -1 elsewhere; those of the context are kept in the state.
+        """
+        known, carries = carry
+        if self.context:
+            first = places.cells(self.grid)
+            index = jnp.where(position >= first, position - first, known.shape[1])
+            known = jax.vmap(lambda k, i, s: k.at[i].set(s, mode="drop"))(known, index, token)
+        everything = jnp.concatenate([canvas, known], axis=1)
+        around = places.seen_on(everything, target, self.grid, self.context)[:, None] if self.neighbours else None
+        x = self.inputs(token[:, None], position[:, None], target[:, None], around)
+        logits, carries = self._run(x, carries, label)
+        return logits[:, 0], (known, carries)
+
+    def _run(
+        self, x: jax.Array, carries: tuple[LayerCarry, ...], label: jax.Array | None
+    ) -> tuple[jax.Array, tuple[LayerCarry, ...]]:
+        after = []
+        for layer, carry in zip(self.stack, carries, strict=True):
+            x, carry = layer(x, carry, label)
+            after.append(carry)
+        return self.logits(self.norm(x, label)), tuple(after)

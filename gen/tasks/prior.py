@@ -1,0 +1,295 @@
+"""Learns the distribution of images as sequences of tokens, one given those before it, and draws new ones that way.
+
+A sequence is the tokens of the context, where there is one, and then those of the image in some order of its cells, see
+gen.tasks.orders. The context that a sequence is without is -1. Images are [b h w c] in [0, 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from gen.errors import InputError, nearest
+from gen.sharding import constrain
+from gen.state import TrainState, ema
+from gen.tasks import Metrics, orders, sequences
+from gen.tasks.schedule import Range, cosine
+from gen.tasks.tokens import Tokens, of_shape
+
+CONTEXTS = ("none", "half_size", "previous_frame")
+_LABEL = 2**31  # what separates the random number of the label from those of the tokens, of which there are fewer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prior:
+    """The Task with the role "prior" (averaged) and, with a tokenizer, the frozen role "autoencoder", to be filled by
+    the config's init_from. A prior of pixels has an exact likelihood.
+
+    With context "half_size" it enlarges: the context is the mean of each 2 x 2 pixels. With "previous_frame" each image
+    of the data is two frames, one above the other; the upper is the context, and the lower is learned and made. Every
+    Range is a cosine over `decay_images`.
+    """
+
+    network: Any  # a gen.models.recurrent.Recurrent
+    decay_images: int  # real images over which every Range goes from its first to its second value
+    tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
+    conditional: bool | None = None  # by class; None: if the data has labels
+    class_dropout: float = 0.1  # share of images without their class, for guidance and images of unknown class
+    context: str = "none"  # a name of CONTEXTS
+    context_dropout: float = 0.1  # share of images without their context
+    random_order: Range = (0.0, 0.0)  # probability of any permutation of the cells
+    given_first: float = 0.0  # share of the others that have a region first, whose tokens the loss does not count
+    learning_rate: Range = (1e-3, 1e-4)  # of AdamW
+    warmup_images: int = 0  # over which the learning rate rises to that
+    weight_decay: float = 0.05  # of matrices
+    ema_half_life: Range = (0.0, 10_000.0)  # of the averaged prior, in images
+    image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
+    num_classes: int  # 0: unconditional
+    batch_size: int  # given by the run
+
+    draws = 1
+    samples = True
+    reconstructs = True
+
+    def __post_init__(self) -> None:
+        self._check()
+        if self.conditional is False:
+            object.__setattr__(self, "num_classes", 0)
+        if self.tokenizer is not None:
+            object.__setattr__(self, "tokenizer", self._fitting(self.tokenizer))
+        if any(side % (2 * self._tokens.factor) for side in self.shape[:2]) and self.context == "half_size":
+            raise InputError(
+                f"task.context='half_size': half of {self.shape[0]} x {self.shape[1]} pixels is no whole number of "
+                f"cells of {self._tokens.factor} x {self._tokens.factor} pixels"
+            )
+        network = self.network.clone(
+            vocabulary=self._tokens.vocabulary,
+            grid=self._tokens.grid(self.shape),
+            context=self.context_shape and self._tokens.grid(self.context_shape),
+            num_classes=self.num_classes,
+        )
+        network.check("task.network")
+        object.__setattr__(self, "network", network)
+
+    def _check(self) -> None:
+        if self.context not in CONTEXTS:
+            meant = nearest(self.context, CONTEXTS)
+            raise InputError(f"task.context={self.context!r} does not exist{meant}; allowed: {', '.join(CONTEXTS)}")
+        for name in ("class_dropout", "context_dropout", "random_order", "given_first"):
+            value = getattr(self, name)
+            if not all(0 <= share <= 1 for share in (value if isinstance(value, tuple) else (value,))):
+                raise InputError(f"task.{name}={value}; allowed: 0 to 1")
+        if self.context != "none" and not self.context_dropout:
+            raise InputError("task.context_dropout=0.0; allowed with a context: more than 0, for previews have none")
+        for name, least in (("decay_images", 1), ("warmup_images", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"task.{name}={getattr(self, name)} must be at least {least}")
+        if self.conditional and not self.num_classes:
+            raise InputError(
+                "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"
+            )
+        if self.context == "previous_frame" and self.image_shape[0] % 2:
+            raise InputError(
+                "task.context='previous_frame' needs images of two frames, one above the other; "
+                f"the data is {self.image_shape[0]} pixels high, and allowed is an even height"
+            )
+
+    def _fitting(self, tokenizer: Any) -> nn.Module:
+        tokenizer = tokenizer.clone(image_shape=self.shape)
+        tokenizer.check("task.tokenizer")
+        if not tokenizer.vocabulary:
+            raise InputError("task.tokenizer has continuous codes; allowed: a bottleneck with tokens, as FiniteScalar")
+        return cast(nn.Module, tokenizer)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that are learned and made."""
+        height, width, channels = self.image_shape
+        return height // 2 if self.context == "previous_frame" else height, width, channels
+
+    @property
+    def context_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of the context; None: there is none."""
+        height, width, channels = self.shape
+        half = height // 2, width // 2, channels
+        return {"none": None, "half_size": half, "previous_frame": self.shape}[self.context]
+
+    def init(self, key: jax.Array) -> TrainState:
+        prior_key, tokenizer_key = jax.random.split(key)
+        positions = sequences.positions(self.network, sequences.raster(self.network, 1))
+        prior = self.network.init(prior_key, jnp.zeros_like(positions), positions, self._unknown(1))
+        average = {"prior": jax.tree.map(jnp.copy, prior)}
+        if self.tokenizer is not None:
+            average["autoencoder"] = self.tokenizer.init(tokenizer_key, jnp.zeros((1, *self.shape)))
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params={"prior": prior},
+            opt_state={"prior": self._optimizer.init(prior)},
+            ema_params=average,
+        )
+
+    def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
+        at = self._progress(state.step)
+        grad = jax.value_and_grad(self._loss, has_aux=True)
+        tokens = self._example(state.ema_params, batch["image"])
+        (_, metrics), grads = grad(state.params["prior"], key, tokens, batch["label"], at)
+        updates, opt_state = self._optimizer.update(grads, state.opt_state["prior"], state.params["prior"])
+        prior = cast(Any, optax.apply_updates(state.params["prior"], updates))
+        half_life = cosine(self.ema_half_life, at)
+        average = ema(state.ema_params["prior"], prior, half_life=half_life, images=self.batch_size)
+        metrics |= {"learning_rate": self._learning_rate(state.step), "grad_norm": optax.tree.norm(grads)}
+        new_state = TrainState(
+            step=state.step + 1,
+            params={"prior": prior},
+            opt_state={"prior": opt_state},
+            ema_params={**state.ema_params, "prior": average},
+        )
+        return new_state, metrics
+
+    def latent(self, keys: jax.Array) -> jax.Array:
+        raise InputError("a prior draws token by token: it has no latents")
+
+    def label(self, keys: jax.Array) -> jax.Array | None:
+        if not self.num_classes:
+            return None
+        return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, _LABEL), (), 0, self.num_classes))(keys)
+
+    def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        """Images [n h w c] in [0, 1], one per key [n]; token t of image i is drawn with fold_in(keys[i], t) alone.
+
+        Conditions, all optional, None as if absent:
+        "label" int32 [n]: num_classes for an unknown class. Without labels they are drawn from the keys, but unknown
+            where "given" or "context" say what to draw, if class_dropout has taught that.
+        "temperature" (else "truncation"), "top_k", "top_p": scalars, see models.decoding.
+        "guidance": a scalar, above 1 away from what would be drawn without class and context.
+        "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: cells all of whose pixels are known keep the tokens of
+            the given images; the others are drawn after these, in raster order.
+        "context" [n h w c] in [0, 1], of `context_shape`.
+        Raises InputError for what this prior has not learned.
+        """
+        asked = {name: value for name, value in conditions.items() if value is not None}
+        label = asked.get("label") if self.num_classes else None
+        if label is None:
+            unknown = self.class_dropout and ("given" in asked or "context" in asked)
+            label = self._unknown(len(keys)) if unknown else self.label(keys)
+        context = self._context(ema_params, len(keys), asked.get("context"))
+        if "given" in asked:
+            known = asked["known"] > 0
+            image = self._tokens.encode_known(ema_params, of_shape(asked["given"], self.shape, "given images"), known)
+            inside = self._tokens.whole_cells(known)
+        else:
+            image = jnp.zeros((len(keys), math.prod(self.network.grid)), jnp.int32)
+            inside = jnp.zeros((len(keys), math.prod(self.network.grid[:2])), bool)
+        if "guidance" in asked and self.context == "none" and not (self.num_classes and self.class_dropout):
+            raise InputError("guidance needs a prior learned with a context, or with classes and class_dropout")
+        settings = {name: asked.get(name) for name in ("top_k", "top_p")}
+        drawn = sequences.draw(
+            self.network,
+            ema_params["prior"],
+            keys,
+            jnp.concatenate([image, context], axis=1),
+            inside,
+            label,
+            unlabelled=self._unknown(len(keys)) if self.class_dropout else label,
+            guidance=asked.get("guidance"),
+            settings=settings | {"temperature": asked.get("temperature", asked.get("truncation"))},
+        )
+        return self._tokens.decode(ema_params, drawn, self.shape)
+
+    def reconstruct(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
+        """Images [n h w c] in [0, 1], to tokens and back."""
+        return self._tokens.decode(ema_params, self._tokens.encode(ema_params, images), self.shape)
+
+    def surprise(
+        self,
+        ema_params: Mapping[str, Any],
+        images: jax.Array,
+        label: jax.Array | None,
+        *,
+        context: jax.Array | None = None,
+    ) -> jax.Array:
+        """Bits, float32 [n h w]: -log2 p of each cell given those before it in raster order, spread evenly over its
+        pixels. The sum over an image is the exact length of the code of its tokens.
+
+        images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
+        Raises InputError for what this prior has not learned.
+        """
+        if label is None and self.num_classes and not self.class_dropout:
+            raise InputError("this prior was learned without class_dropout: it needs the class of each image")
+        n = len(images)
+        image = self._tokens.encode(ema_params, of_shape(images, self.shape, "images"))
+        tokens = jnp.concatenate([image, self._context(ema_params, n, context)], axis=1)
+        label = self._unknown(n) if label is None else label
+        nats, _ = sequences.nats(self.network, ema_params["prior"], tokens, sequences.raster(self.network, n), label)
+        return self._tokens.spread(nats / math.log(2), self.shape)
+
+    @property
+    def _tokens(self) -> Tokens:
+        return Tokens(self.tokenizer)
+
+    def _unknown(self, count: int) -> jax.Array | None:
+        """Labels that say nothing."""
+        return constrain(jnp.full(count, self.num_classes, jnp.int32)) if self.num_classes else None
+
+    def _context(self, params: Mapping[str, Any], count: int, images: jax.Array | None) -> jax.Array:
+        """The tokens [count n] of context images; of None: -1."""
+        if images is None:
+            return constrain(jnp.full((count, math.prod(self.network.context or (0,))), -1, jnp.int32))
+        if self.context_shape is None:
+            raise InputError("this prior was learned without context images (task.context='none')")
+        return self._tokens.encode(params, of_shape(images, self.context_shape, "context images"))
+
+    def _example(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
+        """The tokens of a batch of the data, those of the context after those of the image: by position, [b n]."""
+        height, width, channels = self.shape
+        image, context = images[:, -height:], None
+        if self.context == "half_size":
+            context = image.reshape(-1, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+        elif self.context == "previous_frame":
+            context = images[:, :height]
+        context = self._context(params, len(images), context)
+        return jnp.concatenate([self._tokens.encode(params, image), context], axis=1)
+
+    def _progress(self, step: jax.Array) -> jax.Array:
+        return step * (self.batch_size / self.decay_images)
+
+    def _learning_rate(self, step: jax.Array) -> jax.Array:
+        warm = jnp.minimum((step + 1) * (self.batch_size / max(self.warmup_images, 1)), 1.0)
+        return warm * cosine(self.learning_rate, self._progress(step))
+
+    @property
+    def _optimizer(self) -> optax.GradientTransformation:
+        mask = functools.partial(jax.tree.map, lambda leaf: leaf.ndim > 1)
+        adamw = optax.adamw(self._learning_rate, b1=0.9, b2=0.95, weight_decay=self.weight_decay, mask=mask)
+        return optax.chain(optax.clip_by_global_norm(1.0), adamw)
+
+    def _loss(
+        self, params: Any, key: jax.Array, tokens: jax.Array, label: jax.Array, at: jax.Array
+    ) -> tuple[jax.Array, Metrics]:
+        """Cross-entropy in nats per token. What a region that comes first holds is no question but given."""
+        order_key, class_key, context_key = jax.random.split(key, 3)
+        b, (rows, columns, channels), random = len(tokens), self.network.grid, cosine(self.random_order, at)
+        order = orders.draw(order_key, b, rows, columns, random=random, given_first=self.given_first)
+        without_class = constrain(jax.random.bernoulli(class_key, self.class_dropout, (b,)))
+        without_context = constrain(jax.random.bernoulli(context_key, self.context_dropout, (b, 1)))
+        in_context = jnp.arange(tokens.shape[1]) >= math.prod(self.network.grid)
+        tokens = jnp.where(without_context & in_context, -1, tokens)
+        label = jnp.where(without_class, self.num_classes, label)
+        nats, right = sequences.nats(self.network, params, tokens, order.cells, label)
+        counted = (~order.given).repeat(channels, axis=1)
+        loss, accuracy = ((a * counted).sum() / jnp.maximum(counted.sum(), 1) for a in (nats, right))
+        metrics = {
+            "bits": loss / math.log(2),  # per token; of pixels these are bits per dimension
+            "accuracy": accuracy,  # share of tokens that were the most probable
+            "random_order": order.random.mean(),  # shares of the batch
+            "given_first": order.region.mean(),
+        }
+        return loss, metrics
