@@ -90,25 +90,28 @@ def train_judge(source: Source, *, steps: int = 2000, batch_size: int = 128, see
     return judge._replace(accuracy=float(right.mean()))
 
 
-def sample(loaded: run.Loaded, count: int, batch_size: int = 100) -> tuple[np.ndarray, np.ndarray]:
+def sample(
+    loaded: run.Loaded, count: int, settings: dict[str, float], batch_size: int = 100
+) -> tuple[np.ndarray, np.ndarray]:
     """Images [n h w c] of seeds 0 to n - 1 and the labels that were asked for, seed s being of class s mod k."""
     labels = (np.arange(count) % loaded.data_facts["num_classes"]).astype(np.int32)
-    draw = jax.jit(lambda params, keys, label: loaded.task.sample(params, keys, {"label": label}))
+    draw = jax.jit(lambda params, keys, label: loaded.task.sample(params, keys, {"label": label} | settings))
     keys = jax.vmap(jax.random.key)(np.arange(count))
     parts = [slice(i, i + batch_size) for i in range(0, count, batch_size)]
     return np.concatenate([np.asarray(draw(loaded.ema_params, keys[part], labels[part])) for part in parts]), labels
 
 
-def agreement(workdir: pathlib.Path, *, samples: int, steps: int) -> dict[str, Any]:
+def agreement(workdir: pathlib.Path, *, samples: int, steps: int, settings: dict[str, float]) -> dict[str, Any]:
     """Judges the newest checkpoint of a run and writes agreement.json and agreement.png into its folder."""
     loaded = run.load(workdir)
     judge = train_judge(build(loaded.config.data, "data"), steps=steps)
-    images, labels = sample(loaded, samples)
+    images, labels = sample(loaded, samples, settings)
     right = judge.predict(images) == labels
     result = {
         "step": loaded.step,
         "images": loaded.step * loaded.config.batch_size,
         "samples": samples,
+        **settings,
         "judge_held_out_accuracy": judge.accuracy,
         "agreement": float(right.mean()),
         "by_class": {name: float(right[labels == k].mean()) for k, name in enumerate(loaded.class_names)},
@@ -129,6 +132,8 @@ def main() -> None:
     parser.add_argument("--config")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=2000, help="of the judge's training")
+    parser.add_argument("--temperature", type=float, help="of a prior")
+    parser.add_argument("--guidance", type=float, help="of a prior")
     parser.add_argument("--smoke", action="store_true")
     given, passed_on = parser.parse_known_args()
     if given.smoke:
@@ -148,7 +153,9 @@ def main() -> None:
         start = time.monotonic()
         subprocess.run(command, check=True)
         print(f"from command to report: {time.monotonic() - start:.0f} s")
-    print(json.dumps(agreement(given.workdir, samples=given.samples, steps=given.steps), indent=2))
+    asked = {"temperature": given.temperature, "guidance": given.guidance}
+    settings = {name: value for name, value in asked.items() if value is not None}
+    print(json.dumps(agreement(given.workdir, samples=given.samples, steps=given.steps, settings=settings), indent=2))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ Prints and writes to WORKDIR/prior.json (EMA weights):
 - completions of held-out images whose lower half is hidden, five draws each without the class: PSNR of the hidden half
   for the best of five, one draw, the mean of the five, and the mean training image; how often the given half is
   unchanged, and how often a classifier of the real images (see class_agreement.py) finds the class of the original;
-- area under the ROC curve of total bits, images of the other set against held-out ones (1: all of them cost more).
+- area under the ROC curve of total bits, images of the other set against held-out ones (1: all of them cost more), and
+  of their ratio to a background, the bits by the unigram table, which cancels how much there is in an image (Ren et al.
+  2019, section 3).
 completion.png shows given halves, the five answers, and the original.
 """
 
@@ -61,10 +63,15 @@ def tokens(loaded: run.Loaded, images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(encode(loaded.ema_params, images[part])) for part in batches(len(images), 500)])
 
 
+def unigram_table(train: np.ndarray, vocabulary: int) -> np.ndarray:
+    """The probability of each token by its count in `train`, plus one."""
+    counts = np.bincount(train.ravel(), minlength=vocabulary) + 1.0
+    return np.asarray(counts / counts.sum())
+
+
 def tables(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, float]:
     """Bits per token of two tables that count `train`."""
-    unigram = np.bincount(train.ravel(), minlength=vocabulary) + 1.0
-    unigram /= unigram.sum()
+    unigram = unigram_table(train, vocabulary)
     pairs = np.bincount(vocabulary * train[:, :-1].ravel() + train[:, 1:].ravel(), minlength=vocabulary**2)
     pairs = pairs.reshape(vocabulary, vocabulary) + 32 * unigram  # as if each row had seen 32 tokens of the unigram
     bigram = pairs / pairs.sum(1, keepdims=True)
@@ -76,17 +83,32 @@ def tables(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, fl
     }
 
 
-def likelihood(loaded: run.Loaded, source: Source, limit: int) -> dict[str, float]:
+def likelihood(loaded: run.Loaded, source: Source, train: np.ndarray, limit: int) -> dict[str, float]:
     images, labels = (np.asarray(a[:limit]) for a in source.held_out)
     images = images / np.float32(255)
     test = tokens(loaded, images)
-    train = tokens(loaded, np.asarray(source.train.images[: 6 * limit]) / np.float32(255))
-    count = test.shape[1]
     bits = total_bits(loaded, images, None)
-    result = {"bits_per_token": float(bits.mean() / count), "bits_per_dimension": float(bits.mean() / images[0].size)}
+    result = {"bits_per_token": float(bits.mean() / test.shape[1])}
+    result["bits_per_dimension"] = float(bits.mean() / images[0].size)
     if loaded.task.num_classes:  # type: ignore[attr-defined]
-        result["bits_per_token_with_class"] = float(total_bits(loaded, images, labels).mean() / count)
+        result["bits_per_token_with_class"] = float(total_bits(loaded, images, labels).mean() / test.shape[1])
     return result | tables(train, test, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
+
+
+def unusual(loaded: run.Loaded, source: Source, train: np.ndarray, path: pathlib.Path, limit: int) -> dict[str, float]:
+    """How well bits tell the images of another set from held-out ones."""
+    other = npz(path, source.image_shape[0]).held_out.images[:limit]
+    pair = [np.asarray(a) / np.float32(255) for a in (other, source.held_out.images[:limit])]
+    bits = [total_bits(loaded, images, None) for images in pair]
+    table = unigram_table(train, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
+    background = [-np.log2(table[tokens(loaded, images)]).sum(1) for images in pair]
+    ratio = [a - b for a, b in zip(bits, background, strict=True)]
+    return {
+        "bits_unusual": float(bits[0].mean()),
+        "bits_usual": float(bits[1].mean()),
+        "area_under_curve": area_under_curve(*bits),
+        "area_under_curve_of_ratio": area_under_curve(*ratio),
+    }
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -163,13 +185,10 @@ def main() -> None:
     loaded = run.load(given.workdir)
     source = build(loaded.config.data, "data")
     result: dict[str, Any] = {"images_seen": loaded.step * loaded.config.batch_size}
-    result |= likelihood(loaded, source, given.limit)
+    train = tokens(loaded, np.asarray(source.train.images[: 6 * given.limit]) / np.float32(255))
+    result |= likelihood(loaded, source, train, given.limit)
     if given.unusual:
-        other = npz(given.unusual, source.image_shape[0]).held_out.images[: given.limit]
-        pair = [np.asarray(a) / np.float32(255) for a in (other, source.held_out.images[: given.limit])]
-        bits = [total_bits(loaded, images, None) for images in pair]
-        result |= {"bits_unusual": float(bits[0].mean()), "bits_usual": float(bits[1].mean())}
-        result["area_under_curve"] = area_under_curve(*bits)
+        result |= unusual(loaded, source, train, given.unusual, given.limit)
     if given.completions:
         judge = class_agreement.train_judge(source, steps=given.steps) if source.num_classes else None
         result |= completion(loaded, source, judge, given.completions, given.workdir / "completion.png")

@@ -15,7 +15,7 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 5, "group_size": 8} if smoke else {}))
+    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 5, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(tfds, name="celeb_a", resolution=64, label=None),
         task=spec(

@@ -39,6 +39,7 @@ def get_config(arg: str = "") -> Config:
         mirror=True,
     )
     if smoke:
+        config.task.discriminator.blocks = 1
         config.data = spec(shapes, resolution=64, num_train=64, num_held_out=8)
         config.task.network.widths, config.task.network.blocks = (8, 8, 8), 1
         config.task.discriminator.widths = (8, 8, 8, 8)

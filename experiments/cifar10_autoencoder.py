@@ -37,6 +37,7 @@ def get_config(arg: str = "") -> Config:
         mirror=True,
     )
     if arg == "smoke":
+        config.task.discriminator.blocks = 1
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
         config.task.network.widths, config.task.network.blocks = (8, 8), 1
         config.task.discriminator.widths = (8, 8, 8)

@@ -41,5 +41,6 @@ def get_config(arg: str = "") -> Config:
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
         config.init_from = {}
         config.task.network.width, config.task.network.layers = 32, 1
+        config.task.tokenizer.blocks = 1
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config

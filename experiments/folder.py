@@ -20,6 +20,7 @@ def get_config(arg: str = "") -> Config:
     arg = variant(arg, ["cpu", "smoke"])
     small = arg in ("cpu", "smoke")
     network = PRESETS["xs"] if small else PRESETS["s"].but(widths=(256, 256, 256, 256, 128))
+    network = network.but(blocks=1) if arg == "smoke" else network
     config = Config(
         data=spec(folder, resolution=32 if small else 64),
         task=spec(

@@ -25,6 +25,7 @@ def get_config(arg: str = "") -> Config:
         checkpoint_every=1000,
     )
     if smoke:
+        config.task.network.blocks = 1
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -39,46 +39,77 @@ def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
     return (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
 
 
+class Sampler(Protocol):
+    """What draws images from keys: a Task, or what calls one."""
+
+    def sample(self, ema_params: Mapping[str, Tree], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        """Images [n ...] in [0, 1], one per key [n]."""
+
+
 def images(
-    task: Task,
+    task: Sampler,
     ema_params: Mapping[str, Tree],
     seeds: Sequence[int],
     *,
     labels: Sequence[int] | None = None,
     latents: np.ndarray | None = None,
     truncation: float = 1.0,
+    conditions: Mapping[str, Any] | None = None,
     batch_size: int = 64,
     mesh: Mesh,
 ) -> Iterator[np.ndarray]:
     """Batches of float images [b h w c] in [0, 1], one image per seed, in order.
 
     labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
-    batch_size: rounded up to a multiple of the devices of `mesh`; the last batch is shorter.
+    conditions: others that the task knows, scalars or arrays [n ...]. batch_size: as in `batches`.
     """
-    size = math.ceil(min(batch_size, len(seeds)) / mesh.size) * mesh.size
+    asked = {"truncation": np.float32(truncation), **(conditions or {})}
+    each = {name: value for name, value in asked.items() if np.ndim(value)}
+    for name, given, dtype in (("label", labels, np.int32), ("latent", latents, np.float32)):
+        if given is not None:
+            each[name] = np.asarray(given, dtype)
+    shared = {name: value for name, value in asked.items() if name not in each}
+
+    def make(fixed: Any, batch: Any) -> jax.Array:
+        given = {name: value for name, value in batch.items() if name != "seed"}
+        return task.sample(fixed[0], jax.vmap(jax.random.key)(batch["seed"]), fixed[1] | given)
+
+    arrays = {"seed": np.asarray(seeds).astype(np.uint32), **each}
+    for made in batches(make, (ema_params, shared), arrays, batch_size=batch_size, mesh=mesh):
+        if not np.isfinite(made).all():
+            raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
+        yield made
+
+
+def batches(
+    function: Callable[[Any, Any], jax.Array],
+    fixed: Any,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    batch_size: int = 64,
+    mesh: Mesh,
+) -> Iterator[np.ndarray]:
+    """function(fixed, {name: [b ...]}) [b ...], compiled, of one batch of `arrays` [n ...] after the other.
+
+    batch_size: rounded up to a multiple of the devices of `mesh`, which share it; the last batch is shorter.
+    """
+    n = len(next(iter(arrays.values())))
+    size = math.ceil(min(batch_size, n) / mesh.size) * mesh.size
     sharding = batch_sharding(mesh)
     # A Task may hold what jit cannot hash.
-    make = jax.jit(lambda *arguments: task.sample(*arguments), compiler_options=compiler_options())
+    make = jax.jit(lambda *arguments: function(*arguments), compiler_options=compiler_options())
 
     def dispatch(start: int) -> tuple[jax.Array, int]:
-        chosen = np.minimum(np.arange(start, start + size), len(seeds) - 1)  # one shape: the last image fills the batch
-        conditions: dict[str, Any] = {"truncation": np.float32(truncation)}
-        if labels is not None:
-            conditions["label"] = jax.device_put(np.asarray(labels, np.int32)[chosen], sharding)
-        if latents is not None:
-            conditions["latent"] = jax.device_put(np.asarray(latents, np.float32)[chosen], sharding)
+        chosen = np.minimum(np.arange(start, start + size), n - 1)  # one shape: the last image fills the batch
+        batch = {name: jax.device_put(array[chosen], sharding) for name, array in arrays.items()}
         with jax.set_mesh(mesh):
-            made = make(ema_params, jax.device_put(keys(np.asarray(seeds)[chosen]), sharding), conditions)
-        return made, min(size, len(seeds) - start)
+            return make(fixed, batch), min(size, n - start)
 
     ahead = dispatch(0)
-    for start in range(0, len(seeds), size):
-        (made, count), more = ahead, start + size < len(seeds)
+    for start in range(0, n, size):
+        (made, count), more = ahead, start + size < n
         ahead = dispatch(start + size) if more else ahead  # the devices work while the host writes files
-        host = np.asarray(made)[:count]
-        if not np.isfinite(host).all():
-            raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
-        yield host
+        yield np.asarray(made)[:count]
 
 
 def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:

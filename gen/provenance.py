@@ -23,6 +23,10 @@ _NUMBERS = {
     "gen:step": int,
     "gen:seed": int,
     "gen:truncation": float,
+    "gen:temperature": float,
+    "gen:top_k": int,
+    "gen:top_p": float,
+    "gen:guidance": float,
     "gen:refine_seed": int,
 }  # PNG stores text: what to turn back, if it can
 

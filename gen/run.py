@@ -75,8 +75,8 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     return Loaded(config, data_facts, task, part["ema_params"], restored_step)
 
 
-def role(place: str) -> Tree:
-    """The weights of one role of a run, averaged where it has averages; place: RUN:ROLE.
+def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:
+    """The weights of one role of a run, averaged where it has averages; place: RUN:ROLE. step, mesh: as in `load`.
 
     Raises InputError when there is no such run, checkpoint or role.
     """
@@ -89,7 +89,7 @@ def role(place: str) -> Tree:
     if name not in roles:
         known = {**state.params, **state.ema_params}
         raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
-    part, _ = _restore(folder, config, {kind: {name: roles[name]}}, None, None)
+    part, _ = _restore(folder, config, {kind: {name: roles[name]}}, step, mesh)
     return part[kind][name]
 
 

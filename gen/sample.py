@@ -6,23 +6,33 @@ overwritten. The image of seed s is drawn from jax.random.key(s) alone: it is th
 other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every image, and
 refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries
 the record of how it was made, see gen/provenance.py.
+
+A prior, see gen/tasks/prior.py, also answers questions about image files, each seed with another answer:
+
+    python -m gen.sample IN... --complete bottom_half --workdir DIR --seeds 0-4 --out OUT
+
+IN are image files and folders. --complete makes a part of them anew and keeps the rest to the bit; --enlarge makes
+images of twice their size; --continue makes the next --frames of a film, of which IN is the last frame or the folder of
+its frames. OUT gets NAME-seed0000.png for each answer (of a film all its frames side by side, and the film), in
+NAME-variance.png how much the answers differ, in NAME-surprise.png how unusual the model finds them, and
+predictions.png, which shows all.
 """
 
 from __future__ import annotations
 
-import os
 import re
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
-from PIL import Image
 
 from gen import cli, pictures, provenance
-from gen.errors import InputError, nearest
+from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
+from gen.errors import InputError
 from gen.report import before_and_after, enlargement, grid, replace, to_uint8
 
 if TYPE_CHECKING:
@@ -34,7 +44,9 @@ if TYPE_CHECKING:
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
 flags.DEFINE_string("out", None, "Where the images go: a folder, or one file.", flag_values=FLAGS)
-flags.DEFINE_string("seeds", "0-63", "Which images: 0-63, 3,7,11 or 5; both ends are included.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "seeds", "0-63", "Which images: 0-63, 3,7,11 or 5, with both ends; of answers 0-4.", flag_values=FLAGS
+)
 flags.DEFINE_string(
     "label",
     None,
@@ -50,7 +62,24 @@ flags.DEFINE_string(
 )
 flags.DEFINE_bool("grid", False, "Also write all images as one picture, a row per class.", flag_values=FLAGS)
 flags.DEFINE_bool("interpolate", False, "Write an animation that moves from each seed to the next.", flag_values=FLAGS)
-flags.DEFINE_integer("frames", 24, "Frames from one seed to the next.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "frames", 24, "Frames from one seed to the next, or to continue a film with.", lower_bound=1, flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "complete",
+    None,
+    "What of IN to make anew: bottom_half, top_half, left_half, right_half, center, border, or a mask file, white "
+    "where it is to be made.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool("enlarge", False, "Make images of twice the size of IN.", flag_values=FLAGS)
+flags.DEFINE_bool("continue", False, "Make the frames that follow IN.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "temperature", None, "Of priors: below 1 more probable images, 0 the most probable.", 0.0, flag_values=FLAGS
+)
+flags.DEFINE_integer("top_k", None, "Of priors: draw from the k most probable tokens, 0: all.", 0, flag_values=FLAGS)
+flags.DEFINE_float("top_p", None, "Of priors: draw from tokens of this probability.", 0.0, 1.0, flag_values=FLAGS)
+flags.DEFINE_float("guidance", None, "Of priors: above 1 more as asked, less varied.", 0.0, flag_values=FLAGS)
 flags.DEFINE_enum(
     "format",
     None,
@@ -61,96 +90,89 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 64, "Images made at once.", lower_bound=1, flag_values=FLAGS)
 
-_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
-_MAX_SEEDS = 1_000_000
 _MAX_GRID_IMAGES = 4096
 _MAX_PAIRS = 64  # images shown before and after refinement
 _MAX_ROW = 32  # images in a row of the grid, where a row is a class
+_QUESTIONS = ("complete", "enlarge", "continue")
+_SETTINGS = ("temperature", "top_k", "top_p", "guidance")  # of priors
 
 
-class Target(NamedTuple):
-    """Where images go: to `file`, or with names of their own into `folder`; in which format."""
-
-    folder: Path
-    file: Path | None
-    format: str
-
-    @property
-    def suffix(self) -> str:
-        return pictures.suffix(self.format)
-
-    @property
-    def refinement(self) -> Path:
-        """The page that shows the images before and after refinement."""
-        return self.folder / (f"{self.file.stem}-refinement.html" if self.file else "refinement.html")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """The seeds in "5", "0-63" (both ends included), "3,7,11" or "0-3,9", in that order. Raises InputError."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
-        if not found:
-            raise InputError(f"--seeds={text}: '{part}' is not a seed; allowed: 5, or 0-63, or 3,7,11")
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last < first:
-            raise InputError(f"--seeds={text}: {first} is larger than {last}")
-        if last >= 2**32:
-            raise InputError(f"--seeds={text}: {last} is too large; the largest seed is {2**32 - 1}")
-        if len(seeds) + last - first >= _MAX_SEEDS:
-            raise InputError(f"--seeds={text}: more than {_MAX_SEEDS:,} seeds; make them in several parts")
-        seeds.extend(range(first, last + 1))
-    return seeds
-
-
-def parse_labels(text: str | None, class_names: Sequence[str]) -> list[int] | None:
-    """Class numbers for a name, a number, several with commas, or "all"; None when `text` is. Raises InputError."""
-    if text is None:
-        return None
-    if not class_names:
-        raise InputError(f"--label={text}: this model was learned without classes; leave --label out")
-    lowered = [name.lower() for name in class_names]
-    if text.lower() == "all":
-        return list(range(len(class_names)))
-    labels = []
-    for part in [text] if text.lower() in lowered else text.split(","):  # a name may hold a comma
-        name = part.strip().lower()
-        if name in lowered:
-            labels.append(lowered.index(name))
-        elif name.isdecimal() and int(name) < len(class_names):
-            labels.append(int(name))
-        else:
-            known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-            meant = nearest(name, lowered)
-            raise InputError(
-                f"--label={text}: no class '{part.strip()}'{meant}; allowed: all, 0-{len(lowered) - 1}, {known}"
-            )
-    return labels
-
-
-def main() -> None:
+def main(inputs: Sequence[str] = ()) -> None:
     """Makes the images that the flags ask for. Raises InputError for what is wrong in them."""
-    seeds = parse_seeds(FLAGS.seeds)
+    question = _question(inputs)
+    text = "0-4" if question and FLAGS["seeds"].using_default_value else FLAGS.seeds
+    seeds = parse_seeds(text)
     if FLAGS.workdir is None:
         raise InputError("--workdir is missing: the folder of the run to sample from")
     if FLAGS.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={FLAGS.seeds} is one")
     post = _chain(FLAGS.refine) if FLAGS.refine else None
-    target = _target(FLAGS.out, FLAGS.format, FLAGS.interpolate)
-    _writable(target.folder)
+    target = where(FLAGS.out, FLAGS.format, FLAGS.interpolate or question == "continue")
+    if question and (target.file or target.format == "jpeg"):
+        raise InputError(f"--out={FLAGS.out}: answers are .png files in a folder, and --out must name the folder")
+    check_writable(target.folder)
     from gen import run as runs
     from gen import sharding
 
     mesh = sharding.mesh(-1, 1)
     run = runs.load(FLAGS.workdir, step=FLAGS.step, mesh=mesh)
     labels = parse_labels(FLAGS.label, run.class_names)
+    _check_settings(run)
+    began = time.monotonic()
+    if question:
+        return _answer(run, question, inputs, text, labels, target, mesh)
     if FLAGS.refine is None and run.config.refine:
         post = _chain(run.config.refine)
-    began = time.monotonic()
     write = _write_animation if FLAGS.interpolate else _write_stills
     count = write(run, seeds, labels, target, mesh, post)
     seconds = time.monotonic() - began
     print(f"{count:,} images of checkpoint {run.step:,} in {seconds:.1f} s: {target.file or target.folder}")
+
+
+def _question(inputs: Sequence[str]) -> str | None:
+    """Which of _QUESTIONS the flags ask about `inputs`, if any. Raises InputError for what does not fit together."""
+    asked = [name for name in _QUESTIONS if FLAGS[name].value not in (None, False)]
+    if not asked:
+        if inputs:
+            raise InputError(f"unexpected argument '{inputs[0]}'; images are for --complete, --enlarge or --continue")
+        return None
+    if not inputs:
+        raise InputError(f"--{asked[0]} needs images: python -m gen.sample IN... --{asked[0]} ..., files or folders")
+    others = [*asked[1:], *(name for name in ("interpolate", "grid", "refine") if FLAGS[name].value)]
+    if others:
+        raise InputError(f"--{asked[0]} and --{others[0]} do not go together; leave one out")
+    return asked[0]
+
+
+def _answer(
+    run: Loaded, question: str, inputs: Sequence[str], seeds: str, labels: list[int] | None, target: Target, mesh: Mesh
+) -> None:
+    """Writes the answers to a question about image files."""
+    from gen import predict
+
+    if labels and len(labels) > 1:
+        raise InputError(f"--label={FLAGS.label}: answers are of one class; name one")
+    if question == "complete":
+        asked = predict.complete(run, inputs, FLAGS.complete)
+    else:
+        asked = predict.enlarge(run, inputs) if question == "enlarge" else predict.follow(run, inputs, FLAGS.frames)
+    settings = predict.Settings(
+        seeds, labels[0] if labels else None, FLAGS.truncation, _settings(), FLAGS.batch_size, mesh
+    )
+    predict.write(run, asked, settings, target.folder, format=target.format)
+
+
+def _settings() -> dict[str, float]:
+    """The settings of priors that the flags give."""
+    return {name: value for name in _SETTINGS if (value := FLAGS[name].value) is not None}
+
+
+def _check_settings(run: Loaded) -> None:
+    """Raises InputError for settings of priors where the run is none."""
+    from gen import predict
+
+    for name in _settings():
+        predict.prior(run, f"--{name}")
 
 
 def _chain(text: str) -> Chain | None:
@@ -228,35 +250,12 @@ def _write_animation(
 
 
 def _options(mesh: Mesh) -> dict[str, Any]:
-    return {"truncation": FLAGS.truncation, "batch_size": FLAGS.batch_size, "mesh": mesh}
-
-
-def _target(out: str | None, format: str | None, interpolate: bool) -> Target:
-    """Where to write, from --out and --format. Raises InputError when they do not fit each other or what is made."""
-    if not out:
-        raise InputError("--out is missing: a folder for the images, or a file for a grid of them")
-    path, allowed = Path(out), pictures.ANIMATIONS if interpolate else pictures.STILLS
-    by_suffix = _SUFFIXES.get(path.suffix.lower())
-    if by_suffix is None and path.suffix.lower() in Image.registered_extensions():
-        raise InputError(
-            f"--out={out}: cannot write {path.suffix}; allowed: a folder, or a file in {' or '.join(allowed)}"
-        )
-    if by_suffix and format and by_suffix != format:
-        raise InputError(f"--out={out} and --format={format} contradict each other; leave one out")
-    chosen = by_suffix or format or allowed[0]
-    if chosen not in allowed:
-        what = "an animation" if interpolate else "a still image (--interpolate makes animations)"
-        raise InputError(f"cannot write {what} as {chosen}; allowed: {' or '.join(allowed)}")
-    return Target(path.parent, path, chosen) if by_suffix else Target(path, None, chosen)
-
-
-def _writable(folder: Path) -> None:
-    """Raises InputError unless files can be written into a folder, which is made with the first one."""
-    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    if not existing.is_dir():
-        raise InputError(f"--out: cannot make the folder {folder}: {existing} is a file")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--out: the folder {existing} cannot be written to")
+    return {
+        "truncation": FLAGS.truncation,
+        "conditions": {name: np.float32(value) for name, value in _settings().items()},
+        "batch_size": FLAGS.batch_size,
+        "mesh": mesh,
+    }
 
 
 def _slugs(class_names: Sequence[str]) -> list[str]:
@@ -281,10 +280,11 @@ def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Ch
     named = None if labels is None else ", ".join(run.class_names[label] for label in labels)
     truncation = FLAGS.truncation
     refine = None if post is None else str(post)
-    return provenance.record(
+    made = provenance.record(
         config_digest=digest(run.config), step=run.step, seed=seed, label=named, truncation=truncation, refine=refine
     )
+    return made | {provenance.PREFIX + name: value for name, value in _settings().items()}
 
 
 if __name__ == "__main__":
-    cli.run(main, FLAGS)
+    cli.guard(lambda: main(cli.parse(sys.argv, sys.modules["__main__"], FLAGS)))

@@ -28,9 +28,9 @@ FLOORS = {
     0: ["config", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
     2: ["tasks", "pictures"],
-    3: ["run", "draw", "cli"],
-    4: ["train"],
-    5: ["main", "sample", "refine", "evaluate", "audit", "verify"],
+    3: ["run", "draw", "cli", "load", "asked"],
+    4: ["train", "spaces", "predict"],
+    5: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # Costly or optional, so imported where they are used; gen itself must be importable without them.

@@ -24,7 +24,8 @@ from gen.spec import arguments, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.py") if not path.name.startswith("_"))
-CLASSES = {"cifar10": 10, "clips": 8, "fashion_mnist": 10, "shapes": 8}  # of the data that the experiments name; of others 0
+# Of the data that the experiments name; of others 0.
+CLASSES = {"cifar10": 10, "clips": 8, "fashion_mnist": 10, "shapes": 8}
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 

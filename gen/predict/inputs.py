@@ -1,0 +1,59 @@
+"""Image files that a prior is asked about, and the records of what is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen import __version__, provenance
+from gen.config import digest
+from gen.errors import InputError
+from gen.load import image_files, load_images
+from gen.run import Loaded
+from gen.tasks.prior import Prior
+
+
+def prior(run: Loaded, what: str) -> Prior:
+    """The task of a run. Raises InputError, with `what` needs it, unless it is a prior."""
+    if not isinstance(run.task, Prior):
+        kind = run.config.task["call"]
+        raise InputError(f"{what} needs a run of gen.tasks.prior:Prior, and this one is of {kind}")
+    return run.task
+
+
+def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
+    """Image files and those in folders, each with its name for results: its place there without suffix.
+
+    Raises InputError for what is missing, and for two files of one name.
+    """
+    found: dict[str, Path] = {}
+    for text in inputs:
+        root = Path(text)
+        for file in image_files([root]):
+            name = (file.relative_to(root) if root.is_dir() else Path(file.name)).with_suffix("").as_posix()
+            if name in found:
+                raise InputError(f"{found[name]} and {file} would both be written to {name}...; give them apart")
+            found[name] = file
+    return list(found.items())
+
+
+def read(run: Loaded, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
+    """Float32 [n h w c] in [0, 1] of height, width, channels `shape`, brought there as the data of the run was."""
+    options = run.data_facts.get("options", {})
+    padding = options.get("padding", "edge" if run.data_facts.get("name") == "clips" else "zero")
+    return load_images(files, shape, padding=padding)
+
+
+def sha256_of(file: Path) -> str:
+    """Of the file's content."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def record(run: Loaded, fields: dict[str, Any]) -> provenance.Record:
+    """What made a file, from which checkpoint of which run, with these fields besides; None is left out."""
+    known = {"version": __version__, "config_digest": digest(run.config), "step": run.step} | fields
+    return {provenance.PREFIX + name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,144 @@
+"""What can be asked of a prior about image files, and what these give it. Images are float32 [n h w c] in [0, 1]."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gen.data.decode import open_image
+from gen.errors import InputError, nearest
+from gen.load import image_files, load_images
+from gen.predict.inputs import named_files, prior, read, sha256_of
+from gen.report import to_uint8
+from gen.run import Loaded
+from gen.tasks.prior import Prior
+
+# What is to be made: from top, to bottom, from left, to right, in quarters of the sides. "border" is all but "center".
+REGIONS = {
+    "bottom_half": (2, 4, 0, 4),
+    "top_half": (0, 2, 0, 4),
+    "left_half": (0, 4, 0, 2),
+    "right_half": (0, 4, 2, 4),
+    "center": (1, 3, 1, 3),
+    "border": (1, 3, 1, 3),
+}
+
+
+class Question(NamedTuple):
+    """What is given, [n ...] with an entry for each input, and what is asked."""
+
+    names: list[str]  # of the results
+    shown: list[np.ndarray]  # uint8 [t h w c]: what is given, as pictures; of a film all frames
+    conditions: dict[str, np.ndarray]  # [n ...], of Task.sample
+    records: list[dict[str, Any]]  # fields that tell the question
+    frames: int | None = None  # to continue a film with; None: this is no film
+
+
+def complete(run: Loaded, inputs: Sequence[str], what: str) -> Question:
+    """What is hidden in images? what: a name of REGIONS or a mask file, white where it is to be made.
+
+    A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
+    """
+    task, named = prior(run, "--complete"), named_files(inputs)
+    files = [file for _, file in named]
+    hidden = _hidden(what, files, task.shape)
+    given = read(run, files, task.shape)
+    if not (task.given_first or any(task.random_order)) and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any():
+        print(
+            "gen: learned in raster order alone (task.given_first=0): only what is below is foreseen", file=sys.stderr
+        )
+    shown = np.where(hidden, _hatched(task.shape), to_uint8(given))
+    mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256_of(Path(what))}
+    records = [{"predict": "complete", **mask, "source": sha256_of(file)} for file in files]
+    return Question([name for name, _ in named], list(shown[:, None]), {"given": given, "known": ~hidden}, records)
+
+
+def enlarge(run: Loaded, inputs: Sequence[str]) -> Question:
+    """What are images of half the run's size, at full size? Images that are large enough are halved. InputError."""
+    task, named = _with_context(run, "--enlarge", "half_size"), named_files(inputs)
+    small = np.stack([_halved(run, task, file) for _, file in named])
+    shown = to_uint8(small).repeat(2, axis=1).repeat(2, axis=2)
+    records = [{"predict": "enlarge", "source": sha256_of(file)} for _, file in named]
+    return Question([name for name, _ in named], list(shown[:, None]), {"context": small}, records)
+
+
+def follow(run: Loaded, inputs: Sequence[str], frames: int) -> Question:
+    """What are the next `frames` of films, each a file, its last frame, or the folder of its frames? InputError."""
+    task = _with_context(run, "--continue", "previous_frame")
+    films: dict[str, list[Path]] = {}
+    for text in inputs:
+        name = Path(text).resolve().name if Path(text).is_dir() else Path(text).stem
+        if name in films:
+            raise InputError(f"two films are named {name}, the second {text}; give them apart")
+        films[name] = sorted(image_files([text]), key=_in_numbers)
+    given = [read(run, files, task.shape) for files in films.values()]
+    records = [{"predict": "continue", "frames": frames, "source": sha256_of(files[-1])} for files in films.values()]
+    context = np.stack([film[-1] for film in given])
+    return Question(list(films), [to_uint8(film) for film in given], {"context": context}, records, frames)
+
+
+def _with_context(run: Loaded, flag: str, context: str) -> Prior:
+    task = prior(run, flag)
+    if task.context != context:
+        raise InputError(f"{flag} needs a prior learned with task.context='{context}'; this one has '{task.context}'")
+    return task
+
+
+def _hidden(what: str, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
+    """Which pixels are to be made: bool [n h w 1]."""
+    height, width, _ = shape
+    if what in REGIONS:
+        top, bottom, left, right = REGIONS[what]
+        hidden = np.zeros((height, width), bool)
+        hidden[top * height // 4 : bottom * height // 4, left * width // 4 : right * width // 4] = True
+        found = np.broadcast_to(hidden != (what == "border"), (len(files), height, width))[..., None]
+    elif Path(what).is_file():
+        found = np.stack([_mask(Path(what), file, height, width) for file in files])
+    else:
+        meant = nearest(what, REGIONS)
+        raise InputError(f"--complete={what}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
+    for file, mask in zip(files, found, strict=True):
+        if not mask.any():
+            raise InputError(f"--complete={what}: nothing is white, so nothing of {file} is to be made")
+        if mask.all():
+            raise InputError(f"--complete={what}: all of {file} is white, so nothing is given; leave out --complete")
+    return found
+
+
+def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
+    """A mask file for an image file: bool [h w 1]."""
+    try:
+        mask = open_image(path, grayscale=True, background=(0, 0, 0))
+        size = open_image(file, background=(0, 0, 0)).size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"--complete={path}: {path} or {file} cannot be read ({error})") from None
+    if mask.size == size:
+        return load_images([path], (height, width, 1))[0] >= 0.5
+    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST))[..., None] >= 128
+
+
+def _halved(run: Loaded, task: Prior, file: Path) -> np.ndarray:
+    """[h w c] of `context_shape`: the mean of each 2 x 2 pixels, as in training, or the image where it is so small."""
+    height, width, channels = task.shape
+    try:
+        (image,) = read(run, [file], task.shape)
+    except InputError:
+        return read(run, [file], (height // 2, width // 2, channels))[0]
+    return image.reshape(height // 2, 2, width // 2, 2, channels).mean((1, 3))
+
+
+def _hatched(shape: tuple[int, int, int]) -> np.ndarray:
+    """What stands for the unknown in pictures."""
+    rows, columns, _ = np.indices(shape)
+    return np.where((rows + columns) // 2 % 2, 150, 200).astype(np.uint8)
+
+
+def _in_numbers(path: Path) -> list[tuple[int, str]]:
+    """Frame 10 after frame 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]

@@ -1,0 +1,54 @@
+"""One picture of many: rows of tiles with captions, and scales beneath. Pictures are uint8 [h w c], c = 1 or 3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gen.report.heat import text
+
+Tile = tuple[str, np.ndarray]  # caption and picture
+_PAD = 4
+
+
+def sheet(
+    rows: Sequence[tuple[str, Sequence[Tile]]], *, enlarged: int = 1, scales: Sequence[np.ndarray] = ()
+) -> np.ndarray:
+    """All rows as one picture, uint8 [H W 3]. Captions that are those of the row above are left out.
+
+    rows: each with its title and tiles. enlarged: every pixel of a tile becomes a square of so many. scales: pictures
+    for the last row, as they are.
+    """
+    bands, before = list[np.ndarray](), list[str]()
+    for title, tiles in rows:
+        captions = [caption for caption, _ in tiles]
+        shown = [_captioned(tile, enlarged, captions != before) for tile in tiles]
+        bands += [*([text(title)] if title else []), _beside(shown)]
+        before = captions
+    if scales:
+        bands.append(_beside(scales, gap=6 * _PAD))
+    width = max(band.shape[1] for band in bands)
+    pad = np.full((_PAD, width, 3), 255, np.uint8)
+    picture = np.concatenate([part for band in bands for part in (_widened(band, width), pad)])
+    return np.pad(picture, ((_PAD, 0), (_PAD, _PAD), (0, 0)), constant_values=255)
+
+
+def _captioned(tile: Tile, enlarged: int, with_caption: bool) -> np.ndarray:
+    caption, image = tile
+    picture = np.broadcast_to(image, (*image.shape[:2], 3)).repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+    if not with_caption:
+        return picture
+    line = text(caption)[:, : picture.shape[1]]
+    return np.concatenate([_widened(line, picture.shape[1]), picture])
+
+
+def _beside(pictures: Sequence[np.ndarray], *, gap: int = _PAD) -> np.ndarray:
+    """From left to right, aligned at the top."""
+    height = max(picture.shape[0] for picture in pictures)
+    parts = [np.pad(p, ((0, height - p.shape[0]), (0, gap), (0, 0)), constant_values=255) for p in pictures]
+    return np.concatenate(parts, axis=1)[:, :-gap]
+
+
+def _widened(picture: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=255)

@@ -1,0 +1,69 @@
+"""Image files become what the data source of a run would have made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen.data.decode import fit
+from gen.errors import InputError
+from gen.load import image_files, load_images
+
+
+def save(path, shape, seed=0) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_images_of_the_right_size_are_given_as_they_are(tmp_path):
+    gray, colour = save(tmp_path / "a.png", (8, 8)), save(tmp_path / "b.png", (8, 8, 3))
+    loaded = load_images([tmp_path / "a.png"], (8, 8, 1))
+    assert loaded.dtype == np.float32
+    assert (loaded[0, ..., 0] == gray / np.float32(255)).all()
+    both = load_images([tmp_path / "b.png", tmp_path / "a.png"], (8, 8, 3))
+    assert (both == np.stack([colour, gray[..., None].repeat(3, -1)]) / np.float32(255)).all()
+
+
+def test_larger_ones_are_cropped_and_averaged_and_smaller_ones_padded(tmp_path):
+    wide = save(tmp_path / "wide.png", (20, 30, 3))
+    loaded = load_images([tmp_path / "wide.png"], (8, 8, 3))
+    assert (loaded[0] == fit(Image.fromarray(wide), 8) / np.float32(255)).all()
+    small = save(tmp_path / "small.png", (28, 28))
+    for padding, mode in (("zero", "constant"), ("edge", "edge")):
+        loaded = load_images([tmp_path / "small.png"], (32, 32, 1), padding=padding)
+        assert (loaded[0, ..., 0] == np.pad(small, 2, mode=mode) / np.float32(255)).all()
+
+
+def test_images_that_are_not_square(tmp_path):
+    tall = save(tmp_path / "tall.png", (16, 8, 3))
+    assert (load_images([tmp_path / "tall.png"], (16, 8, 3))[0] == tall / np.float32(255)).all()
+    large = save(tmp_path / "large.png", (40, 16, 3))  # twice as large, and 8 rows too high
+    loaded = load_images([tmp_path / "large.png"], (16, 8, 3))
+    means = large[4:-4].reshape(16, 2, 8, 2, 3).mean((1, 3)) / 255
+    np.testing.assert_allclose(loaded[0], means, atol=1.1 / 255)
+
+
+def test_what_cannot_be_used_is_named(tmp_path):
+    save(tmp_path / "tiny.png", (5, 5, 3))
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    for name, words in (("tiny.png", "images of 5x5 cannot be padded"), ("bad.png", "cannot be read")):
+        for shape in ((8, 8, 3), (8, 6, 3)):
+            with pytest.raises(InputError, match=f"{name}: ") as caught:
+                load_images([tmp_path / name], shape)
+            assert "\n" not in str(caught.value)
+        assert words in str(caught.value) or "is 5x5; allowed: 6x8 or more" in str(caught.value)
+
+
+def test_folders_are_searched_in_order(tmp_path):
+    for name in ("b.png", "a/z.png", "a/y.jpg"):
+        save(tmp_path / name, (4, 4, 3))
+    (tmp_path / "note.txt").write_text("no image")
+    found = image_files([tmp_path, tmp_path / "b.png"])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a/y.jpg", "a/z.png", "b.png", "b.png"]
+    (tmp_path / "empty").mkdir()
+    for place in ("empty", "nowhere"):
+        with pytest.raises(InputError, match=place):
+            image_files([tmp_path / place])

@@ -1,0 +1,110 @@
+"""Scores: exact bits of the task, the most surprising first, in a table, a file and pictures."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+from prior_runs import files, make_run, picture, read
+
+from gen import cli, provenance, run, score
+from gen.errors import InputError
+from gen.predict import sha256_of
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "colour", (4, 4, 3))
+
+
+def program(workdir, out, *arguments) -> None:
+    texts = ["score", f"--workdir={workdir}", f"--out={out}", *map(str, arguments)]
+    score.main(cli.parse(texts, score, score.FLAGS))
+
+
+@pytest.fixture(scope="module")
+def scored(colour, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scored")
+    given = {
+        name: picture(folder / "in" / name, (4, 4), seed) for seed, name in enumerate(("a.png", "b.png", "x/a.png"))
+    }
+    program(colour, folder / "out", folder / "in", "--batch_size=2")
+    lines = [json.loads(line) for line in (folder / "out" / "scores.jsonl").read_text().splitlines()]
+    return folder, given, lines
+
+
+def test_bits_are_those_of_the_task(scored, colour):
+    folder, given, lines = scored
+    loaded = run.load(colour)
+    assert len(lines) == 3
+    images = [given[line["file"].removeprefix(f"{folder}/in/")] for line in lines]
+    images = jnp.float32(images)[..., None].repeat(3, -1) / 255
+    bits = jax.jit(lambda params, images: loaded.task.surprise(params, images, None))(loaded.ema_params, images)
+    for line, total in zip(lines, bits.sum((1, 2)).tolist(), strict=True):
+        assert line["bits"] == pytest.approx(total, rel=1e-5)
+        assert line["bits_per_dim"] == pytest.approx(total / 48, rel=1e-5)
+        assert line["bits_per_token"] == pytest.approx(total / 48, rel=1e-5)
+
+
+def test_the_most_surprising_comes_first(scored, colour, capsys):
+    folder, _, lines = scored
+    bits = [line["bits"] for line in lines]
+    assert bits == sorted(bits, reverse=True)
+    assert len(set(bits)) == 3
+    program(colour, folder / "again", folder / "in")
+    table = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in table[1:4]] == [line["file"] for line in lines]
+    assert [float(line.split()[0].replace(",", "")) for line in table[1:4]] == pytest.approx(bits, abs=0.06)
+    assert "3 images by checkpoint 3" in table[-1]
+
+
+def test_every_picture_tells_how_it_was_made(scored):
+    folder, _, _ = scored
+    names = ["a-surprise.png", "b-surprise.png", "scores.jsonl", "surprise.png", "x/a-surprise.png"]
+    assert files(folder / "out") == names
+    found = provenance.read(folder / "out" / "x" / "a-surprise.png")
+    assert found["gen:source"] == sha256_of(folder / "in" / "x" / "a.png")
+    assert (found["gen:step"], found["gen:shows"]) == (3, "surprise")
+    assert read(folder / "out" / "surprise.png").shape[-1] == 3
+
+
+def test_a_label_is_told_to_the_model(scored, colour):
+    folder, _, lines = scored
+    program(colour, folder / "square", folder / "in" / "b.png", "--label=square")
+    (line,) = (json.loads(text) for text in (folder / "square" / "scores.jsonl").read_text().splitlines())
+    (unknown,) = (line for line in lines if line["file"].endswith("b.png"))
+    assert abs(line["bits"] - unknown["bits"]) > 0.01
+    assert provenance.read(folder / "square" / "surprise.png")["gen:label"] == "square"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no images"),
+        (["absent"], "no such file or folder"),
+        (["torn.png"], r"torn\.png: cannot be read"),
+        (["in.png", "--label=rond"], "did you mean 'round'"),
+        (["in.png", "--label=all"], "one class"),
+        (["in.png", "--out="], "--out is missing"),
+        (["in.png", "--workdir="], "--workdir is missing"),
+        (["in.png", "--workdir=nowhere"], "nowhere: there is no such folder"),
+        (["in.png", "--step=7"], "no checkpoint 7"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(colour, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "in.png", (4, 4))
+    (tmp_path / "torn.png").write_bytes((tmp_path / "in.png").read_bytes()[:60])
+    with pytest.raises(InputError, match=message):
+        program(colour, "out", *arguments)
+    assert files(tmp_path) == ["in.png", "torn.png"]
+
+
+def test_an_image_of_many_tells_which_numbers_are_left_out(monkeypatch):
+    monkeypatch.setattr(score, "_MAX_LINES", 2)
+    lines = [{"bits": b, "bits_per_dim": b / 2, "bits_per_token": b / 4, "file": f"{b}.png"} for b in (8.0, 6.0, 4.0)]
+    table = score._table(lines).splitlines()
+    assert table[3] == "... and 1 more in scores.jsonl"
+    assert table[4].split() == ["6.0", "3.0000", "1.5000", "mean", "of", "3"]
