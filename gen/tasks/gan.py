@@ -244,7 +244,8 @@ def _classes(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
 
 def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:
     """An interceptor of Flax that gives shares of classes [n k] the mean of their embeddings."""
-    if labels is not None and labels.ndim > 1 and isinstance(context.module, nn.Embed):
+    embeds = isinstance(context.module, nn.Embed) and context.method_name == "__call__"
+    if embeds and labels is not None and labels.ndim > 1:
         return labels @ context.module.embedding
     return call(*inputs, **options)
 

@@ -1,0 +1,81 @@
+"""The files that go in and come out: brought to a model's size, and written with the record of how they were made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gen import pictures
+from gen.errors import InputError
+from gen.load import image_files, load_images
+from gen.provenance import PREFIX, Record
+from gen.report import to_uint8
+from gen.spaces.latents import Codes
+
+_MAX_SHEET = 1024  # images in one picture
+
+
+class Files(NamedTuple):
+    """What there is to know of them. Images are [n h w c] in [0, 1]."""
+
+    out: Path  # a file, by its suffix, or a folder
+    image_shape: tuple[int, int, int]
+    class_names: Sequence[str]
+    record: Record  # of everything that is written
+    padding: str  # of images that are a little too small
+
+    def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
+        """The image files in `inputs`, files and folders, and their images. Raises InputError."""
+        files = image_files(inputs)
+        for file in files:
+            if file.resolve() in (self.out.resolve(), (self.out / f"{file.stem}.png").resolve()):
+                raise InputError(f"--out={self.out}: {file} would be overwritten by its own result; name another place")
+        return files, load_images(files, self.image_shape, padding=self.padding)
+
+    def save(
+        self, path: Path, frames: Sequence[np.ndarray], *, sources: Sequence[Path], label: int | None = None
+    ) -> None:
+        """Writes a picture, or an animation, that was made from the source files."""
+        record = dict(self.record)
+        if label is not None:
+            record[PREFIX + "label"] = self.class_names[label]
+        if sources:  # of several: the digest of all, one after the other
+            content = hashlib.sha256()
+            for source in sources:
+                content.update(source.read_bytes())
+            record[PREFIX + "source"] = content.hexdigest()
+        pictures.save(path, frames, format=path.suffix[1:].lower(), record=record)
+
+    def save_all(
+        self,
+        sheet: Callable[[], np.ndarray],
+        images: np.ndarray,
+        *,
+        name: str,
+        names: Sequence[str],
+        sources: Sequence[Path],
+        codes: Codes,
+    ) -> Path:
+        """Writes the sheet; into a folder under `name`, and beside it each image under its name. Returns its path."""
+        if len(images) > _MAX_SHEET:
+            raise InputError(f"{len(images):,} images; allowed at once are {_MAX_SHEET:,}")
+        path = self.out
+        if not path.suffix:
+            plain = codes.label is None or codes.label.ndim > 1  # no class, or mixed ones
+            labels = [None] * len(images) if plain else list(map(int, codes.label))  # type: ignore[arg-type]
+            for stem, image, source, label in zip(names, images, sources, labels, strict=True):
+                self.save(path / f"{stem}.png", [to_uint8(image)], sources=[source], label=label)
+            path = path / f"{name}.png"
+        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)))
+        return path
+
+
+def names_of(files: Sequence[Path], sheet: str) -> list[str]:
+    """A file name for the result of each: its own, with a number where two would be the same, or be that of `sheet`."""
+    stems = [file.stem for file in files]
+    clear = len({*stems, sheet}) == len(stems) + 1
+    return stems if clear else [f"{i:04d}-{stem}" for i, stem in enumerate(stems)]

@@ -1,0 +1,54 @@
+"""Latents of a number of images, in memory and as files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gen.errors import InputError
+from gen.report import replace
+
+
+class Codes(NamedTuple):
+    """What images are made from."""
+
+    z: np.ndarray  # float32 [n d]
+    label: np.ndarray | None  # int32 [n], or float32 [n k], the share of each class; None: the model has no classes
+
+    def take(self, rows: Any) -> Codes:
+        """Those of some images, by whatever indexes an array."""
+        return Codes(self.z[rows], None if self.label is None else self.label[rows])
+
+
+def write(path: Path, codes: Codes, names: Sequence[str], *, run: str) -> None:
+    """Writes an .npz file of latents, labels, the name of each image and the digest of the run's config."""
+    arrays: dict[str, Any] = {"latents": codes.z, "names": np.asarray(names, np.str_), "run": np.asarray(run)}
+    if codes.label is not None:
+        arrays["labels"] = codes.label
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, buffer.getvalue())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read(path: Path, *, run: str) -> tuple[Codes, list[str]]:
+    """The latents and names in a file that `write` wrote. Raises InputError for another file or another run."""
+    try:
+        with np.load(path, allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files}
+        made_by, names = str(arrays["run"]), [str(name) for name in arrays["names"]]
+        codes = Codes(arrays["latents"].astype(np.float32), arrays.get("labels"))
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: no file of latents; allowed: one written by gen.latents encode ({error})") from None
+    if made_by != run:
+        raise InputError(f"{path}: latents of another run, whose config has the digest {made_by[:12]}")
+    return codes, names
