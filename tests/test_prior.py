@@ -253,7 +253,7 @@ def test_frequencies_of_images_are_their_probabilities(bigram):
         ({"top_k": 2}, lambda p: p * (p > p.min(-1, keepdims=True))),
         ({"top_p": 0.3}, lambda p: p == p.max(-1, keepdims=True)),  # of three the largest has more
     ],
-    ids=str,
+    ids=["temperature", "truncation", "both", "top_k", "top_p"],
 )
 def test_settings_of_sampling(bigram, settings, change):
     task, params, p = bigram
