@@ -1,10 +1,14 @@
-"""Fashion-MNIST, 32 x 32, as 8 x 8 tokens: a tokenizer in fifteen minutes on two CPU cores.
+"""Fashion-MNIST, 32 x 32, as 8 x 8 tokens: a tokenizer for two CPU cores.
 
 python -m gen.main --config experiments/fashion_mnist_autoencoder.py --config.data.download
 python -m gen.main --config experiments/fashion_mnist_autoencoder.py:npz --config.data.path=fashion.npz
 
 Variants: npz (a file with x_train, y_train), and for comparison vq, lfq, kl, plain in place of finite scalar
 quantisation, all of them on the npz file.
+
+Measured 2026-11-21 on two cores of an Intel Xeon, 240,000 images in 34 minutes beside other jobs (an idle machine shows
+270 images/s): 26.7 dB on held-out images, all of 1,000 codes used. After 40,000 images: 23.3 dB and 97.1 % (npz),
+23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits an image), 24.7 dB (plain).
 """
 
 from gen.config import Config, spec, variant
@@ -30,10 +34,10 @@ def get_config(arg: str = "") -> Config:
         task=spec(
             Autoencoder,
             network=spec(Network, bottleneck=BOTTLENECKS.get(arg, spec(FiniteScalar, levels=(8, 5, 5, 5)))),
-            decay_images=300_000,
+            decay_images=240_000,
         ),
         batch_size=32,
-        total_images=300_000,
+        total_images=240_000,
         log_every=100,
         preview_every=1000,
         checkpoint_every=1000,

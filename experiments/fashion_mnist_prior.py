@@ -3,9 +3,14 @@
 python -m gen.main --config experiments/fashion_mnist_prior.py --config.data.download
 python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
 
-Half an hour on two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
+For two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
 its experiment puts it). Learns in raster order and, for a third of the images, with a random region given first, so
-that it draws images, completes them (gen.sample --complete) and says what is unusual (gen.score).
+that it draws images, completes them (gen.sample --complete) and says what is unusual (gen.score). With
+--config.task.context=half_size it learns to enlarge.
+
+Measured 2026-11-21 on two cores of an Intel Xeon, 160,000 images in 27 minutes beside other jobs: 4.62 bits a token on
+held-out images, 4.49 with the class (unigram table 8.62, bigram 7.55); of 1,000 samples 80.9 % show the class asked
+for, 85.5 % at temperature 0.8, 92.1 % with guidance 1.5, 95.2 % with guidance 2 (judge: 91.5 % of held-out images).
 """
 
 from gen.config import Config, spec, variant

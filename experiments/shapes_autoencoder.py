@@ -1,6 +1,8 @@
 """Coloured shapes as 8 x 8 tokens, with an adversary from the first step: minutes on two CPU cores.
 
 python -m gen.main --config experiments/shapes_autoencoder.py
+
+Measured: nothing yet.
 """
 
 from gen.config import Config, spec, variant
