@@ -5,8 +5,8 @@
 After sprites_autoencoder.py, whose run folder is --config.init_from.autoencoder. `gen.sample FRAME.png --continue` goes
 on from a frame.
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 pairs, tokenizer of 40,000: not good enough. The next frame has
-24.3 dB (mean of five draws at temperature 0.3), a copy of the last one 24.8, what comes next as tokens and back 25.2.
+Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 pairs, tokenizer of 40,000: not good enough. The next frame
+has 24.3 dB (mean of five draws at temperature 0.3), a copy of the last one 24.8, the true one through the tokenizer 25.2.
 """
 
 from gen.config import Config, spec, variant
