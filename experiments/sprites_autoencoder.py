@@ -16,9 +16,9 @@ def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
     config = Config(
         data=spec(clips, resolution=32),
-        task=spec(Autoencoder, network=spec(Network), decay_images=40_000),
+        task=spec(Autoencoder, network=spec(Network), decay_images=120_000),
         batch_size=16,
-        total_images=40_000,
+        total_images=120_000,
         preview_images=20,
         log_every=100,
         preview_every=1000,

@@ -141,7 +141,7 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
     check_resumable(config(), changed)
     fields = {field.name for field in dataclasses.fields(Config)}
     fixed = {name for name in fields if getattr(changed, name) == getattr(config(), name)}
-    assert fixed == {"data", "task", "seed", "batch_size", "mirror"}
+    assert fixed == {"data", "task", "seed", "batch_size", "mirror", "init_from"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gen.config import build, spec
 from gen.errors import InputError
@@ -22,6 +23,7 @@ from gen.models.bottleneck import FiniteScalar, Plain
 from gen.models.recurrent import Recurrent
 from gen.tasks import orders
 from gen.tasks.prior import Prior
+from gen.tasks.tokens import Tokens
 
 # -- Stand-ins with known truth
 
@@ -404,6 +406,21 @@ def test_context_of_half_size_is_the_mean_of_four_pixels():
     tokens = np.asarray(task._example({}, (values / 255).astype(np.float32)))
     np.testing.assert_array_equal(tokens[:, :24], values.reshape(2, -1))
     np.testing.assert_array_equal(tokens[:, 24:], values.reshape(2, 2, 2, 3, 2).mean((2, 4)).reshape(2, -1))
+
+
+def test_what_stays_between_frames_keeps_its_pixels():
+    alphabet = Tokens(build(tiny.tokenizer()))
+    params = {"autoencoder": alphabet.tokenizer.init(jax.random.key(0), jnp.zeros((1, *tiny.IMAGE_SHAPE)))}
+    frame = jax.random.uniform(jax.random.key(1), (2, *tiny.IMAGE_SHAPE))
+    before = alphabet.encode(params, frame)
+    again = alphabet.follow(params, before, frame, before, tiny.IMAGE_SHAPE)
+    np.testing.assert_allclose(again, frame, atol=1e-6)
+    tokens = before.at[0, 5].set((before[0, 5] + 1) % alphabet.vocabulary)  # row 1, column 1 of 4 x 4 pixels
+    made = alphabet.follow(params, tokens, frame, before, tiny.IMAGE_SHAPE)
+    plain, old = (alphabet.decode(params, t, tiny.IMAGE_SHAPE) for t in (tokens, before))
+    np.testing.assert_allclose(made[0, 4:8, 4:8], plain[0, 4:8, 4:8], atol=1e-6)
+    np.testing.assert_allclose(made[0, 8:], jnp.clip(plain + frame - old, 0, 1)[0, 8:], atol=1e-6)
+    np.testing.assert_allclose(made[1], frame[1], atol=1e-6)
 
 
 def test_context_of_the_previous_frame_is_the_upper_half_of_the_data():

@@ -202,6 +202,8 @@ class Prior:
             guidance=asked.get("guidance"),
             settings=settings | {"temperature": asked.get("temperature", asked.get("truncation"))},
         )
+        if self.context == "previous_frame" and "context" in asked:
+            return self._tokens.follow(ema_params, drawn, asked["context"], context, self.shape)
         return self._tokens.decode(ema_params, drawn, self.shape)
 
     def reconstruct(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:

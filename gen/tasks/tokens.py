@@ -60,6 +60,24 @@ class Tokens:
         images: jax.Array = self.tokenizer.apply(params["autoencoder"], cells, method="from_tokens")
         return jnp.clip((images + 1) / 2, 0.0, 1.0)
 
+    def follow(
+        self,
+        params: Mapping[str, Any],
+        tokens: jax.Array,
+        frame: jax.Array,
+        before: jax.Array,
+        shape: tuple[int, int, int],
+    ) -> jax.Array:
+        """The images with these tokens, after a frame that has the tokens `before`.
+
+        A cell that keeps its token keeps what the tokenizer lost of it in the frame, too.
+        """
+        images = self.decode(params, tokens, shape)
+        if self.tokenizer is None:
+            return images
+        kept = self.spread((tokens == before) * float(self.factor**2), shape)[..., None]
+        return jnp.clip(images + kept * (frame - self.decode(params, before, shape)), 0.0, 1.0)
+
     def whole_cells(self, known: jax.Array) -> jax.Array:
         """The cells all of whose pixels are known: [b h w 1] to [b cells], bool."""
         b, h, w, _ = known.shape
