@@ -49,7 +49,7 @@ def photographs(batch: int, size: int) -> tuple[np.ndarray, str]:
 
 def inputs(batch: int, size: int) -> tuple[Arrays, str]:
     """The arrays, and where the images are from."""
-    from gen.imaging.color.spaces import rgb_to_hsv, rgb_to_lab
+    from gen.imaging.color import rgb_to_hsv, rgb_to_lab
     from gen.imaging.filters.edges import sobel
 
     x, name = photographs(batch, size)
