@@ -116,7 +116,12 @@ def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def completion(
-    loaded: run.Loaded, source: Source, judge: class_agreement.Judge | None, count: int, path: pathlib.Path
+    loaded: run.Loaded,
+    source: Source,
+    judge: class_agreement.Judge | None,
+    count: int,
+    path: pathlib.Path,
+    temperature: float,
 ) -> dict[str, float]:
     """Hides the lower half of `count` held-out images, and has them completed."""
     images, labels = (np.asarray(a[:count]) for a in source.held_out)
@@ -124,7 +129,8 @@ def completion(
     half = images.shape[1] // 2
     known = np.zeros((1, *images.shape[1:3], 1), bool)
     known[:, :half] = True
-    complete = compiled(lambda p, k, x, m: loaded.task.sample(p, k, {"given": x, "known": m}))
+    settings = {"temperature": temperature}
+    complete = compiled(lambda p, k, x, m: loaded.task.sample(p, k, {"given": x, "known": m} | settings))
     answers = []
     for seed in range(DRAWS):
         keys = draw.keys(seed * count + np.arange(count))
@@ -140,6 +146,7 @@ def completion(
     each = psnr(drawn[:, :, half:], hidden)
     result = {
         "completed": count,
+        **settings,
         "psnr_best_of_five": float(each.max(0).mean()),
         "psnr_one_draw": float(each.mean()),
         "psnr_mean_of_five": float(psnr(drawn[:, :, half:].mean(0), hidden).mean()),
@@ -172,6 +179,7 @@ def main() -> None:
     parser.add_argument("--unusual", type=pathlib.Path, help="an .npz file with x_test")
     parser.add_argument("--limit", type=int, default=10_000, help="held-out images for the bits")
     parser.add_argument("--completions", type=int, default=200, help="held-out images to complete")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of the completions")
     parser.add_argument("--steps", type=int, default=6000, help="of the classifier's training")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
@@ -191,7 +199,9 @@ def main() -> None:
         result |= unusual(loaded, source, train, given.unusual, given.limit)
     if given.completions:
         judge = class_agreement.train_judge(source, steps=given.steps) if source.num_classes else None
-        result |= completion(loaded, source, judge, given.completions, given.workdir / "completion.png")
+        result |= completion(
+            loaded, source, judge, given.completions, given.workdir / "completion.png", given.temperature
+        )
     assert all(math.isfinite(value) for value in result.values())
     run.write_json(given.workdir / "prior.json", result)
     print(json.dumps(result, indent=2))
