@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from gen import asked, cli, provenance
+from gen import asked, cli, load, provenance
 from gen.errors import InputError, nearest
 from gen.report import enlargement, grid, to_uint8
 
@@ -85,11 +85,8 @@ def main(arguments: Sequence[str]) -> None:
     space = spaces.of_run(run, FLAGS.workdir, mesh=mesh, tell=cli.tell, **options)
     label = _label(run.class_names if space.num_classes else [])
     digest = config.digest(run.config)
-    record = provenance.record(config_digest=digest, step=run.step, seed=FLAGS.seed)
-    record[provenance.PREFIX + "latents"] = _text(name)
-    facts = run.data_facts
-    padding = facts.get("options", {}).get("padding", "edge" if facts.get("name") == "clips" else "zero")
-    files = spaces.Files(out, space.image_shape, run.class_names, record, padding)
+    record = provenance.record(config_digest=digest, step=run.step, seed=FLAGS.seed, latents=_text(name))
+    files = spaces.Files(out, space.image_shape, run.class_names, record, load.padding_of(run.data_facts))
     began = time.monotonic()
     count = command.call(Session(run, space, label, files, digest), inputs)
     made = f"{count:,} image{'' if count == 1 else 's'} of checkpoint {run.step:,}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,6 +33,12 @@ def image_files(inputs: Sequence[str | Path]) -> list[Path]:
                 raise InputError(f"{path}: no image files in this folder")
         found += files
     return found
+
+
+def padding_of(data_facts: Mapping[str, Any]) -> str:
+    """How the data of a run, by its data.json, brought images to its size that were a little too small."""
+    known = "edge" if data_facts.get("name") == "clips" else "zero"
+    return str(data_facts.get("options", {}).get("padding", known))
 
 
 def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], *, padding: str = "zero") -> np.ndarray:

@@ -35,21 +35,22 @@ def record(
     *,
     config_digest: str,
     step: int,
-    seed: int | str,
+    seed: int | str | None = None,
     label: str | None = None,
     truncation: float = 1.0,
     refine: str | None = None,
     version: str = __version__,
+    **more: Any,
 ) -> Record:
     """What is needed to make an image again, given the run folder that it came from.
 
     config_digest: sha256 of the run's canonical config. step: of the checkpoint. seed: of the image, or a list of seeds
     as text for an animation. label: the class, asked for or drawn; None if there is none. truncation: 1 = off. refine:
     the chain that refined it, whose random operators were seeded by the image's seed; None if none did. version: of
-    gen.
+    gen. more: what else says how it was made; None is left out.
     """
     fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
-    fields |= {"label": label, "truncation": truncation, "refine": refine}
+    fields |= {"label": label, "truncation": truncation, "refine": refine} | more
     return {PREFIX + name: value for name, value in fields.items() if value is not None}
 
 

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gen import cli, pictures, provenance
 from gen.errors import InputError
+from gen.load import image_files
 from gen.report import save_png, to_uint8
 
 if TYPE_CHECKING:
@@ -145,18 +146,9 @@ def _jobs(inputs: Sequence[str], out: Path) -> Iterator[tuple[Path, Path]]:
     """Each file to refine with where its result goes. Raises InputError before anything is written."""
     if not inputs:
         raise InputError("no images: name files or folders, python -m gen.refine photos --chain ... --out DIR")
-    extensions, suffix = set(Image.registered_extensions()), pictures.suffix(FLAGS.format)
-    taken: dict[Path, Path] = {}
-    for text in inputs:
-        path = Path(text)
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file or folder")
-        files = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in extensions)
-            if not files:
-                raise InputError(f"{path}: no image files in this folder")
-        for file in files:
+    suffix, taken = pictures.suffix(FLAGS.format), dict[Path, Path]()
+    for path in map(Path, inputs):
+        for file in image_files([path]):
             target = (out / (file.relative_to(path) if path.is_dir() else file.name)).with_suffix(suffix)
             if target.resolve() == file.resolve():
                 raise InputError(f"--out={out}: {file} would be overwritten by its own result; name another folder")

@@ -278,12 +278,8 @@ def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Ch
     from gen.config import digest
 
     named = None if labels is None else ", ".join(run.class_names[label] for label in labels)
-    truncation = FLAGS.truncation
-    refine = None if post is None else str(post)
-    made = provenance.record(
-        config_digest=digest(run.config), step=run.step, seed=seed, label=named, truncation=truncation, refine=refine
-    )
-    return made | {provenance.PREFIX + name: value for name, value in _settings().items()}
+    settings = {"truncation": FLAGS.truncation, "refine": None if post is None else str(post)} | _settings()
+    return provenance.record(config_digest=digest(run.config), step=run.step, seed=seed, label=named, **settings)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from gen import __version__, provenance
+from gen import provenance
 from gen.config import digest
 from gen.errors import InputError
-from gen.load import image_files, load_images
+from gen.load import image_files, load_images, padding_of
 from gen.run import Loaded
 from gen.tasks.prior import Prior
 
@@ -43,9 +43,7 @@ def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
 
 def read(run: Loaded, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
     """Float32 [n h w c] in [0, 1] of height, width, channels `shape`, brought there as the data of the run was."""
-    options = run.data_facts.get("options", {})
-    padding = options.get("padding", "edge" if run.data_facts.get("name") == "clips" else "zero")
-    return load_images(files, shape, padding=padding)
+    return load_images(files, shape, padding=padding_of(run.data_facts))
 
 
 def sha256_of(file: Path) -> str:
@@ -55,5 +53,4 @@ def sha256_of(file: Path) -> str:
 
 def record(run: Loaded, fields: dict[str, Any]) -> provenance.Record:
     """What made a file, from which checkpoint of which run, with these fields besides; None is left out."""
-    known = {"version": __version__, "config_digest": digest(run.config), "step": run.step} | fields
-    return {provenance.PREFIX + name: value for name, value in known.items() if value is not None}
+    return provenance.record(config_digest=digest(run.config), step=run.step, **fields)
