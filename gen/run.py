@@ -7,12 +7,14 @@ WORKDIR/data.json     facts about the data   WORKDIR/report.html, metrics.jsonl,
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen import config as configs
@@ -21,6 +23,8 @@ from gen.errors import InputError, nearest
 from gen.report import replace
 from gen.state import TrainState, Tree
 from gen.tasks import Task
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,39 @@ def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tr
         raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
     part, _ = _restore(folder, config, {kind: {name: roles[name]}}, step, mesh)
     return part[kind][name]
+
+
+def fill(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
+    """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
+
+    Warns of a frozen role that stays random. Raises InputError for an unknown role, or weights of another shape.
+    """
+    for name in state.ema_params:
+        if name not in state.params and name not in init_from:
+            _log.warning("%s is not trained, and init_from.%s does not say from where: it is random", name, name)
+    for name, text in init_from.items():
+        if name not in state.params and name not in state.ema_params:
+            known = {**state.params, **state.ema_params}
+            raise InputError(
+                f"init_from.{name}: there is no such role{nearest(name, known)}; allowed: {', '.join(known)}"
+            )
+        given = role(text if ":" in text else f"{text}:{name}")
+        for kind in ("params", "ema_params"):
+            roles = getattr(state, kind)
+            if name in roles:
+                state = state.replace(**{kind: {**roles, name: _like(roles[name], given, f"init_from.{name}={text}")}})
+    return state
+
+
+def _like(tree: Any, given: Any, place: str) -> Any:
+    """`given` on the devices of `tree`. Raises InputError, with `place`, unless the two have the same leaves."""
+    mine, theirs = (dict(jax.tree.leaves_with_path(t)) for t in (tree, given))
+    for path in [*mine, *theirs]:
+        here, there = (list(t[path].shape) if path in t else "nothing" for t in (mine, theirs))
+        if here != there:
+            leaf = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise InputError(f"{place}: {leaf} is {there} there, {here} here; give both the same network")
+    return jax.tree.map(lambda old, new: jax.device_put(np.asarray(new), old.sharding), tree, given)
 
 
 def _described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:

@@ -21,16 +21,14 @@ from gen import draw, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
-from gen.errors import InputError, nearest
 from gen.imaging.chain import chain
 from gen.interrupt import Interrupt, interrupts
 from gen.report import Progress, Report, replace
-from gen.run import RunFolder, role, write_json
+from gen.run import RunFolder, fill, write_json
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
 Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
-_log = logging.getLogger(__name__)
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
 
 
@@ -165,39 +163,6 @@ def place(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> t
     if restored is not None:
         return restored
     return jax.jit(task.init, out_shardings=shardings)(key), 0
-
-
-def fill(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
-    """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
-
-    Warns of a frozen role that stays random. Raises InputError for an unknown role, or weights of another shape.
-    """
-    for name in state.ema_params:
-        if name not in state.params and name not in init_from:
-            _log.warning("%s is not trained, and init_from.%s does not say from where: it is random", name, name)
-    for name, text in init_from.items():
-        if name not in state.params and name not in state.ema_params:
-            known = {**state.params, **state.ema_params}
-            raise InputError(
-                f"init_from.{name}: there is no such role{nearest(name, known)}; allowed: {', '.join(known)}"
-            )
-        given = role(text if ":" in text else f"{text}:{name}")
-        for kind in ("params", "ema_params"):
-            roles = getattr(state, kind)
-            if name in roles:
-                state = state.replace(**{kind: {**roles, name: _like(roles[name], given, f"init_from.{name}={text}")}})
-    return state
-
-
-def _like(tree: Any, given: Any, place: str) -> Any:
-    """`given` on the devices of `tree`. Raises InputError, with `place`, unless the two have the same leaves."""
-    mine, theirs = (dict(jax.tree.leaves_with_path(t)) for t in (tree, given))
-    for path in [*mine, *theirs]:
-        here, there = (list(t[path].shape) if path in t else "nothing" for t in (mine, theirs))
-        if here != there:
-            leaf = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise InputError(f"{place}: {leaf} is {there} there, {here} here; give both the same network")
-    return jax.tree.map(lambda old, new: jax.device_put(np.asarray(new), old.sharding), tree, given)
 
 
 def make_step(task: Task, config: Config) -> Step:

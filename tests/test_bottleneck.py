@@ -139,6 +139,11 @@ def test_gaussian_divergence_in_bits_and_noise_only_with_a_key():
     assert drawn.std() == pytest.approx(deviation, rel=0.05)
 
 
+def test_continuous_codes_have_no_tokens():
+    with pytest.raises(InputError, match="Plain codes are continuous: they have no tokens"):
+        Plain(size=3).apply({}, jnp.zeros((1, 4, 4), jnp.int32), method="lookup")
+
+
 @pytest.mark.parametrize(
     ("part", "message"),
     [

@@ -51,8 +51,8 @@ class Bottleneck(nn.Module):
         """Raises InputError for fields that do not make sense. `place` is the field to blame."""
 
     def lookup(self, tokens: jax.Array) -> jax.Array:
-        """The code [b h w channels] of tokens int32 [b h w]."""
-        raise NotImplementedError
+        """The code [b h w channels] of tokens int32 [b h w]. Raises InputError where codes are continuous."""
+        raise InputError(f"{type(self).__name__} codes are continuous: they have no tokens")
 
     def update(self, key: jax.Array, params: Mapping[str, Any], code: Code) -> Mapping[str, Any]:
         """The parameters after a step, for what is not learned by gradients."""
