@@ -119,3 +119,18 @@ def lecam(
         if jnp.shape(average) != ():
             raise ValueError(f"{name} must be a scalar; got shape {list(jnp.shape(average))}")
     return jnp.square(real - fake_average) + jnp.square(fake - real_average)
+
+
+def contrastive(a: jax.Array, b: jax.Array, *, temperature: float) -> jax.Array:
+    """NT-Xent (Chen et al. 2020, equation 1): scalar, the mean over 2 n views of -log p(its partner | all others).
+
+    a, b: [n d], two views of each of n images; compared by their cosines. temperature: of the softmax, above 0.
+    """
+    if a.ndim != 2 or a.shape != b.shape:
+        raise ValueError(f"views must be [n d] twice; got {list(a.shape)} and {list(b.shape)}")
+    views = jnp.concatenate([a, b]).astype(jnp.float32)
+    views = views / jnp.maximum(jnp.linalg.norm(views, axis=1, keepdims=True), 1e-12)
+    count = len(views)
+    logits = jnp.where(jnp.eye(count, dtype=bool), -jnp.inf, views @ views.T / temperature)
+    partner = (jnp.arange(count) + count // 2) % count
+    return (jax.nn.logsumexp(logits, axis=1) - logits[jnp.arange(count), partner]).mean()

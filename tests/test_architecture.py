@@ -27,10 +27,11 @@ FLOORS = {
     -1: ["spec"],
     0: ["config", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
-    2: ["tasks", "pictures"],
+    2: ["tasks", "pictures", "features"],
     3: ["run", "draw", "cli", "load", "asked"],
-    4: ["train", "spaces", "predict"],
-    5: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
+    4: ["spaces", "predict", "quality"],
+    5: ["train"],
+    6: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # Costly or optional, so imported where they are used; gen itself must be importable without them.

@@ -47,7 +47,7 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     is replaced by memory, with one warning; a damaged entry is made again.
     """
     key = json.dumps([_VERSION, name, options, identity], sort_keys=True)
-    entry = _cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    entry = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     stored = _read(entry)
     if stored is None:
         try:
@@ -64,7 +64,8 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     return Source(name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts})
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where prepared data and what was learned from it are kept: CACHE."""
     if folder := os.environ.get("GEN_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "gen"

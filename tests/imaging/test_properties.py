@@ -120,6 +120,7 @@ def test_images_stay_in_range(row):
         assert y.max() <= 1 + 1e-5
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @each(ROWS)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 8)])
 def test_sizes_that_are_small_and_odd(row, height, width):

@@ -1,0 +1,100 @@
+"""How good and how varied images are, whether they copy the training set, and how sure that is.
+
+  python -m gen.evaluate --workdir DIR                          the newest checkpoint of a run
+  python -m gen.evaluate --workdir DIR --refine 'median(3)'     and what a chain does to the numbers
+  python -m gen.evaluate --images A --reference B               any two folders; B may be statistics, FILE.npz
+  python -m gen.evaluate --compare RUN_A RUN_B                  two evaluations, if they may be compared
+
+OUT (by default DIR/evaluation) gets evaluation.json, one card for each number: value, 95 % interval, extractor and its
+digest, sizes, seed, digest of the data; evaluation.html with the pictures; and the pictures. Without --extractor the
+features come from networks trained in minutes on the same data, and the distances are called FD-own, KD-own. FID and
+KID are what the weights of the FID Inception give: --extractor fid:pt_inception-2015-12-05-6726825d.pth.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from gen import cli
+from gen.asked import check_writable
+from gen.errors import InputError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
+flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.", flag_values=FLAGS)
+flags.DEFINE_string("images", None, "Folder of images to measure, instead of a run.", flag_values=FLAGS)
+flags.DEFINE_string("reference", None, "Folder of real images, or npz with mu and sigma.", flag_values=FLAGS)
+flags.DEFINE_bool("compare", False, "Compare two evaluations: name two runs or evaluation.json.", flag_values=FLAGS)
+flags.DEFINE_string("out", None, "Folder for the results.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "extractor",
+    None,
+    "own (default), fid:WEIGHTS (FID Inception, .pth, .npz or .safetensors), pixels, or package.module:function.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string("metrics", "all", "Groups of metrics, with commas; 'all'; 'cheap'.", flag_values=FLAGS)
+flags.DEFINE_integer("samples", 10_000, "Images to make, seeds SEED and up.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("references", 10_000, "Real images to compare with, at most.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_enum("split", "train", ["train", "held_out"], "Which real images.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
+flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
+flags.DEFINE_integer("size", None, "Side to which both folders are brought; default: of the first.", flag_values=FLAGS)
+flags.DEFINE_string("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
+for _name in ("truncation", "temperature", "guidance", "top_p"):
+    flags.DEFINE_float(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Does what the flags ask for. Raises InputError for what is wrong in them."""
+    if FLAGS.compare:
+        return _compare(arguments)
+    if arguments:
+        raise InputError(f"unexpected argument '{arguments[0]}'; only --compare takes two names")
+    if bool(FLAGS.workdir) == bool(FLAGS.images):
+        raise InputError("name a run, --workdir DIR, or two folders, --images A --reference B; not both")
+    if FLAGS.images and not FLAGS.reference:
+        raise InputError("--reference is missing: a folder of real images, or an npz with mu and sigma")
+    default = Path(FLAGS.workdir or FLAGS.images) / "evaluation"
+    out = Path(FLAGS.out) if FLAGS.out else default
+    if FLAGS.images and not FLAGS.out:
+        out = Path("evaluation")
+    check_writable(out)
+    began = time.monotonic()
+    from gen.quality import folders, runs
+
+    given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields}
+    asked = runs.Asked(**given)
+    measured = runs.measure_run(asked, _say) if FLAGS.workdir else folders.measure_folders(asked, _say)
+    from gen.quality import cards, pages
+
+    pages.write(out, measured)
+    for title, found in measured.boards.items():
+        print(f"\n{title}\n{cards.table(found)}")
+    print(f"\nin {time.monotonic() - began:.0f} s: {out / 'evaluation.json'}, {out / 'evaluation.html'}")
+
+
+def _compare(names: Sequence[str]) -> None:
+    """Prints two evaluations side by side."""
+    from gen.quality import cards
+
+    if len(names) != 2:
+        raise InputError(f"--compare takes two evaluations, runs or evaluation.json; given: {len(names)}")
+    pairs = cards.compare(*(cards.read(Path(name)) for name in names))
+    print(f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap")
+    for a, b in pairs:
+        print(f"{a.metric:<28} {cards.number(a.value):>11} {cards.number(b.value):>11}  {cards.verdict(a, b)}")
+
+
+def _say(text: str) -> None:
+    print(f"gen: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    cli.guard(lambda: main(cli.parse(sys.argv, sys.modules["__main__"], FLAGS)))

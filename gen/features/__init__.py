@@ -1,0 +1,32 @@
+"""What turns images into features to measure them by: networks of this repository, the FID Inception, any callable."""
+
+from __future__ import annotations
+
+from gen.data import Source
+from gen.errors import InputError, nearest
+from gen.features.extractor import Extractor, custom, pixels
+from gen.features.trained import own
+
+__all__ = ["Extractor", "chosen", "custom", "own", "pixels"]
+
+_KINDS = ("own", "fid", "pixels")
+
+
+def chosen(text: str | None, source: Source) -> Extractor:
+    """The extractor that a flag names: own (None), fid:WEIGHTS, pixels, or package.module:function. InputError."""
+    kind, _, rest = (text or "own").partition(":")
+    if kind == "own" and not rest:
+        return own(source)
+    if kind == "pixels" and not rest:
+        return pixels()
+    if kind == "fid":
+        from gen.features.inception import inception
+
+        if not rest:
+            raise InputError("--extractor=fid needs the weights: fid:pt_inception-2015-12-05-6726825d.pth")
+        return inception(rest)
+    if "." in kind and rest:
+        return custom(str(text))
+    raise InputError(
+        f"--extractor={text}{nearest(kind, _KINDS)}; allowed: own, pixels, fid:WEIGHTS, package.module:function"
+    )

@@ -1,0 +1,257 @@
+"""State dicts as torch.save writes them, in both formats: a zip since PyTorch 1.6, before that a stream of pickles.
+
+A pickle is a program. This reads the few instructions that a dict of tensors is made of, and does what they say with
+its own hands; it imports and calls nothing by name. All else is refused. Damage ends in an exception of any kind:
+`read_weights` is the door.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from gen.errors import InputError
+
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles of the older format
+_TYPES = {
+    **{"torch DoubleStorage": "<f8", "torch FloatStorage": "<f4", "torch HalfStorage": "<f2"},
+    **{"torch LongStorage": "<i8", "torch IntStorage": "<i4", "torch ShortStorage": "<i2", "torch CharStorage": "i1"},
+    **{"torch ByteStorage": "u1", "torch BoolStorage": "?", "torch BFloat16Storage": jnp.bfloat16},
+}
+_DICT, _TENSOR, _PARAMETER = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+)
+# Instructions that put a number, a text or a fresh value on the stack: how it, or the length of it, is written.
+_NUMBERS = {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}
+_TEXTS = {b"X": "<I", b"\x8c": "<B", b"T": "<I", b"U": "<B"}
+_FRESH: dict[bytes, Callable[[], Any]] = {
+    **{b"N": lambda: None, b"\x88": lambda: True, b"\x89": lambda: False},
+    **{b"}": dict, b"]": list, b")": tuple},
+}
+
+
+class _Global(NamedTuple):
+    """A name that the pickle would import: "module name"."""
+
+    name: str
+
+
+class _Storage(NamedTuple):
+    """A flat array of numbers, kept outside the pickle."""
+
+    key: str
+    dtype: np.dtype
+    size: int
+
+
+class _Tensor(NamedTuple):
+    """A window on a storage; offset and strides in elements."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def is_zip(archive: zipfile.ZipFile) -> bool:
+    """Was this written by torch.save (or torch.jit.save, which is refused later for what it holds)?"""
+    return any(name.endswith("/data.pkl") for name in archive.namelist())
+
+
+def read_zip(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and arrays of a state dict in the format since PyTorch 1.6."""
+    root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
+
+    def member(name: str) -> bytes:
+        info = archive.getinfo(root + name)
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise InputError(f"{name!r} is compressed, which torch.save does not do")
+        return archive.read(info)
+
+    if root + "byteorder" in archive.namelist() and member("byteorder") != b"little":
+        raise InputError("numbers with the high byte first cannot be read")
+    for name, tensor in _tensors(_unpickled(io.BytesIO(member("data.pkl")))):
+        yield name, _array(name, tensor, member(f"data/{tensor.storage.key}"))
+
+
+def read_stream(stream: io.BytesIO) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and arrays of a state dict in the format before PyTorch 1.6."""
+    if _unpickled(stream) != _MAGIC or _unpickled(stream) != _PROTOCOL:
+        raise InputError("a pickle, but not by torch.save")
+    system = _unpickled(stream)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise InputError("numbers with the high byte first cannot be read")
+    tensors = dict(_tensors(_unpickled(stream)))
+    sizes = {tensor.storage.key: tensor.storage.dtype.itemsize for tensor in tensors.values()}
+    keys = [_expect(key, str) for key in _expect(_unpickled(stream), list)]
+    if set(keys) != set(sizes):
+        raise InputError("a damaged file: its list of numbers does not fit its tensors")
+    storages = {}
+    for key in keys:
+        head = stream.read(8)
+        count = struct.unpack("<q", head)[0] if len(head) == 8 else -1
+        storages[key] = stream.read(max(count, 0) * sizes[key])
+    for name, tensor in tensors.items():
+        yield name, _array(name, tensor, storages[tensor.storage.key])
+
+
+def _tensors(state: Any) -> Iterator[tuple[str, _Tensor]]:
+    if not isinstance(state, dict):
+        raise InputError("not a state dict: save model.state_dict() alone")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, _Tensor):
+            raise InputError(f"not a state dict: {name!r} is no tensor; save model.state_dict() alone")
+        yield name, value
+
+
+def _array(name: str, tensor: _Tensor, content: bytes) -> np.ndarray:
+    """A copy of the window, after a check that it lies inside its storage and is no larger."""
+    storage, offset, shape, strides = tensor
+    numbers = (storage.size, offset, *shape, *strides)
+    whole = all(type(number) is int and number >= 0 for number in numbers) and len(shape) == len(strides)
+    if not whole or len(content) != storage.size * storage.dtype.itemsize:
+        raise InputError(f"a damaged file: {name!r} has {len(content)} bytes of numbers")
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    empty = math.prod(shape) == 0
+    if not empty and (last >= storage.size or math.prod(shape) > storage.size):
+        raise InputError(f"a damaged file: {name!r} reaches beyond its numbers")
+    if empty:
+        return np.zeros(shape, storage.dtype)
+    flat = np.frombuffer(content, storage.dtype)[offset:]
+    steps = [stride * storage.dtype.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(flat, shape, steps, writeable=False).copy()
+
+
+def _unpickled(stream: io.BytesIO) -> Any:
+    """What the pickle that begins here describes; the stream is left behind it."""
+    return _Machine(stream).run()
+
+
+class _Machine:
+    """The stack, the marks on it and the memo of one pickle. Names of instructions are those of pickletools."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        self.stream = stream
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        while code := self.stream.read(1):
+            if code == b".":  # STOP
+                return self.stack.pop()
+            if code in _NUMBERS:
+                self.stack.append(self.number(_NUMBERS[code]))
+            elif code in _TEXTS:
+                self.stack.append(self.bytes(_TEXTS[code]).decode())
+            elif code in _FRESH:
+                self.stack.append(_FRESH[code]())
+            else:
+                self.step(code)
+        raise InputError("a damaged file: it has no end")
+
+    def step(self, code: bytes) -> None:
+        stack = self.stack
+        match code:
+            case b"\x80" | b"\x95":  # PROTO, FRAME
+                self.number("<B" if code == b"\x80" else "<Q")
+            case b"\x8a":  # LONG1
+                stack.append(int.from_bytes(self.bytes("<B"), "little", signed=True))
+            case b"(":  # MARK
+                self.marks.append(len(stack))
+            case b"q" | b"r":  # BINPUT, LONG_BINPUT
+                self.memo[self.number("<B" if code == b"q" else "<I")] = stack[-1]
+            case b"\x94":  # MEMOIZE
+                self.memo[len(self.memo)] = stack[-1]
+            case b"h" | b"j":  # BINGET, LONG_BINGET
+                stack.append(self.memo[self.number("<B" if code == b"h" else "<I")])
+            case b"\x85" | b"\x86" | b"\x87":  # TUPLE1, TUPLE2, TUPLE3
+                stack.append(tuple(self.popped(code[0] - 0x84)))
+            case b"t":  # TUPLE
+                stack.append(tuple(self.marked()))
+            case b"a" | b"e":  # APPEND, APPENDS
+                items = self.popped(1) if code == b"a" else self.marked()
+                _expect(stack[-1], list).extend(items)
+            case b"s" | b"u":  # SETITEM, SETITEMS
+                items = self.popped(2) if code == b"s" else self.marked()
+                # Keys that hash in one step: a tuple of tuples may take for ever.
+                pairs = {_expect(key, str, int): value for key, value in zip(items[::2], items[1::2], strict=True)}
+                _expect(stack[-1], dict).update(pairs)
+            case b"b":  # BUILD: the attributes of a state dict, which are its _metadata
+                self.popped(1)
+                _expect(stack[-1], dict)
+            case b"c":  # GLOBAL
+                stack.append(_global(self.line(), self.line()))
+            case b"\x93":  # STACK_GLOBAL
+                stack.append(_global(*self.popped(2)))
+            case b"Q":  # BINPERSID
+                stack.append(_storage(*self.popped(1)))
+            case b"R":  # REDUCE
+                stack.append(_called(*self.popped(2)))
+            case _:
+                raise InputError(f"the pickle has the instruction {code!r}, which a state dict does not need: refused")
+
+    def number(self, layout: str) -> Any:
+        return struct.unpack(layout, self.stream.read(struct.calcsize(layout)))[0]
+
+    def bytes(self, layout: str) -> bytes:
+        length = self.number(layout)
+        content = self.stream.read(length)
+        if len(content) != length:
+            raise InputError("a damaged file: a text has no end")
+        return content
+
+    def line(self) -> str:
+        return self.stream.readline().decode().removesuffix("\n")
+
+    def popped(self, count: int) -> list[Any]:
+        if count > len(self.stack):
+            raise InputError("a damaged file: its stack is empty")
+        items = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return items
+
+    def marked(self) -> list[Any]:
+        return self.popped(len(self.stack) - self.marks.pop())
+
+
+def _expect(value: Any, *kinds: type) -> Any:
+    if not isinstance(value, kinds):
+        raise InputError(f"a damaged file: {type(value).__name__} where {kinds[0].__name__} is wanted")
+    return value
+
+
+def _global(module: Any, attribute: Any) -> _Global:
+    name = f"{_expect(module, str)} {_expect(attribute, str)}"
+    if name not in (_DICT, _TENSOR, _PARAMETER, *_TYPES):
+        raise InputError(f"the pickle wants {name.replace(' ', '.')}, which a state dict does not need: refused")
+    return _Global(name)
+
+
+def _storage(reference: Any) -> _Storage:
+    match reference:
+        case ("storage", _Global(kind), str(key), str(), int(size)) if kind in _TYPES:
+            return _Storage(key, np.dtype(_TYPES[kind]), size)
+        case ("storage", _Global(kind), str(key), str(), int(size), None) if kind in _TYPES:  # the older format
+            return _Storage(key, np.dtype(_TYPES[kind]), size)
+    raise InputError("the pickle refers to numbers in a way that a state dict does not need: refused")
+
+
+def _called(function: Any, arguments: Any) -> Any:
+    match function, arguments:
+        case _Global(name), () if name == _DICT:
+            return {}
+        case _Global(name), (_Storage() as storage, offset, tuple(shape), tuple(strides), *_) if name == _TENSOR:
+            return _Tensor(storage, offset, shape, strides)
+        case _Global(name), (_Tensor() as tensor, *_) if name == _PARAMETER:
+            return tensor
+    raise InputError("the pickle makes a call that a state dict does not need: refused")

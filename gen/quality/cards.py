@@ -1,0 +1,132 @@
+"""A card: one number with everything that must be equal before it may be compared with another."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from gen import __version__
+from gen.errors import InputError
+from gen.report import replace
+
+Better = Literal["lower", "higher", "neither"]
+
+# What two numbers must share to be comparable, in the order in which a difference is looked for.
+_MATTERS = ("extractor", "extractor_digest", "resize", "split", "samples", "references", "data_digest", "settings")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number and where it came from. `low` and `high`: its 95 % interval, None where it has none."""
+
+    metric: str  # "FID", "FD-own", "precision", ...
+    value: float
+    low: float | None
+    high: float | None
+    better: Better
+    extractor: str  # "pixels" for what looks at pixels alone
+    extractor_digest: str
+    resize: str
+    split: str  # of the real images: "train" or "held_out"; "none": no real images take part
+    samples: int
+    references: int  # real images
+    seed: int
+    data_digest: str
+    settings: dict[str, Any] = field(default_factory=dict)  # of the metric
+    of: dict[str, Any] = field(default_factory=dict)  # what was measured: a run and its step, or a folder
+    version: str = __version__
+    time: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+
+def write(path: Path, cards: Sequence[Card]) -> None:
+    """Cards as a JSON list, replacing the file at once; what is not finite becomes null."""
+    replace(path, json.dumps([_plain(asdict(card)) for card in cards], indent=1, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> list[Card]:
+    """The cards that `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
+    for inner in ("evaluation.json", "evaluation/evaluation.json"):
+        path = path / inner if path.is_dir() and (path / inner).is_file() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no evaluation there; python -m gen.evaluate makes one")
+    names = {each.name for each in fields(Card)}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        cards = [Card(**{name: value for name, value in entry.items() if name in names}) for entry in found]
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise InputError(f"{path} is not an evaluation of gen ({error})") from None
+    return [Card(**{**asdict(card), "value": math.nan if card.value is None else card.value}) for card in cards]
+
+
+def compare(a: Sequence[Card], b: Sequence[Card]) -> list[tuple[Card, Card]]:
+    """The cards of the metrics that both have, side by side.
+
+    Raises InputError when two of them differ in what matters, naming the metric, the field and both values, or when
+    they have no metric in common.
+    """
+    theirs = {card.metric: card for card in b}
+    pairs = [(card, theirs[card.metric]) for card in a if card.metric in theirs]
+    if not pairs:
+        raise InputError(f"nothing to compare: one has {_names(a)}, the other {_names(b)}")
+    for mine, other in pairs:
+        for name in _MATTERS:
+            x, y = _plain(getattr(mine, name)), _plain(getattr(other, name))
+            if x != y:
+                raise InputError(
+                    f"{mine.metric}: these numbers do not compare: {name} is {_short(x)} in one, {_short(y)} in the "
+                    "other; measure both alike"
+                )
+    return pairs
+
+
+def verdict(a: Card, b: Card) -> str:
+    """Which of two comparable cards is better: "first", "second", "" when their intervals overlap or none is better."""
+    if a.better == "neither" or None in (a.low, a.high, b.low, b.high):
+        return ""
+    if a.high < b.low:  # type: ignore[operator]
+        return "first" if a.better == "lower" else "second"
+    if b.high < a.low:  # type: ignore[operator]
+        return "second" if a.better == "lower" else "first"
+    return ""
+
+
+def table(cards: Iterable[Card]) -> str:
+    """A line for each card: metric, value, interval, which way is better, on how many samples."""
+    lines = [f"{'metric':<28} {'value':>11}  {'95 % interval':<24} {'better':<8} samples vs real"]
+    for card in cards:
+        arrow = {"lower": "lower", "higher": "higher", "neither": ""}[card.better]
+        against = f"{card.samples:,}" + (f" vs {card.references:,} {card.split}" if card.references else "")
+        lines.append(f"{card.metric:<28} {number(card.value):>11}  {interval(card):<24} {arrow:<8} {against}")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
+
+
+def interval(card: Card) -> str:
+    """The interval in words, empty where there is none."""
+    return "" if card.low is None or card.high is None else f"{number(card.low)} .. {number(card.high)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text
+
+
+def _names(cards: Sequence[Card]) -> str:
+    return ", ".join(card.metric for card in cards) or "no metrics"

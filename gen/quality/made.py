@@ -1,0 +1,61 @@
+"""Images that a model makes, to be measured: exactly those that gen.sample writes for the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from gen import draw
+from gen.data import Examples, Source
+from gen.errors import InputError
+from gen.imaging.chain import Chain
+from gen.report import to_uint8
+from gen.state import Tree
+from gen.tasks import Task
+
+BATCH = 100  # images made at once
+
+
+def made_images(
+    task: Task,
+    ema_params: Mapping[str, Tree],
+    source: Source,
+    count: int,
+    *,
+    seed: int = 0,
+    conditions: Mapping[str, Any] | None = None,
+    refine: Chain | None = None,
+    mesh: Mesh,
+) -> Examples:
+    """The images of seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
+
+    Of a model that only reconstructs: the first `count` held-out images as it gives them back. refine: a chain that
+    they go through. Raises InputError for a model that does neither.
+    """
+    if task.samples:
+        seeds = range(seed, seed + count)
+        drawn = draw.drawn_labels(task, seeds)
+        batches = draw.images(task, ema_params, seeds, labels=drawn, conditions=conditions, batch_size=BATCH, mesh=mesh)
+        labels = np.zeros(count, np.int32) if drawn is None else np.asarray(drawn, np.int32)
+    elif task.reconstructs:
+        real = source.held_out.images[:count]
+        count, labels = len(real), np.asarray(source.held_out.labels[: len(real)])
+        seeds, arrays = range(seed, seed + count), {"image": np.asarray(real, np.float32) / np.float32(255)}
+        batches = draw.batches(
+            lambda params, batch: task.reconstruct(params, batch["image"]),
+            ema_params,
+            arrays,
+            batch_size=BATCH,
+            mesh=mesh,
+        )
+    else:
+        raise InputError("this model neither samples nor reconstructs: there is nothing to measure")
+    parts, at = [], 0
+    for images in batches:
+        chosen = seeds[at : at + len(images)]
+        at += len(images)
+        parts.append(to_uint8(images if refine is None else draw.refine(refine, images, chosen)))
+    return Examples(np.concatenate(parts), labels)

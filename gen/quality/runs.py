@@ -1,0 +1,109 @@
+"""A run measured: its samples against its data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gen import run as run_folders
+from gen import sharding
+from gen.config import build, digest
+from gen.data import Examples, Source
+from gen.errors import InputError
+from gen.features import chosen
+from gen.imaging.chain import Chain, chain
+from gen.quality.board import CHEAP, METRICS, Question, check_metrics, measure
+from gen.quality.cards import Card
+from gen.quality.made import made_images
+from gen.quality.sets import described, reference
+
+Say = Callable[[str], None]
+_CONDITIONS = ("truncation", "temperature", "guidance", "top_p")
+
+
+class Asked(NamedTuple):
+    """What the flags of gen.evaluate ask for, by their names."""
+
+    workdir: str | None = None
+    step: int | None = None
+    images: str | None = None
+    reference: str | None = None
+    extractor: str | None = None
+    metrics: str = "all"
+    samples: int = 10_000
+    references: int = 10_000
+    split: str = "train"
+    seed: int = 0
+    refine: str | None = None
+    floor: bool = False
+    size: int | None = None
+    save_statistics: str | None = None
+    truncation: float | None = None
+    temperature: float | None = None
+    guidance: float | None = None
+    top_p: float | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The metrics as groups of the board. Raises InputError for an unknown one."""
+        known: Mapping[str, tuple[str, ...]] = {"all": METRICS, "cheap": CHEAP}
+        names = known.get(self.metrics) or tuple(name.strip() for name in self.metrics.split(","))
+        check_metrics(names)
+        return names
+
+    @property
+    def conditions(self) -> dict[str, float]:
+        """What the sampler is told."""
+        return {name: value for name in _CONDITIONS if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured: cards by title ("samples", "refined", "real, held out"), and the questions behind them."""
+
+    boards: dict[str, list[Card]]
+    questions: dict[str, Question]
+
+
+def measure_run(asked: Asked, say: Say) -> Measured:
+    """The samples of a run's checkpoint on the board; refined too, and held-out images in their place, where asked."""
+    groups, refine = asked.groups, chain(asked.refine) if asked.refine else None
+    mesh = sharding.mesh(-1, 1)
+    loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
+    if not (loaded.task.samples or loaded.task.reconstructs):
+        raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
+    source = _same_data(build(loaded.config.data, "data"), loaded.data_facts, str(asked.workdir))
+    extractor = chosen(asked.extractor, source)
+    real = reference(source, extractor, split=asked.split, references=asked.references)
+    of: dict[str, Any] = {"config_digest": digest(loaded.config), "step": loaded.step, **asked.conditions}
+    boards, questions = dict[str, list[Card]](), dict[str, Question]()
+
+    def add(title: str, examples: Examples, about: dict[str, Any]) -> None:
+        generated = described(examples, extractor, labelled=bool(source.num_classes))
+        questions[title] = Question(generated, real, extractor, of | about, asked.seed)
+        boards[title] = measure(questions[title], metrics=groups, say=lambda text: say(f"{title}: {text}"))
+
+    options: dict[str, Any] = {"seed": asked.seed, "conditions": asked.conditions, "mesh": mesh}
+    wanted: dict[str, Chain | None] = {"samples": None} | ({"refined": refine} if refine else {})
+    for title, post in wanted.items():
+        began = time.monotonic()
+        made = made_images(loaded.task, loaded.ema_params, source, asked.samples, refine=post, **options)
+        say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
+        add(title, made, {} if post is None else {"refine": str(asked.refine)})
+    if asked.floor:
+        count = min(asked.samples, len(source.held_out.images))
+        add("real, held out", Examples(source.held_out.images[:count], source.held_out.labels[:count]), {"real": True})
+    return Measured(boards, questions)
+
+
+def _same_data(source: Source, facts: Mapping[str, Any], workdir: str) -> Source:
+    """Raises InputError when the data of a run is not what it learned from."""
+    now, then = source.facts.get("digest"), facts.get("digest")
+    if then and now != then:
+        raise InputError(
+            f"{workdir}: its data has changed since (digest {str(now)[:12]}, was {str(then)[:12]}): "
+            "numbers would say nothing of what it learned"
+        )
+    return source
