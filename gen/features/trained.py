@@ -68,14 +68,21 @@ def own(source: Source, *, training: Training = _DEFAULT, seed: int = 0) -> Extr
         _log.warning("training the networks that measure images of %s, once", source.name)
         encoder = train_encoder(source, training=training, seed=seed)
         classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
-        stored = _pack(encoder, classifier)
+        stored = _pack(encoder, classifier) | {"scale": _scale(encoder, source)}
         kept.write(stored, name)
-    flat = {name: array for name, array in stored.items() if name != "accuracy"}
+    flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
-    features = _function(_encoder(), trees["encoder"], side, 0)
+    plain, scale = _function(_encoder(), trees["encoder"], side, 0), stored["scale"]
     logits = _function(Encoder(source.num_classes), trees["classifier"], side, 1) if source.num_classes else None
     accuracy = float(stored["accuracy"]) if source.num_classes else None
-    return Extractor("own", kept.digest(stored), f"linear, antialiased, to {side} x {side}", features, logits, accuracy)
+    return Extractor(
+        "own",
+        kept.digest(stored),
+        f"linear, antialiased, to {side} x {side}",
+        lambda x: plain(x) * scale,
+        logits,
+        accuracy,
+    )
 
 
 class Trained(NamedTuple):
@@ -113,6 +120,13 @@ def train_encoder(source: Source, *, training: Training = _DEFAULT, seed: int = 
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 
     return _train(network, loss, source, training.encoder_steps, training.batch_size, 1e-3, seed)
+
+
+def _scale(params: Params, source: Source) -> np.ndarray:
+    """What brings the features of training images to a variance of 1 in the mean, float32: kernels want that."""
+    images = np.asarray(source.train.images[:2000])
+    features = _function(_encoder(), params, _side(source.image_shape), 0)(images)
+    return np.float32(1 / max(float(np.sqrt(features.var(axis=0, dtype=np.float64).mean())), 1e-12))
 
 
 def _function(network: Encoder, params: Params, side: int, which: int) -> Function:

@@ -107,8 +107,8 @@ def frechet_infinite(
 
     The intercept of a line in 1/N through distances of `points` random subsets, whose sizes N go evenly from a tenth
     of the samples, or 2 d where that is more (but at most half of them), to all. Removes the bias of `generated` only:
-    hold `real` fixed. Can be slightly negative. The interval is linearised: an influence counts as often as the line
-    uses its sample.
+    hold `real` fixed. Can be slightly negative. With fewer than some 4 d samples it is no line, and the value far too
+    low. The interval is linearised: an influence counts as often as the line uses its sample.
     """
     x = checked(generated, "generated", least=4)
     if points < 2:

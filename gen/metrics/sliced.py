@@ -34,7 +34,8 @@ def mind(
     """MIND (Berthet et al. 2026): 3 d times the mean of W2^2 along random directions, of features [n d] and [m d].
 
     On the scale of a Fréchet distance: three times a pure shift's. Biased upwards by about a constant / n; compare at
-    equal n. The interval counts the samples and the choice of directions, which equal seeds share.
+    equal n. The interval counts the samples and the choice of directions, which equal seeds share. torch-fidelity draws
+    other directions, and leaves out samples until the sets are of one size.
     """
     x, y = pair(generated, real, least=2)
     if directions < 1:

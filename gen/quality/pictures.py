@@ -54,17 +54,18 @@ def nearest(question: Question) -> np.ndarray:
 
 
 def realism(question: Question, *, k: int = 3) -> np.ndarray:
-    """How deep each sample lies among real images [n]: 1 on the rim of their manifold, more inside.
+    """How deep each sample lies among real images [n]: at least 1 where precision counts it as real, more inside.
 
     The largest ratio, over real images, of the distance to its k-th neighbour to that of the sample (Kynkäänniemi et
-    al. 2019, equation 4), over the nearest eight of them, of which the half with the largest radii is left out.
+    al. 2019, equation 4).
     """
     generated, real = question.generated.features, question.reference.real.features
-    k = min(k, len(real) - 1)
-    radii = neighbours.nearest(real, real, k=k, exclude_self=True)[0][:, -1]
-    kept = radii <= np.median(radii)
-    distances, indices = neighbours.nearest(generated, real[kept], k=min(8, int(kept.sum())))
-    return (radii[kept][indices] / np.maximum(distances, 1e-12)).max(axis=1)
+    radii = neighbours.manifold(real, k=min(k, len(real) - 1)).distances[:, -1]
+    deepest = np.zeros(len(generated))
+    for rows, columns, squared in neighbours.squared_distances(generated, real):
+        ratios = np.square(radii[columns]) / np.maximum(squared, 1e-24)
+        deepest[rows] = np.maximum(deepest[rows], ratios.max(axis=1))
+    return np.sqrt(deepest)
 
 
 def typical(question: Question) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +107,7 @@ def manifold(question: Question) -> np.ndarray:
     )
     center = real.mean(0)
     _, _, axes = np.linalg.svd(real - center, full_matrices=False)
-    inside = realism(question)[:_POINTS] >= 1
+    inside = realism(question)[:_POINTS] > 1
     spread = [(x - center) @ axes[:2].T for x in (real, generated)]
     low, high = (np.quantile(np.concatenate(spread), q, axis=0) for q in (0.002, 0.998))
     canvas = Image.new("RGB", (_SIDE, _SIDE), "white")

@@ -116,7 +116,9 @@ def test_low_precision_is_upcast(dtype):
     rng = np.random.default_rng(0)
     x, y = (np.asarray(100 + 0.5 * rng.standard_normal((500, 6))).astype(dtype) for _ in range(2))
     truth = frechet(*(Moments(500, z.mean(axis=0), np.cov(z, rowvar=False)) for z in (np.float64(x), np.float64(y))))
-    assert frechet_distance(jnp.asarray(x), jnp.asarray(y), replicates=0).value == pytest.approx(truth, rel=1e-9)
+    found = frechet_distance(jnp.asarray(x), jnp.asarray(y))
+    assert found.value == pytest.approx(truth, rel=1e-9)
+    assert found == frechet_distance(np.float64(x), np.float64(y))  # the interval, too
 
 
 def test_float32_would_fail_here():

@@ -121,7 +121,7 @@ def test_mind_moves_with_the_features():
 
 @pytest.mark.parametrize(("n", "m"), [(200, 200), (250, 150)])
 def test_interval_has_the_spread_of_repetitions(n, m):
-    found = [mind(*gaussians(n, m, 3, seed=seed), directions=200, seed=seed) for seed in range(60)]
+    found = [mind(*gaussians(n, m, 3, seed=seed), directions=20, seed=seed) for seed in range(60)]
     spread = np.std([value.value for value in found])
     assert 0.75 < np.mean([(value.high - value.low) / 2 / 1.96 for value in found]) / spread < 1.35
 
