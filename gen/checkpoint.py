@@ -48,13 +48,14 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, *, keep: int = 3) -> None:
-        """`keep` is how many steps stay; older ones are deleted. The folder is made by the first save."""
+        """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder."""
         self._folder = folder.absolute()
         self._keep = keep
         self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
         self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self._last_saved: int | None = None
+        self.best: int | None = None  # a step that stays although it is old
         logging.getLogger("absl").addFilter(_is_not_orbax_chatter)
 
     def __enter__(self) -> Checkpoints:
@@ -139,7 +140,7 @@ class Checkpoints:
             return
         _write_digests(saving, table)
         saving.rename(self._folder / str(step))
-        earlier = [other for other in self.steps() if other < step]
+        earlier = [other for other in self.steps() if other < step and other != self.best]
         for old in earlier[: max(0, len(earlier) + 1 - self._keep)]:
             shutil.rmtree(self._folder / str(old))
 

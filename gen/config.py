@@ -19,6 +19,7 @@ from gen.spec import build, check, spec
 from gen.values import Spec, canonical, require
 
 __all__ = [
+    "CHEAP",
     "PROVIDED",
     "Config",
     "MeshConfig",
@@ -35,6 +36,8 @@ __all__ = [
 
 # What the program tells a component when it builds it: build(config.task, "task", image_shape=..., ...).
 PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num_classes", "batch_size")}
+
+CHEAP = ("frechet", "kernel", "neighbours", "memorisation")  # what training measures unless told otherwise
 
 
 @dataclass
@@ -59,6 +62,10 @@ class Config:
     preview_every: int = 500  # steps
     checkpoint_every: int = 1000  # steps
     keep_checkpoints: int = 3
+    metrics_every: int = 0  # steps between measurements of samples, see gen.evaluate; 0: none
+    metrics: tuple[str, ...] = CHEAP  # groups of gen.quality
+    metrics_samples: int = 1000
+    best_by: str = ""  # the metric, "FD-own" for one, whose best checkpoint is kept too; "": none
     preview_images: int = 64
     tensorboard: bool = False
     init_from: dict[str, str] = field(default_factory=dict)  # role -> RUN or RUN:ROLE whose weights it starts with
@@ -73,17 +80,30 @@ _MINIMUM = {
     "preview_every": 1,
     "checkpoint_every": 1,
     "keep_checkpoints": 1,
+    "metrics_every": 0,
+    "metrics_samples": 2,
     "preview_images": 1,
     "mesh.fsdp": 1,
 }
 # Fields that came after the first version, and what they were before: they count in a digest only where they differ.
-_LATER: dict[str, Any] = {"init_from": {}, "refine": ""}
+_LATER: dict[str, Any] = {
+    "init_from": {},
+    "refine": "",
+    "metrics_every": 0,
+    "metrics": CHEAP,
+    "metrics_samples": 1000,
+    "best_by": "",
+}
 _MAY_CHANGE_ON_RESUME = {
     "total_images",
     "log_every",
     "preview_every",
     "checkpoint_every",
     "keep_checkpoints",
+    "metrics_every",
+    "metrics",
+    "metrics_samples",
+    "best_by",
     "preview_images",
     "tensorboard",
     "refine",

@@ -23,6 +23,7 @@ from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
 from gen.imaging.chain import chain
 from gen.interrupt import Interrupt, interrupts
+from gen.quality import Watch
 from gen.report import Progress, Report, replace
 from gen.run import RunFolder, fill, write_json
 from gen.state import TrainState
@@ -70,8 +71,9 @@ def train(config: Config, workdir: Path) -> int:
             replace(folder.config, to_json(config))
             write_json(folder.data, facts)
         report = _Reporter(config, workdir, facts, source, task, mesh, start)
+        watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None
         try:
-            status, code = _loop(config, task, mesh, feed, checkpoints, report, state, start, stop)
+            status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)
         except NonFiniteError as error:
             checkpoints.wait()
             sound = checkpoints.steps()
@@ -88,6 +90,7 @@ def _loop(
     feed: sharding.Feed,
     checkpoints: Checkpoints,
     report: _Reporter,
+    watch: Watch | None,
     state: TrainState,
     start: int,
     stop: Interrupt,
@@ -97,6 +100,9 @@ def _loop(
     if start >= total:
         report.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
         return "finished", 0
+    if watch is not None:
+        watch.check(state.ema_params)
+        checkpoints.best = watch.best.step if watch.best else None
     report.say(f"{config_line(config, mesh)}; compiling")
     began = time.monotonic()
     step_fn = compile_step(task, config, mesh, state, feed(start))
@@ -113,13 +119,21 @@ def _loop(
         log, preview, save = (
             last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
         )
-        if log or preview or save:
-            report.log(step, _average(pending, step))
+        measured = watch is not None and watch.due(step, total)
+        if log or preview or save or measured:
+            averages = _average(pending, step)
+            if watch is not None and measured:
+                averages |= watch(state.ema_params, step)
+                save = save or (watch.best is not None and watch.best.step == step)
+            report.log(step, averages)
         if preview:
             report.preview(state, step)
         if save:
             _require_finite(state, step)
+            checkpoints.best = watch.best.step if watch is not None and watch.best else None
             checkpoints.save(step, state)
+            if watch is not None:
+                watch.remember()
         if last:
             checkpoints.wait()
             return ("interrupted", code) if code else ("finished", 0)

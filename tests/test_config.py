@@ -10,7 +10,19 @@ import sys
 import pytest
 import stub_components as stub
 
-from gen.config import Config, MeshConfig, build, check_resumable, digest, from_json, spec, to_json, validate, variant
+from gen.config import (
+    CHEAP,
+    Config,
+    MeshConfig,
+    build,
+    check_resumable,
+    digest,
+    from_json,
+    spec,
+    to_json,
+    validate,
+    variant,
+)
 from gen.errors import InputError
 
 
@@ -124,6 +136,7 @@ def test_from_json_says_what_is_wrong(edit, message):
 def test_fields_of_later_versions_count_in_the_digest_only_where_they_are_set():
     assert digest(config(refine="")) == digest(config())
     assert digest(config(refine="invert")) != digest(config())
+    assert digest(config(metrics=CHEAP, metrics_every=0)) == digest(config())
 
 
 def test_resuming_may_change_how_long_and_how_often_but_not_what():
@@ -133,6 +146,10 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
         preview_every=1,
         checkpoint_every=1,
         keep_checkpoints=9,
+        metrics_every=1,
+        metrics=("kernel",),
+        metrics_samples=2,
+        best_by="KD-own",
         preview_images=1,
         tensorboard=True,
         refine="invert",

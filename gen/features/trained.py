@@ -126,7 +126,7 @@ def _scale(params: Params, source: Source) -> np.ndarray:
     """What brings the features of training images to a variance of 1 in the mean, float32: kernels want that."""
     images = np.asarray(source.train.images[:2000])
     features = _function(_encoder(), params, _side(source.image_shape), 0)(images)
-    return np.float32(1 / max(float(np.sqrt(features.var(axis=0, dtype=np.float64).mean())), 1e-12))
+    return np.asarray(1 / max(float(np.sqrt(features.var(axis=0, dtype=np.float64).mean())), 1e-12), np.float32)
 
 
 def _function(network: Encoder, params: Params, side: int, which: int) -> Function:

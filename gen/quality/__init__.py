@@ -1,13 +1,12 @@
 """How good and how varied images are: sets with features, all metrics of them, cards that say what was measured."""
 
-from gen.quality.board import CHEAP, METRICS, Question, check_metrics, measure
+from gen.quality.board import METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card, compare
 from gen.quality.made import made_images
 from gen.quality.sets import Images, Reference, described, folder_reference, reference
 from gen.quality.watch import Best, Watch
 
 __all__ = [
-    "CHEAP",
     "METRICS",
     "Best",
     "Card",

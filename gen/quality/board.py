@@ -174,7 +174,6 @@ _GROUPS: dict[str, Callable[[Question], Iterable[Card]]] = {
     "ms_ssim": _ms_ssim,
 }
 METRICS = tuple(_GROUPS)
-CHEAP = ("frechet", "kernel", "neighbours", "memorisation")  # what training computes every so often
 
 
 def check_metrics(names: Sequence[str]) -> None:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from gen import run as run_folders
 from gen import sharding
-from gen.config import build, digest
+from gen.config import CHEAP, build, digest
 from gen.data import Examples, Source
 from gen.errors import InputError
 from gen.features import chosen
 from gen.imaging.chain import Chain, chain
-from gen.quality.board import CHEAP, METRICS, Question, check_metrics, measure
+from gen.quality.board import METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import made_images
 from gen.quality.sets import described, reference

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 from jax.sharding import Mesh
 
+from gen.config import Config
 from gen.data import Source
 from gen.errors import InputError, nearest
-from gen.features import Extractor
+from gen.features import own
 from gen.quality.board import Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import made_images
@@ -30,45 +32,68 @@ class Best(NamedTuple):
 
 
 class Watch:
-    """Measures a model in training. Holds the real images' features, so that each time costs only the samples."""
+    """Measures a model in training every `metrics_every` steps, and remembers which step was the best.
 
-    def __init__(
-        self, task: Task, source: Source, extractor: Extractor, mesh: Mesh, *, metrics: Sequence[str], samples: int
-    ) -> None:
-        """metrics: groups of gen.quality.board. samples: how many, seeds 0 and up. InputError for an unknown group."""
-        check_metrics(metrics)
-        self._task, self._source, self._extractor, self._mesh = task, source, extractor, mesh
-        self._metrics, self._samples = metrics, samples
-        self._reference = reference(source, extractor)
+    The real images' features are computed once, so that each time costs the samples alone.
+    """
 
-    def cards(self, ema_params: Mapping[str, Tree], step: int) -> list[Card]:
-        """The cards of these weights."""
-        examples = made_images(self._task, ema_params, self._source, self._samples, mesh=self._mesh)
+    def __init__(self, config: Config, task: Task, source: Source, mesh: Mesh, workdir: Path, start: int) -> None:
+        """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
+        check_metrics(config.metrics)
+        if jax.process_count() > 1:
+            raise InputError(
+                "metrics_every measures in one process; with several, run gen.evaluate beside the training"
+            )
+        if not (task.samples or task.reconstructs):
+            raise InputError("metrics_every: this task neither samples nor reconstructs; allowed: 0")
+        self._config, self._task, self._source, self._mesh = config, task, source, mesh
+        self._extractor = own(source)
+        self._reference = reference(source, self._extractor)
+        self._path = workdir / "best.json"
+        self.best = _read(self._path, config.best_by, start)
+
+    def due(self, step: int, total: int) -> bool:
+        """Is this a step to measure at?"""
+        return step % self._config.metrics_every == 0 or step == total
+
+    def check(self, ema_params: Mapping[str, Tree]) -> None:
+        """Raises InputError, before any step is made, where best_by is no metric that will be measured."""
+        if self._config.best_by and self.best is None:
+            _named(self._cards(ema_params, 0), self._config.best_by)
+
+    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
+        """The numbers of these weights, by metric. What is the best so far becomes `best`."""
+        cards = self._cards(ema_params, step)
+        if metric := self._config.best_by:
+            card = _named(cards, metric)
+            sign = -1 if card.better == "higher" else 1
+            if self.best is None or sign * card.value < sign * self.best.value:
+                self.best = Best(step, metric, card.value)
+        return {card.metric: card.value for card in cards}
+
+    def remember(self) -> None:
+        """Writes best.json, when the checkpoint that it names is being written."""
+        if self.best is not None:
+            replace(self._path, json.dumps(self.best._asdict()) + "\n")
+
+    def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[Card]:
+        examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)
         generated = described(examples, self._extractor, labelled=bool(self._source.num_classes))
         question = Question(generated, self._reference, self._extractor, of={"step": step})
-        return measure(question, metrics=self._metrics)
+        return measure(question, metrics=self._config.metrics)
 
 
-def read_best(path: Path) -> Best | None:
-    """What `better` wrote; None when there is nothing that can be read."""
-    try:
-        return Best(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def better(cards: Sequence[Card], metric: str, step: int, best: Best | None) -> Best:
-    """The better of `best` and these cards of `step`. Raises InputError when no card is of `metric`."""
+def _named(cards: Sequence[Card], metric: str) -> Card:
     found = {card.metric: card for card in cards}
     if metric not in found:
         raise InputError(f"best_by is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}")
-    card = found[metric]
-    sign = -1 if card.better == "higher" else 1
-    if best is None or best.metric != metric or sign * card.value < sign * best.value:
-        return Best(step, metric, card.value)
-    return best
+    return found[metric]
 
 
-def write_best(path: Path, best: Best) -> None:
-    """Replaces best.json."""
-    replace(path, json.dumps(best._asdict()) + "\n")
+def _read(path: Path, metric: str, start: int) -> Best | None:
+    """The best so far by this metric, unless it was of a step that is to be made again."""
+    try:
+        best = Best(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return best if best.metric == metric and best.step <= start else None

@@ -1,0 +1,94 @@
+"""Metrics while a model is trained: those of gen.evaluate, and the best checkpoint stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from gen import train
+from gen.checkpoint import Checkpoints
+from gen.errors import InputError
+from gen.features import trained
+from gen.quality.runs import Asked, measure_run
+from gen.run import RunFolder
+
+SAMPLES = 24
+WATCHED = {"metrics_every": 2, "metrics_samples": SAMPLES, "checkpoint_every": 2, "keep_checkpoints": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
+        for function in (trained.own, trained.train_encoder, trained.train_classifier):
+            patch.setitem(function.__kwdefaults__, "training", trained.Training(3, 3, 16))
+        yield
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> Path:
+    workdir = tmp_path_factory.mktemp("run")
+    assert train.train(tiny.config(total_images=8 * 6, best_by="FD-own", **WATCHED), workdir) == 0
+    return workdir
+
+
+def logged(workdir: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if "FD-own" in line]
+
+
+def test_numbers_in_training_are_those_of_the_program(watched):
+    assert [line["step"] for line in logged(watched)] == [2, 4, 6]
+    asked = Asked(workdir=str(watched), samples=SAMPLES, metrics="cheap")
+    (board,) = measure_run(asked, lambda text: None).boards.values()
+    assert len(board) >= 6
+    assert {card.metric: card.value for card in board}.items() <= logged(watched)[-1].items()
+
+
+def test_the_best_checkpoint_stays(watched):
+    best = json.loads((watched / "best.json").read_text())
+    values = {line["step"]: line["FD-own"] for line in logged(watched)}
+    assert best == {"step": min(values, key=values.__getitem__), "metric": "FD-own", "value": min(values.values())}
+    with Checkpoints(RunFolder(watched).checkpoints) as checkpoints:
+        assert checkpoints.steps() == sorted({best["step"], 6})
+
+
+def test_an_old_step_stays_when_it_is_the_best(tmp_path):
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        for step, best in ((1, 1), (2, 1), (3, 1), (4, 4), (5, 4)):
+            checkpoints.best = best
+            checkpoints.save(step, {"x": np.ones(2)}, wait=True)
+            assert checkpoints.steps() == sorted({step, best})
+
+
+def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_path):
+    config = tiny.config(best_by="FD-own", **WATCHED)
+    (tmp_path / "best.json").write_text(json.dumps({"step": 4, "metric": "FD-own", "value": 1.0}))
+    source = trained_source(config)
+    task = train.build(config.task, "task", image_shape=source.image_shape, num_classes=8, batch_size=8)
+    mesh = train.sharding.mesh(-1, 1)
+    steps = [train.Watch(config, task, source, mesh, tmp_path, start).best for start in (3, 4)]
+    assert steps[0] is None
+    assert steps[1] is not None and steps[1].step == 4  # noqa: PT018
+
+
+def trained_source(config):
+    return train.build(config.data, "data")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"best_by": "FD-won"}, "best_by is 'FD-won'; did you mean 'FD-own'"),
+        ({"metrics": ("frechet", "kernle")}, "did you mean 'kernel'"),
+    ],
+    ids=["best_by", "metrics"],
+)
+def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        train.train(tiny.config(total_images=8 * 6, **{**WATCHED, **changes}), tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
