@@ -29,6 +29,7 @@ class Question:
     of: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     replicates: int = bootstrap.REPLICATES
+    path: tuple[np.ndarray, np.ndarray] | None = None  # features [n d] of images EPSILON apart on ways between latents
 
     @property
     def options(self) -> dict[str, Any]:
@@ -144,6 +145,12 @@ def _classes(q: Question) -> Iterable[Card]:
             yield q.card(f"{q.named('FD')}-class-{names[k]}", value, "lower")
 
 
+def _path(q: Question) -> Iterable[Card]:
+    if q.path is not None:
+        value = diversity.path_length(*q.path, epsilon=EPSILON, **q.options)
+        yield q.card(q.named("PPL"), value, "lower", split="none", pairs=len(q.path[0]), epsilon=EPSILON)
+
+
 def _sliced(q: Question) -> Iterable[Card]:
     if min(q.generated.images.shape[1:3]) < sliced.SMALLEST:
         return
@@ -158,6 +165,7 @@ def _ms_ssim(q: Question) -> Iterable[Card]:
         yield q.card("MS-SSIM", value, "lower", by=_PIXELS, split="none")
 
 
+EPSILON = 1e-4  # of a way between latents (Karras et al. 2019)
 _LEAST_HELD_OUT = 100  # images: fewer say nothing of their 1 % quantile
 _GROUPS: dict[str, Callable[[Question], Iterable[Card]]] = {
     "frechet": _frechet,
@@ -170,6 +178,7 @@ _GROUPS: dict[str, Callable[[Question], Iterable[Card]]] = {
     "vendi": _vendi,
     "score": _score,
     "classes": _classes,
+    "path": _path,
     "sliced": _sliced,
     "ms_ssim": _ms_ssim,
 }

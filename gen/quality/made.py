@@ -59,3 +59,43 @@ def made_images(
         at += len(images)
         parts.append(to_uint8(images if refine is None else draw.refine(refine, images, chosen)))
     return Examples(np.concatenate(parts), labels)
+
+
+def near_pairs(
+    task: Task,
+    ema_params: Mapping[str, Tree],
+    count: int,
+    *,
+    epsilon: float,
+    seed: int = 0,
+    conditions: Mapping[str, Any] | None = None,
+    mesh: Mesh,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Images, float [n h w c] in [0, 1], at random places of the ways between latents, and `epsilon` further on.
+
+    Both of a pair are of one class. None for a model without latents to walk between.
+    """
+    if not task.samples:
+        return None
+    rng, seeds = np.random.default_rng(seed), range(seed, seed + count)
+    try:
+        ends = np.asarray(task.latent(draw.keys(range(seed, seed + 2 * count)))).reshape(count, 2, -1)
+    except InputError:
+        return None
+    at = rng.uniform(0, 1 - epsilon, count)
+    labels = draw.drawn_labels(task, seeds)
+    made = []
+    for places in (at, at + epsilon):
+        latents = np.stack([draw.slerp(a, b, t) for (a, b), t in zip(ends, places, strict=True)])
+        batches = draw.images(
+            task,
+            ema_params,
+            seeds,
+            labels=labels,
+            latents=latents.astype(np.float32),
+            conditions=conditions,
+            batch_size=BATCH,
+            mesh=mesh,
+        )
+        made.append(np.concatenate(list(batches)))
+    return made[0], made[1]

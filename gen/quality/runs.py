@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gen import run as run_folders
 from gen import sharding
 from gen.config import CHEAP, build, digest
@@ -14,12 +16,14 @@ from gen.data import Examples, Source
 from gen.errors import InputError
 from gen.features import chosen
 from gen.imaging.chain import Chain, chain
-from gen.quality.board import METRICS, Question, check_metrics, measure
+from gen.quality.board import EPSILON, METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card
-from gen.quality.made import made_images
+from gen.quality.made import made_images, near_pairs
 from gen.quality.sets import described, reference
 
 Say = Callable[[str], None]
+Path = tuple[np.ndarray, np.ndarray]
+_PAIRS = 2000  # on ways between latents
 _CONDITIONS = ("truncation", "temperature", "guidance", "top_p")
 
 
@@ -80,9 +84,9 @@ def measure_run(asked: Asked, say: Say) -> Measured:
     of: dict[str, Any] = {"config_digest": digest(loaded.config), "step": loaded.step, **asked.conditions}
     boards, questions = dict[str, list[Card]](), dict[str, Question]()
 
-    def add(title: str, examples: Examples, about: dict[str, Any]) -> None:
+    def add(title: str, examples: Examples, about: dict[str, Any], path: Path | None = None) -> None:
         generated = described(examples, extractor, labelled=bool(source.num_classes))
-        questions[title] = Question(generated, real, extractor, of | about, asked.seed)
+        questions[title] = Question(generated, real, extractor, of | about, asked.seed, path=path)
         boards[title] = measure(questions[title], metrics=groups, say=lambda text: say(f"{title}: {text}"))
 
     options: dict[str, Any] = {"seed": asked.seed, "conditions": asked.conditions, "mesh": mesh}
@@ -91,7 +95,12 @@ def measure_run(asked: Asked, say: Say) -> Measured:
         began = time.monotonic()
         made = made_images(loaded.task, loaded.ema_params, source, asked.samples, refine=post, **options)
         say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
-        add(title, made, {} if post is None else {"refine": str(asked.refine)})
+        path = None
+        if post is None and "path" in groups:
+            count = min(asked.samples, _PAIRS)
+            pairs = near_pairs(loaded.task, loaded.ema_params, count, epsilon=EPSILON, **options)
+            path = pairs and (extractor.features(pairs[0]), extractor.features(pairs[1]))
+        add(title, made, {} if post is None else {"refine": str(asked.refine)}, path)
     if asked.floor:
         count = min(asked.samples, len(source.held_out.images))
         add("real, held out", Examples(source.held_out.images[:count], source.held_out.labels[:count]), {"real": True})
