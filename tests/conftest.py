@@ -10,6 +10,8 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 CACHE = pathlib.Path(tempfile.gettempdir()) / f"gen-test-cache-{os.getuid()}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Programs of few steps: to compile them fast matters more than to run them fast. tests/imaging compiles as users do.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from collections.abc import Iterator  # noqa: E402
 
@@ -35,7 +37,8 @@ def _few_programs(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def compiled_quickly() -> Iterator[None]:
-    """For tests whose answer does not depend on how good the machine code is, and which compile much."""
+    """In tests/imaging: for tests whose answer does not depend on how good the machine code is."""
+    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -110,16 +108,6 @@ def test_the_full_size_step_fits_together(path):
     assert {value.shape for value in metrics.values()} == {()}
 
 
-@contextlib.contextmanager
-def unoptimized() -> Iterator[None]:
-    """Programs of two steps: to compile them fast matters more than to run them fast."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """Runs an experiment's smoke variant once, and returns its run folder."""
@@ -128,8 +116,7 @@ def smoke(tmp_path_factory):
     def run(path: Path) -> Path:
         if path not in done:
             workdir = folder / path.stem
-            with unoptimized():
-                assert main(["gen.main", f"--config={path}:smoke", f"--workdir={workdir}"]) == 0
+            assert main(["gen.main", f"--config={path}:smoke", f"--workdir={workdir}"]) == 0
             done[path] = workdir
         return done[path]
 
