@@ -7,6 +7,7 @@ Its docstring is its --help.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,10 +34,16 @@ def run(main: Callable[[], int | None], flag_values: flags.FlagValues = flags.FL
 def guard(call: Callable[[], int | None]) -> NoReturn:
     """Calls and exits: with the returned code, with 2 and one line on stderr after InputError, with 130 after Ctrl-C.
 
+    Whoever reads the output may stop early (`| head`): that is no error, and ends the program with 141 as it would C's.
+
     Any other exception is a bug in gen and keeps its traceback.
     """
     try:
         code = call()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush at exit goes nowhere
+        code = 141
     except InputError as error:
         print("gen: " + " ".join(str(error).splitlines()), file=sys.stderr)
         code = 2
@@ -56,6 +63,7 @@ def parse(argv: Sequence[str], program: ModuleType, flag_values: flags.FlagValue
         print(
             f"{(program.__doc__ or '').strip()}\n\nFlags:{flag_values.module_help(program).partition(':')[2].rstrip()}"
         )
+        sys.stdout.flush()
         sys.exit(0)
     flag_values.unparse_flags()
     flag_values.set_gnu_getopt(True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -74,3 +76,13 @@ def test_guard(capsys, error, code, line):
 def test_other_exceptions_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         guard(lambda: 1 // 0)
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run([sys.executable, "-m", "gen.sample", "--help"], stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
