@@ -38,7 +38,6 @@ def _few_programs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def compiled_quickly() -> Iterator[None]:
     """In tests/imaging: for tests whose answer does not depend on how good the machine code is."""
-    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", True)
     yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    jax.config.update("jax_disable_most_optimizations", False)

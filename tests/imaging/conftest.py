@@ -8,7 +8,6 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def _as_users_compile() -> Iterator[None]:
-    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", False)
     yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    jax.config.update("jax_disable_most_optimizations", True)
