@@ -4,7 +4,9 @@ IN are image files and folders, brought to the size and channels of the run as i
 each image the exact length of its code: bits, bits_per_dim, that is for each pixel and channel, and bits_per_token; the
 most surprising first), NAME-surprise.png, where in the image the bits are, and surprise.png, which shows the most
 surprising side by side. The bits of a prior with a tokenizer are those of the tokens, and comparable only among images
-of this run.
+of this run. Plain images cost few bits, also where nothing like them was learned: --background=1000 compares with what
+tokens cost by their frequencies in 1,000 images of the model, adds "unusual", the difference, and puts the most unusual
+first.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ flags.DEFINE_string("label", None, "Class of all images: a name or a number; by 
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 64, "Images scored at once.", lower_bound=1, flag_values=FLAGS)
 
+flags.DEFINE_integer(
+    "background", 0, "Images to draw for a background of bits; 0: none.", lower_bound=0, flag_values=FLAGS
+)
+
 _MAX_LINES = 50  # of the table
 _MAX_SHOWN, _COLUMNS = 48, 4  # on the sheet: images, and how many beside each other
 
@@ -62,12 +68,18 @@ def main(inputs: Sequence[str]) -> None:
     began = time.monotonic()
     options: dict[str, Any] = {"label": labels[0] if labels else None, "batch_size": FLAGS.batch_size, "mesh": mesh}
     bits = predict.bits(run, task, images, **options)
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"file": str(file), "bits": total, "bits_per_dim": total / images[0].size, "bits_per_token": total / tokens}
         for (_, file), total in zip(named, bits.sum((1, 2), dtype=np.float64).tolist(), strict=True)
         for tokens in [math.prod(task.network.grid)]
     ]
-    order = sorted(range(len(lines)), key=lambda i: -lines[i]["bits"])
+    key = "bits"
+    if FLAGS.background:
+        key, about = "unusual", {"batch_size": FLAGS.batch_size, "mesh": mesh}
+        background = predict.background_bits(run, task, images, FLAGS.background, **about)
+        for line, usual in zip(lines, background.tolist(), strict=True):
+            line[key] = line["bits"] - usual
+    order = sorted(range(len(lines)), key=lambda i: -lines[i][key])
     _write(run, out, [named[i] for i in order], images[order], bits[order], [lines[i] for i in order], labels)
     print(_table([lines[i] for i in order]))
     print(f"{len(lines):,} images by checkpoint {run.step:,} in {time.monotonic() - began:.1f} s: {out}")
@@ -105,15 +117,19 @@ def _write(
 
 
 def _table(lines: list[dict[str, Any]]) -> str:
-    """The most surprising first, then what is typical."""
-    shown = [f"{'bits':>12} {'bits/dim':>10} {'bits/token':>10}  file"]
-    for line in lines[:_MAX_LINES]:
-        numbers = f"{line['bits']:12,.1f} {line['bits_per_dim']:10.4f} {line['bits_per_token']:10.4f}"
-        shown.append(f"{numbers}  {line['file']}")
+    """The first of them, then what is typical."""
+    formats = {"bits": "12,.1f", "bits_per_dim": "10.4f", "bits_per_token": "10.4f", "unusual": "12,.1f"}
+    names = [name for name in formats if name in lines[0]]
+    heads = [f"{name.replace('_per_', '/'):>{formats[name].partition(',')[0].partition('.')[0]}}" for name in names]
+
+    def row(line: dict[str, Any]) -> str:
+        return " ".join(f"{line[name]:{formats[name]}}" for name in names)
+
+    shown = [f"{' '.join(heads)}  file"] + [f"{row(line)}  {line['file']}" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
         shown.append(f"... and {len(lines) - _MAX_LINES:,} more in scores.jsonl")
-    means = [sum(line[name] for line in lines) / len(lines) for name in ("bits", "bits_per_dim", "bits_per_token")]
-    return "\n".join([*shown, f"{means[0]:12,.1f} {means[1]:10.4f} {means[2]:10.4f}  mean of {len(lines):,}"])
+    means = {name: sum(line[name] for line in lines) / len(lines) for name in names}
+    return "\n".join([*shown, f"{row(means)}  mean of {len(lines):,}"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from prior_runs import files, make_run, picture, read
 
@@ -58,6 +59,24 @@ def test_the_most_surprising_comes_first(scored, colour, capsys):
     assert [line.split()[-1] for line in table[1:4]] == [line["file"] for line in lines]
     assert [float(line.split()[0].replace(",", "")) for line in table[1:4]] == pytest.approx(bits, abs=0.06)
     assert "3 images by checkpoint 3" in table[-1]
+
+
+def test_a_background_is_what_tokens_cost_by_their_frequencies(scored, colour, tmp_path, capsys):
+    folder, given, lines = scored
+    program(colour, tmp_path, folder / "in", "--background=6")
+    loaded = run.load(colour)
+    keys = jax.vmap(jax.random.key)(jnp.arange(6))
+    made = jax.jit(lambda p: loaded.task.sample(p, keys, {"label": loaded.task.label(keys)}))(loaded.ema_params)
+    counts = np.bincount(np.rint(np.asarray(made) * 255).astype(int).ravel(), minlength=256) + 1.0
+    cost = -np.log2(counts / counts.sum())
+    found = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [line["unusual"] for line in found] == sorted((line["unusual"] for line in found), reverse=True)
+    bits = {line["file"]: line["bits"] for line in lines}
+    for line in found:
+        image = given[line["file"].removeprefix(f"{folder}/in/")]
+        usual = 3 * cost[image].sum()  # gray in three channels
+        assert line["unusual"] == pytest.approx(bits[line["file"]] - usual, rel=1e-4)
+    assert "unusual" in capsys.readouterr().out
 
 
 def test_every_picture_tells_how_it_was_made(scored):
