@@ -4,7 +4,7 @@ python -m gen.main --config experiments/fashion_mnist_prior.py --config.data.dow
 python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
 
 For two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
-its experiment puts it). Learns in raster order and, for a third of the images, with a random region given first, so
+its experiment puts it). Learns in raster order and, for half of the images, with a random region given first, so
 that it draws images, completes them (gen.sample --complete) and says what is unusual (gen.score). With
 --config.task.context=half_size it learns to enlarge.
 
@@ -28,15 +28,15 @@ def get_config(arg: str = "") -> Config:
             Prior,
             network=spec(Recurrent, width=192, layers=4),
             tokenizer=spec(Autoencoder),
-            given_first=0.33,
+            given_first=0.5,
             learning_rate=(2e-3, 1e-4),
             warmup_images=5_000,
             ema_half_life=(0.0, 10_000.0),
-            decay_images=160_000,
+            decay_images=240_000,
         ),
         init_from={"autoencoder": "runs/fashion_mnist_autoencoder" + ("-npz" if arg == "npz" else "")},
         batch_size=32,
-        total_images=160_000,
+        total_images=240_000,
         preview_images=80,
         log_every=100,
         preview_every=1000,

@@ -17,13 +17,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from gen import cli
 from gen.asked import check_writable
 from gen.errors import InputError
+
+if TYPE_CHECKING:
+    from gen.quality.runs import Measured
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
@@ -45,7 +48,7 @@ flags.DEFINE_enum("split", "train", ["train", "held_out"], "Which real images.",
 flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
 flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
-flags.DEFINE_integer("size", None, "Side to which both folders are brought; default: of the first.", flag_values=FLAGS)
+flags.DEFINE_integer("size", None, "Side of the squares that all files of both folders become.", flag_values=FLAGS)
 flags.DEFINE_string("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
 for _name in ("truncation", "temperature", "guidance", "top_p"):
     flags.DEFINE_float(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
@@ -61,23 +64,38 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError("name a run, --workdir DIR, or two folders, --images A --reference B; not both")
     if FLAGS.images and not FLAGS.reference:
         raise InputError("--reference is missing: a folder of real images, or an npz with mu and sigma")
-    default = Path(FLAGS.workdir or FLAGS.images) / "evaluation"
-    out = Path(FLAGS.out) if FLAGS.out else default
-    if FLAGS.images and not FLAGS.out:
-        out = Path("evaluation")
-    check_writable(out)
+    out = Path(FLAGS.out or (f"{FLAGS.workdir}/evaluation" if FLAGS.workdir else "evaluation"))
+    statistics = Path(FLAGS.save_statistics) if FLAGS.save_statistics else None
+    if statistics and statistics.suffix != ".npz":
+        raise InputError(f"--save_statistics={statistics}: statistics are .npz files")
+    for folder in (out, statistics.parent if statistics else out):
+        check_writable(folder)
     began = time.monotonic()
-    from gen.quality import folders, runs
+    from gen.quality import cards, folders, pages, runs
 
     given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields}
     asked = runs.Asked(**given)
     measured = runs.measure_run(asked, _say) if FLAGS.workdir else folders.measure_folders(asked, _say)
-    from gen.quality import cards, pages
-
+    if not any(measured.boards.values()):
+        raise InputError("none of these metrics can be had of these images; the lines above say why")
     pages.write(out, measured)
+    if FLAGS.workdir and not FLAGS.out:
+        pages.refresh(Path(FLAGS.workdir))
+    if statistics:
+        _save_statistics(measured, statistics)
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
     print(f"\nin {time.monotonic() - began:.0f} s: {out / 'evaluation.json'}, {out / 'evaluation.html'}")
+
+
+def _save_statistics(measured: Measured, path: Path) -> None:
+    """Writes mu and sigma of the reference."""
+    from gen.metrics import moments
+
+    question = next(iter(measured.questions.values()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    moments.write_statistics(path, moments.moments(question.reference.real.features))
+    _say(f"statistics of the reference: {path}")
 
 
 def _compare(names: Sequence[str]) -> None:

@@ -129,7 +129,7 @@ def contrastive(a: jax.Array, b: jax.Array, *, temperature: float) -> jax.Array:
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(f"views must be [n d] twice; got {list(a.shape)} and {list(b.shape)}")
     views = jnp.concatenate([a, b]).astype(jnp.float32)
-    views = views / jnp.maximum(jnp.linalg.norm(views, axis=1, keepdims=True), 1e-12)
+    views = views * jax.lax.rsqrt(jnp.maximum(jnp.square(views).sum(axis=1, keepdims=True), 1e-24))
     count = len(views)
     logits = jnp.where(jnp.eye(count, dtype=bool), -jnp.inf, views @ views.T / temperature)
     partner = (jnp.arange(count) + count // 2) % count

@@ -1,5 +1,7 @@
 """Eight simulated CPU devices and one compilation cache, shared with the programs that tests start."""
 
+import contextlib
+import itertools
 import os
 import pathlib
 import tempfile
@@ -10,34 +12,44 @@ os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 CACHE = pathlib.Path(tempfile.gettempdir()) / f"gen-test-cache-{os.getuid()}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# Programs of few steps: to compile them fast matters more than to run them fast. tests/imaging compiles as users do.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from collections.abc import Iterator  # noqa: E402
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _few_programs_by_module() -> Iterator[None]:
-    """Drops what a module compiled: every program holds memory maps, of which Linux allows a process 65,530."""
-    yield
-    jax.clear_caches()
+_tests = itertools.count(1)
+_MOST_MAPS = 30_000  # of 65,530 that Linux allows a process: every compiled program holds some memory maps
 
 
 @pytest.fixture(autouse=True)
-def _few_programs(request: pytest.FixtureRequest) -> None:
-    """The same within a long module."""
-    module = request.node.parent
-    module.done = getattr(module, "done", 0) + 1
-    if module.done % 100 == 0:
+def _few_programs() -> None:
+    """Drops what was compiled before there is too much of it; not after every test, as all is traced again then."""
+    maps = pathlib.Path("/proc/self/maps")
+    if next(_tests) % 50 == 0 and maps.exists() and maps.read_bytes().count(b"\n") > _MOST_MAPS:
         jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_as_the_folder_wants(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Many small programs that run a few times: to compile them fast matters more than to run them fast.
+
+    In tests/imaging values are compared with those of other libraries: there, programs are compiled as users do it.
+    """
+    with _optimizations(request.path.parent.name == "imaging"):
+        yield
 
 
 @pytest.fixture
 def compiled_quickly() -> Iterator[None]:
-    """In tests/imaging: for tests whose answer does not depend on how good the machine code is."""
-    jax.config.update("jax_disable_most_optimizations", True)
+    """In tests/imaging: for a test whose answer does not depend on how good the machine code is."""
+    with _optimizations(False):
+        yield
+
+
+@contextlib.contextmanager
+def _optimizations(wanted: bool) -> Iterator[None]:
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", not wanted)
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    jax.config.update("jax_disable_most_optimizations", before)

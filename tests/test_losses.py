@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from gen.losses import ADVERSARIAL, gradient_penalty, lecam, squared_gradient_norm
+from gen.losses import ADVERSARIAL, contrastive, gradient_penalty, lecam, squared_gradient_norm
 
 PLAYERS = [(name, player) for name in ADVERSARIAL for player in ("discriminator", "generator")]
 REAL = jnp.array([1.5, -0.5, 0.0, 3.0])
@@ -151,3 +151,26 @@ def test_lecam():
     with pytest.raises(ValueError, match=r"fake_average must be a scalar; got shape \[4\]"):
         lecam(REAL, FAKE, 0.0, FAKE)
     check_grads(lambda r, f: lecam(r, f, 2.0, -1.0), (REAL, FAKE), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
+
+
+def test_contrastive_by_hand():
+    a = jnp.array([[3.0, 0.0], [0.0, 0.5]])
+    # Lengths do not count. At temperature 1/2 the partner of each view is at exp(2), the two others at exp(0) ...
+    assert contrastive(a, 7 * a, temperature=0.5) == pytest.approx(np.log((np.exp(2) + 2) / np.exp(2)), rel=1e-6)
+    # ... and here the partner is at exp(0), one of the others at exp(2).
+    assert contrastive(a, a[::-1], temperature=0.5) == pytest.approx(np.log(np.exp(2) + 2), rel=1e-6)
+
+
+def test_contrastive_is_a_cross_entropy_over_all_other_views():
+    a, b = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    views = np.concatenate([a, b]).astype(np.float64)
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    losses = []
+    for i in range(10):
+        likeness = np.exp(views @ views[i] / 0.2)
+        losses.append(-np.log(likeness[(i + 5) % 10] / (likeness.sum() - likeness[i])))
+    assert contrastive(a, b, temperature=0.2) == pytest.approx(np.mean(losses), rel=1e-5)
+    check_grads(lambda x: contrastive(x, jnp.asarray(b), temperature=0.2), (a,), 1, ["rev"], 1e-2, 1e-2, 1e-2)
+    assert np.isfinite(jax.grad(lambda x: contrastive(x, x, temperature=0.2))(jnp.zeros((2, 3)))).all()
+    with pytest.raises(ValueError, match="views must be"):
+        contrastive(a, b[:4], temperature=0.2)

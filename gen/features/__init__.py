@@ -25,8 +25,7 @@ def chosen(text: str | None, source: Source) -> Extractor:
         if not rest:
             raise InputError("--extractor=fid needs the weights: fid:pt_inception-2015-12-05-6726825d.pth")
         return inception(rest)
-    if "." in kind and rest:
+    meant = nearest(kind, _KINDS)
+    if kind and rest and not meant:
         return custom(str(text))
-    raise InputError(
-        f"--extractor={text}{nearest(kind, _KINDS)}; allowed: own, pixels, fid:WEIGHTS, package.module:function"
-    )
+    raise InputError(f"--extractor={text}{meant}; allowed: own, pixels, fid:WEIGHTS, package.module:function")

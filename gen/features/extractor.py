@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType
 
 from gen.errors import InputError
 from gen.imaging.filters import resize
 from gen.sharding import compiler_options
 from gen.spec import resolve
 
+_NUMBERS = 2**25  # of images in a batch at most: 128 MiB
 Function = Callable[[np.ndarray], np.ndarray]
+
+
+class Seen(NamedTuple):
+    """What a network says of n images."""
+
+    features: np.ndarray  # float32 [n d]
+    logits: np.ndarray | None = None  # float32 [n k], where it classifies
 
 
 class Extractor(NamedTuple):
@@ -25,55 +35,75 @@ class Extractor(NamedTuple):
     name: str  # "own", "fid", ...: a Fréchet distance by it is called FD-<name>, by "fid" FID
     digest: str  # sha256 of weights and architecture
     resize: str  # how images are brought to the size that the network wants
-    features: Function  # uint8, or float in [0, 1], [n h w c] to float32 [n d]
-    logits: Function | None = None  # the same to class logits float32 [n k], where it classifies
-    accuracy: float | None = None  # of the classes on held-out images
+    see: Callable[[np.ndarray], Seen]  # of images [n h w c], uint8 or float in [0, 1]
+    accuracy: float | None = None  # of its classes on held-out images
+    lasting: bool = True  # the digest tells all that features depend on: they may be kept under it
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Of images [n h w c], uint8 or float in [0, 1]: float32 [n d]."""
+        return self.see(images).features
+
+    def logits(self, images: np.ndarray) -> np.ndarray | None:
+        """Of the classes, float32 [n k]; None where it does not classify."""
+        return self.see(images).logits
 
 
 def custom(name: str) -> Extractor:
     """The extractor that a text "package.module:function" names; the package must be allowed as for any component.
 
-    The function gets uint8 images [n h w c] and returns features [n d]; its digest is that of its source code. Raises
-    InputError when there is no such function.
+    The function gets uint8 images [n h w c] and returns features [n d]. The digest is that of the source code of its
+    module: weights that it reads from elsewhere are not in it, and so its features are not kept. Raises InputError when
+    there is no such function.
     """
     function = resolve(name, "--extractor")
     try:
-        text = inspect.getsource(function)
+        code = inspect.getsource(sys.modules[function.__module__])
     except (OSError, TypeError):
         raise InputError(f"--extractor={name}: its source cannot be read, and with it what it measures") from None
 
-    def features(images: np.ndarray) -> np.ndarray:
+    def see(images: np.ndarray) -> Seen:
+        if images.dtype != np.uint8:
+            raise InputError(f"--extractor={name} takes images of bytes, which are too coarse for this")
         made = np.asarray(function(images), np.float32)
         if made.ndim != 2 or len(made) != len(images):
             raise InputError(f"--extractor={name} gave {list(made.shape)} of {len(images)} images; it must give [n d]")
-        return made
+        return Seen(made)
 
-    return Extractor(name, hashlib.sha256(f"{name}\n{text}".encode()).hexdigest(), "its own", features)
+    digest = hashlib.sha256(f"{name}\n{code}".encode()).hexdigest()
+    return Extractor(name, digest, "its own", see, lasting=False)
 
 
 def pixels(side: int = 16) -> Extractor:
     """The pixels themselves, area-averaged to `side` x `side`: what looks the same is near, and nothing is learned."""
     apply = batched(lambda _, x: resize(x, side, side).reshape(len(x), -1), None)
-    return Extractor("pixels", hashlib.sha256(f"pixels {side}".encode()).hexdigest(), f"area to {side} x {side}", apply)
+    digest = hashlib.sha256(f"pixels {side}".encode()).hexdigest()
+    return Extractor("pixels", digest, f"area to {side} x {side}", lambda images: Seen(apply(images)))
+
+
+def alone() -> AbstractContextManager[Any]:
+    """Within it programs run on one device, on whatever mesh the caller works: on all they would do the same work."""
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.local_devices()[:1])
+    return jax.set_mesh(mesh)
 
 
 def batched(function: Callable[[Any, jax.Array], jax.Array], fixed: Any, *, batch_size: int = 256) -> Function:
     """function(fixed, images float [b h w c] in [0, 1]) compiled for one batch size, as a function of any number.
 
     The last batch is filled with zeros, and what was made of them is left out: an image gets the same result in any
-    set. Images may be uint8, or float in [0, 1].
+    set. Large images come in smaller batches. Images may be uint8, or float in [0, 1].
     """
     apply = jax.jit(lambda fixed, images: function(fixed, images), compiler_options=compiler_options())
 
     def run(images: np.ndarray) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
             raise InputError(f"features: images are {list(images.shape)}; allowed: [n h w c], at least one")
-        parts = []
-        for start in range(0, len(images), batch_size):
-            part = np.asarray(images[start : start + batch_size])
-            filled = np.zeros((batch_size, *part.shape[1:]), np.float32)
+        size, parts = min(batch_size, max(1, _NUMBERS // images[0].size)), []
+        for start in range(0, len(images), size):
+            part = np.asarray(images[start : start + size])
+            filled = np.zeros((size, *part.shape[1:]), np.float32)
             filled[: len(part)] = part / np.float32(255) if part.dtype == np.uint8 else part
-            parts.append(np.asarray(apply(fixed, jnp.asarray(filled)))[: len(part)])
+            with alone():
+                parts.append(np.asarray(apply(fixed, filled))[: len(part)])
         return np.concatenate(parts)
 
     return run

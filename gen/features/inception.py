@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError, nearest
-from gen.features.extractor import Extractor, batched
+from gen.features.extractor import Extractor, Seen, batched
 from gen.features.weights import read_weights
 from gen.models.inception import SIDE, Inception, prepare
 
@@ -42,12 +42,16 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
     tensors, digest = read_weights(path)
     run = batched(functools.partial(_apply, layer=str(layer)), checked(tensors, path), batch_size=batch_size)
     suffix = "" if layer == 2048 else f"-{layer}"
+
+    def see(images: np.ndarray) -> Seen:
+        found = run(images)
+        return Seen(found[:, :layer], found[:, layer:])
+
     return Extractor(
         "fid" if digest == FID_DIGEST and layer == 2048 else f"inception-{digest[:12]}{suffix}",
         digest if layer == 2048 else hashlib.sha256(f"{digest} {layer}".encode()).hexdigest(),
         f"bilinear of TensorFlow 1 to {SIDE} x {SIDE}",
-        lambda images: run(images)[:, :layer],
-        lambda images: run(images)[:, layer:],
+        see,
     )
 
 

@@ -22,7 +22,7 @@ from gen.augment import augment
 from gen.data import Dataset, Source
 from gen.errors import InputError
 from gen.features import kept
-from gen.features.extractor import Extractor, Function, batched
+from gen.features.extractor import Extractor, Function, Seen, alone, batched
 from gen.imaging.filters import resize
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
@@ -31,7 +31,7 @@ from gen.sharding import compiler_options
 Params = Any
 Loss = Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]  # (params, key, images, labels) -> scalar
 
-_VERSION = 1  # raise it when networks or training change
+_VERSION = 2  # raise it when networks or training change
 # What a view may differ in from its image and still be the same: not its sides, nor light for dark.
 _VIEWS = {
     "translation": 1.0,
@@ -56,12 +56,12 @@ class Training(NamedTuple):
     batch_size: int = 128
 
 
-_DEFAULT = Training()
+DEFAULT = Training()
 
 
-def own(source: Source, *, training: Training = _DEFAULT, seed: int = 0) -> Extractor:
+def own(source: Source, *, training: Training | None = None, seed: int = 0) -> Extractor:
     """The extractor of a data set: from the cache, or trained on its training images first (some minutes)."""
-    side = _side(source.image_shape)
+    side, training = _side(source.image_shape), training or DEFAULT
     name = f"features-{_key(source, training, seed)}"
     stored = kept.read(name)
     if stored is None:
@@ -72,17 +72,15 @@ def own(source: Source, *, training: Training = _DEFAULT, seed: int = 0) -> Extr
         kept.write(stored, name)
     flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
-    plain, scale = _function(_encoder(), trees["encoder"], side, 0), stored["scale"]
+    features, scale = _function(_encoder(), trees["encoder"], side, 0), stored["scale"]
     logits = _function(Encoder(source.num_classes), trees["classifier"], side, 1) if source.num_classes else None
+
+    def see(images: np.ndarray) -> Seen:
+        return Seen(features(images) * scale, logits(images) if logits else None)
+
     accuracy = float(stored["accuracy"]) if source.num_classes else None
-    return Extractor(
-        "own",
-        kept.digest(stored),
-        f"linear, antialiased, to {side} x {side}",
-        lambda x: plain(x) * scale,
-        logits,
-        accuracy,
-    )
+    digest = kept.digest(stored | {"version": np.array(_VERSION)})
+    return Extractor("own", digest, f"linear, antialiased, to {side} x {side}", see, accuracy)
 
 
 class Trained(NamedTuple):
@@ -93,33 +91,35 @@ class Trained(NamedTuple):
     logits: Function  # images uint8, or float in [0, 1], [n h w c] to float32 [n k]
 
 
-def train_classifier(source: Source, *, training: Training = _DEFAULT, seed: int = 0) -> Trained:
+def train_classifier(source: Source, *, training: Training | None = None, seed: int = 0) -> Trained:
     """Cross-entropy with Adam; each batch is shifted by up to 2 pixels. Raises InputError for data without classes."""
     if not source.num_classes:
         raise InputError(f"{source.name}: no classes, and so no classifier")
     network, side = Encoder(source.num_classes), _side(source.image_shape)
+    _, steps, batch_size = training or DEFAULT
 
     def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
         images = jnp.roll(images, jax.random.randint(key, (2,), -2, 3), axis=(1, 2))
         logits = network.apply(params, images)[1]
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
-    params = _train(network, loss, source, training.classifier_steps, training.batch_size, 2e-3, seed)
+    params = _train(network, loss, source, steps, batch_size, 2e-3, seed)
     logits = _function(network, params, side, 1)
     right = logits(source.held_out.images).argmax(-1) == source.held_out.labels
     return Trained(params, float(right.mean()), logits)
 
 
-def train_encoder(source: Source, *, training: Training = _DEFAULT, seed: int = 0) -> Params:
+def train_encoder(source: Source, *, training: Training | None = None, seed: int = 0) -> Params:
     """SimCLR (Chen et al. 2020): two random views of an image shall be nearer to each other than to other images'."""
     network = _encoder()
+    steps, _, batch_size = training or DEFAULT
 
     def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
         views = [augment(k, images, 0.8, strengths=_VIEWS) for k in jax.random.split(key)]
         made: Any = network.apply(params, jnp.concatenate(views))
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 
-    return _train(network, loss, source, training.encoder_steps, training.batch_size, 1e-3, seed)
+    return _train(network, loss, source, steps, batch_size, 1e-3, seed)
 
 
 def _scale(params: Params, source: Source) -> np.ndarray:
@@ -149,7 +149,6 @@ def _train(
     """Adam, its learning rate falling to zero along a cosine."""
     side = _side(source.image_shape)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
-    params = network.init(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def update(params: Params, opt_state: Any, batch: Mapping[str, jax.Array], step: jax.Array) -> tuple[Params, Any]:
@@ -157,10 +156,13 @@ def _train(
         updates, opt_state = optimizer.update(jax.grad(loss)(params, key, images, batch["label"]), opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    dataset, opt_state = Dataset(source.train, batch_size, seed), optimizer.init(params)
-    for step in range(steps):
-        params, opt_state = update(params, opt_state, dataset.batch(step), step)
-    return params
+    dataset = Dataset(source.train, batch_size, seed)
+    with alone():
+        params = network.init(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
+        opt_state = optimizer.init(params)
+        for step in range(steps):
+            params, opt_state = update(params, opt_state, dataset.batch(step), step)
+        return jax.device_get(params)
 
 
 def _side(image_shape: tuple[int, int, int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import math
@@ -29,10 +30,10 @@ class Card:
     low: float | None
     high: float | None
     better: Better
-    extractor: str  # "pixels" for what looks at pixels alone
+    extractor: str  # "pixels alone" where none takes part
     extractor_digest: str
     resize: str
-    split: str  # of the real images: "train" or "held_out"; "none": no real images take part
+    split: str  # of the real images: "train", "held_out", "all" of a folder, "statistics"; "none": none take part
     samples: int
     references: int  # real images
     seed: int
@@ -57,10 +58,16 @@ def read(path: Path) -> list[Card]:
     names = {each.name for each in fields(Card)}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        cards = [Card(**{name: value for name, value in entry.items() if name in names}) for entry in found]
+        return [_checked(Card(**{name: value for name, value in entry.items() if name in names})) for entry in found]
     except (ValueError, TypeError, AttributeError, OSError) as error:
         raise InputError(f"{path} is not an evaluation of gen ({error})") from None
-    return [Card(**{**asdict(card), "value": math.nan if card.value is None else card.value}) for card in cards]
+
+
+def _checked(card: Card) -> Card:
+    """With numbers for its numbers; raises TypeError or ValueError for what are none."""
+    value = math.nan if card.value is None else float(card.value)
+    low, high = (None if end is None else float(end) for end in (card.low, card.high))
+    return dataclasses.replace(card, value=value, low=low, high=high)
 
 
 def compare(a: Sequence[Card], b: Sequence[Card]) -> list[tuple[Card, Card]]:
@@ -86,20 +93,18 @@ def compare(a: Sequence[Card], b: Sequence[Card]) -> list[tuple[Card, Card]]:
 
 def verdict(a: Card, b: Card) -> str:
     """Which of two comparable cards is better: "first", "second", "" when their intervals overlap or none is better."""
-    if a.better == "neither" or None in (a.low, a.high, b.low, b.high):
+    if a.better == "neither" or a.low is None or a.high is None or b.low is None or b.high is None:
         return ""
-    if a.high < b.low:  # type: ignore[operator]
-        return "first" if a.better == "lower" else "second"
-    if b.high < a.low:  # type: ignore[operator]
-        return "second" if a.better == "lower" else "first"
-    return ""
+    if a.low <= b.high and b.low <= a.high:
+        return ""
+    return "first" if (a.value < b.value) == (a.better == "lower") else "second"
 
 
 def table(cards: Iterable[Card]) -> str:
     """A line for each card: metric, value, interval, which way is better, on how many samples."""
     lines = [f"{'metric':<28} {'value':>11}  {'95 % interval':<24} {'better':<8} samples vs real"]
     for card in cards:
-        arrow = {"lower": "lower", "higher": "higher", "neither": ""}[card.better]
+        arrow = "" if card.better == "neither" else card.better
         against = f"{card.samples:,}" + (f" vs {card.references:,} {card.split}" if card.references else "")
         lines.append(f"{card.metric:<28} {number(card.value):>11}  {interval(card):<24} {arrow:<8} {against}")
     return "\n".join(lines)

@@ -3,64 +3,75 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from gen.data import Examples, Source
 from gen.data.decode import TooSmall, fit, open_image
 from gen.errors import InputError
-from gen.features import chosen
+from gen.features import Extractor, chosen
 from gen.load import image_files
 from gen.metrics import moments
-from gen.quality.board import Question, measure
+from gen.quality.board import Question, distance_name, measure
 from gen.quality.cards import Card
 from gen.quality.runs import Asked, Measured, Say
 from gen.quality.sets import described, folder_reference
 
 _WHITE = (255, 255, 255)
+_OF_RUNS = ("step", "split", "refine", "floor", "samples", "references")
+_CONDITIONS = ("truncation", "temperature", "guidance", "top_p")
 
 
 def measure_folders(asked: Asked, say: Say) -> Measured:
     """--images against --reference: a folder, or statistics, of which only the Fréchet distance can be had."""
     groups = asked.groups
-    images = _read(str(asked.images), asked.size, None)
+    asked.refuse((*_OF_RUNS, *_CONDITIONS), "is of runs, --workdir")
     if str(asked.reference).endswith(".npz"):
-        return _against_statistics(asked, images)
-    real = _read(str(asked.reference), asked.size or images.shape[1], images.shape[3])
+        return _against_statistics(asked, say)
+    images, real = (_read(str(path), asked.size) for path in (asked.images, asked.reference))
+    if images.shape[1:] != real.shape[1:]:
+        raise InputError(
+            f"{asked.images} has images of {_size(images)}, {asked.reference} of {_size(real)}, which an extractor "
+            "would resize unlike each other; --size=N brings all to N x N"
+        )
     digest = hashlib.sha256(real.data).hexdigest()
     source = Source("folder", _examples(real), _examples(real[:0]), (), {"digest": digest})
-    extractor = chosen(asked.extractor, source)
-    reference = folder_reference(source, extractor, digest)
-    if asked.save_statistics:
-        moments.write_statistics(Path(asked.save_statistics), moments.moments(reference.real.features))
-        say(f"statistics of {asked.reference}: {asked.save_statistics}")
+    extractor = _resized(chosen(asked.extractor, source), asked.size)
     generated = described(_examples(images), extractor, labelled=False)
-    question = Question(generated, reference, extractor, {"folder": Path(str(asked.images)).name}, asked.seed)
+    about = {"folder": Path(str(asked.images)).name}
+    question = Question(generated, folder_reference(source, extractor, digest), extractor, about, asked.seed)
     return Measured({"images": measure(question, metrics=groups, say=say)}, {"images": question})
 
 
-def _against_statistics(asked: Asked, images: np.ndarray) -> Measured:
+def _against_statistics(asked: Asked, say: Say) -> Measured:
     """The Fréchet distance to stored mu and sigma, which do not say of which extractor they are: it must be named."""
+    path = Path(str(asked.reference))
     if not asked.extractor or asked.extractor == "own":
         raise InputError(
-            f"--reference={asked.reference} holds statistics of some extractor's features: name it, --extractor="
-            "fid:WEIGHTS; or give a folder of images"
+            f"--reference={path} holds statistics of some extractor's features: name it, --extractor=fid:WEIGHTS; or "
+            "give a folder of images"
         )
-    path = Path(str(asked.reference))
+    if asked.save_statistics:
+        raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
     stored = moments.read_statistics(path)
+    images = _read(str(asked.images), asked.size)
     none = _examples(images[:0])
-    extractor = chosen(asked.extractor, Source("folder", none, none, (), {}))
+    extractor = _resized(chosen(asked.extractor, Source("folder", none, none, (), {})), asked.size)
     features = extractor.features(images)
     if features.shape[1] != len(stored.mean):
         raise InputError(
             f"{path} is of {len(stored.mean)} features, {extractor.name} gives {features.shape[1]}: another extractor"
         )
     value = moments.frechet_distance(features, stored, seed=asked.seed)
+    say("the Fréchet distance alone: statistics tell no more")
     card = Card(
-        metric="FID" if extractor.name == "fid" else f"FD-{extractor.name}",
+        metric=distance_name("FD", extractor),
         value=value.value,
-        low=value.low,
+        low=max(0.0, value.low),
         high=value.high,
         better="lower",
         extractor=extractor.name,
@@ -68,7 +79,7 @@ def _against_statistics(asked: Asked, images: np.ndarray) -> Measured:
         resize=extractor.resize,
         split="statistics",
         samples=len(images),
-        references=max(0, stored.count),
+        references=stored.count,
         seed=asked.seed,
         data_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
         of={"folder": Path(str(asked.images)).name},
@@ -76,27 +87,50 @@ def _against_statistics(asked: Asked, images: np.ndarray) -> Measured:
     return Measured({"images": [card]}, {})
 
 
+def _resized(extractor: Extractor, size: int | None) -> Extractor:
+    """An extractor that says to what images were brought before."""
+    before = f"central square, area to {size} x {size}; then " if size else ""
+    return extractor._replace(resize=before + extractor.resize)
+
+
+def _size(images: np.ndarray) -> str:
+    return f"{images.shape[2]}x{images.shape[1]}"
+
+
 def _examples(images: np.ndarray) -> Examples:
     return Examples(images, np.zeros(len(images), np.int32))
 
 
-def _read(path: str, size: int | None, channels: int | None) -> np.ndarray:
-    """All images of a folder, uint8 [n s s c]: central squares, area-averaged. size: None for that of the first image.
+def _read(path: str, size: int | None) -> np.ndarray:
+    """All images of a folder as RGB on white, uint8 [n h w 3], in a temporary file that is gone with the array.
 
-    channels: None for 1 where the first image is gray. Raises InputError for one that cannot be read or is smaller.
+    size: their central squares, area-averaged; None: as they are. Raises InputError for one that cannot be read, is too
+    small, or, without size, of another size than the first.
     """
-    parts = []
-    for file in image_files([path]):
-        try:
-            image = open_image(file, background=_WHITE, grayscale=channels == 1)
-            if channels is None:
-                pixels = np.asarray(image)
-                channels = 1 if (pixels == pixels[..., :1]).all() else 3
-                image = image.convert("L") if channels == 1 else image
-            size = size or min(image.size)
-            parts.append(fit(image, size))
-        except TooSmall as error:
-            raise InputError(f"{file}: {error}; give a smaller --size") from None
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{file}: cannot be read ({error})") from None
-    return np.ascontiguousarray(np.stack(parts))
+    files = image_files([path])
+    with tempfile.TemporaryFile() as file:
+        images = np.zeros((0, 0, 0, 3), np.uint8)
+        for index, name in enumerate(files):
+            pixels = _pixels(name, size)
+            if index == 0:
+                images = np.memmap(file, np.uint8, shape=(len(files), *pixels.shape))
+            if pixels.shape != images.shape[1:]:
+                raise InputError(
+                    f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, {files[0].name} {_size(images)}; --size=N brings "
+                    "all to N x N"
+                )
+            images[index] = pixels
+    return images
+
+
+def _pixels(file: Path, size: int | None) -> np.ndarray:
+    """One image, uint8 [h w 3]."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks about metadata
+            image = open_image(file, background=_WHITE)
+        return fit(image, size) if size else np.asarray(image)
+    except TooSmall:
+        raise InputError(f"{file} is {image.width}x{image.height}; give a --size that it has") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from None

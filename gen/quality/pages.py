@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,13 +16,41 @@ from gen.quality import cards
 from gen.quality.cards import Card
 from gen.quality.pictures import pictures
 from gen.quality.runs import Measured
-from gen.report import replace, save_png
+from gen.report import Report, replace, save_png
+from gen.report.report import EVALUATION
 from gen.report.style import STYLE
+from gen.run import RunFolder
 
-_ARROWS = {"lower": "↓ lower is better", "higher": "↑ higher is better", "neither": ""}
-_WORDS = {
-    "real, held out": "held-out real images in the samples' place: what no model can be asked to beat",
+_ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
+_BOARDS = {
     "refined": "the same samples after the chain",
+    "real, held out": "held-out real images in the samples' place, which no model can be asked to beat",
+}
+_METRICS = {  # what a metric's name holds, or begins with
+    "-infinite": "the same as of infinitely many samples",
+    "-class-": "within one class",
+    "FID": "Fréchet distance of Inception features; falls with the number of samples",
+    "FD": "Fréchet distance of features; falls with the number of samples",
+    "KID": "kernel distance of Inception features, unbiased",
+    "KD": "kernel distance of features, unbiased",
+    "MMD": "the same with a Gaussian kernel",
+    "MIND": "distance along random directions of features",
+    "precision": "share of samples among real images",
+    "recall": "share of real images among samples",
+    "density": "how crowded with real images it is about a sample",
+    "coverage": "share of real images with a sample near by",
+    "memorised-p": "probability of so many near ones, were the samples new images",
+    "memorised": "share of samples nearer to a training image than 99 % of held-out images are",
+    "C_T": "nearer to training images than new ones are (below -3: copied)",
+    "AuthPct": "per cent of samples whose nearest training image is nearer to another one",
+    "Vendi": "number of different samples that would be as varied",
+    "IS": "classes that are told well, and are many",
+    "modes-covered": "classes among the samples, by the classifier",
+    "modes-divergence": "of the shares of classes from the real ones, nats",
+    "class-agreement": "share of samples that show the class asked for",
+    "PPL": "length of the ways between images in features",
+    "SWD": "distance of patches of pixels, at this size",
+    "MS-SSIM": "likeness of pairs of samples in pixels",
 }
 
 
@@ -32,71 +61,100 @@ def write(folder: Path, measured: Measured) -> None:
     cards.write(folder / "evaluation.json", measured.boards[first])
     for title in others:
         cards.write(folder / f"evaluation-{title.replace(', ', '-').replace(' ', '-')}.json", measured.boards[title])
-    shown = {}
-    if first in measured.questions and len(measured.questions[first].generated) > 3:
-        shown = pictures(measured.questions[first])
+    shown = pictures(measured.questions[first]) if first in measured.questions else {}
     for name, (_, picture) in shown.items():
         save_png(folder / f"{name}.png", picture)
-    replace(folder / "evaluation.html", _page(measured.boards, shown))
+    body = _body(measured.boards, shown)
+    replace(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
+    replace(folder / "evaluation.html", _page(body))
 
 
-def section(folder: Path) -> str:
-    """What report.html shows of an evaluation in `folder`: its table and pictures; empty when there is none."""
-    try:
-        found = cards.read(folder / "evaluation.json")
-    except Exception:
-        return ""
-    return _table({"samples": found}) + '<p><a href="evaluation/evaluation.html">pictures and intervals</a></p>'
+def refresh(workdir: Path) -> None:
+    """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview."""
+    folder, path = RunFolder(workdir), workdir / "report.html"
+    if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8"):
+        facts = json.loads(folder.data.read_text(encoding="utf-8"))
+        report = Report(workdir, config_json=folder.config.read_text(encoding="utf-8"), data_facts=facts)
+        report.write_html(report.status)
 
 
-def _page(boards: Mapping[str, Sequence[Card]], shown: Mapping[str, tuple[str, np.ndarray]]) -> str:
-    first = next(iter(boards.values()))
-    about = ""
-    if first:
-        card = max(first, key=lambda c: len(c.extractor_digest))
-        of = ", ".join(f"{name} {str(value)[:12]}" for name, value in card.of.items())
-        about = (
-            f"{card.samples:,} images ({of}); features by {card.extractor} ({card.extractor_digest[:12]}, resized: "
-            f"{card.resize}); data {card.data_digest[:12]}; gen {card.version}, {card.time}"
-        )
+def _body(boards: Mapping[str, Sequence[Card]], shown: Mapping[str, tuple[str, np.ndarray]]) -> str:
     figures = "".join(
-        f'<figure><h3>{html.escape(words)}</h3><img src="{_uri(picture)}" alt="{html.escape(words)}"></figure>'
-        for words, picture in shown.values()
+        f'<h3>{html.escape(title)}</h3><p class="quiet">{html.escape(words)}</p><figure>'
+        f'<img class="measured" src="{_uri(picture)}" alt="{html.escape(title)}"></figure>'
+        for title, words, picture in ((*_split(words), picture) for words, picture in shown.values())
     )
+    return f"{_about(boards)}{_table(boards)}{figures}"
+
+
+def _page(body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>Evaluation</title><style>{STYLE}{_LAYOUT}</style></head><body><main>'
-        f'<h1>Evaluation</h1><p class="quiet">{html.escape(about)}</p>{_table(boards)}{figures}</main></body></html>\n'
+        f"<h1>Evaluation</h1>{body}</main></body></html>\n"
     )
+
+
+def _split(words: str) -> tuple[str, str]:
+    """A title and what follows its colon."""
+    title, _, rest = words.partition(": ")
+    return title, rest[:1].upper() + rest[1:]
 
 
 _LAYOUT = """
 .board td, .board th { text-align: right; white-space: nowrap; }
-.board td:first-child, .board th:first-child, .board td:last-child { text-align: left; }
-figure img { image-rendering: pixelated; max-width: 100%; width: auto; }
+.board td:first-child, .board th:first-child { text-align: left; }
+.board td:first-child { white-space: normal; min-width: 15rem; color: var(--ink); }
+img.measured { image-rendering: pixelated; max-width: 100%; width: auto; background: #fff; padding: 4px; }
 """
+
+
+def _about(boards: Mapping[str, Sequence[Card]]) -> str:
+    """What was measured, by what."""
+    every = [card for board in boards.values() for card in board]
+    card = max(every, key=lambda card: len(card.extractor_digest))
+    of = ", ".join(f"{name.replace('_', ' ')} {str(value)[:12]}" for name, value in card.of.items())
+    lines = [
+        f"{card.samples:,} images: {of}.",
+        f"Features by the extractor {card.extractor} ({card.extractor_digest[:12]}); images resized: {card.resize}.",
+        f"Data {card.data_digest[:12]}; gen {card.version}; {card.time}. Below a number: its 95 % interval.",
+    ]
+    for title, words in _BOARDS.items():
+        if title in boards:
+            chain = next((f" {c.of['refine']}" for c in boards[title] if "refine" in c.of), "")
+            lines.append(f"{title}: {words}{chain}.")
+    return "".join(f'<p class="quiet">{html.escape(line)}</p>' for line in lines)
 
 
 def _table(boards: Mapping[str, Sequence[Card]]) -> str:
     """A row for each metric, a column for each board."""
     names = list(dict.fromkeys(card.metric for board in boards.values() for card in board))
     found = {title: {card.metric: card for card in board} for title, board in boards.items()}
-    heads = "".join(f'<th title="{html.escape(_WORDS.get(title, ""))}">{html.escape(title)}</th>' for title in boards)
+    heads = "".join(f"<th>{html.escape(title)}</th>" for title in boards)
     rows = []
     for name in names:
         held = [found[title].get(name) for title in boards]
         cells = "".join(f"<td>{_cell(card)}</td>" for card in held)
         arrow = next(_ARROWS[card.better] for card in held if card)
-        rows.append(f"<tr><td>{html.escape(name)}</td>{cells}<td>{arrow}</td></tr>")
-    head = f"<tr><th>metric</th>{heads}<th></th></tr>"
+        words = f'{html.escape(name)}{arrow}<br><span class="quiet">{html.escape(_words(name))}</span>'
+        rows.append(f"<tr><td>{words}</td>{cells}</tr>")
+    head = f"<tr><th>↓ lower is better, ↑ higher</th>{heads}</tr>"
     return f'<div class="wide"><table class="facts board">{head}{"".join(rows)}</table></div>'
+
+
+def _words(metric: str) -> str:
+    """What a metric is, in brief."""
+    fits = (
+        words for part, words in _METRICS.items() if (part in metric if part[0] == "-" else metric.startswith(part))
+    )
+    return next(fits, "")
 
 
 def _cell(card: Card | None) -> str:
     if card is None:
         return "–"
     between = cards.interval(card)
-    return f"{cards.number(card.value)}" + (f' <span class="quiet">({between})</span>' if between else "")
+    return f"{cards.number(card.value)}" + (f'<br><span class="quiet">{between}</span>' if between else "")
 
 
 def _uri(picture: np.ndarray) -> str:

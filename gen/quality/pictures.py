@@ -5,64 +5,80 @@ Each is uint8 [H W 3] with its title, or left out where the question has no answ
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from gen.metrics import neighbours
-from gen.quality.board import Question
+from gen.metrics.neighbours import Manifold
+from gen.quality.board import LEAST_HELD_OUT, Question
+from gen.quality.sets import K
 from gen.report import enlargement, grid
 from gen.report.heat import text
 from gen.report.sheet import Tile, sheet
 
-_NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many pairs in a row
+_NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
 _TYPICAL = 32  # samples of each kind
-_PER_CLASS, _CLASSES = 10, 12
-_POINTS, _SIDE = 1500, 520  # of each set on the map; pixels
-_REAL, _INSIDE, _OUTSIDE = (170, 170, 170), (20, 100, 190), (215, 80, 20)
+_PER_CLASS, _CLASSES = 10, 16
+_LARGEST = 128  # pixels: images with longer sides are shown smaller
+_POINTS, _SIDE, _FINER = 1500, 560, 3  # of each set on the map; its pixels, and how many times as many it is drawn with
+_FRAME, _RED = 2, (225, 30, 30)
+_REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
 
 
 def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
     """File name without suffix -> (what it shows, picture)."""
-    made: dict[str, tuple[str, np.ndarray]] = {}
-    if len(question.reference.train):
-        made["nearest"] = (
-            "The samples that are nearest to a training image (left: sample, right: that image; distance in features)",
-            nearest(question),
-        )
-    low, high = typical(question)
-    made["typical"] = ("The most typical samples: deepest among real ones", low)
-    made["untypical"] = ("The least typical samples", high)
-    if (by_class := classes(question)) is not None:
-        made["classes"] = ("A row for each class; a red frame where the classifier sees another", by_class)
-    made["map"] = (
-        "Real images (grey) and samples (blue: among real ones, orange: not) along the two directions in which real "
-        "ones differ most",
-        manifold(question),
+    threshold, real = _threshold(question), "real" if question.reference.split == "all" else "training"
+    frame = f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are" if threshold else ""
+    title = (
+        f"The samples that are nearest to a {real} image: sample left, that image right, distance in features{frame}"
     )
+    made = {"nearest": (title, nearest(question))}
+    if min(len(question.generated), len(question.reference.real)) > K:
+        most, least = typical(question)
+        made["typical"] = ("The most typical samples: deepest among real images in features", most)
+        made["untypical"] = ("The least typical samples: farthest from real images", least)
+    if (by_class := classes(question)) is not None:
+        made["classes"] = (
+            "Classes: samples of each that was asked for; per cent, and no red frame, where the classifier agrees",
+            by_class,
+        )
+    if min(len(question.generated), len(question.reference.real)) > K:
+        made["map"] = (
+            "Precision and recall: real images and samples along the two directions in which real ones differ most",
+            manifold(question),
+        )
     return made
 
 
 def nearest(question: Question) -> np.ndarray:
-    """Pairs of a sample and its nearest training image, the nearest first."""
-    generated, train = question.generated, question.reference.train
-    distances, indices = neighbours.nearest(generated.features, train.features, k=1)
+    """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame."""
+    near, threshold = question.near, _threshold(question)
     tiles = list[Tile]()
-    for i in np.argsort(distances[:, 0], kind="stable")[:_NEAREST]:
-        tiles += [(f"{distances[i, 0]:.3g}", generated.images[i]), ("", train.images[indices[i, 0]])]
-    rows = [("", tiles[i : i + 2 * _COLUMNS]) for i in range(0, len(tiles), 2 * _COLUMNS)]
-    return sheet(rows, enlarged=enlargement(*generated.images.shape[1:3]))
+    for i in np.argsort(near.distances[:, 0], kind="stable")[:_NEAREST]:
+        distance = near.distances[i, 0]
+        pair = (question.generated.images[i], question.reference.train.images[near.indices[i, 0]])
+        tiles.append((f"{distance:.3g}", _beside([_framed(x, distance < threshold) for x in pair])))
+    return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)])
 
 
-def realism(question: Question, *, k: int = 3) -> np.ndarray:
-    """How deep each sample lies among real images [n]: at least 1 where precision counts it as real, more inside.
+def _threshold(question: Question) -> float:
+    """1 % of held-out images are nearer to a training image than this; 0 where there are too few to tell."""
+    reference = question.reference
+    if (count := len(reference.held_out)) < LEAST_HELD_OUT:
+        return 0.0
+    return float(np.sort(reference.held_out_near.distances[:, 0])[count // 100 - 1])
 
-    The largest ratio, over real images, of the distance to its k-th neighbour to that of the sample (Kynkäänniemi et
-    al. 2019, equation 4).
+
+def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
+    """How deep each x [n d] lies among the points of a manifold [n]: above 1 where it is in a ball of one, more inside.
+
+    The largest ratio, over the points, of the distance to its k-th neighbour to that of x: the realism of Kynkäänniemi
+    et al. 2019, equation 4, over all balls, so that the share above 1 is precision. With the sets exchanged, recall.
     """
-    generated, real = question.generated.features, question.reference.real.features
-    radii = neighbours.manifold(real, k=min(k, len(real) - 1)).distances[:, -1]
-    deepest = np.zeros(len(generated))
-    for rows, columns, squared in neighbours.squared_distances(generated, real):
+    radii, deepest = manifold.distances[:, k - 1], np.zeros(len(x))
+    for rows, columns, squared in neighbours.squared_distances(x, manifold.points, slack=neighbours.ROUNDING):
         ratios = np.square(radii[columns]) / np.maximum(squared, 1e-24)
         deepest[rows] = np.maximum(deepest[rows], ratios.max(axis=1))
     return np.sqrt(deepest)
@@ -70,56 +86,97 @@ def realism(question: Question, *, k: int = 3) -> np.ndarray:
 
 def typical(question: Question) -> tuple[np.ndarray, np.ndarray]:
     """The most and the least typical samples."""
-    order = np.argsort(-realism(question), kind="stable")
-    images = question.generated.images
-    return grid(images[order[:_TYPICAL]], columns=8), grid(images[order[::-1][:_TYPICAL]], columns=8)
+    order = np.argsort(-depth(question.generated.features, question.reference.real.manifold), kind="stable")
+    shown = (order[:_TYPICAL], order[::-1][:_TYPICAL])
+    most, least = (grid(np.stack([_small(question.generated.images[i]) for i in at]), columns=8) for at in shown)
+    return most, least
 
 
 def classes(question: Question) -> np.ndarray | None:
-    """A row of samples for each class that was asked for, framed where the classifier sees another one."""
+    """A row of samples for each class that was asked for, and the share in which the classifier sees it."""
     generated, names = question.generated, question.reference.class_names
     if generated.labels is None or not names:
         return None
-    wrong = None if generated.logits is None else generated.logits.argmax(1) != generated.labels
+    right = np.ones(len(generated), bool)
+    told = generated.logits is not None and generated.logits.shape[1] == len(names)
+    if generated.logits is not None and told:
+        right = generated.logits.argmax(1) == generated.labels
     rows = []
-    for k, name in list(enumerate(names))[:_CLASSES]:
-        tiles = [
-            ("", _framed(generated.images[i], wrong is not None and bool(wrong[i])))
-            for i in np.flatnonzero(generated.labels == k)[:_PER_CLASS]
-        ]
-        if tiles:
-            rows.append((name, tiles))
-    return sheet(rows, enlarged=max(1, enlargement(*generated.images.shape[1:3]) // 2)) if rows else None
-
-
-def _framed(image: np.ndarray, wrong: bool) -> np.ndarray:
-    picture = np.broadcast_to(image, (*image.shape[:2], 3)).copy()
-    if wrong:
-        for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
-            edge[:] = (255, 0, 0)
-    return picture
+    for k, name in enumerate(names[:_CLASSES]):
+        at = np.flatnonzero(generated.labels == k)
+        if len(at):
+            head = [text(name), *([text(f"{right[at].mean():.0%}")] if told else [])]
+            rows.append((_stacked(head), [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
+    if not rows:
+        return None
+    width = max(head.shape[1] for head, _ in rows) + 8
+    return _stacked([_beside([_padded(head, width=width), *tiles]) for head, tiles in rows])
 
 
 def manifold(question: Question) -> np.ndarray:
     """Real images and samples as points of the plane of the real features' first two principal components."""
-    real, generated = (
-        np.asarray(s.features[:_POINTS], np.float64) for s in (question.reference.real, question.generated)
-    )
+    sets = (question.reference.real.manifold, question.generated.manifold)
+    known = [depth(x.points, other) > 1 for x, other in zip(sets, sets[::-1], strict=True)]
+    real, generated = (np.asarray(x.points[:_POINTS], np.float64) for x in sets)
     center = real.mean(0)
     _, _, axes = np.linalg.svd(real - center, full_matrices=False)
-    inside = realism(question)[:_POINTS] > 1
     spread = [(x - center) @ axes[:2].T for x in (real, generated)]
+    spread = [np.pad(x, ((0, 0), (0, 2 - x.shape[1]))) for x in spread]  # of a single feature
     low, high = (np.quantile(np.concatenate(spread), q, axis=0) for q in (0.002, 0.998))
-    canvas = Image.new("RGB", (_SIDE, _SIDE), "white")
+    side, margin = _SIDE * _FINER, 8 * _FINER
+    canvas = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(canvas)
-    for points, colours in (
-        (spread[0], [_REAL] * len(real)),
-        (spread[1], [_INSIDE if i else _OUTSIDE for i in inside]),
-    ):
-        at = 8 + (points - low) / np.maximum(high - low, 1e-12) * (_SIDE - 16)
-        for (x, y), colour in zip(at, colours, strict=True):
-            draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=colour)
-    share = text(f"{inside.mean():.0%} of the samples lie among real images")
-    return np.concatenate(
-        [np.asarray(canvas), np.pad(share, ((0, 0), (8, _SIDE - 8 - share.shape[1]), (0, 0)), constant_values=255)]
-    )
+    for points, inside, colours in zip(spread, known, ((_REACHED, _MISSED), (_INSIDE, _OUTSIDE)), strict=True):
+        at = margin + (points - low) / np.maximum(high - low, 1e-12) * (side - 2 * margin)
+        for (x, y), within in zip(at, inside, strict=False):
+            draw.circle((x, y), 2 * _FINER, fill=colours[0] if within else colours[1])
+    picture = np.asarray(canvas.reduce(_FINER))
+    recall, precision = (float(share.mean()) for share in known)
+    legend = [
+        (_INSIDE, f"samples among real images: precision {precision:.1%}"),
+        (_OUTSIDE, f"samples elsewhere: {1 - precision:.1%}"),
+        (_REACHED, f"real images among samples: recall {recall:.1%}"),
+        (_MISSED, f"real images that no sample comes near: {1 - recall:.1%}"),
+    ]
+    return np.concatenate([picture, _legend(legend)])
+
+
+def _legend(entries: list[tuple[tuple[int, int, int], str]]) -> np.ndarray:
+    """Coloured dots with what they mean, [h _SIDE 3]."""
+    line, font = 20, ImageFont.load_default(13)
+    canvas = Image.new("RGB", (_SIDE, line * len(entries) + 6), "white")
+    draw = ImageDraw.Draw(canvas)
+    for i, (colour, words) in enumerate(entries):
+        draw.circle((14, line * i + 10), 5, fill=colour)
+        draw.text((26, line * i + 2), words, fill=(40, 40, 40), font=font)
+    return np.asarray(canvas)
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    """An image [h w c], with sides of at most _LARGEST, as RGB."""
+    picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
+    return np.asarray(picture.reduce(max(1, math.ceil(max(picture.size) / _LARGEST))))
+
+
+def _framed(image: np.ndarray, marked: bool) -> np.ndarray:
+    """An image as a tile of the size that it is shown in, in a red frame if marked."""
+    small = _small(image)
+    times = enlargement(*small.shape[:2])
+    picture = np.pad(small.repeat(times, axis=0).repeat(times, axis=1), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
+    for edge in (slice(None, _FRAME), slice(-_FRAME, None)):
+        picture[edge] = picture[:, edge] = _RED if marked else (255, 255, 255)
+    return picture
+
+
+def _padded(picture: np.ndarray, *, height: int = 0, width: int = 0) -> np.ndarray:
+    """With white below and to the right."""
+    missing = (max(0, height - picture.shape[0]), max(0, width - picture.shape[1]))
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
+
+
+def _beside(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([_padded(part, height=max(p.shape[0] for p in parts)) for part in parts], axis=1)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([_padded(part, width=max(p.shape[1] for p in parts)) for part in parts])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
 from gen import run as run_folders
 from gen import sharding
@@ -20,11 +21,12 @@ from gen.quality.board import EPSILON, METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import made_images, near_pairs
 from gen.quality.sets import described, reference
+from gen.tasks.prior import Prior
 
 Say = Callable[[str], None]
-Path = tuple[np.ndarray, np.ndarray]
 _PAIRS = 2000  # on ways between latents
-_CONDITIONS = ("truncation", "temperature", "guidance", "top_p")
+_OF_PRIORS = ("temperature", "guidance", "top_p")
+_CONDITIONS = ("truncation", *_OF_PRIORS)
 
 
 class Asked(NamedTuple):
@@ -62,6 +64,12 @@ class Asked(NamedTuple):
         """What the sampler is told."""
         return {name: value for name in _CONDITIONS if (value := getattr(self, name)) is not None}
 
+    def refuse(self, names: Sequence[str], why: str) -> None:
+        """Raises InputError where one of these flags was given."""
+        for name in names:
+            if getattr(self, name) != self._field_defaults[name]:
+                raise InputError(f"--{name} {why}; leave it out")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -75,21 +83,20 @@ def measure_run(asked: Asked, say: Say) -> Measured:
     """The samples of a run's checkpoint on the board; refined too, and held-out images in their place, where asked."""
     groups, refine = asked.groups, chain(asked.refine) if asked.refine else None
     mesh = sharding.mesh(-1, 1)
-    loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
-    if not (loaded.task.samples or loaded.task.reconstructs):
-        raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
+    loaded = _loaded(asked, mesh)
     source = _same_data(build(loaded.config.data, "data"), loaded.data_facts, str(asked.workdir))
     extractor = chosen(asked.extractor, source)
     real = reference(source, extractor, split=asked.split, references=asked.references)
     of: dict[str, Any] = {"config_digest": digest(loaded.config), "step": loaded.step, **asked.conditions}
     boards, questions = dict[str, list[Card]](), dict[str, Question]()
 
-    def add(title: str, examples: Examples, about: dict[str, Any], path: Path | None = None) -> None:
+    def add(title: str, examples: Examples, about: dict[str, Any], path: Any = None) -> None:
         generated = described(examples, extractor, labelled=bool(source.num_classes))
         questions[title] = Question(generated, real, extractor, of | about, asked.seed, path=path)
         boards[title] = measure(questions[title], metrics=groups, say=lambda text: say(f"{title}: {text}"))
 
-    options: dict[str, Any] = {"seed": asked.seed, "conditions": asked.conditions, "mesh": mesh}
+    conditions = {name: np.float32(value) for name, value in asked.conditions.items()}  # as gen.sample gives them
+    options: dict[str, Any] = {"seed": asked.seed, "conditions": conditions, "mesh": mesh}
     wanted: dict[str, Chain | None] = {"samples": None} | ({"refined": refine} if refine else {})
     for title, post in wanted.items():
         began = time.monotonic()
@@ -98,13 +105,29 @@ def measure_run(asked: Asked, say: Say) -> Measured:
         path = None
         if post is None and "path" in groups:
             count = min(asked.samples, _PAIRS)
-            pairs = near_pairs(loaded.task, loaded.ema_params, count, epsilon=EPSILON, **options)
-            path = pairs and (extractor.features(pairs[0]), extractor.features(pairs[1]))
+            path = near_pairs(loaded.task, loaded.ema_params, count, epsilon=EPSILON, **options)
         add(title, made, {} if post is None else {"refine": str(asked.refine)}, path)
     if asked.floor:
         count = min(asked.samples, len(source.held_out.images))
         add("real, held out", Examples(source.held_out.images[:count], source.held_out.labels[:count]), {"real": True})
     return Measured(boards, questions)
+
+
+def _loaded(asked: Asked, mesh: Mesh) -> run_folders.Loaded:
+    """The run. Raises InputError for flags that do not fit it."""
+    asked.refuse(("reference", "size"), "is of two folders, --images and --reference")
+    if asked.seed + 2 * asked.samples > 2**32:
+        raise InputError(f"--seed={asked.seed} and --samples={asked.samples}: the largest seed is {2**32 - 1}")
+    if asked.floor and asked.split == "held_out":
+        raise InputError("--floor would compare held-out images with themselves; leave --split=held_out out")
+    loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
+    if not (loaded.task.samples or loaded.task.reconstructs):
+        raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
+    if not loaded.task.samples:
+        asked.refuse(_CONDITIONS, "is of models that sample, and this one only reconstructs")
+    if not isinstance(loaded.task, Prior):
+        asked.refuse(_OF_PRIORS, "is of priors, and this run is none")
+    return loaded
 
 
 def _same_data(source: Source, facts: Mapping[str, Any], workdir: str) -> Source:

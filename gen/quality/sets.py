@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ import numpy as np
 
 from gen.data import Examples, Source
 from gen.features import Extractor, kept
+from gen.metrics import neighbours
+from gen.metrics.neighbours import Manifold, Neighbours
+
+K = 5  # nearest others that are looked for
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,13 @@ class Images:
 
     def take(self, indices: np.ndarray) -> Images:
         """Some of them."""
-        parts = {name: value for name, value in vars(self).items() if value is not None}
-        return dataclasses.replace(self, **{name: value[indices] for name, value in parts.items()})
+        parts = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{name: x[indices] for name, x in parts.items() if x is not None})
+
+    @functools.cached_property
+    def manifold(self) -> Manifold:
+        """The features with the distances to their 5 nearest others. Raises InputError for fewer than 6 images."""
+        return neighbours.manifold(self.features, k=K)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,15 +54,19 @@ class Reference:
     held_out: Images
     class_names: tuple[str, ...] = ()
 
+    @functools.cached_property
+    def held_out_near(self) -> Neighbours:
+        """Of each held-out image, the nearest training image."""
+        return neighbours.nearest(self.held_out.features, self.train.features, 1)
+
 
 def described(examples: Examples, extractor: Extractor, *, labelled: bool) -> Images:
     """Images with what an extractor says of them."""
     images = np.asarray(examples.images)
     if len(images) == 0:
         return Images(images, np.zeros((0, 1), np.float32))
-    logits = extractor.logits(images) if extractor.logits else None
-    labels = np.asarray(examples.labels) if labelled else None
-    return Images(images, extractor.features(images), labels, logits)
+    seen = extractor.see(images)
+    return Images(images, seen.features, np.asarray(examples.labels) if labelled else None, seen.logits)
 
 
 def reference(
@@ -67,7 +81,7 @@ def reference(
     train = _cached(_part(source.train, most), extractor, digest, "train", labelled)
     held_out = _cached(_part(source.held_out, references), extractor, digest, "held_out", labelled)
     chosen = train if split == "train" else held_out
-    real = chosen.take(_subset(len(chosen), references))
+    real = chosen if len(chosen) <= references else chosen.take(_subset(len(chosen), references))
     return Reference(digest, split, real, train, held_out, source.class_names)
 
 
@@ -78,25 +92,27 @@ def folder_reference(source: Source, extractor: Extractor, digest: str) -> Refer
 
 
 def _subset(count: int, limit: int) -> np.ndarray:
-    """Indices of `limit` of `count`, in order; all when there are no more."""
-    return np.arange(count) if count <= limit else np.sort(np.random.default_rng(0).permutation(count)[:limit])
+    """Indices of `limit` of `count`, in order."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:limit])
 
 
 def _part(examples: Examples, limit: int) -> Examples:
+    if len(examples.images) <= limit:
+        return examples
     chosen = _subset(len(examples.images), limit)
     return Examples(examples.images[chosen], examples.labels[chosen])
 
 
 def _cached(examples: Examples, extractor: Extractor, digest: str, part: str, labelled: bool) -> Images:
-    """`described`, kept in the data cache by the digests of data and extractor, where the data has one."""
+    """`described`, kept in the data cache by the digests of data and extractor, where these tell all."""
     key = hashlib.sha256(f"{digest} {extractor.digest} {part} {examples.images.shape}".encode()).hexdigest()[:16]
-    stored = kept.read(f"measured-{key}") if digest else None
+    name = f"measured-{key}" if digest and extractor.lasting else ""
+    stored = kept.read(name) if name else None
     if stored is not None:
         labels = np.asarray(examples.labels) if labelled else None
         return Images(np.asarray(examples.images), stored["features"], labels, stored.get("logits"))
     made = described(examples, extractor, labelled=labelled)
-    if digest:
-        kept.write(
-            {"features": made.features} | ({} if made.logits is None else {"logits": made.logits}), f"measured-{key}"
-        )
+    if name:
+        logits = {} if made.logits is None else {"logits": made.logits}
+        kept.write({"features": made.features, **logits}, name)
     return made

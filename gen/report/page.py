@@ -22,6 +22,7 @@ _GROUPS = (  # title, label of the y axis, names that belong there
     ("Losses", "loss", r"loss"),
     ("Logits", "logit", r"logit|score"),
     ("Gradient penalties", "squared norm", r"penalty|^r[12]$|^(real|fake)_gradient"),
+    ("Quality", "share of 1", r"^(precision|recall|density|coverage)$"),
     ("Learning rate", "step size", r"learning_rate|(^|_)lr$"),
 )
 
@@ -46,6 +47,7 @@ class Facts(NamedTuple):
     real: Picture | None
     now: datetime.datetime
     refined: Picture | None = None  # the last of `previews` after config["refine"]
+    evaluation: str = ""  # what gen.evaluate says of the run, as HTML
 
 
 def duration(seconds: float) -> str:
@@ -62,7 +64,7 @@ def render(facts: Facts) -> str:
     running = facts.status.startswith("running")
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
     name = html.escape(str(facts.data.get("name", "unnamed data")))
-    sections = (_header, _progress, _samples, _curves, _command, _data, _config)
+    sections = (_header, _progress, _samples, _evaluation, _curves, _command, _data, _config)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -153,6 +155,10 @@ def _samples(facts: Facts) -> str:
         )
     note = "Every preview uses the same seeds, so each place in the grid shows one image as it develops."
     return f'<section><h2>Samples</h2><p class="quiet">{note}</p><div class="pair">{"".join(figures)}</div></section>'
+
+
+def _evaluation(facts: Facts) -> str:
+    return f"<section><h2>Quality and variety</h2>{facts.evaluation}</section>" if facts.evaluation else ""
 
 
 def _curves(facts: Facts) -> str:

@@ -23,6 +23,7 @@ from gen.report import page
 from gen.report.pictures import grid, replace, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
+EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate
 _MAX_PICTURE_BYTES = 250_000  # of each of them, so that the file stays below 5 MB
 
 
@@ -99,6 +100,7 @@ class Report:
         """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ..."."""
         paths = sorted(path for path in self._previews.glob("*.png") if path.stem.isdigit())
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
+        evaluation = self._workdir / EVALUATION
         facts = page.Facts(
             workdir=str(self._workdir),
             status=status,
@@ -109,10 +111,17 @@ class Report:
             real=self._picture(real, 0) if real.exists() else None,
             refined=self._picture(refined, 0) if refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
+            evaluation=evaluation.read_text(encoding="utf-8") if evaluation.is_file() else "",
         )
         path = self._workdir / "report.html"
         replace(path, page.render(facts))
         return path
+
+    @property
+    def status(self) -> str:
+        """How the run ended, or would have by now: "finished" when it has shown all its images, else "interrupted"."""
+        shown = self._history[-1].get("images", 0) if self._history else 0
+        return "finished" if shown >= self._config["total_images"] else "interrupted"
 
     def _picture(self, path: Path, step: int) -> page.Picture:
         if path not in self._pictures:

@@ -1,0 +1,158 @@
+"""The board of runs: how good and how varied their samples are, and whether they are copies, with what they cost.
+
+    python benchmarks/quality.py --runs runs/fashion_mnist runs/fashion_mnist_prior runs/shapes \
+        --hardware "2 cores of an Intel Xeon"
+    python benchmarks/quality.py --smoke                # a tiny run, pixels for features, no claim
+
+A row for each run: images seen and minutes of training (metrics.jsonl), and of so many samples (seeds 0 and up, the
+averaged weights of the newest checkpoint) the metrics that training measures, by the own extractor of the data: one for
+all runs on the same data, trained first if need be. A run that only reconstructs is measured by the held-out images as
+it gives them back, which is no sampling: do not rank it among the others. For each data set a floor: as many held-out
+real images in the samples' place. A run folder does not know its hardware: the table says what --hardware says.
+--json writes the rows and every card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gen import run, sharding
+from gen.config import CHEAP, build
+from gen.data import Examples, Source
+from gen.features import Extractor, chosen
+from gen.quality import Card, Question, Reference, described, made_images, measure, reference
+
+SHOWN = ("FD", "KD", "precision", "recall", "density", "coverage", "memorised", "memorised-p")
+FLOOR = "real, held out"
+
+
+class Yardstick(NamedTuple):
+    """What all runs on one data set are measured by."""
+
+    source: Source
+    extractor: Extractor
+    reference: Reference
+
+    def measured(self, examples: Examples, of: dict[str, Any]) -> list[Card]:
+        generated = described(examples, self.extractor, labelled=bool(self.source.num_classes))
+        return measure(Question(generated, self.reference, self.extractor, of), metrics=CHEAP)
+
+
+class Row(NamedTuple):
+    """A line of the board."""
+
+    name: str
+    data: str
+    what: str  # was measured
+    images_seen: int | None
+    minutes: float | None
+    cards: list[Card]
+
+
+class Board:
+    """The rows so far, and a yardstick for each data set, by the digest of its images."""
+
+    def __init__(self, *, extractor: str | None, samples: int, references: int) -> None:
+        self.rows: list[Row] = []
+        self._yardsticks: dict[str, Yardstick] = {}
+        self._extractor, self._samples, self._references = extractor, samples, references
+
+    def add(self, workdir: pathlib.Path) -> None:
+        """Measures a run; the floor of its data too, if it is the first on them."""
+        mesh = sharding.mesh(-1, 1)
+        loaded = run.load(workdir, mesh=mesh)
+        source = build(loaded.config.data, "data")
+        digest = source.facts["digest"]
+        if digest != loaded.data_facts["digest"]:
+            sys.exit(f"{workdir}: its data has changed since it was trained")
+        name = pathlib.Path(source.facts["options"].get("file", source.name)).stem
+        if digest not in self._yardsticks:
+            self._yardsticks[digest] = self._yardstick(source)
+            held_out = Examples(*(part[: self._samples] for part in source.held_out))
+            cards = self._yardsticks[digest].measured(held_out, {"real": True})
+            # These images are those that say how near new ones are: that they are so is no finding.
+            cards = [card for card in cards if not card.metric.startswith("memorised")]
+            self.rows.append(Row(FLOOR, name, f"{len(held_out.images):,} images", None, None, cards))
+        began = time.monotonic()
+        made = made_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
+        print(f"{workdir}: {len(made.images):,} images in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        what = f"{len(made.images):,} {'samples' if loaded.task.samples else 'reconstructions'}"
+        cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step})
+        self.rows.append(Row(workdir.name, name, what, *_cost(workdir, loaded.step), cards))
+
+    def _yardstick(self, source: Source) -> Yardstick:
+        began = time.monotonic()
+        extractor = chosen(self._extractor, source)
+        made = Yardstick(source, extractor, reference(source, extractor, references=self._references))
+        print(f"{source.name}: what measures it in {time.monotonic() - began:.0f} s", file=sys.stderr)
+        return made
+
+
+def _cost(workdir: pathlib.Path, step: int) -> tuple[int | None, float | None]:
+    """Images seen and minutes up to a step, as its run logged them."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    before = [line for line in lines if line["step"] <= step and "seconds" in line]
+    return (before[-1]["images"], before[-1]["seconds"] / 60) if before else (None, None)
+
+
+def table(rows: Sequence[Row], hardware: str) -> str:
+    """Markdown; the floors first, then runs in the order given, by data set."""
+    name = next((card.extractor for row in rows for card in row.cards), "own")
+    columns = [f"{metric}-{name}" if metric in ("FD", "KD") else metric for metric in SHOWN]
+    heads = ["data", "run", "measured", "images seen", "minutes", "hardware", *columns]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for row in sorted(rows, key=lambda row: row.data):
+        found = {card.metric: card for card in row.cards}
+        cost = ["" if row.images_seen is None else f"{row.images_seen:,}"]
+        cost += ["" if row.minutes is None else f"{row.minutes:.1f}", "" if row.name == FLOOR else hardware]
+        cells = [_cell(found.get(column)) for column in columns]
+        lines.append("| " + " | ".join([row.data, row.name, row.what, *cost, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(card: Card | None) -> str:
+    if card is None or math.isnan(card.value):
+        return ""
+    if card.metric == "memorised":
+        return f"{card.value:.2%} (expected {card.settings['expected']:.2%})"
+    half = "" if card.low is None or card.high is None else f" ± {(card.high - card.low) / 2:.2g}"
+    return f"{card.value:.3g}{half}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=pathlib.Path, nargs="+", default=[])
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--references", type=int, default=10_000)
+    parser.add_argument("--extractor", help="as for gen.evaluate; default: own")
+    parser.add_argument("--hardware", default="not stated", help="that the runs were trained on")
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--smoke", action="store_true")
+    given = parser.parse_args()
+    if given.smoke:
+        given.runs, given.extractor, given.samples = [pathlib.Path(tempfile.mkdtemp())], "pixels", 20
+        config = ["--config=experiments/shapes.py:smoke", f"--workdir={given.runs[0]}"]
+        subprocess.run([sys.executable, "-m", "gen.main", *config], check=True)
+    if not given.runs:
+        parser.error("--runs is missing")
+    board = Board(extractor=given.extractor, samples=given.samples, references=given.references)
+    for workdir in given.runs:
+        board.add(workdir)
+    print(table(board.rows, given.hardware))
+    if given.json:
+        rows = [row._asdict() | {"cards": [dataclasses.asdict(card) for card in row.cards]} for row in board.rows]
+        given.json.write_text(json.dumps({"hardware": given.hardware, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

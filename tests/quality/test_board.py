@@ -1,0 +1,265 @@
+"""The board: every metric on a card that tells its making; what cannot be had is left out with a word."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from questions import extractor, question
+
+from gen.errors import InputError
+from gen.metrics import diversity, kernel, labels, memorisation, moments, neighbours, sliced
+from gen.quality import METRICS, measure
+from gen.quality.board import EPSILON
+
+QUICK = tuple(name for name in METRICS if name not in ("sliced", "ms_ssim"))
+
+
+def cards(asked, *metrics):
+    return {card.metric: card for card in measure(asked, metrics=metrics or QUICK)}
+
+
+def words(asked, *metrics) -> list[str]:
+    """What is said of metrics that are left out."""
+    said = []
+    measure(asked, metrics=metrics or QUICK, say=said.append)
+    return [line for line in said if "left out" in line]
+
+
+@pytest.fixture(scope="module")
+def asked():
+    pairs = np.random.default_rng(0).random((2, 40, 16, 16, 3), dtype=np.float32)
+    return dataclasses.replace(question(), path=(pairs[0], pairs[1]))
+
+
+@pytest.fixture(scope="module")
+def board(asked):
+    return cards(asked) | cards(question(8, real=12), "sliced", "ms_ssim")
+
+
+def test_every_metric_is_there_with_its_way_and_an_interval(board):
+    ways = {name: card.better for name, card in board.items()}
+    assert ways == {
+        **dict.fromkeys(["FD-own", "FD-own-infinite", "KD-own", "MMD-own", "MIND-own"], "lower"),
+        **dict.fromkeys(["precision", "recall", "density", "coverage"], "higher"),
+        "memorised": "lower",
+        **dict.fromkeys(["memorised-p", "C_T", "AuthPct"], "neither"),
+        **dict.fromkeys(["Vendi-own-q1", "Vendi-own-q2", "IS-own", "modes-covered"], "higher"),
+        "modes-divergence": "lower",
+        "class-agreement": "higher",
+        **{f"FD-own-class-{name}": "lower" for name in ("circle", "square", "star")},
+        **dict.fromkeys(["PPL-own", "SWD-16", "MS-SSIM"], "lower"),
+    }
+    for name, card in board.items():
+        if name != "memorised-p":
+            assert card.low <= card.value <= card.high, name
+
+
+def test_values_are_those_of_the_metrics(asked, board):
+    x, real = asked.generated, asked.reference.real
+    train, held_out = asked.reference.train.features, asked.reference.held_out.features
+    options = asked.options
+    wanted = {
+        "FD-own": moments.frechet_distance(x.features, real.features),
+        "FD-own-infinite": moments.frechet_infinite(x.features, real.features),
+        "KD-own": kernel.kernel_distance(x.features, real.features, size=60),
+        "MMD-own": kernel.rbf_mmd(x.features, real.features, sigma=board["MMD-own"].settings["sigma"]),
+        "MIND-own": sliced.mind(x.features, real.features),
+        "precision": neighbours.precision_recall(x.features, real.features).precision,
+        "recall": neighbours.precision_recall(x.features, real.features).recall,
+        "density": neighbours.density_coverage(x.features, real.features).density,
+        "coverage": neighbours.density_coverage(x.features, real.features).coverage,
+        "memorised": memorisation.memorisation(x.features, train, held_out).share,
+        "C_T": memorisation.c_t(x.features, train, held_out),
+        "AuthPct": memorisation.auth_pct(x.features, train),
+        "Vendi-own-q1": diversity.vendi(x.features),
+        "Vendi-own-q2": diversity.vendi(x.features, q=2),
+        "IS-own": diversity.inception_score(x.logits),
+        "modes-covered": labels.modes(x.logits.argmax(1), np.ones(3)).covered,
+        "modes-divergence": labels.modes(x.logits.argmax(1), np.ones(3)).divergence,
+        "class-agreement": labels.agreement(x.logits.argmax(1), x.labels),
+        "PPL-own": diversity.path_length(*map(asked.extractor.features, asked.path), epsilon=EPSILON),
+    }
+    for name, value in wanted.items():
+        assert board[name].value == pytest.approx(value.value, rel=1e-12), name
+    assert board["FD-own"].high == moments.frechet_distance(x.features, real.features, **options).high
+
+
+def test_values_of_pixels_are_those_of_the_metrics():
+    asked = question(8, real=12)
+    found, x = cards(asked, "sliced", "ms_ssim"), asked.generated
+    assert found["SWD-16"].value == sliced.sliced_wasserstein(x.images, asked.reference.real.images)[16].value
+    assert found["MS-SSIM"].value == diversity.ms_ssim_diversity(x.images, labels=x.labels).value
+
+
+def test_cards_tell_what_each_number_rests_on(board):
+    sizes = {name: (card.samples, card.references, card.split) for name, card in board.items()}
+    assert sizes["FD-own"] == (60, 150, "train")
+    assert sizes["Vendi-own-q1"] == (60, 0, "none")
+    assert sizes["memorised"] == (60, 150, "train")
+    assert board["memorised"].settings == {"expected": pytest.approx(1 / 111, abs=1e-6), "held_out": 110}
+    assert board["precision"].settings == {"k": 3}
+    assert board["coverage"].settings == {"k": 5}
+    assert board["KD-own"].settings == {"subset": 60}
+    assert board["class-agreement"].settings["classifier_accuracy"] == 0.9
+    assert board["SWD-16"].extractor == "pixels alone"
+    assert board["SWD-16"].extractor_digest == ""
+    assert {card.extractor for card in board.values()} == {"own", "pixels alone"}
+    assert {tuple(card.of.items()) for card in board.values()} == {(("step", 7),)}
+
+
+def test_the_width_of_the_kernel_is_that_of_real_images(asked, board):
+    x = asked.reference.real.features.astype(np.float64)
+    apart = np.sqrt(np.square(x[:, None] - x[None]).sum(-1))[np.triu_indices(len(x), 1)]
+    assert board["MMD-own"].settings["sigma"] == pytest.approx(np.median(apart), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "frechet", "kernel_", "score"),
+    [
+        ("fid", "FID", "KID", "IS"),
+        ("own", "FD-own", "KD-own", "IS-own"),
+        ("pixels", "FD-pixels", "KD-pixels", "IS-pixels"),
+        (
+            "inception-0123456789ab",
+            "FD-inception-0123456789ab",
+            "KD-inception-0123456789ab",
+            "IS-inception-0123456789ab",
+        ),
+        ("my.own:fid", "FD-my.own:fid", "KD-my.own:fid", "IS-my.own:fid"),
+    ],
+)
+def test_only_the_fid_inception_gives_fid(name, frechet, kernel_, score):
+    asked = question(by=extractor(name))
+    found = list(cards(asked, "frechet", "frechet_infinite", "kernel", "score", "classes", "mind", "vendi"))
+    assert {frechet, f"{frechet}-infinite", kernel_, score, f"{frechet}-class-star"} <= set(found)
+    assert [metric for metric in found if "FID" in metric or "KID" in metric] == [
+        metric for metric in found if name == "fid" and metric.startswith(("FID", "KID"))
+    ]
+    assert {f"MIND-{name}", f"Vendi-{name}-q1"} <= set(found)
+
+
+def test_distances_do_not_end_below_nothing():
+    copies = question(real=30)
+    copies = dataclasses.replace(copies, generated=copies.reference.train)
+    ends = {name: card.low for name, card in cards(copies, "frechet", "mind", "sliced", "kernel", "classes").items()}
+    assert all(ends[f"FD-own{part}"] == 0 for part in ("", "-class-star"))
+    assert ends["MIND-own"] == 0
+    assert ends["SWD-16"] >= 0
+    assert ends["KD-own"] < 0  # unbiased: below nothing half of the time
+
+
+def test_copies_are_seen():
+    asked = question()
+    train = asked.reference.train
+    copier = dataclasses.replace(asked, generated=train.take(np.arange(60)))
+    found = cards(copier, "memorisation")
+    assert found["memorised"].value == 1.0
+    assert found["memorised-p"].value < 1e-6
+    assert cards(asked, "memorisation")["memorised-p"].value > 0.01
+
+
+def test_held_out_copies_of_training_images_leave_one_number_out():
+    asked = question()
+    reference = dataclasses.replace(asked.reference, held_out=asked.reference.train.take(np.arange(110)))
+    asked = dataclasses.replace(asked, reference=reference)
+    assert set(cards(asked, "memorisation", "frechet")) == {"C_T", "AuthPct", "FD-own"}
+    (line,) = words(asked, "memorisation", "frechet")
+    assert line.startswith("memorisation in ")
+    assert "110 of 110 held-out samples are copies of training samples" in line
+
+
+def test_few_held_out_images_tell_nothing_of_copies():
+    asked = question(held_out=99)
+    assert set(cards(asked, "memorisation")) == {"AuthPct"}
+    (line,) = words(asked, "memorisation")
+    assert "99 held-out images do not tell how near new ones are; 100 do" in line
+
+
+@pytest.mark.parametrize(
+    ("count", "missing"),
+    [
+        (1, {"FD-own", "KD-own", "MIND-own", "precision", "IS-own"}),
+        (2, {"FD-own-infinite", "precision", "density", "C_T", "IS-own"}),
+        (5, {"FD-own-infinite", "precision", "density", "C_T", "IS-own"}),
+        (50, set()),
+    ],
+)
+def test_of_few_samples_there_are_fewer_numbers(count, missing):
+    few = question(count)
+    found = cards(few)
+    assert not missing & set(found)
+    assert {"memorised", "AuthPct", "Vendi-own-q1"} <= set(found)
+    assert all(np.isfinite(card.value) for card in found.values())
+    if missing:
+        assert words(few)
+    if count > 1:
+        assert {"FD-own", "KD-own", "MMD-own", "MIND-own"} <= set(found)
+
+
+def test_of_few_samples_there_are_fewer_numbers_of_pixels():
+    for count, wanted in ((1, set()), (2, {"SWD-16"}), (4, {"SWD-16", "MS-SSIM"})):
+        assert set(cards(question(count, real=10), "sliced", "ms_ssim")) == wanted
+
+
+@pytest.mark.parametrize("real", [1, 2, 5])
+def test_of_few_real_images_there_are_fewer_numbers(real):
+    found = cards(question(real=real))
+    assert all(np.isfinite(card.value) for card in found.values())
+    assert "precision" not in found
+    assert "Vendi-own-q1" in found
+
+
+def test_without_classes_there_are_no_numbers_of_classes():
+    asked = question(by=extractor(classes=0), labelled=False)
+    assert not cards(asked, "classes", "score")
+    assert words(asked, "classes") == [
+        "classes left out: the extractor own does not classify these images; the images have no classes"
+    ]
+
+
+def test_another_network_s_classes_are_none_of_the_data():
+    asked = question(by=extractor("fid"))
+    other = dataclasses.replace(asked.generated, logits=np.zeros((60, 1008), np.float32))
+    asked = dataclasses.replace(asked, generated=other)
+    assert [name for name in cards(asked, "classes") if "FID" not in name] == []
+    assert "knows 1008 classes, the data has 3" in words(asked, "classes")[0]
+
+
+def test_a_class_that_real_images_lack():
+    asked = question(real=2)
+    assert "no real image of class star" in words(asked, "classes")[0]
+
+
+def test_gray_images_and_small_ones():
+    assert {"SWD-28", "MS-SSIM"} <= set(cards(question(20, real=30, side=28, channels=1), "sliced", "ms_ssim"))
+    small = question(side=8)
+    assert [line.split()[0] for line in words(small, "sliced", "ms_ssim")] == ["sliced", "ms_ssim"]
+    assert not cards(small, "sliced", "ms_ssim")
+
+
+def test_metrics_come_in_the_order_asked_for_and_say_how_long_they_took():
+    said = []
+    found = measure(question(), metrics=("kernel", "frechet"), say=said.append)
+    assert [card.metric for card in found] == ["KD-own", "FD-own"]
+    assert [line.split(" in ")[0] for line in said] == ["kernel", "frechet"]
+
+
+def test_an_unknown_metric():
+    with pytest.raises(InputError, match="no metric 'kernal'; did you mean 'kernel'"):
+        measure(question(), metrics=("kernal",))
+
+
+def test_the_same_question_has_the_same_answer():
+    one, other = (measure(question(), metrics=QUICK) for _ in range(2))
+    assert [dataclasses.replace(card, time="") for card in one] == [
+        dataclasses.replace(card, time="") for card in other
+    ]
+
+
+def test_worse_images_have_worse_numbers():
+    good, bad = (cards(question(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbours") for shift in (0.0, 1.5))
+    for name in good:
+        sign = 1 if good[name].better == "lower" else -1
+        assert sign * bad[name].value > sign * good[name].value, name

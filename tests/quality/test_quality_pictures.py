@@ -1,0 +1,167 @@
+"""Pictures of an evaluation say what the numbers say, and the page holds both."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from questions import extractor, question
+
+from gen.metrics import memorisation, neighbours
+from gen.quality import measure, pages
+from gen.quality.pictures import classes, depth, manifold, nearest, pictures, typical
+from gen.quality.runs import Measured
+
+RED = (225, 30, 30)
+CHEAP = ("frechet", "neighbours", "vendi")
+
+
+def count(picture: np.ndarray, colour) -> int:
+    return int((picture == np.array(colour, np.uint8)).all(-1).sum())
+
+
+def tinted(asked, colours):
+    """The question with generated images of one colour each."""
+    images = np.broadcast_to(np.array(colours, np.uint8)[:, None, None], asked.generated.images.shape).copy()
+    return dataclasses.replace(asked, generated=dataclasses.replace(asked.generated, images=images))
+
+
+def test_pictures_are_titled_rgb():
+    made = pictures(question())
+    assert list(made) == ["nearest", "typical", "untypical", "classes", "map"]
+    for title, picture in made.values():
+        assert title[0].isupper()
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        assert max(picture.shape) < 1300
+
+
+@pytest.mark.parametrize("options", [{"channels": 1, "side": 28}, {"labelled": False}, {"side": 260}, {"features": 1}])
+def test_pictures_of_all_kinds_of_images(options):
+    made = pictures(question(12, real=20, held_out=0, **options))
+    assert ("classes" in made) == options.get("labelled", True)
+    assert all(max(picture.shape) < 1500 for _, picture in made.values())
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+def test_of_few_images_there_are_fewer_pictures(size):
+    assert "nearest" in pictures(question(size))
+    assert ("map" in pictures(question(size))) == (size > 5)
+    assert ("map" in pictures(question(real=size))) == (size > 5)
+
+
+def test_depth_is_realism_and_counts_as_precision_and_recall_do():
+    asked = question(shift=1.0)
+    real, generated = asked.reference.real.manifold, asked.generated.manifold
+    found = neighbours.precision_recall(generated, real, k=3, replicates=0)
+    deep = depth(asked.generated.features, real)
+    assert (deep > 1).mean() == found.precision.value
+    assert (depth(asked.reference.real.features, generated) > 1).mean() == found.recall.value
+    x, y = generated.points.astype(np.float64), real.points.astype(np.float64)
+    apart = np.sqrt(np.square(x[:, None] - y[None]).sum(-1))
+    np.testing.assert_allclose(deep, (real.distances[None, :, 2] / apart).max(1), rtol=1e-6)
+
+
+def test_copies_are_deepest_and_come_first():
+    asked = question()
+    copies = asked.reference.train.take(np.arange(40, 60))
+    features = np.concatenate([asked.generated.features[:40], copies.features])
+    asked = dataclasses.replace(asked, generated=dataclasses.replace(asked.generated, features=features))
+    colours = np.zeros((60, 3), int)
+    colours[40:] = (10, 200, 30)
+    asked = tinted(asked, colours)
+    most, least = typical(asked)
+    assert count(most, (10, 200, 30)) == 20 * 96 * 96
+    assert count(least, (10, 200, 30)) == 0
+
+
+def test_nearest_shows_pairs_and_frames_what_is_suspicious():
+    asked = question()
+    found = memorisation.memorisation(
+        asked.generated.features, asked.reference.train.features, asked.reference.held_out.features
+    )
+    assert count(nearest(asked), RED) == 0 or found.share.value > 0
+    train = asked.reference.train
+    copier = dataclasses.replace(asked, generated=train.take(np.arange(60)))
+    frames = count(nearest(copier), RED)
+    assert frames == 32 * (100 * 100 - 96 * 96)  # 16 pairs
+    picture = nearest(copier)
+    height, width = picture.shape[0], picture.shape[1]
+    assert (height, width) == (4 * (100 + 4) + 16 + 4, 4 * (200 + 4) + 4)  # one line of captions: all are at distance 0
+    left, right = (picture[24 : 24 + 96, at : at + 96] for at in (6, 106))
+    assert (left == right).all()
+    few = dataclasses.replace(copier, reference=dataclasses.replace(asked.reference, held_out=train.take(np.arange(9))))
+    assert count(nearest(few), RED) == 0
+    assert "red frame" not in pictures(few)["nearest"][0]
+    assert "red frame" in pictures(copier)["nearest"][0]
+
+
+def test_classes_frame_what_the_classifier_sees_otherwise():
+    asked = question()
+    x = asked.generated
+    shown = np.concatenate([np.flatnonzero(x.labels == k)[:10] for k in range(3)])
+    wrong = int((x.logits[shown].argmax(1) != x.labels[shown]).sum())
+    assert count(classes(asked), RED) == wrong * (100 * 100 - 96 * 96) > 0
+    assert classes(asked).shape[0] == 300
+    unsure = dataclasses.replace(asked, generated=dataclasses.replace(x, logits=None))
+    assert count(classes(unsure), RED) == 0
+    other = dataclasses.replace(asked, generated=dataclasses.replace(x, logits=np.zeros((60, 1008), np.float32)))
+    assert count(classes(other), RED) == 0
+    lacking = dataclasses.replace(asked, generated=x.take(np.flatnonzero(x.labels != 1)))
+    assert classes(lacking).shape[0] == 200
+
+
+def test_the_map_has_all_kinds_of_points_and_no_others():
+    picture = manifold(question(shift=1.5))[:560]
+    colours = [(185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)]
+    assert all(count(picture, colour) > 0 for colour in colours)
+    far = manifold(question(shift=50.0))[:560]
+    assert [count(far, colour) > 0 for colour in colours] == [False, True, False, True]
+    same = question()
+    same = dataclasses.replace(same, generated=same.reference.real)
+    assert [count(manifold(same)[:560], colour) > 0 for colour in colours] == [False, False, True, False]
+
+
+def test_the_page_has_every_number_and_picture(tmp_path):
+    asked = question()
+    boards = {"samples": measure(asked, metrics=CHEAP), "refined": measure(question(50), metrics=CHEAP)}
+    boards["refined"] = [dataclasses.replace(card, of={"refine": "blur(<1>)"}) for card in boards["refined"]]
+    boards["samples"] = boards["samples"][:-1]  # one that only the other has
+    pages.write(tmp_path / "out", Measured(boards, {"samples": asked, "refined": question(50)}))
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
+    assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert page.count("<img ") == 5
+    assert "http" not in page
+    for board in boards.values():
+        for card in board:
+            assert f">{card.metric}" in page
+            assert f"<td>{card.value:.4g}" in page
+    assert "FD-own ↓" in page
+    assert "precision ↑" in page
+    assert "blur(&lt;1&gt;)" in page
+    assert "<td>–</td>" in page
+    assert "FID" not in re.sub('base64,[^"]+', "", page)
+    assert asked.extractor.digest[:12] in page
+    assert len(json.loads((tmp_path / "out" / "evaluation-refined.json").read_text())) == len(boards["refined"])
+    with Image.open(tmp_path / "out" / "map.png") as image:
+        assert image.size == (560, 646)
+
+
+def test_every_metric_is_explained():
+    asked = question(12, real=20, by=extractor("fid"))
+    asked = dataclasses.replace(asked, path=(asked.generated.images / np.float32(255),) * 2)
+    for card in measure(asked):
+        assert pages._words(card.metric), card.metric
+    assert pages._words("FD-own-class-star") != pages._words("FD-own") != pages._words("FD-own-infinite")
+
+
+def test_sets_without_pictures_have_a_page(tmp_path):
+    asked = question()
+    pages.write(tmp_path, Measured({"images": measure(asked, metrics=("frechet",))}, {}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.html", "evaluation.json", "section.html"]

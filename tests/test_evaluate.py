@@ -1,0 +1,332 @@
+"""The program that measures: runs and folders, statistics of other tools, comparisons, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from gen import cli, evaluate, run, sample, sharding
+from gen.checkpoint import Checkpoints
+from gen.config import Config, build, digest, spec, to_json
+from gen.data import npz
+from gen.features import pixels, trained
+from gen.metrics import moments
+from gen.quality import made_images
+from gen.train import data_facts
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
+        patch.setattr(trained, "DEFAULT", trained.Training(2, 2, 8))
+        yield
+
+
+def make_run(path: Path, config: Config) -> Path:
+    """A run folder with weights as they are before training."""
+    source = build(config.data, "data")
+    folder = run.RunFolder(path)
+    path.mkdir(parents=True)
+    run.write_json(folder.data, data_facts(source))
+    folder.config.write_text(to_json(config))
+    context = {"image_shape": source.image_shape, "num_classes": source.num_classes, "batch_size": config.batch_size}
+    state = jax.jit(build(config.task, "task", **context).init)(jax.random.key(0))
+    with Checkpoints(folder.checkpoints) as checkpoints:
+        checkpoints.save(3, state, wait=True)
+    return path
+
+
+def program(*arguments) -> None:
+    evaluate.main(cli.parse(["evaluate", *map(str, arguments)], evaluate, evaluate.FLAGS))
+
+
+def cards(path: Path) -> dict[str, dict]:
+    return {card["metric"]: card for card in json.loads(path.read_text())}
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def pictures(folder: Path, count: int, *, seed: int, size: tuple[int, int] = (20, 16), mode: str = "RGB") -> Path:
+    """A folder of noise."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        pixels = rng.integers(seed, 200 + seed, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / f"{i:03}.png")
+    return folder
+
+
+def loaded(folder: Path) -> np.ndarray:
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.iterdir())])
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "gan", tiny.config())
+
+
+@pytest.fixture(scope="module")
+def evaluated(gan) -> Path:
+    program(f"--workdir={gan}", "--samples=24", "--references=40", "--refine=invert", "--floor", "--metrics=all")
+    return gan / "evaluation"
+
+
+def test_a_run_is_measured(evaluated, gan):
+    names = ["evaluation-real-held-out.json", "evaluation-refined.json", "evaluation.html", "evaluation.json"]
+    names += ["section.html"]
+    pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
+    assert files(evaluated) == sorted(names + pngs)
+    found = cards(evaluated / "evaluation.json")
+    wanted = {"FD-own", "KD-own", "MMD-own", "MIND-own", "precision", "recall", "density", "coverage", "AuthPct"}
+    wanted |= {"Vendi-own-q1", "IS-own", "modes-covered", "class-agreement", "PPL-own", "SWD-16", "MS-SSIM"}
+    assert wanted <= set(found)
+    assert "memorised" not in found  # 8 images are held out
+    assert not [name for name in found if "FID" in name or "KID" in name]
+    card, config = found["FD-own"], tiny.config()
+    assert card["of"] == {"config_digest": digest(config), "step": 3}
+    assert (card["samples"], card["references"], card["split"], card["seed"]) == (24, 40, "train", 0)
+    assert card["data_digest"] == build(config.data, "data").facts["digest"]
+    assert (card["extractor"], len(card["extractor_digest"])) == ("own", 64)
+    assert card["resize"] == "linear, antialiased, to 32 x 32"
+
+
+def test_refined_and_real_images_in_the_samples_place(evaluated):
+    plain, refined, real = (cards(evaluated / f"evaluation{name}.json") for name in ("", "-refined", "-real-held-out"))
+    assert refined["FD-own"]["of"]["refine"] == "invert"
+    assert refined["FD-own"]["value"] != plain["FD-own"]["value"]
+    assert (real["FD-own"]["samples"], real["FD-own"]["of"]["real"]) == (8, True)
+    assert real["SWD-16"]["value"] < plain["SWD-16"]["value"]
+    page = (evaluated / "evaluation.html").read_text()
+    assert all(words in page for words in ("samples", "refined", "real, held out", "invert", "FD-own"))
+
+
+def test_the_images_measured_are_those_that_sample_writes(gan, tmp_path):
+    cli.parse(["sample", f"--workdir={gan}", f"--out={tmp_path / 'out'}", "--seeds=5-8"], sample, sample.FLAGS)
+    sample.main()
+    its, mesh = run.load(gan), sharding.mesh(-1, 1)
+    source = build(its.config.data, "data")
+    made = made_images(its.task, its.ema_params, source, 4, seed=5, mesh=mesh)
+    written = sorted((tmp_path / "out").glob("*.png"))
+    assert len(written) == 4
+    for path, image in zip(written, made.images, strict=True):
+        assert (np.asarray(Image.open(path)) == image).all()
+
+
+def test_equal_cards_compare_and_the_better_one_is_named(evaluated, gan, tmp_path, capsys):
+    shutil.copytree(evaluated, tmp_path / "other")
+    better = json.loads((tmp_path / "other" / "evaluation.json").read_text())
+    for card in better:
+        if card["metric"] == "FD-own":
+            card |= {"value": -3.0, "low": -4.0, "high": -2.0, "seed": 100}
+    (tmp_path / "other" / "evaluation.json").write_text(json.dumps(better))
+    program("--compare", gan, tmp_path / "other")
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line.split() for line in lines if line.startswith("FD-own "))
+    assert (line[2], line[3]) == ("-3", "second")
+    assert len(lines) == len(better) + 1
+    assert not [line for line in lines[1:] if not line.startswith("FD-own ") and "second" in line]
+
+
+def test_cards_of_other_sizes_do_not_compare(evaluated, gan, tmp_path, capsys):
+    program(f"--workdir={gan}", "--samples=20", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'a'}")
+    program(f"--workdir={gan}", "--samples=18", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'b'}")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        cli.guard(lambda: program("--compare", tmp_path / "a", tmp_path / "b"))
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "do not compare: samples is 20 in one, 18 in the other" in error
+    assert error.count("\n") == 1
+    with pytest.raises(SystemExit):
+        cli.guard(lambda: program("--compare", evaluated, tmp_path / "a"))
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory) -> Path:
+    """A run that only reconstructs, of gray images without classes, many of them held out."""
+    folder = tmp_path_factory.mktemp("gray")
+    rng = np.random.default_rng(0)
+    x_train, x_test = (rng.integers(0, 256, (n, 16, 16), dtype=np.uint8) for n in (30, 110))
+    np.savez(folder / "gray.npz", x_train=x_train, x_test=x_test)
+    without: dict[str, Any] = {"discriminator": None, "adversarial": 0.0, "lecam": 0.0, "perceptual": 0.0}
+    task = tiny.autoencoder_spec(network=tiny.tokenizer(), **without)
+    return make_run(folder / "run", tiny.config(task=task, data=spec(npz, path=str(folder / "gray.npz"))))
+
+
+def test_what_only_reconstructs_is_measured_by_its_reconstructions(gray, tmp_path, capsys):
+    program(
+        f"--workdir={gray}",
+        f"--out={tmp_path / 'out'}",
+        "--extractor=pixels",
+        "--split=held_out",
+        "--metrics=frechet,memorisation,classes,path",
+    )
+    found = cards(tmp_path / "out" / "evaluation.json")
+    assert found["FD-pixels"]["samples"] == found["FD-pixels"]["references"] == 110
+    assert found["FD-pixels"]["split"] == "held_out"
+    assert found["memorised"]["split"] == "train"
+    assert found["memorised"]["references"] == 30
+    assert "classes.png" not in files(tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "samples: classes left out: the extractor pixels does not classify these images" in said
+    assert "samples: path left out: these images come from no latents to walk between" in said
+
+
+# Folders
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("folders")
+    return pictures(folder / "a", 12, seed=1), pictures(folder / "b", 15, seed=40)
+
+
+def test_two_folders(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    a, b = folders
+    program(f"--images={a}", f"--reference={b}", "--extractor=pixels")
+    found = cards(tmp_path / "evaluation" / "evaluation.json")
+    x, y = (pixels().features(loaded(folder)) for folder in folders)
+    assert found["FD-pixels"]["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-12)
+    assert (found["FD-pixels"]["samples"], found["FD-pixels"]["references"]) == (12, 15)
+    assert (found["FD-pixels"]["split"], found["FD-pixels"]["of"]) == ("all", {"folder": "a"})
+    assert "memorised" not in found
+    assert "0 held-out images" in capsys.readouterr().err
+    page = (tmp_path / "evaluation" / "evaluation.html").read_text()
+    assert "nearest to a real image" in page
+
+
+def test_the_default_extractor_learns_from_the_reference(folders, tmp_path):
+    program(f"--images={folders[0]}", f"--reference={folders[1]}", "--metrics=frechet", f"--out={tmp_path}")
+    assert set(cards(tmp_path / "evaluation.json")) == {"FD-own"}
+
+
+def test_statistics_go_both_ways(folders, tmp_path, capsys):
+    a, b = folders
+    common = ("--extractor=pixels", f"--images={a}")
+    program(*common, f"--reference={b}", f"--out={tmp_path / 'x'}", f"--save_statistics={tmp_path / 's' / 'b.npz'}")
+    wanted = cards(tmp_path / "x" / "evaluation.json")["FD-pixels"]
+    features = pixels().features(loaded(b)).astype(np.float64)
+    stored = np.load(tmp_path / "s" / "b.npz")
+    np.testing.assert_allclose(stored["mu"], features.mean(0))
+    np.testing.assert_allclose(stored["sigma"], np.cov(features, rowvar=False), atol=1e-12)
+    # As pytorch-fid writes it.
+    np.savez_compressed(tmp_path / "other.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
+    for name, count in (("s/b.npz", 15), ("other.npz", 0)):
+        program(*common, f"--reference={tmp_path / name}", f"--out={tmp_path / 'y'}")
+        found = cards(tmp_path / "y" / "evaluation.json")
+        assert set(found) == {"FD-pixels"}
+        assert found["FD-pixels"]["value"] == pytest.approx(wanted["value"], rel=1e-9)
+        assert (found["FD-pixels"]["split"], found["FD-pixels"]["references"]) == ("statistics", count)
+        assert found["FD-pixels"]["low"] is not None
+        assert files(tmp_path / "y") == ["evaluation.html", "evaluation.json", "section.html"]
+    assert "the Fréchet distance alone: statistics tell no more" in capsys.readouterr().err
+
+
+def test_sizes_and_channels_that_differ_are_brought_to_one(tmp_path):
+    a = pictures(tmp_path / "a", 3, seed=1, size=(40, 32))
+    pictures(a / "more", 3, seed=2, size=(24, 24), mode="L")
+    b = pictures(tmp_path / "b", 8, seed=3, size=(64, 50))
+    options = (f"--images={a}", f"--reference={b}", "--extractor=pixels", "--metrics=frechet")
+    program(*options, "--size=16", f"--out={tmp_path / 'out'}")
+    card = cards(tmp_path / "out" / "evaluation.json")["FD-pixels"]
+    assert card["samples"] == 6
+    assert card["resize"] == "central square, area to 16 x 16; then area to 16 x 16"
+
+
+def means(images: np.ndarray) -> np.ndarray:
+    """An extractor of the user."""
+    return images.mean((1, 2))
+
+
+def test_any_function_measures(folders, tmp_path, monkeypatch):
+    options = (f"--images={folders[0]}", f"--reference={folders[1]}", "--metrics=frechet", f"--out={tmp_path}")
+    monkeypatch.setenv("GEN_PACKAGES", __name__)
+    program(*options, f"--extractor={__name__}:means")
+    (card,) = cards(tmp_path / "evaluation.json").values()
+    assert card["metric"] == f"FD-{__name__}:means"
+    x, y = (means(loaded(folder)) for folder in folders)
+    assert card["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-5)
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name a run, --workdir DIR, or two folders"),
+        (["--workdir=GAN", "--images=A"], "not both"),
+        (["--workdir=GAN", "extra"], "unexpected argument 'extra'"),
+        (["--workdir=nowhere"], "there is no such folder"),
+        (["--workdir=GAN", "--step=9"], "no checkpoint 9"),
+        (["--workdir=GAN", "--metrics=frechet,kernal"], "no metric 'kernal'; did you mean 'kernel'"),
+        (["--workdir=GAN", "--samples=1"], "--samples"),
+        (["--workdir=GAN", "--seed=4294967295"], "the largest seed is"),
+        (["--workdir=GAN", "--size=16"], "--size is of two folders"),
+        (["--workdir=GAN", "--floor", "--split=held_out"], "with themselves"),
+        (["--workdir=GAN", "--temperature=0.5"], "--temperature is of priors"),
+        (["--workdir=GRAY", "--truncation=0.5"], "--truncation is of models that sample"),
+        (["--workdir=GAN", "--refine=medin(3)"], "did you mean"),
+        (["--workdir=GAN", "--extractor=fid:absent.pth"], "absent.pth: no such file"),
+        (["--workdir=GAN", "--out=torn.png"], "is a file"),
+        (["--workdir=GAN", "--save_statistics=s.txt"], r"statistics are .npz files"),
+        (["--workdir=GAN", "--metrics=score", "--extractor=pixels", "--samples=8"], "none of these metrics can be had"),
+        (["--images=A"], "--reference is missing"),
+        (["--images=A", "--reference=absent"], "absent: there is no such file or folder"),
+        (["--images=empty", "--reference=B"], "no image files in this folder"),
+        (["--images=torn.png", "--reference=B"], r"torn.png: cannot be read"),
+        (["--images=A", "--reference=B", "--size=17"], "is 20x16; give a --size that it has"),
+        (["--images=A", "--reference=small"], "which an extractor would resize unlike each other; --size=N"),
+        (["--images=mixed", "--reference=B"], r"z.png is 9x9, .*20x16; --size=N brings all to N x N"),
+        (["--images=A", "--reference=B", "--refine=invert"], "--refine is of runs"),
+        (["--images=A", "--reference=B", "--top_p=0.5"], "--top_p is of runs"),
+        (["--images=A", "--reference=s.npz"], "name it, --extractor=fid:WEIGHTS"),
+        (["--images=A", "--reference=s.npz", "--extractor=pixels"], "is of 2 features, pixels gives 768"),
+        (["--images=A", "--reference=bad.npz", "--extractor=pixels"], "bad.npz"),
+        (["--compare", "GAN"], "--compare takes two evaluations, runs or evaluation.json; given: 1"),
+        (["--compare", "A", "B"], "no evaluation there"),
+        (["--compare", "bad.npz", "bad.npz"], "is not an evaluation of gen"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
+    gan, gray, folders, tmp_path, monkeypatch, capfd, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    pictures(tmp_path / "small", 2, seed=0, size=(8, 8))
+    pictures(tmp_path / "mixed", 2, seed=0)
+    Image.new("RGB", (9, 9)).save(tmp_path / "mixed" / "z.png")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "mixed" / "000.png").read_bytes()[:60])
+    (tmp_path / "bad.npz").write_bytes(b"nothing")
+    np.savez(tmp_path / "s.npz", mu=np.zeros(2), sigma=np.eye(2))
+    before = (files(tmp_path), files(gan), files(folders[0]))
+    known = {"GAN": gan, "GRAY": gray, "A": folders[0], "B": folders[1]}
+    for name, path in known.items():
+        arguments = [str(path) if part == name else part.replace(f"={name}", f"={path}") for part in arguments]
+    with pytest.raises(SystemExit) as caught:
+        cli.guard(lambda: program(*arguments))
+    assert caught.value.code == 2
+    out, err = capfd.readouterr()
+    assert err.endswith("\n")
+    line = err.splitlines()[-1]
+    assert line.startswith("gen: ")
+    assert re.search(message, line), line
+    assert out == ""
+    assert (files(tmp_path), files(gan), files(folders[0])) == before
