@@ -158,7 +158,7 @@ def _train(
 
     dataset = Dataset(source.train, batch_size, seed)
     with alone():
-        params = network.init(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
+        params = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
         opt_state = optimizer.init(params)
         for step in range(steps):
             params, opt_state = update(params, opt_state, dataset.batch(step), step)
