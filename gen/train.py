@@ -123,6 +123,7 @@ def _loop(
         if log or preview or save or measured:
             averages = _average(pending, step)
             if watch is not None and measured:
+                _require_finite(state, step)
                 averages |= watch(state.ema_params, step)
                 save = save or (watch.best is not None and watch.best.step == step)
             report.log(step, averages)
