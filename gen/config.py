@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class MeshConfig:
 
 @dataclass
 class Config:
-    """One run. `steps = ceil(total_images / batch_size)`."""
+    """One run."""
 
     data: Spec  # -> gen.data.Source
     task: Spec  # -> gen.tasks.Task
@@ -71,6 +72,11 @@ class Config:
     init_from: dict[str, str] = field(default_factory=dict)  # role -> RUN or RUN:ROLE whose weights it starts with
     refine: str = ""  # chain of gen.imaging that previews and gen.sample apply to what the model makes; "": none
     mesh: MeshConfig = field(default_factory=MeshConfig)
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps show `total_images` real images."""
+        return math.ceil(self.total_images / self.batch_size)
 
 
 _MINIMUM = {

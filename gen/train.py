@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import time
 from collections import deque
@@ -17,14 +16,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import draw, sharding
+from gen import sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
-from gen.imaging.chain import chain
 from gen.interrupt import Interrupt, interrupts
 from gen.quality import Watch
-from gen.report import Progress, Report, replace
+from gen.report import replace
+from gen.reporter import Reporter
 from gen.run import RunFolder, fill, write_json
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
@@ -70,7 +69,7 @@ def train(config: Config, workdir: Path) -> int:
         if jax.process_index() == 0:
             replace(folder.config, to_json(config))
             write_json(folder.data, facts)
-        report = _Reporter(config, workdir, facts, source, task, mesh, start)
+        report = Reporter(config, workdir, facts, source, task, mesh, start)
         watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None
         try:
             status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)
@@ -89,14 +88,14 @@ def _loop(
     mesh: Mesh,
     feed: sharding.Feed,
     checkpoints: Checkpoints,
-    report: _Reporter,
+    report: Reporter,
     watch: Watch | None,
     state: TrainState,
     start: int,
     stop: Interrupt,
 ) -> tuple[str, int]:
     """Steps from `start` to the end; returns the status for the report and the exit code."""
-    total = total_steps(config)
+    total = config.total_steps
     if start >= total:
         report.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
         return "finished", 0
@@ -141,11 +140,6 @@ def _loop(
     raise AssertionError("unreachable: the last step returns")
 
 
-def total_steps(config: Config) -> int:
-    """How many steps show `total_images` real images."""
-    return math.ceil(config.total_images / config.batch_size)
-
-
 def data_facts(source: Source) -> dict[str, Any]:
     """What data.json says: enough to sample from a run without its data, and to know what it was."""
     return {
@@ -164,7 +158,7 @@ def config_line(config: Config, mesh: Mesh) -> str:
     shape = f"{mesh.shape['data']} data x {mesh.shape['fsdp']} fsdp"
     return (
         f"config {digest(config)[:12]}, {mesh.size} x {kind} ({shape}), "
-        f"{total_steps(config):,} steps of {config.batch_size} images"
+        f"{config.total_steps:,} steps of {config.batch_size} images"
     )
 
 
@@ -231,77 +225,3 @@ def _require_finite(state: TrainState, step: int) -> None:
     for path, finite in jax.tree.leaves_with_path(jax.device_get(_finite(state))):
         if not finite:
             raise NonFiniteError(f"step {step}: {jax.tree_util.keystr(path, simple=True, separator='/')} is not finite")
-
-
-class _Reporter:
-    """The report of a run: only process 0 writes, every process computes."""
-
-    def __init__(
-        self, config: Config, workdir: Path, facts: dict[str, Any], source: Source, task: Task, mesh: Mesh, start: int
-    ) -> None:
-        self._writes = jax.process_index() == 0
-        self._refine = chain(config.refine) if config.refine else None
-        count = config.preview_images
-        self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
-        seeds = np.arange(count)
-        label = seeds % max(source.num_classes, 1)
-        replicated = NamedSharding(mesh, P())
-        conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
-        keys = jax.vmap(jax.random.key)(seeds)
-        if task.samples:
-            show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
-        else:
-            held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
-            show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
-        self._show = jax.jit(show, out_shardings=replicated, compiler_options=sharding.compiler_options())
-        self._progress = Progress(total_steps(config), config.batch_size)
-        if self._writes:
-            self._report = Report(
-                workdir, config_json=to_json(config), data_facts=facts, tensorboard=config.tensorboard
-            )
-            self._report.rewind(start)
-            self._progress = Progress(total_steps(config), config.batch_size, seconds=self._report.seconds)
-            self._report.real(_by_class(source, count), columns=self._columns)
-
-    def say(self, text: str) -> None:
-        if self._writes:
-            print(f"gen: {text}", file=sys.stderr, flush=True)
-
-    def begin(self, state: TrainState, step: int) -> None:
-        """The start of training: what the untrained network makes, and the clock."""
-        if step == 0:
-            self.preview(state, step)
-        self._progress.measure(step)
-
-    def log(self, step: int, metrics: dict[str, float]) -> None:
-        metrics = self._progress.measure(step) | metrics
-        if self._writes:
-            self._report.log(step, metrics)
-            self._progress.show(step, metrics)
-
-    def preview(self, state: TrainState, step: int) -> None:
-        images = np.asarray(self._show(state.ema_params))
-        if self._writes:
-            self._report.preview(images, step, columns=self._columns)
-            if self._refine is not None:
-                refined = draw.refine(self._refine, images, range(len(images)))
-                self._report.refined(refined, columns=self._columns)
-            self._report.write_html("running")
-
-    def close(self, status: str) -> None:
-        if self._writes:
-            path = self._report.write_html(status)
-            self._report.close()
-            self.say(f"{status}; report: {path}")
-
-
-def _by_class(source: Source, count: int) -> np.ndarray:
-    """`count` training images in the order of previews: labels 0, 1, 2 ... repeated; any order when unlabelled."""
-    images, labels = source.train
-    if not source.num_classes:
-        return np.asarray(images[:count])
-    of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]
-    indices = [of_class[i % source.num_classes] for i in range(count)]
-    return np.stack(
-        [images[found[i // source.num_classes % len(found)]] for i, found in enumerate(indices) if len(found)]
-    )

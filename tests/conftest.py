@@ -50,6 +50,8 @@ def compiled_quickly() -> Iterator[None]:
 @contextlib.contextmanager
 def _optimizations(wanted: bool) -> Iterator[None]:
     before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", not wanted)
-    yield
+    with pytest.MonkeyPatch.context() as patch:  # programs that tests start: the same bits on both sides
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", str(int(not wanted)))
+        jax.config.update("jax_disable_most_optimizations", not wanted)
+        yield
     jax.config.update("jax_disable_most_optimizations", before)

@@ -29,7 +29,7 @@ FLOORS = {
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
     2: ["tasks", "pictures", "features"],
     3: ["run", "draw", "cli", "load", "asked"],
-    4: ["spaces", "predict", "quality"],
+    4: ["spaces", "predict", "quality", "reporter"],
     5: ["train"],
     6: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
 }

@@ -331,3 +331,16 @@ def test_large_previews_do_not_make_a_large_page(tmp_path):
         run.preview(images(16, side=192), step)
         assert (tmp_path / "previews" / f"{step:09d}.png").stat().st_size > 1_000_000
     assert run.write_html("running").stat().st_size < 3 * 400_000
+
+
+def test_an_evaluation_is_shown_and_how_the_run_ended_is_known_later(tmp_path):
+    report(tmp_path).log(50, {"images": 3200})
+    again = report(tmp_path)
+    assert again.status == "interrupted"
+    assert "Quality and variety" not in again.write_html(again.status).read_text()
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "section.html").write_text("<p>FD-own 1.5</p>")
+    again.log(100, {"images": 6400})
+    assert again.status == "finished"
+    page = again.write_html(again.status).read_text()
+    assert "<h2>Quality and variety</h2><p>FD-own 1.5</p></section>" in page

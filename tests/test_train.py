@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import tiny
 
-from gen import sharding, train
+from gen import reporter, sharding, train
 from gen.checkpoint import Checkpoints
 from gen.config import Config, Spec, build, from_json, spec
 from gen.data import Dataset, Examples, Source
@@ -30,6 +30,7 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FiniteScalar, Gaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
+from gen.reporter import by_class
 from gen.run import RunFolder, load
 from gen.state import TrainState
 
@@ -418,7 +419,7 @@ def test_log_previews_and_report(uninterrupted, kind):
 
 @pytest.mark.usefixtures("_counter_allowed")
 def test_metrics_are_averaged_between_lines_and_progress_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(train, "Progress", functools.partial(train.Progress, stream=sys.stderr))
+    monkeypatch.setattr(reporter, "Progress", functools.partial(reporter.Progress, stream=sys.stderr))
     settings = config(7, task=spec(Counter), log_every=3, preview_every=100, mirror=True)
     assert train.train(settings, tmp_path) == 0
     assert [line["step"] for line in lines(tmp_path)] == [3, 6, 7]
@@ -443,14 +444,14 @@ def test_metrics_are_averaged_between_lines_and_progress_is_said(tmp_path, capsy
 
 
 def test_total_steps_show_at_least_the_images_asked_for():
-    assert [train.total_steps(tiny.config(total_images=n)) for n in (1, 8, 9, 16)] == [1, 1, 2, 2]
+    assert [tiny.config(total_images=n).total_steps for n in (1, 8, 9, 16)] == [1, 1, 2, 2]
 
 
 def test_real_images_stand_in_the_order_of_previews():
     images = np.arange(12, dtype=np.uint8)[:, None, None, None]
     labels = np.array([0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1, 1], np.int32)
     source = Source("x", Examples(images, labels), Examples(images, labels), ("a", "b", "c"))
-    assert train._by_class(source, 10).ravel().tolist() == [
+    assert by_class(source, 10).ravel().tolist() == [
         0,
         7,
         5,
@@ -463,7 +464,7 @@ def test_real_images_stand_in_the_order_of_previews():
         3,
     ]  # the third c is the first again
     unlabelled = dataclasses.replace(source, class_names=())
-    assert train._by_class(unlabelled, 4).ravel().tolist() == [0, 1, 2, 3]
+    assert by_class(unlabelled, 4).ravel().tolist() == [0, 1, 2, 3]
 
 
 # -- The step

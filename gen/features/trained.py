@@ -26,11 +26,13 @@ from gen.features.extractor import Extractor, Function, Seen, alone, batched
 from gen.imaging.filters import resize
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
+from gen.report import Progress
 from gen.sharding import compiler_options
 
 Params = Any
 Loss = Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]  # (params, key, images, labels) -> scalar
 
+_SHOWN_EVERY = 100  # steps
 _VERSION = 2  # raise it when networks or training change
 # What a view may differ in from its image and still be the same: not its sides, nor light for dark.
 _VIEWS = {
@@ -65,7 +67,7 @@ def own(source: Source, *, training: Training | None = None, seed: int = 0) -> E
     name = f"features-{_key(source, training, seed)}"
     stored = kept.read(name)
     if stored is None:
-        _log.warning("training the networks that measure images of %s, once", source.name)
+        _log.warning("training what measures images of %s, once: an encoder, then a classifier", source.name)
         encoder = train_encoder(source, training=training, seed=seed)
         classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
         stored = _pack(encoder, classifier) | {"scale": _scale(encoder, source)}
@@ -159,9 +161,14 @@ def _train(
     dataset = Dataset(source.train, batch_size, seed)
     with alone():
         params = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
-        opt_state = optimizer.init(params)
+        opt_state, progress = optimizer.init(params), Progress(steps, batch_size)
         for step in range(steps):
             params, opt_state = update(params, opt_state, dataset.batch(step), step)
+            if step % _SHOWN_EVERY == 0:
+                jax.block_until_ready(params)
+                measured = progress.measure(step)
+                if step:
+                    progress.show(step, measured)
         return jax.device_get(params)
 
 

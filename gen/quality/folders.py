@@ -18,18 +18,17 @@ from gen.load import image_files
 from gen.metrics import moments
 from gen.quality.board import Question, distance_name, measure
 from gen.quality.cards import Card
-from gen.quality.runs import Asked, Measured, Say
+from gen.quality.runs import CONDITIONS, Asked, Measured, Say
 from gen.quality.sets import described, folder_reference
 
 _WHITE = (255, 255, 255)
 _OF_RUNS = ("step", "split", "refine", "floor", "samples", "references")
-_CONDITIONS = ("truncation", "temperature", "guidance", "top_p")
 
 
 def measure_folders(asked: Asked, say: Say) -> Measured:
     """--images against --reference: a folder, or statistics, of which only the Fréchet distance can be had."""
     groups = asked.groups
-    asked.refuse((*_OF_RUNS, *_CONDITIONS), "is of runs, --workdir")
+    asked.refuse((*_OF_RUNS, *CONDITIONS), "is of runs, --workdir")
     if str(asked.reference).endswith(".npz"):
         return _against_statistics(asked, say)
     images, real = (_read(str(path), asked.size) for path in (asked.images, asked.reference))

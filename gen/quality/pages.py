@@ -14,7 +14,7 @@ from PIL import Image
 
 from gen.quality import cards
 from gen.quality.cards import Card
-from gen.quality.pictures import pictures
+from gen.quality.pictures import PICTURES, pictures
 from gen.quality.runs import Measured
 from gen.report import Report, replace, save_png
 from gen.report.report import EVALUATION
@@ -57,6 +57,9 @@ _METRICS = {  # what a metric's name holds, or begins with
 def write(folder: Path, measured: Measured) -> None:
     """Writes everything into a folder, making it."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (*(f"{title}.png" for title in PICTURES), "evaluation-*.json"):  # of an earlier evaluation
+        for path in folder.glob(name):
+            path.unlink()
     first, *others = measured.boards
     cards.write(folder / "evaluation.json", measured.boards[first])
     for title in others:

@@ -18,6 +18,7 @@ from gen.report import enlargement, grid
 from gen.report.heat import text
 from gen.report.sheet import Tile, sheet
 
+PICTURES = ("nearest", "typical", "untypical", "classes", "map")
 _NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
 _TYPICAL = 32  # samples of each kind
 _PER_CLASS, _CLASSES = 10, 16

@@ -26,7 +26,7 @@ from gen.tasks.prior import Prior
 Say = Callable[[str], None]
 _PAIRS = 2000  # on ways between latents
 _OF_PRIORS = ("temperature", "guidance", "top_p")
-_CONDITIONS = ("truncation", *_OF_PRIORS)
+CONDITIONS = ("truncation", *_OF_PRIORS)
 
 
 class Asked(NamedTuple):
@@ -62,7 +62,7 @@ class Asked(NamedTuple):
     @property
     def conditions(self) -> dict[str, float]:
         """What the sampler is told."""
-        return {name: value for name in _CONDITIONS if (value := getattr(self, name)) is not None}
+        return {name: value for name in CONDITIONS if (value := getattr(self, name)) is not None}
 
     def refuse(self, names: Sequence[str], why: str) -> None:
         """Raises InputError where one of these flags was given."""
@@ -124,7 +124,7 @@ def _loaded(asked: Asked, mesh: Mesh) -> run_folders.Loaded:
     if not (loaded.task.samples or loaded.task.reconstructs):
         raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
     if not loaded.task.samples:
-        asked.refuse(_CONDITIONS, "is of models that sample, and this one only reconstructs")
+        asked.refuse(CONDITIONS, "is of models that sample, and this one only reconstructs")
     if not isinstance(loaded.task, Prior):
         asked.refuse(_OF_PRIORS, "is of priors, and this run is none")
     return loaded

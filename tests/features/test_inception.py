@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 from pathlib import Path
 
 import flax.linen as nn
@@ -50,8 +49,9 @@ def test_features_are_those_of_torch_fidelity(taps, tap):
     assert np.std(GOLDENS[tap], 0).max() > 0.01 * np.abs(GOLDENS[tap]).max()  # the two pictures differ
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch_fidelity") is None, reason="needs torch-fidelity")
 def test_live_torch_fidelity():
+    for name in ("torchvision", "torch_fidelity"):
+        pytest.importorskip(name)
     live = torch_fidelity(weights(), IMAGES)
     for tap in TAPS:
         np.testing.assert_allclose(live[tap], GOLDENS[tap], rtol=0, atol=2e-6 * np.abs(GOLDENS[tap]).max())

@@ -15,6 +15,7 @@ from gen.metrics import memorisation, neighbours
 from gen.quality import measure, pages
 from gen.quality.pictures import classes, depth, manifold, nearest, pictures, typical
 from gen.quality.runs import Measured
+from gen.run import RunFolder
 
 RED = (225, 30, 30)
 CHEAP = ("frechet", "neighbours", "vendi")
@@ -161,7 +162,25 @@ def test_every_metric_is_explained():
     assert pages._words("FD-own-class-star") != pages._words("FD-own") != pages._words("FD-own-infinite")
 
 
-def test_sets_without_pictures_have_a_page(tmp_path):
+def test_sets_without_pictures_have_a_page_and_nothing_of_an_earlier_one(tmp_path):
     asked = question()
+    earlier = {"samples": measure(asked, metrics=("frechet",))}
+    pages.write(tmp_path, Measured(earlier | {"refined": earlier["samples"]}, {"samples": asked}))
+    assert len(list(tmp_path.iterdir())) > 3
     pages.write(tmp_path, Measured({"images": measure(asked, metrics=("frechet",))}, {}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.html", "evaluation.json", "section.html"]
+
+
+def test_a_report_is_written_again_unless_its_run_goes_on(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.config.write_text(json.dumps({"total_images": 8}))
+    folder.data.write_text(json.dumps({"name": "x"}))
+    asked = question()
+    pages.write(tmp_path / "evaluation", Measured({"samples": measure(asked, metrics=("frechet",))}, {}))
+    path = tmp_path / "report.html"
+    path.write_text('<span class="status running">')
+    pages.refresh(tmp_path)
+    assert "FD-own" not in path.read_text()
+    path.write_text('<span class="status stopped">')
+    pages.refresh(tmp_path)
+    assert "FD-own" in path.read_text()

@@ -1,0 +1,95 @@
+"""What a run shows while it trains: the report's files and the progress line. Every process computes, one writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gen import draw, sharding
+from gen.config import Config, to_json
+from gen.data import Source
+from gen.imaging.chain import chain
+from gen.report import Progress, Report
+from gen.state import TrainState
+from gen.tasks import Task
+
+
+class Reporter:
+    """The report of a run: only process 0 writes, every process computes."""
+
+    def __init__(
+        self, config: Config, workdir: Path, facts: dict[str, Any], source: Source, task: Task, mesh: Mesh, start: int
+    ) -> None:
+        self._writes = jax.process_index() == 0
+        self._refine = chain(config.refine) if config.refine else None
+        count = config.preview_images
+        self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
+        seeds = np.arange(count)
+        label = seeds % max(source.num_classes, 1)
+        replicated = NamedSharding(mesh, P())
+        conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
+        keys = jax.vmap(jax.random.key)(seeds)
+        if task.samples:
+            show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
+        else:
+            held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
+            show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
+        self._show = jax.jit(show, out_shardings=replicated, compiler_options=sharding.compiler_options())
+        self._progress = Progress(config.total_steps, config.batch_size)
+        if self._writes:
+            self._report = Report(
+                workdir, config_json=to_json(config), data_facts=facts, tensorboard=config.tensorboard
+            )
+            self._report.rewind(start)
+            self._progress = Progress(config.total_steps, config.batch_size, seconds=self._report.seconds)
+            self._report.real(by_class(source, count), columns=self._columns)
+
+    def say(self, text: str) -> None:
+        if self._writes:
+            print(f"gen: {text}", file=sys.stderr, flush=True)
+
+    def begin(self, state: TrainState, step: int) -> None:
+        """The start of training: what the untrained network makes, and the clock."""
+        if step == 0:
+            self.preview(state, step)
+        self._progress.measure(step)
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        metrics = self._progress.measure(step) | metrics
+        if self._writes:
+            self._report.log(step, metrics)
+            self._progress.show(step, metrics)
+
+    def preview(self, state: TrainState, step: int) -> None:
+        images = np.asarray(self._show(state.ema_params))
+        if self._writes:
+            self._report.preview(images, step, columns=self._columns)
+            if self._refine is not None:
+                refined = draw.refine(self._refine, images, range(len(images)))
+                self._report.refined(refined, columns=self._columns)
+            self._report.write_html("running")
+
+    def close(self, status: str) -> None:
+        if self._writes:
+            path = self._report.write_html(status)
+            self._report.close()
+            self.say(f"{status}; report: {path}")
+
+
+def by_class(source: Source, count: int) -> np.ndarray:
+    """`count` training images in the order of previews: labels 0, 1, 2 ... repeated; any order when unlabelled."""
+    images, labels = source.train
+    if not source.num_classes:
+        return np.asarray(images[:count])
+    of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]
+    indices = [of_class[i % source.num_classes] for i in range(count)]
+    return np.stack(
+        [images[found[i // source.num_classes % len(found)]] for i, found in enumerate(indices) if len(found)]
+    )
