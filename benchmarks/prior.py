@@ -9,10 +9,10 @@ Prints and writes to WORKDIR/prior.json (EMA weights):
   order, add-one smoothing, the bigram backing off to the unigram) that count the tokens of the training images;
 - completions of held-out images whose lower half is hidden, five draws each without the class: PSNR of the hidden half
   for the best of five, one draw, the mean of the five, and the mean training image; how often the given half is
-  unchanged, and how often a classifier of the real images (see class_agreement.py) finds the class of the original;
+  unchanged, and how often a classifier of the real images (gen.features) finds the class of the original;
 - area under the ROC curve of total bits, images of the other set against held-out ones (1: all of them cost more), and
   of their ratio to a background, the bits by the unigram table, which cancels how much there is in an image (Ren et al.
-  2019, section 3).
+  2019, section 3); and of what gen.score --background=1000 gives, whose table counts the model's own draws.
 completion.png shows given halves, the five answers, and the original.
 """
 
@@ -27,13 +27,14 @@ import sys
 import tempfile
 from typing import Any
 
-import class_agreement
 import jax
 import numpy as np
 
 from gen import draw, run, sharding
 from gen.config import build
 from gen.data import Source, npz
+from gen.features.trained import Trained, Training, train_classifier
+from gen.predict import background_bits
 from gen.report import grid, save_png
 from gen.tasks.tokens import Tokens
 
@@ -95,19 +96,24 @@ def likelihood(loaded: run.Loaded, source: Source, train: np.ndarray, limit: int
     return result | tables(train, test, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
 
 
-def unusual(loaded: run.Loaded, source: Source, train: np.ndarray, path: pathlib.Path, limit: int) -> dict[str, float]:
+def unusual(
+    loaded: run.Loaded, source: Source, train: np.ndarray, path: pathlib.Path, limit: int, draws: int = 1000
+) -> dict[str, float]:
     """How well bits tell the images of another set from held-out ones."""
     other = npz(path, source.image_shape[0]).held_out.images[:limit]
     pair = [np.asarray(a) / np.float32(255) for a in (other, source.held_out.images[:limit])]
     bits = [total_bits(loaded, images, None) for images in pair]
     table = unigram_table(train, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
     background = [-np.log2(table[tokens(loaded, images)]).sum(1) for images in pair]
-    ratio = [a - b for a, b in zip(bits, background, strict=True)]
+    by_draws = background_bits(loaded, loaded.task, np.concatenate(pair), draws, mesh=sharding.mesh(-1, 1))  # type: ignore[arg-type]
+    drawn = np.split(by_draws, [len(pair[0])])
+    ratio, scored = ([a - b for a, b in zip(bits, table_bits, strict=True)] for table_bits in (background, drawn))
     return {
         "bits_unusual": float(bits[0].mean()),
         "bits_usual": float(bits[1].mean()),
         "area_under_curve": area_under_curve(*bits),
         "area_under_curve_of_ratio": area_under_curve(*ratio),
+        "area_under_curve_of_score_background": area_under_curve(*scored),
     }
 
 
@@ -118,7 +124,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def completion(
     loaded: run.Loaded,
     source: Source,
-    judge: class_agreement.Judge | None,
+    judge: Trained | None,
     count: int,
     path: pathlib.Path,
     temperature: float,
@@ -157,9 +163,9 @@ def completion(
         "given_unchanged": float((drawn[:, :, :half] == images[:, :half]).all((0, 2, 3, 4)).mean()),
     }
     if judge is not None:
-        found = judge.predict(drawn.reshape(-1, *images.shape[1:])).reshape(DRAWS, count)
+        found = judge.logits(drawn.reshape(-1, *images.shape[1:])).argmax(-1).reshape(DRAWS, count)
         result["class_agrees"] = float((found == labels).mean())
-        result["judge_on_originals"] = float((judge.predict(images) == labels).mean())
+        result["judge_on_originals"] = float((judge.logits(images).argmax(-1) == labels).mean())
     shown = slice(0, 16)
     given = np.where(known, images, 0.5)[shown]
     save_png(path, grid(np.concatenate([given, *drawn[:, shown], images[shown]]), columns=len(given)))
@@ -198,7 +204,9 @@ def main() -> None:
     if given.unusual:
         result |= unusual(loaded, source, train, given.unusual, given.limit)
     if given.completions:
-        judge = class_agreement.train_judge(source, steps=given.steps) if source.num_classes else None
+        judge = (
+            train_classifier(source, training=Training(classifier_steps=given.steps)) if source.num_classes else None
+        )
         result |= completion(
             loaded, source, judge, given.completions, given.workdir / "completion.png", given.temperature
         )
