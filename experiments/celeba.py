@@ -15,7 +15,7 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 5, "group_size": 8, "blocks": 1} if smoke else {}))
+    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(tfds, name="celeb_a", resolution=64, label=None),
         task=spec(
@@ -34,6 +34,6 @@ def get_config(arg: str = "") -> Config:
         mirror=True,
     )
     if smoke:
-        config.data = spec(shapes, resolution=64, num_train=64, num_held_out=8)
+        config.data = spec(shapes, resolution=16, num_train=64, num_held_out=8)
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config

@@ -37,7 +37,7 @@ def get_config(arg: str = "") -> Config:
         mirror=True,
     )
     if smoke:
-        config.data = spec(shapes, resolution=64, num_train=64, num_held_out=8)
-        config.task.network.widths = (8,) * 6
+        config.data = spec(shapes, resolution=16, num_train=64, num_held_out=8)
+        config.task.network.widths = (8,) * 4
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config

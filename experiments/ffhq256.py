@@ -14,7 +14,7 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq256"].but(**({"widths": (8,) * 4, "group_size": 8, "blocks": 1} if smoke else {}))
+    network = PRESETS["ffhq256"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(folder, path="ffhq256", resolution=256, labelled=False),
         task=spec(
@@ -34,6 +34,6 @@ def get_config(arg: str = "") -> Config:
         preview_images=16,
     )
     if smoke:
-        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.data = spec(shapes, resolution=16, num_train=64, num_held_out=8)
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config
