@@ -2,12 +2,13 @@
 
     python benchmarks/class_agreement.py --workdir runs/shapes        # judges a run that is there
     python benchmarks/class_agreement.py --workdir NEW --config experiments/shapes.py  # trains it first
+    python benchmarks/class_agreement.py --workdir runs/prior --guidance 1 1.5         # of a prior, one after the other
     python benchmarks/class_agreement.py --smoke                          # two steps of everything, no claim
 
 More flags are passed on to gen.main. Prints the judge's accuracy on held-out images (it is the classifier of
 gen.features, trained for --steps), the agreement of 1,000 samples (all classes equally often, seeds 0 to 999, EMA
-weights, no truncation) with their labels, in total and by class, and writes WORKDIR/agreement.json and agreement.png:
-a column for each class, a frame around what the judge calls otherwise.
+weights, no truncation) with their labels, in total and by class, and writes WORKDIR/agreement.json (a list) and
+agreement.png (of the last): a column for each class, a frame around what the judge calls otherwise.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,33 +30,44 @@ from gen.config import build
 from gen.features.trained import Training, train_classifier
 from gen.report import grid, save_png
 
+RED = (1.0, 0.0, 0.0)
 
-def agreement(workdir: pathlib.Path, *, samples: int, steps: int, settings: dict[str, float]) -> dict[str, Any]:
-    """Judges the newest checkpoint of a run and writes agreement.json and agreement.png into its folder."""
+
+def agreement(
+    workdir: pathlib.Path, *, samples: int, steps: int, settings: Sequence[dict[str, float]]
+) -> list[dict[str, Any]]:
+    """Judges the newest checkpoint of a run, by the same judge for each of the sampler's settings."""
     mesh = sharding.mesh(-1, 1)
     loaded = run.load(workdir, mesh=mesh)
     judge = train_classifier(build(loaded.config.data, "data"), training=Training(classifier_steps=steps))
     seeds, classes = range(samples), loaded.data_facts["num_classes"]
     labels = np.arange(samples) % classes
-    drawn = draw.images(loaded.task, loaded.ema_params, seeds, labels=labels, conditions=settings, mesh=mesh)
-    images = np.concatenate(list(drawn))
-    right = judge.logits(images).argmax(-1) == labels
-    result = {
-        "step": loaded.step,
-        "images": loaded.step * loaded.config.batch_size,
-        "samples": samples,
-        **settings,
-        "judge_held_out_accuracy": judge.accuracy,
-        "agreement": float(right.mean()),
-        "by_class": {name: float(right[labels == k].mean()) for k, name in enumerate(loaded.class_names)},
-    }
-    framed = np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images.copy()
-    red = np.array([1.0, 0.0, 0.0])
-    for image in framed[~right]:
-        image[[0, -1]], image[:, [0, -1]] = red, red
-    save_png(workdir / "agreement.png", grid(framed[: 10 * classes], columns=classes))
-    run.write_json(workdir / "agreement.json", result)
-    return result
+    found = []
+    for asked in settings:
+        drawn = draw.images(loaded.task, loaded.ema_params, seeds, labels=labels, conditions=asked, mesh=mesh)
+        images = np.concatenate(list(drawn))
+        right = judge.logits(images).argmax(-1) == labels
+        result = {
+            "step": loaded.step,
+            "images": loaded.step * loaded.config.batch_size,
+            "samples": samples,
+            **asked,
+            "judge_held_out_accuracy": judge.accuracy,
+            "agreement": float(right.mean()),
+            "by_class": {name: float(right[labels == k].mean()) for k, name in enumerate(loaded.class_names)},
+        }
+        found.append(result)
+    save_png(workdir / "agreement.png", grid(framed(images, ~right)[: 10 * classes], columns=classes))
+    run.write_json(workdir / "agreement.json", found)
+    return found
+
+
+def framed(images: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Images [n h w 3], the `wrong` ones in a red frame."""
+    images = np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images.copy()
+    for image in images[wrong]:
+        image[[0, -1]], image[:, [0, -1]] = RED, RED
+    return images
 
 
 def main() -> None:
@@ -64,7 +77,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=2000, help="of the judge's training")
     parser.add_argument("--temperature", type=float, help="of a prior")
-    parser.add_argument("--guidance", type=float, help="of a prior")
+    parser.add_argument("--guidance", type=float, nargs="+", help="of a prior")
     parser.add_argument("--smoke", action="store_true")
     given, passed_on = parser.parse_known_args()
     if given.smoke:
@@ -84,8 +97,8 @@ def main() -> None:
         start = time.monotonic()
         subprocess.run(command, check=True)
         print(f"from command to report: {time.monotonic() - start:.0f} s")
-    asked = {"temperature": given.temperature, "guidance": given.guidance}
-    settings = {name: value for name, value in asked.items() if value is not None}
+    shared = {} if given.temperature is None else {"temperature": given.temperature}
+    settings = [shared | {"guidance": guidance} for guidance in given.guidance or []] or [shared]
     print(json.dumps(agreement(given.workdir, samples=given.samples, steps=given.steps, settings=settings), indent=2))
 
 

@@ -54,13 +54,19 @@ def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
 
 
 def nearest(question: Question) -> np.ndarray:
-    """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame."""
-    near, threshold = question.near, _threshold(question)
+    """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame.
+
+    Each training image once, with its nearest sample, and how many more samples are suspiciously near to it.
+    """
+    (distances, indices), threshold = (x[:, 0] for x in question.near), _threshold(question)
+    order = np.argsort(distances, kind="stable")
+    first = np.sort(np.unique(indices[order], return_index=True)[1])
     tiles = list[Tile]()
-    for i in np.argsort(near.distances[:, 0], kind="stable")[:_NEAREST]:
-        distance = near.distances[i, 0]
-        pair = (question.generated.images[i], question.reference.train.images[near.indices[i, 0]])
-        tiles.append((f"{distance:.3g}", _beside([_framed(x, distance < threshold) for x in pair])))
+    for i in order[first[:_NEAREST]]:
+        more = int(np.sum((indices == indices[i]) & (distances < threshold))) - 1
+        pair = (question.generated.images[i], question.reference.train.images[indices[i]])
+        title = f"{distances[i]:.3g}" + (f" and {more:,} more" if more > 0 else "")
+        tiles.append((title, _beside([_framed(x, distances[i] < threshold) for x in pair])))
     return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)])
 
 

@@ -95,6 +95,8 @@ def test_nearest_shows_pairs_and_frames_what_is_suspicious():
     assert (height, width) == (4 * (100 + 4) + 16 + 4, 4 * (200 + 4) + 4)  # one line of captions: all are at distance 0
     left, right = (picture[24 : 24 + 96, at : at + 96] for at in (6, 106))
     assert (left == right).all()
+    over_and_over = dataclasses.replace(asked, generated=train.take(np.arange(60) % 3))
+    assert count(nearest(over_and_over), RED) == 3 * 2 * (100 * 100 - 96 * 96)  # each training image once
     few = dataclasses.replace(copier, reference=dataclasses.replace(asked.reference, held_out=train.take(np.arange(9))))
     assert count(nearest(few), RED) == 0
     assert "red frame" not in pictures(few)["nearest"][0]
