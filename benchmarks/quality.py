@@ -30,7 +30,7 @@ from gen import run, sharding
 from gen.config import CHEAP, build
 from gen.data import Examples, Source
 from gen.features import Extractor, chosen
-from gen.quality import Card, Question, Reference, described, made_images, measure, reference
+from gen.quality import Card, Question, Reference, about, described, made_images, measure, part, reference
 
 SHOWN = ("FD", "KD", "precision", "recall", "density", "coverage", "memorised", "memorised-p")
 FLOOR = "real, held out"
@@ -78,7 +78,7 @@ class Board:
         name = pathlib.Path(source.facts["options"].get("file", source.name)).stem
         if digest not in self._yardsticks:
             self._yardsticks[digest] = self._yardstick(source)
-            held_out = Examples(*(part[: self._samples] for part in source.held_out))
+            held_out = part(source.held_out, self._samples)
             cards = self._yardsticks[digest].measured(held_out, {"real": True})
             # These images are those that say how near new ones are: that they are so is no finding.
             cards = [card for card in cards if not card.metric.startswith("memorised")]
@@ -87,7 +87,7 @@ class Board:
         made = made_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
         print(f"{workdir}: {len(made.images):,} images in {time.monotonic() - began:.0f} s", file=sys.stderr)
         what = f"{len(made.images):,} {'samples' if loaded.task.samples else 'reconstructions'}"
-        cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step})
+        cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step} | about(loaded.task))
         self.rows.append(Row(workdir.name, name, what, *_cost(workdir, loaded.step), cards))
 
     def _yardstick(self, source: Source) -> Yardstick:

@@ -96,10 +96,10 @@ def where(out: str | None, format: str | None, animated: bool) -> Target:
     return Target(path.parent, path, chosen) if by_suffix else Target(path, None, chosen)
 
 
-def check_writable(folder: Path) -> None:
-    """Raises InputError unless files can be written into a folder, which is made with the first one."""
+def check_writable(folder: Path, flag: str = "--out") -> None:
+    """Raises InputError, naming the flag, unless files can be written into a folder, made with the first one."""
     existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     if not existing.is_dir():
-        raise InputError(f"--out: cannot make the folder {folder}: {existing} is a file")
+        raise InputError(f"{flag}: cannot make the folder {folder}: {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--out: the folder {existing} cannot be written to")
+        raise InputError(f"{flag}: the folder {existing} cannot be written to")

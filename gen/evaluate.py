@@ -5,10 +5,11 @@
   python -m gen.evaluate --images A --reference B               any two folders; B may be statistics, FILE.npz
   python -m gen.evaluate --compare RUN_A RUN_B                  two evaluations, if they may be compared
 
-OUT (by default DIR/evaluation) gets evaluation.json, one card for each number: value, 95 % interval, extractor and its
-digest, sizes, seed, digest of the data; evaluation.html with the pictures; and the pictures. Without --extractor the
-features come from networks trained in minutes on the same data, and the distances are called FD-own, KD-own. FID and
-KID are what the weights of the FID Inception give: --extractor fid:pt_inception-2015-12-05-6726825d.pth.
+OUT (by default DIR/evaluation; of two folders ./evaluation) gets evaluation.json, one card for each number: value, 95 %
+interval, extractor and its digest, sizes, seed, digest of the data; the pictures; and evaluation.html, which shows all.
+--refine and --floor add evaluation-refined.json and evaluation-real-held-out.json. Without --extractor the features
+come from networks trained in minutes on the same data, and the distances are called FD-own, KD-own. FID and KID are
+what the weights of the FID Inception give: --extractor fid:pt_inception-2015-12-05-6726825d.pth.
 """
 
 from __future__ import annotations
@@ -45,13 +46,15 @@ flags.DEFINE_string("metrics", "all", "Groups of metrics, with commas; 'all'; 'c
 flags.DEFINE_integer("samples", 10_000, "Images to make, seeds SEED and up.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_integer("references", 10_000, "Real images to compare with, at most.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_enum("split", "train", ["train", "held_out"], "Which real images.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
 flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
 flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
-flags.DEFINE_integer("size", None, "Side of the squares that all files of both folders become.", flag_values=FLAGS)
+flags.DEFINE_integer("size", None, "Side of the squares that all files become.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
 for _name in ("truncation", "temperature", "guidance", "top_p"):
     flags.DEFINE_float(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
+
+_OTHERS = tuple(name for name in FLAGS if name != "compare")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -68,8 +71,15 @@ def main(arguments: Sequence[str]) -> None:
     statistics = Path(FLAGS.save_statistics) if FLAGS.save_statistics else None
     if statistics and statistics.suffix != ".npz":
         raise InputError(f"--save_statistics={statistics}: statistics are .npz files")
-    for folder in (out, statistics.parent if statistics else out):
-        check_writable(folder)
+    if statistics and statistics.is_dir():
+        raise InputError(f"--save_statistics={statistics} is a folder; name a file")
+    check_writable(out)
+    if statistics:
+        check_writable(statistics.parent, "--save_statistics")
+    for name in ("images", "reference"):
+        folder = FLAGS[name].value
+        if folder and out.resolve().is_relative_to(Path(folder).resolve()):
+            raise InputError(f"--out={out} is inside --{name}={folder}, where the pictures would be taken for images")
     began = time.monotonic()
     from gen.quality import cards, folders, pages, runs
 
@@ -78,11 +88,14 @@ def main(arguments: Sequence[str]) -> None:
     measured = runs.measure_run(asked, _say) if FLAGS.workdir else folders.measure_folders(asked, _say)
     if not any(measured.boards.values()):
         raise InputError("none of these metrics can be had of these images; the lines above say why")
-    pages.write(out, measured)
-    if FLAGS.workdir and not FLAGS.out:
-        pages.refresh(Path(FLAGS.workdir))
-    if statistics:
-        _save_statistics(measured, statistics)
+    try:
+        pages.write(out, measured)
+        if FLAGS.workdir and not FLAGS.out:
+            pages.refresh(Path(FLAGS.workdir))
+        if statistics:
+            _save_statistics(measured, statistics)
+    except OSError as error:
+        raise InputError(f"{error.filename2 or error.filename or out}: cannot be written ({error.strerror or error})") from None
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
     print(f"\nin {time.monotonic() - began:.0f} s: {out / 'evaluation.json'}, {out / 'evaluation.html'}")
@@ -102,12 +115,20 @@ def _compare(names: Sequence[str]) -> None:
     """Prints two evaluations side by side."""
     from gen.quality import cards
 
+    given = [name for name in _OTHERS if FLAGS[name].present]
+    if given:
+        raise InputError(f"--{given[0]} is of measuring, and --compare only reads; leave it out")
     if len(names) != 2:
         raise InputError(f"--compare takes two evaluations, runs or evaluation.json; given: {len(names)}")
-    pairs = cards.compare(*(cards.read(Path(name)) for name in names))
+    both = [cards.read(Path(name)) for name in names]
+    pairs = cards.compare(*both)
     print(f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap")
     for a, b in pairs:
         print(f"{a.metric:<28} {cards.number(a.value):>11} {cards.number(b.value):>11}  {cards.verdict(a, b)}")
+    shared = {card.metric for card, _ in pairs}
+    for which, found in zip(("first", "second"), both, strict=True):
+        if alone := [card.metric for card in found if card.metric not in shared]:
+            print(f"only in the {which}: {', '.join(alone)}")
 
 
 def _say(text: str) -> None:

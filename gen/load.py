@@ -19,16 +19,24 @@ _WHITE = (255, 255, 255)
 def image_files(inputs: Sequence[str | Path]) -> list[Path]:
     """The files that `inputs`, files and folders, name; folders are searched with their subfolders, in order of names.
 
-    Raises InputError when there is none.
+    In folders, files and folders whose names begin with a dot are passed over, and what is no image by its name. Raises
+    InputError when there is none.
     """
-    extensions, found = set(Image.registered_extensions()), list[Path]()
+    extensions = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    found = list[Path]()
     for text in inputs:
         path = Path(text)
         if not path.exists():
             raise InputError(f"{path}: there is no such file or folder")
         files = [path]
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in extensions)
+            files = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in extensions
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+                and file.is_file()
+            )
             if not files:
                 raise InputError(f"{path}: no image files in this folder")
         found += files

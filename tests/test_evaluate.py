@@ -18,6 +18,7 @@ from gen import cli, evaluate, run, sample, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, spec, to_json
 from gen.data import npz
+from gen.errors import InputError
 from gen.features import pixels, trained
 from gen.metrics import moments
 from gen.quality import made_images
@@ -98,7 +99,7 @@ def test_a_run_is_measured(evaluated, gan):
     assert "memorised" not in found  # 8 images are held out
     assert not [name for name in found if "FID" in name or "KID" in name]
     card, config = found["FD-own"], tiny.config()
-    assert card["of"] == {"config_digest": digest(config), "step": 3}
+    assert card["of"] == {"run": "gan", "config_digest": digest(config), "step": 3}
     assert (card["samples"], card["references"], card["split"], card["seed"]) == (24, 40, "train", 0)
     assert card["data_digest"] == build(config.data, "data").facts["digest"]
     assert (card["extractor"], len(card["extractor_digest"])) == ("own", 64)
@@ -184,8 +185,9 @@ def test_what_only_reconstructs_is_measured_by_its_reconstructions(gray, tmp_pat
     assert found["memorised"]["references"] == 30
     assert "classes.png" not in files(tmp_path / "out")
     said = capsys.readouterr().err
-    assert "samples: classes left out: the extractor pixels does not classify these images" in said
-    assert "samples: path left out: these images come from no latents to walk between" in said
+    assert "reconstructions: classes left out: the extractor pixels does not classify these images" in said
+    assert found["FD-pixels"]["settings"] == {"reconstructed": True}  # not to be compared with samples
+    assert "reconstructions: path left out: these images come from no latents to walk between" in said
 
 
 # Folders
@@ -205,11 +207,53 @@ def test_two_folders(folders, tmp_path, monkeypatch, capsys):
     x, y = (pixels().features(loaded(folder)) for folder in folders)
     assert found["FD-pixels"]["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-12)
     assert (found["FD-pixels"]["samples"], found["FD-pixels"]["references"]) == (12, 15)
-    assert (found["FD-pixels"]["split"], found["FD-pixels"]["of"]) == ("all", {"folder": "a"})
+    assert (found["FD-pixels"]["split"], found["FD-pixels"]["of"]) == ("all", {"folder": str(a), "reference": str(b)})
     assert "memorised" not in found
     assert "0 held-out images" in capsys.readouterr().err
     page = (tmp_path / "evaluation" / "evaluation.html").read_text()
     assert "nearest to a real image" in page
+
+
+def test_what_stands_beside_images_is_passed_over(folders, tmp_path):
+    shutil.copytree(folders[0], tmp_path / "a")
+    (tmp_path / "a" / "._000.png").write_bytes(b"what another system keeps")
+    (tmp_path / "a" / "notes.pdf").write_bytes(b"%PDF")
+    program(
+        f"--images={tmp_path / 'a'}",
+        f"--reference={folders[1]}",
+        "--extractor=pixels",
+        "--metrics=cheap,vendi,frechet",
+        f"--out={tmp_path / 'out'}",
+    )
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    names = [card["metric"] for card in found]
+    assert len(set(names)) == len(names)
+    assert {"FD-pixels", "precision", "Vendi-pixels-q1"} <= set(names)
+    assert found[0]["samples"] == 12
+
+
+def test_what_is_not_of_an_evaluation_stays(folders, tmp_path):
+    arguments = (f"--images={folders[0]}", f"--reference={folders[1]}", "--extractor=pixels", "--metrics=frechet")
+    for name in ("map.png", "evaluation-baseline.json"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "evaluation.json").mkdir()
+    with pytest.raises(InputError, match=r"evaluation.json: cannot be written"):
+        program(*arguments, f"--out={tmp_path}")
+    assert not (tmp_path / ".evaluation.json.partial").exists()
+    (tmp_path / "evaluation.json").rmdir()
+    for _ in range(2):
+        program(*arguments, f"--out={tmp_path}")
+        assert (tmp_path / "evaluation-baseline.json").read_text() == "mine"
+
+
+def test_a_model_without_classes_has_no_numbers_of_classes(tmp_path):
+    config = tiny.config(total_images=8, task=tiny.task_spec(conditional=False))
+    run = make_run(tmp_path / "run", config)
+    program(f"--workdir={run}", "--metrics=classes,ms_ssim,vendi", "--samples=8", f"--out={tmp_path / 'out'}")
+    found = cards(tmp_path / "out" / "evaluation.json")
+    assert "class-agreement" not in found
+    assert not [name for name in found if "-class-" in name]
+    assert "classes.png" not in files(tmp_path / "out")
 
 
 def test_the_default_extractor_learns_from_the_reference(folders, tmp_path):
@@ -300,6 +344,19 @@ def test_any_function_measures(folders, tmp_path, monkeypatch):
         (["--images=A", "--reference=s.npz"], "name it, --extractor=fid:WEIGHTS"),
         (["--images=A", "--reference=s.npz", "--extractor=pixels"], "is of 2 features, pixels gives 768"),
         (["--images=A", "--reference=bad.npz", "--extractor=pixels"], "bad.npz"),
+        (["--images=A", "--reference=absent.npz", "--extractor=pixels"], "absent.npz: there is no such file"),
+        (["--images=A", "--reference=s.npz", "--extractor=pixels", "--metrics=kernel"], "the Fréchet distance alone"),
+        (
+            ["--images=A", "--reference=B", "--out=A"],
+            "inside --images=.*, where the pictures would be taken for images",
+        ),
+        (["--images=A", "--reference=B", "--out=B/x"], "inside --reference="),
+        (["--images=A", "--reference=B", "--seed=4294967296"], "--seed"),
+        (["--images=A", "--reference=B", "--size=0"], "--size"),
+        (["--images=A", "--reference=B", "--save_statistics=s.npz/x.npz"], "--save_statistics: cannot make the folder"),
+        (["--images=A", "--reference=B", "--save_statistics=dir.npz"], "is a folder; name a file"),
+        (["--workdir=GAN", "--truncation=nan"], "it must be a finite number"),
+        (["--compare", "GAN", "GAN", "--metrics=frechet"], "--metrics is of measuring"),
         (["--compare", "GAN"], "--compare takes two evaluations, runs or evaluation.json; given: 1"),
         (["--compare", "A", "B"], "no evaluation there"),
         (["--compare", "bad.npz", "bad.npz"], "is not an evaluation of gen"),
@@ -310,6 +367,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "dir.npz").mkdir()
     pictures(tmp_path / "small", 2, seed=0, size=(8, 8))
     pictures(tmp_path / "mixed", 2, seed=0)
     Image.new("RGB", (9, 9)).save(tmp_path / "mixed" / "z.png")
@@ -319,7 +377,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(
     before = (files(tmp_path), files(gan), files(folders[0]))
     known = {"GAN": gan, "GRAY": gray, "A": folders[0], "B": folders[1]}
     for name, path in known.items():
-        arguments = [str(path) if part == name else part.replace(f"={name}", f"={path}") for part in arguments]
+        arguments = [str(path) if part == name else re.sub(f"=({name})(?=$|/)", f"={path}", part) for part in arguments]
     with pytest.raises(SystemExit) as caught:
         cli.guard(lambda: program(*arguments))
     assert caught.value.code == 2

@@ -84,9 +84,13 @@ def trained_source(config):
     ("changes", "words"),
     [
         ({"best_by": "FD-won"}, "best_by is 'FD-won'; did you mean 'FD-own'"),
+        (
+            {"best_by": "AuthPct", "metrics": ("frechet", "memorisation")},
+            "best_by is 'AuthPct', which is best neither low nor high; allowed: FD-own",
+        ),
         ({"metrics": ("frechet", "kernle")}, "did you mean 'kernel'"),
     ],
-    ids=["best_by", "metrics"],
+    ids=["best_by", "no way", "metrics"],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):

@@ -12,7 +12,8 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.metrics.arrays import pair
-from gen.metrics.bootstrap import REPLICATES, Value, bootstrap_mean, centred
+from gen.metrics.bootstrap import REPLICATES, Value, centred
+from gen.metrics.memorisation import clopper_pearson
 from gen.metrics.moments import frechet_distance
 
 
@@ -24,9 +25,13 @@ class Modes(NamedTuple):
 
 
 def agreement(predicted: np.ndarray, asked: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Value:
-    """The share of images that show the class asked for, in [0, 1]; higher is better (Ravuri and Vinyals 2019)."""
+    """The share of images that show the class asked for, in [0, 1]; higher is better (Ravuri and Vinyals 2019).
+
+    The interval is exact; `seed` changes nothing.
+    """
     predicted, asked = _labels(predicted, "predicted"), _labels(asked, "asked", predicted)
-    return bootstrap_mean(predicted == asked, replicates=replicates, seed=seed)
+    right, n = int(np.sum(predicted == asked)), len(asked)
+    return clopper_pearson(right, n) if replicates >= 2 else Value(right / n)
 
 
 def by_class(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.errors import InputError
-from gen.metrics.bootstrap import LEVEL, REPLICATES, Value, bootstrap_mean, centred
+from gen.metrics.bootstrap import LEVEL, REPLICATES, Value, centred
 from gen.metrics.neighbours import Neighbours, nearest
 
 LEAST_IN_CELL = 20  # generated samples, for a cell of C_T to count
@@ -118,17 +118,19 @@ def auth_pct(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """AuthPct (Alaa et al. 2022): per cent of generated samples [n d] that are authentic; higher is better.
+    """AuthPct (Alaa et al. 2022): per cent of generated samples [n d] that are authentic; copies lower it.
 
     A sample is authentic if its nearest training sample is nearer to another training sample than to it. For
     comparison only: an honest model has far less than 100, how much depends on the data, and 2 % copies do not show.
+    The interval is that of a share, exact, with `train` as it is; `seed` changes nothing.
     """
     near = near or nearest(generated, train, 1)
     train = np.asarray(train)
     hit, which = np.unique(near.indices[:, 0], return_inverse=True)
     # Of the two nearest of a training sample, one is itself or a copy of it: the other is nearest of the rest.
     others = nearest(train[hit], train, 2).distances[:, 1]
-    return bootstrap_mean(100.0 * (others[which] < near.distances[:, 0]), replicates=replicates, seed=seed)
+    authentic, n = int(np.sum(others[which] < near.distances[:, 0])), len(which)
+    return Value(*(100 * x for x in clopper_pearson(authentic, n))) if replicates >= 2 else Value(100 * authentic / n)
 
 
 def c_t(

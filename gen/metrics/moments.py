@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import jax
@@ -135,7 +136,10 @@ def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
     path = os.fspath(path)
     if not path.endswith(".npz"):
         raise InputError(f"{path}: statistics are written as .npz, by which other tools know them")
-    np.savez(path, mu=statistics.mean, sigma=statistics.cov, count=statistics.count)
+    partial = f"{path}.partial"
+    with open(partial, "wb") as stream:
+        np.savez(stream, mu=statistics.mean, sigma=statistics.cov, count=statistics.count)
+    os.replace(partial, path)
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Moments:
@@ -146,7 +150,16 @@ def read_statistics(path: str | os.PathLike[str]) -> Moments:
             mean, cov, count = file["mu"], file["sigma"], int(file["count"]) if "count" in file else 0
     except KeyError:
         raise InputError(f"{path} lacks mu or sigma; statistics are .npz with mu [d] and sigma [d d]") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        EOFError,
+        ArithmeticError,
+        NotImplementedError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{path} is no .npz of statistics with mu [d] and sigma [d d]: {reason}") from None
     if mean.ndim != 1 or cov.shape != (len(mean),) * 2 or count < 0:

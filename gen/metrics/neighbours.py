@@ -203,6 +203,7 @@ def _spread(
 
     # The variance of a share s of the sample about the sample's own value is (1 - s) / s of the variance wanted.
     deviation = np.std(drawn, axis=0, ddof=1) * np.sqrt(share / (1 - share))
+    deviation[deviation == 0] = np.nan  # all in or all out, which does not say how sure that is
     return deviation * stdtrit(len(drawn) - 1, (1 + LEVEL) / 2)
 
 

@@ -2,8 +2,8 @@
 
 from gen.quality.board import METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card, compare
-from gen.quality.made import made_images
-from gen.quality.sets import Images, Reference, described, folder_reference, reference
+from gen.quality.made import about, made_images
+from gen.quality.sets import Images, Reference, described, folder_reference, part, reference
 from gen.quality.watch import Best, Watch
 
 __all__ = [
@@ -14,11 +14,13 @@ __all__ = [
     "Question",
     "Reference",
     "Watch",
+    "about",
     "check_metrics",
     "compare",
     "described",
     "folder_reference",
     "made_images",
     "measure",
+    "part",
     "reference",
 ]

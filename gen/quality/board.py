@@ -53,12 +53,17 @@ class Question:
         *,
         pixels: bool = False,
         split: str | None = None,
+        counts: tuple[int, int] | None = None,
         **settings: Any,
     ) -> Card:
         """A card of this question. pixels: the metric looks at no features. split: of the real images, "none" for none;
-        None: of those to compare with. settings: of the metric."""
+        None: of those to compare with. counts: how many of both sets the metric looked at, if not all. settings: of the
+        metric."""
         value = value if isinstance(value, Value) else Value(float(value))
         references = {"train": len(self.reference.train), "none": 0}.get(split or "", len(self.reference.real))
+        samples, references = counts or (len(self.generated), references)
+        if self.of.get("reconstructed"):
+            settings["reconstructed"] = True
         return Card(
             metric=metric,
             value=float(value.value),
@@ -69,7 +74,7 @@ class Question:
             extractor_digest="" if pixels else self.extractor.digest,
             resize="none" if pixels else self.extractor.resize,
             split=split or self.reference.split,
-            samples=len(self.generated),
+            samples=samples,
             references=references,
             seed=self.seed,
             data_digest=self.reference.digest,
@@ -109,9 +114,10 @@ def _kernel(q: Question) -> Iterable[Card]:
 
 def _rbf(q: Question) -> Iterable[Card]:
     """With the kernel as wide as real images are apart, as features of this repository have no scale of their own."""
-    some = q.reference.real.features[:500]
+    real = q.reference.real.features
+    some = real[np.random.default_rng(0).permutation(len(real))[:500]]
     sigma = float(f"{np.median(neighbours.nearest(some, some, len(some) - 1, exclude_self=True).distances):.4g}")
-    value = kernel.rbf_mmd(q.generated.features, q.reference.real.features, sigma=sigma, **q.options)
+    value = _not_negative(kernel.rbf_mmd(q.generated.features, real, sigma=sigma, **q.options))
     yield q.card(q.named("MMD"), value, "lower", sigma=sigma)
 
 
@@ -163,7 +169,8 @@ def _vendi(q: Question) -> Iterable[Card]:
 
 
 def _score(q: Question) -> Iterable[Card]:
-    value = diversity.inception_score(_logits(q), **q.options)
+    logits = np.random.default_rng(q.seed).permutation(_logits(q))  # it is of parts, and images may come by class
+    value = diversity.inception_score(logits, **q.options)
     yield q.card(q.named("IS"), value, "higher", split="none", **_accuracy(q))
 
 
@@ -188,7 +195,8 @@ def _class_distances(q: Question) -> Iterable[Card]:
     found = labels.class_distances(q.generated.features, asked, real.features, real.labels, **q.options)
     for k, value in found.items():
         if np.isfinite(value.value):  # else a class with one image at most
-            yield q.card(f"{q.named('FD')}-class-{q.reference.class_names[k]}", _not_negative(value), "lower")
+            name, counts = q.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
+            yield q.card(f"{q.named('FD')}-class-{name}", _not_negative(value), "lower", counts=counts)
 
 
 def _logits(q: Question) -> np.ndarray:
@@ -231,7 +239,9 @@ def _sliced(q: Question) -> Iterable[Card]:
 
 
 def _ms_ssim(q: Question) -> Iterable[Card]:
-    value = diversity.ms_ssim_diversity(q.generated.images, labels=q.generated.labels, **q.options)
+    pairs = min(1000, max(1, len(q.generated) // 2))  # more would share their images, and not be as sure as they seem
+    options = q.options if pairs >= 20 else {"seed": q.seed, "replicates": 0}
+    value = diversity.ms_ssim_diversity(q.generated.images, labels=q.generated.labels, pairs=pairs, **options)
     yield q.card("MS-SSIM", value, "lower", pixels=True, split="none")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from gen import cli
 from gen.data import Examples, Source
 from gen.data.decode import TooSmall, fit, open_image
 from gen.errors import InputError
@@ -41,8 +43,8 @@ def measure_folders(asked: Asked, say: Say) -> Measured:
     source = Source("folder", _examples(real), _examples(real[:0]), (), {"digest": digest})
     extractor = _resized(chosen(asked.extractor, source), asked.size)
     generated = described(_examples(images), extractor, labelled=False)
-    about = {"folder": Path(str(asked.images)).name}
-    question = Question(generated, folder_reference(source, extractor, digest), extractor, about, asked.seed)
+    of = {"folder": str(asked.images), "reference": str(asked.reference)}
+    question = Question(generated, folder_reference(source, extractor, digest), extractor, of, asked.seed)
     return Measured({"images": measure(question, metrics=groups, say=say)}, {"images": question})
 
 
@@ -54,6 +56,10 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
             f"--reference={path} holds statistics of some extractor's features: name it, --extractor=fid:WEIGHTS; or "
             "give a folder of images"
         )
+    if "frechet" not in asked.groups:
+        raise InputError(f"--metrics={asked.metrics}: statistics tell the Fréchet distance alone; allowed: frechet")
+    if not path.is_file():
+        raise InputError(f"--reference={path}: there is no such file")
     if asked.save_statistics:
         raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
     stored = moments.read_statistics(path)
@@ -81,7 +87,7 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
         references=stored.count,
         seed=asked.seed,
         data_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        of={"folder": Path(str(asked.images)).name},
+        of={"folder": str(asked.images), "reference": str(path)},
     )
     return Measured({"images": [card]}, {})
 
@@ -106,7 +112,7 @@ def _read(path: str, size: int | None) -> np.ndarray:
     size: their central squares, area-averaged; None: as they are. Raises InputError for one that cannot be read, is too
     small, or, without size, of another size than the first.
     """
-    files = image_files([path])
+    files, began = image_files([path]), time.monotonic()
     with tempfile.TemporaryFile() as file:
         images = np.zeros((0, 0, 0, 3), np.uint8)
         for index, name in enumerate(files):
@@ -115,10 +121,12 @@ def _read(path: str, size: int | None) -> np.ndarray:
                 images = np.memmap(file, np.uint8, shape=(len(files), *pixels.shape))
             if pixels.shape != images.shape[1:]:
                 raise InputError(
-                    f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, {files[0].name} {_size(images)}; --size=N brings "
-                    "all to N x N"
+                    f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, {files[0]} {_size(images)}; "
+                    "--size=N brings all to N x N"
                 )
             images[index] = pixels
+            if index % 500 == 499:
+                cli.tell(index + 1, len(files), began)
     return images
 
 

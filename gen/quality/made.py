@@ -12,6 +12,7 @@ from gen import draw
 from gen.data import Examples, Source
 from gen.errors import InputError
 from gen.imaging.chain import Chain
+from gen.quality.sets import part
 from gen.report import to_uint8
 from gen.state import Tree
 from gen.tasks import Task
@@ -32,17 +33,18 @@ def made_images(
 ) -> Examples:
     """The images of seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
 
-    Of a model that only reconstructs: the first `count` held-out images as it gives them back. refine: a chain that
-    they go through. Raises InputError for a model that does neither.
+    The labels are -1 where the model knows no classes. Of a model that only reconstructs: `count` random held-out
+    images, or all, as it gives them back. refine: a chain that they go through. Raises InputError for a model that does
+    neither.
     """
     if task.samples:
         seeds = range(seed, seed + count)
         drawn = draw.drawn_labels(task, seeds)
         batches = draw.images(task, ema_params, seeds, labels=drawn, conditions=conditions, batch_size=BATCH, mesh=mesh)
-        labels = np.zeros(count, np.int32) if drawn is None else np.asarray(drawn, np.int32)
+        labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.reconstructs:
-        real = source.held_out.images[:count]
-        count, labels = len(real), np.asarray(source.held_out.labels[: len(real)])
+        real, labels = part(source.held_out, count)
+        count = len(real)
         seeds, arrays = range(seed, seed + count), {"image": np.asarray(real, np.float32) / np.float32(255)}
         batches = draw.batches(
             lambda params, batch: task.reconstruct(params, batch["image"]),
@@ -53,12 +55,17 @@ def made_images(
         )
     else:
         raise InputError("this model neither samples nor reconstructs: there is nothing to measure")
-    parts, at = [], 0
+    made, at = [], 0
     for images in batches:
         chosen = seeds[at : at + len(images)]
         at += len(images)
-        parts.append(to_uint8(images if refine is None else draw.refine(refine, images, chosen)))
-    return Examples(np.concatenate(parts), labels)
+        made.append(to_uint8(images if refine is None else draw.refine(refine, images, chosen)))
+    return Examples(np.concatenate(made), np.asarray(labels))
+
+
+def about(task: Task) -> dict[str, Any]:
+    """What a card says of a model that only reconstructs: its numbers do not compare with those of samples."""
+    return {} if task.samples else {"reconstructed": True}
 
 
 def near_pairs(

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +34,7 @@ _METRICS = {  # what a metric's name holds, or begins with
     "FD": "Fréchet distance of features; falls with the number of samples",
     "KID": "kernel distance of Inception features, unbiased",
     "KD": "kernel distance of features, unbiased",
-    "MMD": "the same with a Gaussian kernel",
+    "MMD": "distance of features by a Gaussian kernel",
     "MIND": "distance along random directions of features",
     "precision": "share of samples among real images",
     "recall": "share of real images among samples",
@@ -56,20 +57,25 @@ _METRICS = {  # what a metric's name holds, or begins with
 
 def write(folder: Path, measured: Measured) -> None:
     """Writes everything into a folder, making it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*(f"{title}.png" for title in PICTURES), "evaluation-*.json"):  # of an earlier evaluation
-        for path in folder.glob(name):
-            path.unlink()
     first, *others = measured.boards
+    shown = pictures(measured.questions[first]) if first in measured.questions else {}
+    body = _body(measured.boards, shown)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "evaluation.html").is_file():  # of an earlier evaluation
+        for name in (*(f"{title}.png" for title in PICTURES), *map(_file, _BOARDS)):
+            (folder / name).unlink(missing_ok=True)
     cards.write(folder / "evaluation.json", measured.boards[first])
     for title in others:
-        cards.write(folder / f"evaluation-{title.replace(', ', '-').replace(' ', '-')}.json", measured.boards[title])
-    shown = pictures(measured.questions[first]) if first in measured.questions else {}
+        cards.write(folder / _file(title), measured.boards[title])
     for name, (_, picture) in shown.items():
         save_png(folder / f"{name}.png", picture)
-    body = _body(measured.boards, shown)
     replace(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
     replace(folder / "evaluation.html", _page(body))
+
+
+def _file(title: str) -> str:
+    """Where the cards of a board are that is not the first."""
+    return f"evaluation-{title.replace(', ', '-').replace(' ', '-')}.json"
 
 
 def refresh(workdir: Path) -> None:
@@ -107,18 +113,22 @@ def _split(words: str) -> tuple[str, str]:
 _LAYOUT = """
 .board td, .board th { text-align: right; white-space: nowrap; }
 .board td:first-child, .board th:first-child { text-align: left; }
+.wide + h3 { margin-top: 2rem; }
 .board td:first-child { white-space: normal; min-width: 15rem; color: var(--ink); }
-img.measured { image-rendering: pixelated; max-width: 100%; width: auto; background: #fff; padding: 4px; }
+img.measured { max-width: 100%; width: auto; background: #fff; padding: 4px; }
 """
 
 
 def _about(boards: Mapping[str, Sequence[Card]]) -> str:
     """What was measured, by what."""
     every = [card for board in boards.values() for card in board]
-    card = max(every, key=lambda card: len(card.extractor_digest))
-    of = ", ".join(f"{name.replace('_', ' ')} {str(value)[:12]}" for name, value in card.of.items())
+    card = max(every, key=lambda card: (len(card.extractor_digest), card.samples, card.references))
+    of = ", ".join(f"{name.replace('_', ' ')} {_brief(value)}" for name, value in card.of.items())
     lines = [
-        f"{card.samples:,} images: {of}.",
+        f"{card.samples:,} images: {of}; seed {card.seed}."
+        + (
+            f" Compared with {card.references:,} real ones ({card.split.replace('_', ' ')})." if card.references else ""
+        ),
         f"Features by the extractor {card.extractor} ({card.extractor_digest[:12]}); images resized: {card.resize}.",
         f"Data {card.data_digest[:12]}; gen {card.version}; {card.time}. Below a number: its 95 % interval.",
     ]
@@ -127,6 +137,12 @@ def _about(boards: Mapping[str, Sequence[Card]]) -> str:
             chain = next((f" {c.of['refine']}" for c in boards[title] if "refine" in c.of), "")
             lines.append(f"{title}: {words}{chain}.")
     return "".join(f'<p class="quiet">{html.escape(line)}</p>' for line in lines)
+
+
+def _brief(value: Any) -> str:
+    """A digest by its first digits, all else as it is."""
+    text = str(value)
+    return text[:12] if len(text) == 64 and " " not in text else text
 
 
 def _table(boards: Mapping[str, Sequence[Card]]) -> str:

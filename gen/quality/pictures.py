@@ -25,6 +25,7 @@ _PER_CLASS, _CLASSES = 10, 16
 _LARGEST = 128  # pixels: images with longer sides are shown smaller
 _POINTS, _SIDE, _FINER = 1500, 560, 3  # of each set on the map; its pixels, and how many times as many it is drawn with
 _FRAME, _RED = 2, (225, 30, 30)
+_RIGHT = ((0, 0), (0, 16), (0, 0))  # pixels between pairs
 _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
 
 
@@ -42,7 +43,8 @@ def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
         made["untypical"] = ("The least typical samples: farthest from real images", least)
     if (by_class := classes(question)) is not None:
         made["classes"] = (
-            "Classes: samples of each that was asked for; per cent, and no red frame, where the classifier agrees",
+            "Classes: samples of each that was asked for"
+            + ("; per cent, and no red frame, where the classifier agrees" if _told(question) else ""),
             by_class,
         )
     if min(len(question.generated), len(question.reference.real)) > K:
@@ -66,8 +68,9 @@ def nearest(question: Question) -> np.ndarray:
         more = int(np.sum((indices == indices[i]) & (distances < threshold))) - 1
         pair = (question.generated.images[i], question.reference.train.images[indices[i]])
         title = f"{distances[i]:.3g}" + (f" and {more:,} more" if more > 0 else "")
-        tiles.append((title, _beside([_framed(x, distances[i] < threshold) for x in pair])))
-    return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)])
+        suspicious = bool(distances[i] < threshold or distances[i] == 0)
+        tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=255)))
+    return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)], every_caption=True)
 
 
 def _threshold(question: Question) -> float:
@@ -94,9 +97,16 @@ def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
 def typical(question: Question) -> tuple[np.ndarray, np.ndarray]:
     """The most and the least typical samples."""
     order = np.argsort(-depth(question.generated.features, question.reference.real.manifold), kind="stable")
-    shown = (order[:_TYPICAL], order[::-1][:_TYPICAL])
+    count = min(_TYPICAL, len(order) // 2)
+    shown = (order[:count], order[::-1][:count])
     most, least = (grid(np.stack([_small(question.generated.images[i]) for i in at]), columns=8) for at in shown)
     return most, least
+
+
+def _told(question: Question) -> bool:
+    """Does the extractor classify, into the classes of the data?"""
+    logits = question.generated.logits
+    return logits is not None and logits.shape[1] == len(question.reference.class_names)
 
 
 def classes(question: Question) -> np.ndarray | None:
@@ -105,7 +115,7 @@ def classes(question: Question) -> np.ndarray | None:
     if generated.labels is None or not names:
         return None
     right = np.ones(len(generated), bool)
-    told = generated.logits is not None and generated.logits.shape[1] == len(names)
+    told = _told(question)
     if generated.logits is not None and told:
         right = generated.logits.argmax(1) == generated.labels
     rows = []
@@ -124,7 +134,9 @@ def manifold(question: Question) -> np.ndarray:
     """Real images and samples as points of the plane of the real features' first two principal components."""
     sets = (question.reference.real.manifold, question.generated.manifold)
     known = [depth(x.points, other) > 1 for x, other in zip(sets, sets[::-1], strict=True)]
-    real, generated = (np.asarray(x.points[:_POINTS], np.float64) for x in sets)
+    some = [np.random.default_rng(0).permutation(len(x.points))[:_POINTS] for x in sets]  # they may come by class
+    real, generated = (np.asarray(x.points[at], np.float64) for x, at in zip(sets, some, strict=True))
+    shown = [inside[at] for inside, at in zip(known, some, strict=True)]
     center = real.mean(0)
     _, _, axes = np.linalg.svd(real - center, full_matrices=False)
     spread = [(x - center) @ axes[:2].T for x in (real, generated)]
@@ -133,7 +145,7 @@ def manifold(question: Question) -> np.ndarray:
     side, margin = _SIDE * _FINER, 8 * _FINER
     canvas = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(canvas)
-    for points, inside, colours in zip(spread, known, ((_REACHED, _MISSED), (_INSIDE, _OUTSIDE)), strict=True):
+    for points, inside, colours in zip(spread, shown, ((_REACHED, _MISSED), (_INSIDE, _OUTSIDE)), strict=True):
         at = margin + (points - low) / np.maximum(high - low, 1e-12) * (side - 2 * margin)
         for (x, y), within in zip(at, inside, strict=False):
             draw.circle((x, y), 2 * _FINER, fill=colours[0] if within else colours[1])

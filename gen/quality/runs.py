@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ from gen.features import chosen
 from gen.imaging.chain import Chain, chain
 from gen.quality.board import EPSILON, METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card
-from gen.quality.made import made_images, near_pairs
-from gen.quality.sets import described, reference
+from gen.quality.made import about, made_images, near_pairs
+from gen.quality.sets import described, part, reference
 from gen.tasks.prior import Prior
 
 Say = Callable[[str], None]
@@ -55,7 +56,8 @@ class Asked(NamedTuple):
     def groups(self) -> tuple[str, ...]:
         """The metrics as groups of the board. Raises InputError for an unknown one."""
         known: Mapping[str, tuple[str, ...]] = {"all": METRICS, "cheap": CHEAP}
-        names = known.get(self.metrics) or tuple(name.strip() for name in self.metrics.split(","))
+        each = [known.get(name.strip(), (name.strip(),)) for name in self.metrics.split(",")]
+        names = tuple(dict.fromkeys(name for group in each for name in group))
         check_metrics(names)
         return names
 
@@ -87,17 +89,19 @@ def measure_run(asked: Asked, say: Say) -> Measured:
     source = _same_data(build(loaded.config.data, "data"), loaded.data_facts, str(asked.workdir))
     extractor = chosen(asked.extractor, source)
     real = reference(source, extractor, split=asked.split, references=asked.references)
-    of: dict[str, Any] = {"config_digest": digest(loaded.config), "step": loaded.step, **asked.conditions}
+    of: dict[str, Any] = {"run": Path(str(asked.workdir)).resolve().name, "config_digest": digest(loaded.config)}
+    of |= {"step": loaded.step, **asked.conditions}
     boards, questions = dict[str, list[Card]](), dict[str, Question]()
 
-    def add(title: str, examples: Examples, about: dict[str, Any], path: Any = None) -> None:
+    def add(title: str, examples: Examples, more: dict[str, Any], path: Any = None) -> None:
         generated = described(examples, extractor, labelled=bool(source.num_classes))
-        questions[title] = Question(generated, real, extractor, of | about, asked.seed, path=path)
+        questions[title] = Question(generated, real, extractor, of | more, asked.seed, path=path)
         boards[title] = measure(questions[title], metrics=groups, say=lambda text: say(f"{title}: {text}"))
 
     conditions = {name: np.float32(value) for name, value in asked.conditions.items()}  # as gen.sample gives them
     options: dict[str, Any] = {"seed": asked.seed, "conditions": conditions, "mesh": mesh}
-    wanted: dict[str, Chain | None] = {"samples": None} | ({"refined": refine} if refine else {})
+    made_title = "samples" if loaded.task.samples else "reconstructions"
+    wanted: dict[str, Chain | None] = {made_title: None} | ({"refined": refine} if refine else {})
     for title, post in wanted.items():
         began = time.monotonic()
         made = made_images(loaded.task, loaded.ema_params, source, asked.samples, refine=post, **options)
@@ -106,10 +110,9 @@ def measure_run(asked: Asked, say: Say) -> Measured:
         if post is None and "path" in groups:
             count = min(asked.samples, _PAIRS)
             path = near_pairs(loaded.task, loaded.ema_params, count, epsilon=EPSILON, **options)
-        add(title, made, {} if post is None else {"refine": str(asked.refine)}, path)
+        add(title, made, about(loaded.task) | ({} if post is None else {"refine": str(asked.refine)}), path)
     if asked.floor:
-        count = min(asked.samples, len(source.held_out.images))
-        add("real, held out", Examples(source.held_out.images[:count], source.held_out.labels[:count]), {"real": True})
+        add("real, held out", part(source.held_out, asked.samples), {"real": True})
     return Measured(boards, questions)
 
 
@@ -120,6 +123,9 @@ def _loaded(asked: Asked, mesh: Mesh) -> run_folders.Loaded:
         raise InputError(f"--seed={asked.seed} and --samples={asked.samples}: the largest seed is {2**32 - 1}")
     if asked.floor and asked.split == "held_out":
         raise InputError("--floor would compare held-out images with themselves; leave --split=held_out out")
+    for name, value in asked.conditions.items():
+        if not np.isfinite(value):
+            raise InputError(f"--{name}={value}; it must be a finite number")
     loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
     if not (loaded.task.samples or loaded.task.reconstructs):
         raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")

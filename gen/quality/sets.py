@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from gen import __version__, cli
 from gen.data import Examples, Source
 from gen.features import Extractor, kept
+from gen.features.extractor import Seen
 from gen.metrics import neighbours
 from gen.metrics.neighbours import Manifold, Neighbours
 
 K = 5  # nearest others that are looked for
+_AT_ONCE = 1024  # images that features are computed of before progress is shown
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,18 @@ class Reference:
 
 
 def described(examples: Examples, extractor: Extractor, *, labelled: bool) -> Images:
-    """Images with what an extractor says of them."""
-    images = np.asarray(examples.images)
+    """Images with what an extractor says of them; with their labels, if wanted, unless some are -1, unknown."""
+    images, labels = np.asarray(examples.images), np.asarray(examples.labels)
     if len(images) == 0:
         return Images(images, np.zeros((0, 1), np.float32))
-    seen = extractor.see(images)
-    return Images(images, seen.features, np.asarray(examples.labels) if labelled else None, seen.logits)
+    seen, began = list[Seen](), time.monotonic()
+    for start in range(0, len(images), _AT_ONCE):
+        seen.append(extractor.see(images[start : start + _AT_ONCE]))
+        cli.tell(min(start + _AT_ONCE, len(images)), len(images), began)
+    features = np.concatenate([some.features for some in seen])
+    logits = [some.logits for some in seen if some.logits is not None]
+    told = labels if labelled and (labels >= 0).all() else None
+    return Images(images, features, told, np.concatenate(logits) if logits else None)
 
 
 def reference(
@@ -78,8 +88,8 @@ def reference(
     training images may be found to have been copied. Which ones is a function of the data alone.
     """
     digest, labelled = str(source.facts.get("digest", "")), bool(source.num_classes)
-    train = _cached(_part(source.train, most), extractor, digest, "train", labelled)
-    held_out = _cached(_part(source.held_out, references), extractor, digest, "held_out", labelled)
+    train = _cached(part(source.train, most), extractor, digest, "train", labelled)
+    held_out = _cached(part(source.held_out, references), extractor, digest, "held_out", labelled)
     chosen = train if split == "train" else held_out
     real = chosen if len(chosen) <= references else chosen.take(_subset(len(chosen), references))
     return Reference(digest, split, real, train, held_out, source.class_names)
@@ -96,16 +106,18 @@ def _subset(count: int, limit: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:limit])
 
 
-def _part(examples: Examples, limit: int) -> Examples:
+def part(examples: Examples, limit: int) -> Examples:
+    """At most `limit` of them, at random but always the same, in order."""
     if len(examples.images) <= limit:
         return examples
     chosen = _subset(len(examples.images), limit)
     return Examples(examples.images[chosen], examples.labels[chosen])
 
 
-def _cached(examples: Examples, extractor: Extractor, digest: str, part: str, labelled: bool) -> Images:
-    """`described`, kept in the data cache by the digests of data and extractor, where these tell all."""
-    key = hashlib.sha256(f"{digest} {extractor.digest} {part} {examples.images.shape}".encode()).hexdigest()[:16]
+def _cached(examples: Examples, extractor: Extractor, digest: str, split: str, labelled: bool) -> Images:
+    """`described`, kept in the data cache by data, extractor and version of gen, where their digests tell all."""
+    about = f"{digest} {extractor.digest} {__version__} {split} {examples.images.shape}"
+    key = hashlib.sha256(about.encode()).hexdigest()[:16]
     name = f"measured-{key}" if digest and extractor.lasting else ""
     stored = kept.read(name) if name else None
     if stored is not None:

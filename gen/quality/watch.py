@@ -16,7 +16,7 @@ from gen.errors import InputError, nearest
 from gen.features import own
 from gen.quality.board import Question, check_metrics, measure
 from gen.quality.cards import Card
-from gen.quality.made import made_images
+from gen.quality.made import about, made_images
 from gen.quality.sets import described, reference
 from gen.report import replace
 from gen.state import Tree
@@ -79,7 +79,7 @@ class Watch:
     def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[Card]:
         examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)
         generated = described(examples, self._extractor, labelled=bool(self._source.num_classes))
-        question = Question(generated, self._reference, self._extractor, of={"step": step})
+        question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
         return measure(question, metrics=self._config.metrics)
 
 
@@ -87,6 +87,9 @@ def _named(cards: Sequence[Card], metric: str) -> Card:
     found = {card.metric: card for card in cards}
     if metric not in found:
         raise InputError(f"best_by is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}")
+    if found[metric].better == "neither":
+        better = ", ".join(card.metric for card in cards if card.better != "neither")
+        raise InputError(f"best_by is '{metric}', which is best neither low nor high; allowed: {better}")
     return found[metric]
 
 

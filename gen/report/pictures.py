@@ -73,4 +73,8 @@ def replace(path: str | Path, content: bytes | str) -> None:
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(partial, path)
+    try:
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink()
+        raise

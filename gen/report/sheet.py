@@ -13,9 +13,13 @@ _PAD = 4
 
 
 def sheet(
-    rows: Sequence[tuple[str, Sequence[Tile]]], *, enlarged: int = 1, scales: Sequence[np.ndarray] = ()
+    rows: Sequence[tuple[str, Sequence[Tile]]],
+    *,
+    enlarged: int = 1,
+    scales: Sequence[np.ndarray] = (),
+    every_caption: bool = False,
 ) -> np.ndarray:
-    """All rows as one picture, uint8 [H W 3]. Captions that are those of the row above are left out.
+    """All rows as one picture, uint8 [H W 3]. Captions that are those of the row above are left out by default.
 
     rows: each with its title and tiles. enlarged: every pixel of a tile becomes a square of so many. scales: pictures
     for the last row, as they are.
@@ -23,7 +27,7 @@ def sheet(
     bands, before = list[np.ndarray](), list[str]()
     for title, tiles in rows:
         captions = [caption for caption, _ in tiles]
-        shown = [_captioned(tile, enlarged, captions != before) for tile in tiles]
+        shown = [_captioned(tile, enlarged, every_caption or captions != before) for tile in tiles]
         bands += [*([text(title)] if title else []), _beside(shown)]
         before = captions
     if scales:
