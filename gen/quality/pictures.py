@@ -67,7 +67,7 @@ def nearest(question: Question) -> np.ndarray:
     for i in order[first[:_NEAREST]]:
         more = int(np.sum((indices == indices[i]) & (distances < threshold))) - 1
         pair = (question.generated.images[i], question.reference.train.images[indices[i]])
-        title = f"{distances[i]:.3g}" + (f" and {more:,} more" if more > 0 else "")
+        title = f"{distances[i]:.3g}" + (f", {more:,} more" if more > 0 else "")
         suspicious = bool(distances[i] < threshold or distances[i] == 0)
         tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=255)))
     return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)], every_caption=True)
