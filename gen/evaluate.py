@@ -95,7 +95,9 @@ def main(arguments: Sequence[str]) -> None:
         if statistics:
             _save_statistics(measured, statistics)
     except OSError as error:
-        raise InputError(f"{error.filename2 or error.filename or out}: cannot be written ({error.strerror or error})") from None
+        raise InputError(
+            f"{error.filename2 or error.filename or out}: cannot be written ({error.strerror or error})"
+        ) from None
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
     print(f"\nin {time.monotonic() - began:.0f} s: {out / 'evaluation.json'}, {out / 'evaluation.html'}")

@@ -32,7 +32,11 @@ _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 
 def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
     """File name without suffix -> (what it shows, picture)."""
     threshold, real = _threshold(question), "real" if question.reference.split == "all" else "training"
-    frame = f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are" if threshold else ""
+    frame = (
+        f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are, and how many more are"
+        if threshold
+        else ""
+    )
     title = (
         f"The samples that are nearest to a {real} image: sample left, that image right, distance in features{frame}"
     )
