@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--unusual", type=pathlib.Path, help="an .npz file with x_test")
     parser.add_argument("--limit", type=int, default=10_000, help="held-out images for the bits")
     parser.add_argument("--completions", type=int, default=200, help="held-out images to complete")
-    parser.add_argument("--temperature", type=float, default=1.0, help="of the completions")
+    parser.add_argument("--temperature", type=float, nargs="+", default=[1.0], help="of the completions")
     parser.add_argument("--steps", type=int, default=6000, help="of the classifier's training")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
@@ -203,14 +203,15 @@ def main() -> None:
     result |= likelihood(loaded, source, train, given.limit)
     if given.unusual:
         result |= unusual(loaded, source, train, given.unusual, given.limit)
+    assert all(math.isfinite(value) for value in result.values())
     if given.completions:
         judge = (
             train_classifier(source, training=Training(classifier_steps=given.steps)) if source.num_classes else None
         )
-        result |= completion(
-            loaded, source, judge, given.completions, given.workdir / "completion.png", given.temperature
-        )
-    assert all(math.isfinite(value) for value in result.values())
+        path = given.workdir / "completion.png"  # of the last temperature
+        found = [completion(loaded, source, judge, given.completions, path, t) for t in given.temperature]
+        assert all(math.isfinite(value) for each in found for value in each.values())
+        result["completions"] = found
     run.write_json(given.workdir / "prior.json", result)
     print(json.dumps(result, indent=2))
 
