@@ -3,7 +3,11 @@
 python -m gen.main --config experiments/fashion_mnist_pixels.py --config.data.download
 python -m gen.main --config experiments/fashion_mnist_pixels.py:npz --config.data.path=fashion.npz
 
-Measured: nothing yet.
+Measured 2026-11-21 on two cores of an Intel Xeon, 40,000 images in 30 minutes beside other jobs: 2.90 bits a pixel on
+1,000 held-out images, 2.88 with the class (unigram table 4.93, bigram 3.93), by benchmarks/prior.py. Images of MNIST
+cost fewer bits than held-out clothes in 95 % of pairs, the known failure of likelihood; more than their background
+(gen.score --background=1000) in 97 %. Learned from MNIST (--config.data.path=mnist.npz), 0.88 bits a pixel, clothes
+cost more bits than held-out digits in all pairs, and more than their background in 36 % only.
 """
 
 from gen.config import Config, spec, variant

@@ -6,7 +6,8 @@ most surprising first), NAME-surprise.png, where in the image the bits are, and 
 surprising side by side. The bits of a prior with a tokenizer are those of the tokens, and comparable only among images
 of this run. Plain images cost few bits, also where nothing like them was learned: --background=1000 compares with what
 tokens cost by their frequencies in 1,000 images of the model, adds "unusual", the difference, and puts the most unusual
-first.
+first. That finds what is plainer than what was learned, and may miss what is richer, which bits alone find: where it is
+not known which it will be, look at both.
 """
 
 from __future__ import annotations
