@@ -17,7 +17,8 @@ from gen import cli, config, draw, predict, provenance, run, sample, sharding
 from gen.checkpoint import Checkpoints
 from gen.data import shapes
 from gen.errors import InputError
-from gen.predict.answers import _Following, bits_of_answers, put_in
+from gen.imaging.filters import resize
+from gen.predict.answers import _Following, agreeing, bits_of_answers, put_in
 from gen.state import TrainState
 
 
@@ -269,11 +270,25 @@ def test_small_images_are_enlarged_and_large_ones_halved_as_in_training(enlargin
     expected = jax.jit(loaded.task.sample)(
         loaded.ema_params, draw.keys([5, 6]), {"context": jnp.asarray(context[[1, 1]])}
     )
+    expected = agreeing(expected, jnp.asarray(context[[1, 1]]))
     for index, seed in enumerate((5, 6)):
         path = tmp_path / "out" / f"small-seed{seed:04d}.png"
         np.testing.assert_allclose(read(path), expected[index, ..., 0] * 255, atol=0.51)
         assert provenance.read(path)["gen:predict"] == "enlarge"
     assert "predictions.png" in files(tmp_path / "out")
+
+
+def test_an_enlargement_averages_to_what_was_given_and_keeps_its_detail():
+    rng = np.random.default_rng(0)
+    small = rng.uniform(0.1, 0.9, (3, 6, 8, 1)).astype(np.float32)
+    made = rng.uniform(0.0, 1.0, (3, 12, 16, 1)).astype(np.float32)
+    found = np.asarray(jax.jit(agreeing)(made, small))
+    assert found.min() >= 0
+    assert found.max() <= 1
+    off = [np.abs(resize(x, 6, 8) - small).mean() for x in (made, found)]
+    assert off[1] < 0.02 * off[0]
+    fits = np.asarray(small.repeat(2, 1).repeat(2, 2)) + 0.05 * np.tile([[1, -1], [-1, 1]], (6, 8))[None, ..., None]
+    np.testing.assert_allclose(agreeing(jnp.asarray(fits, jnp.float32), small), fits, atol=1e-6)
 
 
 # -- Films
