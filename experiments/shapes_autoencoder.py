@@ -2,7 +2,8 @@
 
 python -m gen.main --config experiments/shapes_autoencoder.py
 
-Measured: nothing yet.
+Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 images: 29.0 dB on 2,000 held-out images (5 % quantile 26.7),
+98 % of the 1,000 codes used, by benchmarks/reconstruction.py. It ran beside other jobs: its time says nothing.
 """
 
 from gen.config import Config, spec, variant
