@@ -86,7 +86,7 @@ def put_in(made: jax.Array, given: jax.Array, known: jax.Array) -> jax.Array:
 
 
 def agreeing(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.Array:
-    """Images [n 2h 2w c] in [0, 1] that area-averaged to half their size are `small` [n h w c], but for 0.2 % or so.
+    """Images [n 2h 2w c] in [0, 1] that area-averaged to half their size are `small` [n h w c], very nearly.
 
     A prior does not promise that. What the average of its answer lacks is enlarged and added, again and again (Irani
     and Peleg 1991, iterative back-projection); the detail that no average shows stays the answer's.

@@ -15,8 +15,8 @@ from gen.features import Extractor
 from gen.metrics import bootstrap, diversity, kernel, labels, memorisation, moments, neighbours, sliced
 from gen.metrics.bootstrap import Value
 from gen.metrics.neighbours import Neighbours
-from gen.quality.cards import Better, Card
-from gen.quality.sets import Images, K, Reference
+from gen.quality.cards import Better, Card, distance_name
+from gen.quality.sets import Images, K, Reference, subset
 
 EPSILON = 1e-4  # of a way between latents (Karras et al. 2019)
 _PIXELS = "pixels alone"
@@ -87,12 +87,6 @@ class Question:
         return distance_name(kind, self.extractor)
 
 
-def distance_name(kind: str, extractor: Extractor) -> str:
-    """What a metric of kind "FD", "KD" ... is called: only the FID Inception makes it FID, KID or IS."""
-    known = {"FD": "FID", "KD": "KID", "IS": "IS"}
-    return known[kind] if extractor.name == "fid" and kind in known else f"{kind}-{extractor.name}"
-
-
 def _frechet(q: Question) -> Iterable[Card]:
     value = moments.frechet_distance(q.generated.features, q.reference.real.features, **q.options)
     yield q.card(q.named("FD"), _not_negative(value), "lower")
@@ -115,7 +109,7 @@ def _kernel(q: Question) -> Iterable[Card]:
 def _rbf(q: Question) -> Iterable[Card]:
     """With the kernel as wide as real images are apart, as features of this repository have no scale of their own."""
     real = q.reference.real.features
-    some = real[np.random.default_rng(0).permutation(len(real))[:500]]
+    some = real[subset(len(real), 500)]
     sigma = float(f"{np.median(neighbours.nearest(some, some, len(some) - 1, exclude_self=True).distances):.4g}")
     value = _not_negative(kernel.rbf_mmd(q.generated.features, real, sigma=sigma, **q.options))
     yield q.card(q.named("MMD"), value, "lower", sigma=sigma)

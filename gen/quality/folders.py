@@ -18,8 +18,8 @@ from gen.errors import InputError
 from gen.features import Extractor, chosen
 from gen.load import image_files
 from gen.metrics import moments
-from gen.quality.board import Question, distance_name, measure
-from gen.quality.cards import Card
+from gen.quality.board import Question, measure
+from gen.quality.cards import Card, distance_name
 from gen.quality.runs import CONDITIONS, Asked, Measured, Say
 from gen.quality.sets import described, folder_reference
 

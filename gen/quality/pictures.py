@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gen.metrics import neighbours
 from gen.metrics.neighbours import Manifold
 from gen.quality.board import LEAST_HELD_OUT, Question
-from gen.quality.sets import K
+from gen.quality.sets import K, subset
 from gen.report import enlargement, grid
 from gen.report.heat import text
 from gen.report.sheet import Tile, sheet
@@ -138,7 +138,7 @@ def manifold(question: Question) -> np.ndarray:
     """Real images and samples as points of the plane of the real features' first two principal components."""
     sets = (question.reference.real.manifold, question.generated.manifold)
     known = [depth(x.points, other) > 1 for x, other in zip(sets, sets[::-1], strict=True)]
-    some = [np.random.default_rng(0).permutation(len(x.points))[:_POINTS] for x in sets]  # they may come by class
+    some = [subset(len(x.points), _POINTS) for x in sets]
     real, generated = (np.asarray(x.points[at], np.float64) for x, at in zip(sets, some, strict=True))
     shown = [inside[at] for inside, at in zip(known, some, strict=True)]
     center = real.mean(0)

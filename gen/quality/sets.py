@@ -91,7 +91,7 @@ def reference(
     train = _cached(part(source.train, most), extractor, digest, "train", labelled)
     held_out = _cached(part(source.held_out, references), extractor, digest, "held_out", labelled)
     chosen = train if split == "train" else held_out
-    real = chosen if len(chosen) <= references else chosen.take(_subset(len(chosen), references))
+    real = chosen if len(chosen) <= references else chosen.take(subset(len(chosen), references))
     return Reference(digest, split, real, train, held_out, source.class_names)
 
 
@@ -101,8 +101,8 @@ def folder_reference(source: Source, extractor: Extractor, digest: str) -> Refer
     return Reference(digest, "all", real, real, real.take(np.arange(0)))
 
 
-def _subset(count: int, limit: int) -> np.ndarray:
-    """Indices of `limit` of `count`, in order."""
+def subset(count: int, limit: int) -> np.ndarray:
+    """Indices of `limit` of `count` (or of all), at random but always the same, in order: sets may come by class."""
     return np.sort(np.random.default_rng(0).permutation(count)[:limit])
 
 
@@ -110,7 +110,7 @@ def part(examples: Examples, limit: int) -> Examples:
     """At most `limit` of them, at random but always the same, in order."""
     if len(examples.images) <= limit:
         return examples
-    chosen = _subset(len(examples.images), limit)
+    chosen = subset(len(examples.images), limit)
     return Examples(examples.images[chosen], examples.labels[chosen])
 
 
