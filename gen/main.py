@@ -27,6 +27,7 @@ from absl import flags
 from gen import cli, experiment
 from gen.config import Config, check_resumable, from_json, validate
 from gen.errors import InputError
+from gen.files import cache_home, expand
 
 FLAGS = flags.FlagValues()
 CONFIG = flags.DEFINE_string("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
@@ -158,8 +159,7 @@ def _enable_cache() -> None:
     """Turns on the compilation cache, in a folder of this user alone: whoever can write there decides what is run."""
     if os.environ.get("JAX_COMPILATION_CACHE_DIR") or CACHE.value == "none":
         return
-    home = os.environ.get("GEN_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "gen")
-    folder = pathlib.Path(CACHE.value or os.path.join(home, "xla")).expanduser()
+    folder = expand(CACHE.value) if CACHE.value else cache_home() / "xla"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

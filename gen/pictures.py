@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from gen.errors import InputError
+from gen.files import atomic_write
 from gen.provenance import Record, save_options
-from gen.report import replace
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
 _FRAME_MILLISECONDS = 40
@@ -40,6 +40,6 @@ def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Recor
     try:
         pictures[0].save(buffer, format=format.upper(), **options)
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
+        atomic_write(path, buffer.getvalue())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

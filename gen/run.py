@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gen import config as configs
 from gen.checkpoint import Checkpoints
 from gen.errors import InputError, nearest
-from gen.report import replace
+from gen.files import atomic_write
 from gen.state import TrainState, Tree
 from gen.tasks import Task
 
@@ -64,7 +64,7 @@ class Loaded(NamedTuple):
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes readable JSON, replacing the file at once."""
-    replace(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> Loaded:

@@ -33,7 +33,8 @@ from absl import flags
 from gen import cli, pictures, provenance
 from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
 from gen.errors import InputError
-from gen.report import before_and_after, enlargement, grid, replace, to_uint8
+from gen.files import atomic_write
+from gen.report import before_and_after, enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -221,7 +222,7 @@ def _write_stills(
         path = target.file or target.folder / f"grid{target.suffix}"
         pictures.save(path, [picture], format=target.format, record=_record(run, FLAGS.seeds, labels, post))
     if post is not None:
-        replace(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
+        atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
     return count
 
 

@@ -26,7 +26,8 @@ from absl import flags
 from gen import cli, pictures
 from gen.asked import check_writable, parse_labels
 from gen.errors import InputError
-from gen.report import enlargement, replace, to_uint8
+from gen.files import atomic_write
+from gen.report import enlargement, to_uint8
 
 if TYPE_CHECKING:
     from gen.run import Loaded
@@ -114,7 +115,7 @@ def _write(
     picture = sheet(rows, enlarged=enlargement(*bits.shape[1:]), scales=[scale(high, unit=SURPRISE, width=200)])
     made = predict.record(run, fields | {"source": ",".join(digests[:_MAX_SHOWN])})
     pictures.save(out / "surprise.png", [picture], format="png", record=made)
-    replace(out / "scores.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    atomic_write(out / "scores.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _table(lines: list[dict[str, Any]]) -> str:

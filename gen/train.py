@@ -20,9 +20,9 @@ from gen import sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, to_json
 from gen.data import Batch, Dataset, Source
+from gen.files import atomic_write
 from gen.interrupt import Interrupt, interrupts
 from gen.quality import Watch
-from gen.report import replace
 from gen.reporter import Reporter
 from gen.run import RunFolder, fill, write_json
 from gen.state import TrainState
@@ -67,7 +67,7 @@ def train(config: Config, workdir: Path) -> int:
         if start == 0:
             state = fill(state, config.init_from)
         if jax.process_index() == 0:
-            replace(folder.config, to_json(config))
+            atomic_write(folder.config, to_json(config))
             write_json(folder.data, facts)
         report = Reporter(config, workdir, facts, source, task, mesh, start)
         watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None

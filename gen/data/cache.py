@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gen.data.dataset import Examples, Source
+from gen.files import cache_home
 
 Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images uint8 [k h w c], labels [k])
 Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, facts
@@ -47,7 +48,7 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     is replaced by memory, with one warning; a damaged entry is made again.
     """
     key = json.dumps([_VERSION, name, options, identity], sort_keys=True)
-    entry = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    entry = cache_home() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     stored = _read(entry)
     if stored is None:
         try:
@@ -62,13 +63,6 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     train, held_out = Examples(arrays[0], arrays[1]), Examples(arrays[2], arrays[3])
     counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
     return Source(name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts})
-
-
-def cache_folder() -> Path:
-    """Where prepared data and what was learned from it are kept: CACHE."""
-    if folder := os.environ.get("GEN_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "gen"
 
 
 def _digest(array: np.ndarray) -> str:

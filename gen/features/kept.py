@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import secrets
 from collections.abc import Mapping
 
 import numpy as np
 
-from gen.data.cache import cache_folder
+from gen.files import atomic_write, cache_home
 
 _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
@@ -28,7 +27,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def read(name: str) -> Arrays | None:
     """What `write` wrote under a name; None when it is not there or damaged: it is then made again."""
     try:
-        with np.load(cache_folder() / f"{name}.npz", allow_pickle=False) as stored:
+        with np.load(cache_home() / f"{name}.npz", allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
         given = str(arrays.pop("digest"))
     except Exception:  # NumPy and zipfile have many for bytes that nobody wrote
@@ -40,11 +39,9 @@ def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
     """Writes arrays under a name, whole or not at all; a cache that cannot be written costs a warning."""
     buffer = io.BytesIO()
     np.savez(buffer, **{**arrays, "digest": np.array(digest(arrays))})  # type: ignore[arg-type]
-    file = cache_folder() / f"{name}.npz"
-    part = file.with_suffix(f".{secrets.token_hex(4)}.part")
+    file = cache_home() / f"{name}.npz"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(buffer.getvalue())
-        part.replace(file)
+        atomic_write(file, buffer.getvalue())
     except OSError as error:
         _log.warning("cannot write %s (%s): it will be made again next time", file, error)

@@ -6,6 +6,7 @@ the second digit. Where there are fewer samples than dimensions no [d d] matrix 
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ import jax
 import numpy as np
 
 from gen.errors import InputError
+from gen.files import atomic_write
 from gen.metrics.arrays import checked, features, rows, same_dimensions
 from gen.metrics.bootstrap import REPLICATES, Value
 from gen.metrics.influence import linearised
@@ -136,10 +138,9 @@ def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
     path = os.fspath(path)
     if not path.endswith(".npz"):
         raise InputError(f"{path}: statistics are written as .npz, by which other tools know them")
-    partial = f"{path}.partial"
-    with open(partial, "wb") as stream:
-        np.savez(stream, mu=statistics.mean, sigma=statistics.cov, count=statistics.count)
-    os.replace(partial, path)
+    buffer = io.BytesIO()
+    np.savez(buffer, mu=statistics.mean, sigma=statistics.cov, count=statistics.count)
+    atomic_write(path, buffer.getvalue())
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Moments:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from gen import __version__
 from gen.errors import InputError
 from gen.features import Extractor
-from gen.report import replace
+from gen.files import atomic_write
 
 Better = Literal["lower", "higher", "neither"]
 
@@ -53,7 +53,7 @@ def distance_name(kind: str, extractor: Extractor) -> str:
 
 def write(path: Path, cards: Sequence[Card]) -> None:
     """Cards as a JSON list, replacing the file at once; what is not finite becomes null."""
-    replace(path, json.dumps([_plain(asdict(card)) for card in cards], indent=1, ensure_ascii=False) + "\n")
+    atomic_write(path, json.dumps([_plain(asdict(card)) for card in cards], indent=1, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> list[Card]:

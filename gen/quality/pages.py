@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen.files import atomic_write
 from gen.quality import cards
 from gen.quality.cards import Card
 from gen.quality.pictures import PICTURES, pictures
 from gen.quality.runs import Measured
-from gen.report import Report, replace, save_png
+from gen.report import Report, save_png
 from gen.report.report import EVALUATION
 from gen.report.style import STYLE
 from gen.run import RunFolder
@@ -69,8 +70,8 @@ def write(folder: Path, measured: Measured) -> None:
         cards.write(folder / _file(title), measured.boards[title])
     for name, (_, picture) in shown.items():
         save_png(folder / f"{name}.png", picture)
-    replace(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
-    replace(folder / "evaluation.html", _page(body))
+    atomic_write(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
+    atomic_write(folder / "evaluation.html", _page(body))
 
 
 def _file(title: str) -> str:

@@ -14,11 +14,11 @@ from gen.config import Config
 from gen.data import Source
 from gen.errors import InputError, nearest
 from gen.features import own
+from gen.files import atomic_write
 from gen.quality.board import Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import about, made_images
 from gen.quality.sets import described, reference
-from gen.report import replace
 from gen.state import Tree
 from gen.tasks import Task
 
@@ -74,7 +74,7 @@ class Watch:
     def remember(self) -> None:
         """Writes best.json, when the checkpoint that it names is being written."""
         if self.best is not None:
-            replace(self._path, json.dumps(self.best._asdict()) + "\n")
+            atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
 
     def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[Card]:
         examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)

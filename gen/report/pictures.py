@@ -1,4 +1,4 @@
-"""Pictures of images, and files that are replaced at once.
+"""Pictures of images.
 
 Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uint8 [H W 3].
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+
+from gen.files import atomic_write
 
 _TILE = 96  # pixels: small images are enlarged to about this
 _BACKGROUND = 128
@@ -65,16 +66,4 @@ def save_png(
         text = chunks
     buffer = io.BytesIO()
     Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=text)
-    replace(path, buffer.getvalue())
-
-
-def replace(path: str | Path, content: bytes | str) -> None:
-    """Writes a file such that readers, and whoever comes after a crash, see the old content or the new one."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    try:
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink()
-        raise
+    atomic_write(path, buffer.getvalue())

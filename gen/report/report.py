@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from gen.errors import InputError
+from gen.files import atomic_write
 from gen.report import page
-from gen.report.pictures import grid, replace, save_png
+from gen.report.pictures import grid, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
 EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate
@@ -43,7 +44,7 @@ class Report:
         self._events = _Events(self._workdir / "tensorboard") if tensorboard else None
         self._pictures: dict[Path, page.Picture] = {}  # encoded once, shown in every later page
         self._history = _read_lines(self._metrics)
-        replace(self._metrics, "".join(map(_to_line, self._history)))  # a kill may have left half a line
+        atomic_write(self._metrics, "".join(map(_to_line, self._history)))  # a kill may have left half a line
 
     @property
     def seconds(self) -> float:
@@ -53,7 +54,7 @@ class Report:
     def rewind(self, step: int) -> None:
         """Forgets what was logged and shown after `step`: a run that was killed goes on from its last checkpoint."""
         self._history = [line for line in self._history if line["step"] <= step]
-        replace(self._metrics, "".join(map(_to_line, self._history)))
+        atomic_write(self._metrics, "".join(map(_to_line, self._history)))
         for path in self._previews.glob("*.png"):
             if path.stem.isdigit() and int(path.stem) > step:
                 path.unlink()
@@ -114,7 +115,7 @@ class Report:
             evaluation=evaluation.read_text(encoding="utf-8") if evaluation.is_file() else "",
         )
         path = self._workdir / "report.html"
-        replace(path, page.render(facts))
+        atomic_write(path, page.render(facts))
         return path
 
     @property

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gen.errors import InputError
-from gen.report import replace
+from gen.files import atomic_write
 
 
 class Codes(NamedTuple):
@@ -35,7 +35,7 @@ def write(path: Path, codes: Codes, names: Sequence[str], *, run: str) -> None:
     np.savez(buffer, **arrays)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
+        atomic_write(path, buffer.getvalue())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 

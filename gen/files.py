@@ -1,0 +1,106 @@
+"""Files and names, in one way everywhere: homes, folders to trust, whole writes, text that can be printed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gen.errors import InputError
+
+_LONGEST = 300  # characters of a text of somebody else's that a message repeats
+
+
+def expand(path: str | os.PathLike[str]) -> Path:
+    """`path` with a leading ~ or ~user replaced by that home. Raises InputError when it has no home, or holds NUL."""
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{printable(text)}: a path cannot hold a NUL character")
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, KeyError):
+        raise InputError(f"{printable(text)}: there is no home folder for ~; write the path without it") from None
+
+
+def cache_home() -> Path:
+    """Where caches of gen live: $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
+
+    A user without a home, as in `docker run --user 12345`, gets a folder of this user in the folder for temporary
+    files. The folder may not exist yet; see `private_folder`.
+    """
+    if given := os.environ.get("GEN_CACHE"):
+        return expand(given)
+    try:
+        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    except InputError:
+        return Path(tempfile.gettempdir()) / f"gen-cache-{os.getuid()}"
+    return home / "gen"
+
+
+def private_folder(path: Path) -> Path:
+    """Makes a folder (mode 0700) whose content this user can trust, with its parents, and returns it.
+
+    Raises PermissionError when somebody else owns the folder or may write in it: who can do that decides what is read
+    back. Raises other OSErrors when it cannot be made.
+    """
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = path.stat()
+    if found.st_uid not in (os.getuid(), 0):
+        raise PermissionError(errno.EPERM, f"it belongs to user {found.st_uid}, not to you", str(path))
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(errno.EPERM, f"others may write in it; chmod go-w {path}", str(path))
+    return path
+
+
+def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
+    """Writes a file such that readers, and whoever comes after a crash, see the old content or the new one.
+
+    The content is on the disk before it gets its name. Beside `path` it is written under a random name, opened
+    exclusively and through no link; after any error nothing of it is left. Raises OSError.
+    """
+    path = Path(path)
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.partial")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        with os.fdopen(os.open(partial, flags, 0o666), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The sha256 of a file's content, 64 hexadecimal digits. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def printable(text: Any, *, longest: int = _LONGEST) -> str:
+    """A name or text of somebody else's as one line that a terminal and UTF-8 can take.
+
+    Control characters and bytes that are not UTF-8 become escapes (\\x1b, \\xff); beyond `longest` characters the
+    middle is left out.
+    """
+    raw = os.fspath(text) if isinstance(text, os.PathLike) else text
+    raw = os.fsdecode(raw) if isinstance(raw, bytes) else str(raw)
+    if len(raw) > longest:
+        raw = f"{raw[: longest - longest // 3]}...{raw[-(longest // 3) :]}"
+    return "".join(c if c.isprintable() else _escaped(c) for c in raw)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
