@@ -16,6 +16,7 @@ from PIL import Image
 
 from gen.errors import InputError
 from gen.report import Progress, Report, enlargement, grid, save_png, to_uint8
+from gen.report import report as report_module
 from gen.report.curves import Series, chart, compact, thin, ticks
 from gen.report.page import REFRESH_SECONDS, Facts, duration, render
 
@@ -303,7 +304,7 @@ def test_page_is_self_contained_and_tells_the_run(tmp_path):
     ):
         assert piece in text, piece
     assert page.tags.count("script") == 1
-    assert page.tags.count("img") == 12 + 1  # previews, evenly chosen, and the real images
+    assert page.tags.count("img") == 9 + 1  # every 4th of 30 previews and the last, and the real images
     captions = re.findall(r'data-caption="step (\d+) ', source)
     assert captions[0] == "1"
     assert captions[-1] == "30"
@@ -323,6 +324,19 @@ def test_page_works_before_anything_happened_and_without_labels():
     text = render(facts)
     assert "no labels" in text
     assert "--label" not in text
+
+
+def test_a_long_run_encodes_one_picture_a_preview_and_keeps_only_those_that_it_shows(tmp_path, monkeypatch):
+    embedded: list[int] = []
+    embed = report_module._embed
+    monkeypatch.setattr(report_module, "_embed", lambda path, step: embedded.append(step) or embed(path, step))
+    run = report(tmp_path)
+    for step in range(1, 70):
+        run.preview(images(1), step)
+        run.write_html("running")
+        assert len(run._pictures) <= report_module.MAX_PREVIEWS
+        assert f"step {step:,} ·" in (tmp_path / "report.html").read_text()
+    assert embedded == list(range(1, 70))
 
 
 def test_large_previews_do_not_make_a_large_page(tmp_path):

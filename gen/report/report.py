@@ -42,7 +42,7 @@ class Report:
         self._config = json.loads(config_json)
         self._data = data_facts
         self._events = _Events(self._workdir / "tensorboard") if tensorboard else None
-        self._pictures: dict[Path, page.Picture] = {}  # encoded once, shown in every later page
+        self._pictures: dict[Path, page.Picture] = {}  # those of the last page, encoded once; the others are forgotten
         self._history = _read_lines(self._metrics)
         atomic_write(self._metrics, "".join(map(_to_line, self._history)))  # a kill may have left half a line
 
@@ -99,16 +99,17 @@ class Report:
 
     def write_html(self, status: str) -> Path:
         """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ..."."""
-        paths = sorted(path for path in self._previews.glob("*.png") if path.stem.isdigit())
+        paths = _spread(sorted(path for path in self._previews.glob("*.png") if path.stem.isdigit()), MAX_PREVIEWS)
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
         evaluation = self._workdir / EVALUATION
+        self._pictures = {path: self._pictures[path] for path in (*paths, real, refined) if path in self._pictures}
         facts = page.Facts(
             workdir=str(self._workdir),
             status=status,
             config=self._config,
             data=self._data,
             history=self._history,
-            previews=[self._picture(path, int(path.stem)) for path in _spread(paths, MAX_PREVIEWS)],
+            previews=[self._picture(path, int(path.stem)) for path in paths],
             real=self._picture(real, 0) if real.exists() else None,
             refined=self._picture(refined, 0) if refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
@@ -197,10 +198,15 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _spread(paths: list[Path], limit: int) -> list[Path]:
-    """At most `limit` of the paths, evenly spaced, with the first and the last among them."""
-    if len(paths) <= limit:
-        return paths
-    return [paths[round(index * (len(paths) - 1) / (limit - 1))] for index in range(limit)]
+    """At most `limit` of the paths: every 1st, 2nd, 4th, 8th, ... and the last.
+
+    As a list grows, only its last path is new in the choice: evenly spaced places would all move, and each picture
+    would be encoded, or kept in memory, at some time.
+    """
+    stride = 1
+    while len(paths[:-1:stride]) >= limit:
+        stride *= 2
+    return paths[:-1:stride] + paths[-1:]
 
 
 def _embed(path: Path, step: int) -> page.Picture:
