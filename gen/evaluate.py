@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from gen.quality.runs import Measured
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
+cli.define_path("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
 flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.", flag_values=FLAGS)
-flags.DEFINE_string("images", None, "Folder of images to measure, instead of a run.", flag_values=FLAGS)
-flags.DEFINE_string("reference", None, "Folder of real images, or npz with mu and sigma.", flag_values=FLAGS)
+cli.define_path("images", None, "Folder of images to measure, instead of a run.", flag_values=FLAGS)
+cli.define_path("reference", None, "Folder of real images, or npz with mu and sigma.", flag_values=FLAGS)
 flags.DEFINE_bool("compare", False, "Compare two evaluations: name two runs or evaluation.json.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Folder for the results.", flag_values=FLAGS)
-flags.DEFINE_string(
+cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
+cli.define_path(
     "extractor",
     None,
     "own (default), fid:WEIGHTS (FID Inception, .pth, .npz or .safetensors), pixels, or package.module:function.",
@@ -50,7 +50,7 @@ flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, upper_bound=2**32 
 flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
 flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
 flags.DEFINE_integer("size", None, "Side of the squares that all files become.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
+cli.define_path("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
 for _name in ("truncation", "temperature", "guidance", "top_p"):
     flags.DEFINE_float(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
 

@@ -18,29 +18,34 @@ _LONGEST = 300  # characters of a text of somebody else's that a message repeats
 
 
 def expand(path: str | os.PathLike[str]) -> Path:
-    """`path` with a leading ~ or ~user replaced by that home. Raises InputError when it has no home, or holds NUL."""
+    """`path` with a leading ~ or ~user replaced by that home; a file that is there under such a name is itself.
+
+    Raises InputError when there is no such home, or `path` holds NUL.
+    """
     text = os.fspath(path)
     if "\0" in text:
         raise InputError(f"{printable(text)}: a path cannot hold a NUL character")
-    try:
-        return Path(text).expanduser()
-    except (RuntimeError, KeyError):
-        raise InputError(f"{printable(text)}: there is no home folder for ~; write the path without it") from None
+    if not text.startswith("~"):  # ./~ is no home; as pathlib drops the dot, it would be one the next time
+        return Path(os.path.abspath(text) if str(Path(text)).startswith("~") else text)
+    found, first = os.path.expanduser(text), text.partition("/")[0]
+    if found == text and (first == "~" or not os.path.lexists(first)):  # but ~$letter.docx may be there
+        raise InputError(f"{printable(text)}: there is no home folder for {printable(first)}; write it out")
+    return Path(found)
 
 
 def cache_home() -> Path:
     """Where caches of gen live: $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
 
-    A user without a home, as in `docker run --user 12345`, gets a folder of this user in the folder for temporary
-    files. The folder may not exist yet; see `private_folder`.
+    A user without a home, or whose home cannot be written as in `docker run --user 12345`, gets a folder of this user
+    in the folder for temporary files. The folder may not exist yet; see `private_folder`.
     """
     if given := os.environ.get("GEN_CACHE"):
         return expand(given)
-    try:
-        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    except InputError:
-        return Path(tempfile.gettempdir()) / f"gen-cache-{os.getuid()}"
-    return home / "gen"
+    with contextlib.suppress(InputError):
+        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache").absolute() / "gen"
+        if os.access(next(path for path in (home, *home.parents) if os.path.exists(path)), os.W_OK | os.X_OK):
+            return home
+    return Path(tempfile.gettempdir()) / f"gen-cache-{os.getuid()}"
 
 
 def private_folder(path: Path) -> Path:
@@ -62,10 +67,11 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Writes a file such that readers, and whoever comes after a crash, see the old content or the new one.
 
     The content is on the disk before it gets its name. Beside `path` it is written under a random name, opened
-    exclusively and through no link; after any error nothing of it is left. Raises OSError.
+    exclusively and through no link; after any error nothing of it is left. Text becomes UTF-8; of a name that is not,
+    a byte becomes \\udcff, which JSON reads back as what it was. Raises OSError.
     """
     path = Path(path)
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from gen.spaces import Codes, Directions, Files, Space
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Where results go: a folder, or one file.", flag_values=FLAGS)
+cli.define_path("workdir", None, "Folder of the run.", flag_values=FLAGS)
+cli.define_path("out", None, "Where results go: a folder, or one file.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Class of the images, a name or a number.", flag_values=FLAGS)
 flags.DEFINE_integer("steps", 300, "Gradients for an image, of a GAN.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer(
@@ -48,7 +48,7 @@ flags.DEFINE_integer("count", 8, "How many directions.", lower_bound=1, flag_val
 flags.DEFINE_string("seeds", "0-2", "Images to show directions on, where no IN is given.", flag_values=FLAGS)
 flags.DEFINE_integer("direction", None, "Which direction, from 0.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_float("strength", 1.5, "How far along it, in standard deviations.", flag_values=FLAGS)
-flags.DEFINE_string("examples", None, "Images that an autoencoder's directions are measured on.", flag_values=FLAGS)
+cli.define_path("examples", None, "Images that an autoencoder's directions are measured on.", flag_values=FLAGS)
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1, flag_values=FLAGS)
 

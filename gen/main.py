@@ -31,7 +31,7 @@ from gen.files import cache_home, expand
 
 FLAGS = flags.FlagValues()
 CONFIG = flags.DEFINE_string("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
-WORKDIR = flags.DEFINE_string(
+WORKDIR = cli.define_path(
     "workdir", None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment.", flag_values=FLAGS
 )
 SWEEP = flags.DEFINE_string(
@@ -41,7 +41,7 @@ SWEEP = flags.DEFINE_string(
     "A run has its own folder, named by its overrides, inside --workdir.",
     flag_values=FLAGS,
 )
-CACHE = flags.DEFINE_string(
+CACHE = cli.define_path(
     "compilation_cache",
     None,
     "Folder for compiled programs, 'none' for no cache; default $GEN_CACHE/xla, else ~/.cache/gen/xla. "

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("chain", None, "Operators joined by |, see docs/imaging.md.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Folder for the results.", flag_values=FLAGS)
-flags.DEFINE_multi_string("reference", [], "NAME=FILE: an image that the chain names.", flag_values=FLAGS)
-flags.DEFINE_multi_string("mask", [], "NAME=FILE: a mask, white inside, of the size of the images.", flag_values=FLAGS)
+cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
+cli.define_path("reference", [], "NAME=FILE: an image that the chain names.", flag_values=FLAGS, many=True)
+cli.define_path("mask", [], "NAME=FILE: a mask, white inside, of the size of the images.", flag_values=FLAGS, many=True)
 flags.DEFINE_integer("seed", 0, "Of operators that draw random numbers.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_enum("format", "png", pictures.STILLS, "Of the results.", flag_values=FLAGS)
 flags.DEFINE_bool("preview", False, "Also write preview.png, before and after.", flag_values=FLAGS)

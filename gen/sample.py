@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from gen.run import Loaded
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Where the images go: a folder, or one file.", flag_values=FLAGS)
+cli.define_path("workdir", None, "Folder of the run.", flag_values=FLAGS)
+cli.define_path("out", None, "Where the images go: a folder, or one file.", flag_values=FLAGS)
 flags.DEFINE_string(
     "seeds", "0-63", "Which images: 0-63, 3,7,11 or 5, with both ends; of answers 0-4.", flag_values=FLAGS
 )
@@ -66,7 +66,7 @@ flags.DEFINE_bool("interpolate", False, "Write an animation that moves from each
 flags.DEFINE_integer(
     "frames", 24, "Frames from one seed to the next, or to continue a film with.", lower_bound=1, flag_values=FLAGS
 )
-flags.DEFINE_string(
+cli.define_path(
     "complete",
     None,
     "What of IN to make anew: bottom_half, top_half, left_half, right_half, center, border, or a mask file, white "

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from gen.run import Loaded
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("workdir", None, "Folder of the run, of a prior.", flag_values=FLAGS)
-flags.DEFINE_string("out", None, "Folder for the results.", flag_values=FLAGS)
+cli.define_path("workdir", None, "Folder of the run, of a prior.", flag_values=FLAGS)
+cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Class of all images: a name or a number; by default unknown.", flag_values=FLAGS)
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 64, "Images scored at once.", lower_bound=1, flag_values=FLAGS)

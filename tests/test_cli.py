@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import subprocess
 import sys
@@ -9,12 +11,18 @@ import sys
 import pytest
 from absl import flags
 
-from gen.cli import guard, parse, run
+from gen.cli import Line, define_path, guard, parse, run
 from gen.errors import InputError
 
 FLAGS = flags.FlagValues()
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder.", flag_values=FLAGS)
-COUNT = flags.DEFINE_integer("count", 3, "Number.", flag_values=FLAGS)
+COUNT = flags.DEFINE_integer("count", 3, "Number.", upper_bound=9, flag_values=FLAGS)
+flags.DEFINE_float("share", 0.5, "Share.", 0.0, 1.0, flag_values=FLAGS)
+flags.DEFINE_float("strength", 0.5, "Strength.", flag_values=FLAGS)
+flags.DEFINE_enum("format", "png", ["png", "jpeg"], "Format.", flag_values=FLAGS)
+flags.DEFINE_bool("grid", False, "Grid.", flag_values=FLAGS)
+define_path("out", None, "Folder.", flag_values=FLAGS)
+define_path("mask", [], "NAME=FILE.", flag_values=FLAGS, many=True)
 
 
 def program() -> int | None:
@@ -40,13 +48,34 @@ def test_flags_reach_the_program_and_do_not_outlive_it(monkeypatch, capsys):
     [
         ("--workdr=a", "unknown flag --workdr; did you mean '--workdir'?"),
         ("--zzz", "unknown flag --zzz; --help lists the flags"),
-        ("--workdir", "Missing value for flag --workdir"),
-        ("--count=x", "flag --count=x: invalid literal for int() with base 10: 'x'"),
+        ("--workdir", "--workdir needs a value, --workdir=VALUE: Folder."),
+        ("--workdir=", "--workdir is empty; leave it out, or give it a value"),
+        ("--workdir=--count", "--workdir has no value: the flag --count follows it"),
+        ("--count=x", "--count=x; it must be a whole number of at most 9"),
+        ("--count=10", "--count=10; it must be a whole number of at most 9"),
+        ("--share=a: b", "--share=a: b; it must be a number from 0.0 to 1.0"),
+        ("--share=nan", "--share=nan; it must be a finite number"),
+        ("--strength=-inf", "--strength=-inf; it must be a finite number"),
+        ("--format=jpg", "--format=jpg; it must be one of png, jpeg; did you mean 'jpeg'?"),
+        ("--grid=maybe", "--grid=maybe; it must be true or false"),
+        ("--out=~nobody-here/x", "--out: ~nobody-here/x: there is no home folder for ~nobody-here; write it out"),
+        ("\x1b[31m", "unexpected argument '\\x1b[31m'; every argument is a flag, --name=value"),
+        (
+            "--flagfile=/nothing/here",
+            "--flagfile cannot be read ([Errno 2] No such file or directory: '/nothing/here')",
+        ),
         ("folder", "unexpected argument 'folder'; every argument is a flag, --name=value"),
     ],
 )
 def test_bad_flags_are_one_line_and_exit_code_2(monkeypatch, capsys, argument, message):
     assert outcome(monkeypatch, capsys, argument) == (2, "", f"gen: {message}\n")
+
+
+def test_a_path_has_the_home_in_the_place_of_the_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = ["program", "--out=~/runs", "--mask=m=~/a.png", "--mask=b=c~/d", "~/in", "a~"]
+    assert parse(given, sys.modules[__name__], FLAGS) == ["/home/me/in", "a~"]
+    assert (FLAGS.out, FLAGS.mask) == ("/home/me/runs", ["m=/home/me/a.png", "b=c~/d"])
 
 
 def test_help_is_the_docstring_and_the_flags(capsys):
@@ -71,6 +100,44 @@ def test_guard(capsys, error, code, line):
         guard(fail)
     assert caught.value.code == code
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (MemoryError(), "out of memory; give less at once, by a smaller --batch_size for one"),
+        (RuntimeError("RESOURCE_EXHAUSTED: 9 GB\nx"), "out of memory (RESOURCE_EXHAUSTED: 9 GB); try a smaller"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(capsys, error, line):
+    def fail() -> int:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        guard(fail)
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"gen: {line}")
+    assert told.count("\n") == 1
+
+
+def test_streams_of_any_kind_take_any_name():
+    script = "from gen import cli; cli.guard(lambda: print('caf\\xe9 \\udce9 \\u202e'))"
+    for encoding, shown in (("ascii", b"caf\\xe9 \\udce9 \\u202e\n"), ("utf-8", "caf\xe9 \\udce9 \u202e\n".encode())):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, shown, b"")
+    closed = ["bash", "-c", f'exec "{sys.executable}" -c "{script}" <&- >&- 2>&-']
+    assert subprocess.run(closed).returncode == 0
+    full = ["bash", "-c", f'exec "{sys.executable}" -c "{script}" > /dev/full']
+    done = subprocess.run(full, capture_output=True)
+    assert (done.returncode, done.stderr) == (2, b"gen: standard output or a file: No space left on device\n")
+
+
+def test_a_warning_is_one_printable_line():
+    record = logging.LogRecord("gen", logging.WARNING, "", 0, "%s\nleft out", ("\x1b[2J\udce9",), None)
+    assert Line().format(record) == "gen: \\x1b[2J\\xe9 left out"
 
 
 def test_other_exceptions_keep_their_traceback():

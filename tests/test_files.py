@@ -9,7 +9,7 @@ from gen.errors import InputError
 
 
 def test_a_write_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):
-    for content, stored in (("a", b"a"), (b"\xff", b"\xff"), ("\udcff", b"\xff")):
+    for content, stored in (("a", b"a"), (b"\xff", b"\xff"), ("\udcff", b"\\udcff")):
         files.atomic_write(tmp_path / "x", content)
         assert (tmp_path / "x").read_bytes() == stored
     (tmp_path / "folder").mkdir()
@@ -54,6 +54,26 @@ def test_a_user_without_a_home_gets_a_cache_of_their_own(monkeypatch):
     assert files.cache_home().name == f"gen-cache-{os.getuid()}"
     with pytest.raises(InputError, match="no home folder for ~"):
         files.expand("~/runs")
+
+
+def test_a_home_that_cannot_be_written_holds_no_cache(tmp_path, monkeypatch):
+    for name in ("GEN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    assert files.cache_home().name == f"gen-cache-{os.getuid()}"
+
+
+def test_what_a_tilde_means(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert files.expand("~/runs") == files.Path("/somewhere/runs")
+    assert files.expand("a/~/b") == files.Path("a/~/b")
+    assert files.expand(files.expand("./~/runs")) == tmp_path / "~" / "runs"
+    with pytest.raises(InputError, match="no home folder for ~nobody-here"):
+        files.expand("~nobody-here/runs")
+    (tmp_path / "~$letter.png").touch()
+    assert files.expand("~$letter.png") == files.Path("~$letter.png")
 
 
 def test_a_folder_that_others_may_write_is_not_trusted(tmp_path):
