@@ -28,7 +28,7 @@ _LONGEST = 2000  # characters of a message
 flags.disclaim_key_flags()  # what define_path defines is a flag of the program that calls it
 
 
-def define_path(name: str, default: str | None, help: str, *, flag_values: flags.FlagValues, many: bool = False) -> Any:
+def define_path(name: str, default: Any, help: str, *, flag_values: flags.FlagValues, many: bool = False) -> Any:
     """A flag for a path, text whose leading ~ is replaced by that home; many: it may be given several times."""
     if many:
         return flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, default, help, flag_values=flag_values)
@@ -65,6 +65,7 @@ def guard(call: Callable[[], int | None]) -> NoReturn:
     Any other exception is a bug in gen and keeps its traceback.
     """
     _mend_streams()
+    logging.basicConfig(handlers=[Warnings()])
     try:
         code = call()
         sys.stdout.flush()
@@ -72,20 +73,17 @@ def guard(call: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush at exit goes nowhere
         code = 141
     except InputError as error:
-        code = _refuse(str(error))
+        say(str(error))
+        code = 2
     except KeyboardInterrupt:
-        print("gen: stopped by Ctrl-C", file=sys.stderr)
+        say("stopped by Ctrl-C")
         code = 130
     except (OSError, MemoryError, RuntimeError) as error:
         if not (refused := _of_system(error)):
             raise
-        code = _refuse(refused)
+        say(refused)
+        code = 2
     sys.exit(code or 0)
-
-
-def _refuse(message: str) -> int:
-    print("gen: " + printable(" ".join(message.splitlines()), longest=_LONGEST), file=sys.stderr)
-    return 2
 
 
 def _of_system(error: Exception) -> str:
@@ -116,11 +114,17 @@ def _mend_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-class Line(logging.Formatter):
-    """A warning as one line that any terminal can show."""
+class Warnings(logging.Handler):
+    """Shows what is logged as `say` does. Orbax logs through absl what is of no use to a person."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return f"gen: {printable(' '.join(record.getMessage().splitlines()), longest=_LONGEST)}"
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name != "absl" or record.levelno >= logging.ERROR:
+            say(record.getMessage())
+
+
+def say(text: str) -> None:
+    """One line for a person, on stderr, that any terminal can show."""
+    print("gen: " + printable(" ".join(text.splitlines()), longest=_LONGEST), file=sys.stderr, flush=True)
 
 
 def parse(argv: Sequence[str], program: ModuleType, flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:

@@ -25,6 +25,7 @@ from absl import flags
 from gen import cli
 from gen.asked import check_writable
 from gen.errors import InputError
+from gen.files import printable
 
 if TYPE_CHECKING:
     from gen.quality.runs import Measured
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
 
     given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields}
     asked = runs.Asked(**given)
-    measured = runs.measure_run(asked, _say) if FLAGS.workdir else folders.measure_folders(asked, _say)
+    measured = runs.measure_run(asked, cli.say) if FLAGS.workdir else folders.measure_folders(asked, cli.say)
     if not any(measured.boards.values()):
         raise InputError("none of these metrics can be had of these images; the lines above say why")
     try:
@@ -100,7 +101,9 @@ def main(arguments: Sequence[str]) -> None:
         ) from None
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
-    print(f"\nin {time.monotonic() - began:.0f} s: {out / 'evaluation.json'}, {out / 'evaluation.html'}")
+    print(
+        f"\nin {time.monotonic() - began:.0f} s: {printable(out / 'evaluation.json')}, {printable(out / 'evaluation.html')}"
+    )
 
 
 def _save_statistics(measured: Measured, path: Path) -> None:
@@ -110,7 +113,7 @@ def _save_statistics(measured: Measured, path: Path) -> None:
     question = next(iter(measured.questions.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
     moments.write_statistics(path, moments.moments(question.reference.real.features))
-    _say(f"statistics of the reference: {path}")
+    cli.say(f"statistics of the reference: {path}")
 
 
 def _compare(names: Sequence[str]) -> None:
@@ -131,10 +134,6 @@ def _compare(names: Sequence[str]) -> None:
     for which, found in zip(("first", "second"), both, strict=True):
         if alone := [card.metric for card in found if card.metric not in shared]:
             print(f"only in the {which}: {', '.join(alone)}")
-
-
-def _say(text: str) -> None:
-    print(f"gen: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from absl import flags
 
 from gen import asked, cli, load, provenance
 from gen.errors import InputError, nearest
+from gen.files import printable
 from gen.report import enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     began = time.monotonic()
     count = command.call(Session(run, space, label, files, digest), inputs)
     made = f"{count:,} image{'' if count == 1 else 's'} of checkpoint {run.step:,}"
-    print(f"{made} in {time.monotonic() - began:.1f} s: {out}")
+    print(f"{made} in {time.monotonic() - began:.1f} s: {printable(out)}")
 
 
 def encode(session: Session, inputs: Sequence[str]) -> int:
@@ -126,7 +127,7 @@ def project(session: Session, inputs: Sequence[str]) -> int:
     made = session.space.decode(codes)
     psnr = sheets.psnr(images, made)
     for file, value in zip(files, psnr, strict=True):
-        print(f"{value:6.2f} dB  {file}")
+        print(f"{value:6.2f} dB  {printable(file)}")
     print(f"{np.median(psnr):6.2f} dB  median")
     sheet = lambda: sheets.comparison(images, made, sheets.difference(images, made))  # noqa: E731
     names = names_of(files, "project")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gen.data.decode import TooSmall, open_image, to_resolution
 from gen.errors import InputError
+from gen.files import expand
 
 _WHITE = (255, 255, 255)
 
@@ -25,7 +26,7 @@ def image_files(inputs: Sequence[str | Path]) -> list[Path]:
     extensions = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     found = list[Path]()
     for text in inputs:
-        path = Path(text)
+        path = expand(text)
         if not path.exists():
             raise InputError(f"{path}: there is no such file or folder")
         files = [path]

@@ -163,7 +163,7 @@ def _enable_cache() -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        print(f"gen: no compilation cache: cannot make {folder}: {error.strerror or error}", file=sys.stderr)
+        cli.say(f"no compilation cache: cannot make {folder}: {error.strerror or error}")
         return
     import jax
 

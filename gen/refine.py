@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gen import cli, pictures, provenance
 from gen.errors import InputError
+from gen.files import printable
 from gen.load import image_files
 from gen.report import save_png, to_uint8
 
@@ -77,7 +78,7 @@ def main(inputs: Sequence[str]) -> None:
         except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             if len(jobs) == 1:
                 raise InputError(f"{source}: cannot be read ({error})") from None
-            print(f"gen: {source}: left out, cannot be read ({error})", file=sys.stderr)
+            cli.say(f"{source}: left out, cannot be read ({error})")
             skipped += 1
             continue
         after = refine(post, picture.image, seed=FLAGS.seed, place=str(source), **given)
@@ -90,7 +91,7 @@ def main(inputs: Sequence[str]) -> None:
     if shown:
         save_png(out / "preview.png", side_by_side(shown))
     made = len(jobs) - skipped
-    print(f"{made:,} image{'' if made == 1 else 's'} in {time.monotonic() - began:.1f} s: {out}")
+    print(f"{made:,} image{'' if made == 1 else 's'} in {time.monotonic() - began:.1f} s: {printable(out)}")
 
 
 def refine(post: Chain, image: np.ndarray, *, seed: int = 0, place: str = "", **given: Any) -> np.ndarray:

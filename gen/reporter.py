@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import draw, sharding
+from gen import cli, draw, sharding
 from gen.config import Config, to_json
 from gen.data import Source
 from gen.imaging.chain import chain
@@ -53,7 +52,7 @@ class Reporter:
 
     def say(self, text: str) -> None:
         if self._writes:
-            print(f"gen: {text}", file=sys.stderr, flush=True)
+            cli.say(text)
 
     def begin(self, state: TrainState, step: int) -> None:
         """The start of training: what the untrained network makes, and the clock."""

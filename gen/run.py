@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gen import config as configs
 from gen.checkpoint import Checkpoints
 from gen.errors import InputError, nearest
-from gen.files import atomic_write
+from gen.files import atomic_write, expand
 from gen.state import TrainState, Tree
 from gen.tasks import Task
 
@@ -73,7 +73,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     step: which checkpoint; None: the newest sound one. mesh: the devices that each get a copy of the weights; None: the
     default device. Raises InputError when there is no such folder, run, or checkpoint.
     """
-    folder = RunFolder(Path(workdir))
+    folder = RunFolder(expand(workdir))
     config, data_facts, task = _described(folder)
     part, restored_step = _restore(folder, config, {"ema_params": _abstract(task).ema_params}, step, mesh)
     return Loaded(config, data_facts, task, part["ema_params"], restored_step)
@@ -85,7 +85,7 @@ def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tr
     Raises InputError when there is no such run, checkpoint or role.
     """
     path, _, name = place.rpartition(":")
-    folder = RunFolder(Path(path))
+    folder = RunFolder(expand(path))
     config, _, task = _described(folder)
     state = _abstract(task)
     kind = "ema_params" if name in state.ema_params else "params"

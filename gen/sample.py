@@ -33,7 +33,7 @@ from absl import flags
 from gen import cli, pictures, provenance
 from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
 from gen.errors import InputError
-from gen.files import atomic_write
+from gen.files import atomic_write, printable
 from gen.report import before_and_after, enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def main(inputs: Sequence[str] = ()) -> None:
     write = _write_animation if FLAGS.interpolate else _write_stills
     count = write(run, seeds, labels, target, mesh, post)
     seconds = time.monotonic() - began
-    print(f"{count:,} images of checkpoint {run.step:,} in {seconds:.1f} s: {target.file or target.folder}")
+    print(f"{count:,} images of checkpoint {run.step:,} in {seconds:.1f} s: {printable(target.file or target.folder)}")
 
 
 def _question(inputs: Sequence[str]) -> str | None:

@@ -26,7 +26,7 @@ from absl import flags
 from gen import cli, pictures
 from gen.asked import check_writable, parse_labels
 from gen.errors import InputError
-from gen.files import atomic_write
+from gen.files import atomic_write, printable
 from gen.report import enlargement, to_uint8
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def main(inputs: Sequence[str]) -> None:
     order = sorted(range(len(lines)), key=lambda i: -lines[i][key])
     _write(run, out, [named[i] for i in order], images[order], bits[order], [lines[i] for i in order], labels)
     print(_table([lines[i] for i in order]))
-    print(f"{len(lines):,} images by checkpoint {run.step:,} in {time.monotonic() - began:.1f} s: {out}")
+    print(f"{len(lines):,} images by checkpoint {run.step:,} in {time.monotonic() - began:.1f} s: {printable(out)}")
 
 
 def _write(
@@ -127,7 +127,7 @@ def _table(lines: list[dict[str, Any]]) -> str:
     def row(line: dict[str, Any]) -> str:
         return " ".join(f"{line[name]:{formats[name]}}" for name in names)
 
-    shown = [f"{' '.join(heads)}  file"] + [f"{row(line)}  {line['file']}" for line in lines[:_MAX_LINES]]
+    shown = [f"{' '.join(heads)}  file"] + [f"{row(line)}  {printable(line['file'])}" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
         shown.append(f"... and {len(lines) - _MAX_LINES:,} more in scores.jsonl")
     means = {name: sum(line[name] for line in lines) / len(lines) for name in names}

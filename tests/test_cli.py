@@ -11,7 +11,7 @@ import sys
 import pytest
 from absl import flags
 
-from gen.cli import Line, define_path, guard, parse, run
+from gen.cli import Warnings, define_path, guard, parse, run
 from gen.errors import InputError
 
 FLAGS = flags.FlagValues()
@@ -135,9 +135,10 @@ def test_streams_of_any_kind_take_any_name():
     assert (done.returncode, done.stderr) == (2, b"gen: standard output or a file: No space left on device\n")
 
 
-def test_a_warning_is_one_printable_line():
+def test_a_warning_is_one_printable_line(capsys):
     record = logging.LogRecord("gen", logging.WARNING, "", 0, "%s\nleft out", ("\x1b[2J\udce9",), None)
-    assert Line().format(record) == "gen: \\x1b[2J\\xe9 left out"
+    Warnings().emit(record)
+    assert capsys.readouterr().err == "gen: \\x1b[2J\\xe9 left out\n"
 
 
 def test_other_exceptions_keep_their_traceback():

@@ -16,6 +16,7 @@ from gen.data.dataset import Source
 from gen.data.decode import to_resolution
 from gen.data.npz import arrays_of, sha256_of
 from gen.errors import InputError
+from gen.files import expand
 
 
 def clips(path: str | os.PathLike[str], resolution: int | None = None) -> Source:
@@ -25,7 +26,7 @@ def clips(path: str | os.PathLike[str], resolution: int | None = None) -> Source
     the file has sequence_names. The held-out pairs are those of x_test, which it must have. Raises InputError for a
     missing, damaged or unfitting file.
     """
-    file = Path(path).expanduser()
+    file = expand(path)
 
     def make(add: Add) -> Made:
         arrays = arrays_of(file, ("x_train", "x_test", "sequence_names"))

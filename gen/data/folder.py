@@ -21,6 +21,7 @@ from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import SMALL, TooSmall, fit, open_image, position
 from gen.errors import InputError, nearest
+from gen.files import expand
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
 TRAIN_FOLDERS = ("train", "training")
@@ -103,7 +104,7 @@ def _check(resolution: int, background: tuple[int, int, int], held_out: float, s
 def _existing(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
         raise InputError("folder: path is empty: name a folder of images")
-    root = Path(path).expanduser()
+    root = expand(path)
     if not root.exists():
         beside = [entry.name for entry in root.parent.iterdir()] if root.parent.is_dir() else []
         raise InputError(f"folder: {root} does not exist{nearest(root.name, beside)}")

@@ -15,6 +15,7 @@ from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import check_padding, position, to_resolution
 from gen.errors import InputError, nearest
+from gen.files import expand
 
 KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
 
@@ -34,7 +35,7 @@ def npz(
     Without x_test an image is held out by the sha256 of its pixels, so that identical images stay together. The cache
     goes by the sha256 of the file. Raises InputError for a missing, damaged or unfitting file.
     """
-    file = Path(path).expanduser()
+    file = expand(path)
     check_padding(padding, "npz")
     if (limit is not None and limit < 1) or not 0 < held_out < 1:
         raise InputError(f"npz: limit={limit}, held_out={held_out}: limit must be at least 1, held_out between 0 and 1")

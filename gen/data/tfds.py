@@ -14,6 +14,7 @@ from gen.data.dataset import Source
 from gen.data.decode import check_padding, open_image, position, to_resolution
 from gen.data.tf_free import tf_free
 from gen.errors import InputError, nearest
+from gen.files import expand
 
 _CHUNK = 256
 
@@ -40,6 +41,7 @@ def tfds(
     check_padding(padding, "tfds")
     if not 0 < held_out < 1:
         raise InputError(f"tfds: held_out={held_out}: must lie between 0 and 1")
+    data_dir, manual_dir = (path and str(expand(path)) for path in (data_dir, manual_dir))
     builder = _builder(name, data_dir)
     if not builder.is_prepared():
         _prepare(builder, manual_dir, download)
@@ -93,7 +95,7 @@ def _prepare(builder: Any, manual_dir: str | None, download: bool) -> None:
             f"tfds: {name} is not prepared in {builder.data_dir}: set download=True, or put {files} "
             "into a folder and give it as manual_dir"
         )
-    if manual_dir is not None and not Path(manual_dir).expanduser().is_dir():
+    if manual_dir is not None and not Path(manual_dir).is_dir():
         raise InputError(f"tfds: manual_dir={manual_dir} is not a folder; it must hold {files}")
     config = DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
     try:

@@ -18,6 +18,7 @@ import numpy as np
 from gen.errors import InputError, nearest
 from gen.features.extractor import Extractor, Seen, batched
 from gen.features.weights import read_weights
+from gen.files import expand
 from gen.models.inception import SIDE, Inception, prepare
 
 # sha256 of the published file of 95,628,359 bytes, whose name has its first digits; in full, beside that address, in
@@ -37,7 +38,8 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
     """
     if layer not in _LAYERS:
         raise InputError(f"layer={layer}; allowed: {', '.join(map(str, _LAYERS))}")
-    if not Path(path).is_file():
+    path = expand(path)
+    if not path.is_file():
         raise InputError(f"{path}: no such file; the weights of FID are at {_URL} and are not downloaded by gen")
     tensors, digest = read_weights(path)
     run = batched(functools.partial(_apply, layer=str(layer)), checked(tensors, path), batch_size=batch_size)

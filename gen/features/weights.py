@@ -17,6 +17,7 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.features import torch_file
+from gen.files import expand
 
 _SAFETENSORS = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": jnp.bfloat16},
@@ -38,7 +39,7 @@ def read_weights(path: str | Path) -> Weights:
     need is refused. Raises InputError, in one line, for what cannot be read.
     """
     try:
-        content = Path(path).read_bytes()
+        content = expand(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gen import pictures
 from gen.asked import parse_seeds
+from gen.files import printable
 from gen.predict.answers import Settings, bits_of_answers, draw_answers
 from gen.predict.inputs import prior, record
 from gen.predict.questions import Question
@@ -48,7 +49,7 @@ def write(run: Loaded, question: Question, settings: Settings, folder: Path, *, 
     about = question.records[0] | fields | {"seed": settings.seeds, "source": sources, "shows": "predictions"}
     _save(folder / "predictions.png", _overview(question, seeds, answers, variance, surprise), record(run, about))
     counts = f"{len(seeds)} answer{'s'[: len(seeds) != 1]} to each of {len(question.names):,} inputs"
-    print(f"{counts}, by checkpoint {run.step:,}, in {time.monotonic() - began:.1f} s: {folder}")
+    print(f"{counts}, by checkpoint {run.step:,}, in {time.monotonic() - began:.1f} s: {printable(folder)}")
 
 
 def _write_answer(path: Path, answer: np.ndarray, given: np.ndarray, format: str, made: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from gen import provenance
 from gen.config import digest
 from gen.errors import InputError
+from gen.files import expand
 from gen.load import image_files, load_images, padding_of
 from gen.run import Loaded
 from gen.tasks.prior import Prior
@@ -32,7 +33,7 @@ def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
     """
     found: dict[str, Path] = {}
     for text in inputs:
-        root = Path(text)
+        root = expand(text)
         for file in image_files([root]):
             name = (file.relative_to(root) if root.is_dir() else Path(file.name)).with_suffix("").as_posix()
             if name in found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from gen import cli
 from gen.data.decode import open_image
 from gen.errors import InputError, nearest
 from gen.load import image_files, load_images
@@ -50,9 +50,7 @@ def complete(run: Loaded, inputs: Sequence[str], what: str) -> Question:
     hidden = _hidden(what, files, task.shape)
     given = read(run, files, task.shape)
     if not (task.given_first or any(task.random_order)) and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any():
-        print(
-            "gen: learned in raster order alone (task.given_first=0): only what is below is foreseen", file=sys.stderr
-        )
+        cli.say("learned in raster order alone (task.given_first=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(given))
     mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256_of(Path(what))}
     records = [{"predict": "complete", **mask, "source": sha256_of(file)} for file in files]

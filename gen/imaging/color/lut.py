@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
+from gen.files import expand
 from gen.imaging.arrays import colours, operator
 
 __all__ = ["Lut", "apply_lut", "read_cube", "write_cube"]
@@ -152,7 +153,7 @@ def read_cube(path: str | os.PathLike[str]) -> Lut:
 
     One table a file, of one or three dimensions, of float32. Raises InputError with the file and the line otherwise.
     """
-    file = pathlib.Path(path)
+    file = expand(path)
     known: dict[str, list[float]] = {}
     rows: list[list[float]] = []
     title, dimensions, size, last = "", 0, 0, f"{file}"
