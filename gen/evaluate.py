@@ -101,9 +101,8 @@ def main(arguments: Sequence[str]) -> None:
         ) from None
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
-    print(
-        f"\nin {time.monotonic() - began:.0f} s: {printable(out / 'evaluation.json')}, {printable(out / 'evaluation.html')}"
-    )
+    written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
+    print(f"\nin {time.monotonic() - began:.0f} s: {written}")
 
 
 def _save_statistics(measured: Measured, path: Path) -> None:

@@ -42,8 +42,8 @@ def cache_home() -> Path:
     if given := os.environ.get("GEN_CACHE"):
         return expand(given)
     with contextlib.suppress(InputError):
-        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache").absolute() / "gen"
-        if os.access(next(path for path in (home, *home.parents) if os.path.exists(path)), os.W_OK | os.X_OK):
+        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "gen"
+        if os.access(next(path for path in home.absolute().parents if os.path.exists(path)), os.W_OK | os.X_OK):
             return home
     return Path(tempfile.gettempdir()) / f"gen-cache-{os.getuid()}"
 

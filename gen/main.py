@@ -30,7 +30,7 @@ from gen.errors import InputError
 from gen.files import cache_home, expand
 
 FLAGS = flags.FlagValues()
-CONFIG = flags.DEFINE_string("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
+CONFIG = cli.define_path("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
 WORKDIR = cli.define_path(
     "workdir", None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment.", flag_values=FLAGS
 )

@@ -97,7 +97,7 @@ def test_the_exit_code_is_that_of_training(call, trainer, code):
     ("argv", "message"),
     [
         ([], "--config is missing; name an experiment, --config=FILE.py; there are: experiments/trial.py"),
-        (["--config="], "no experiment ''; there are: experiments/trial.py"),
+        (["--config="], "--config is empty; leave it out, or give it a value"),
         (
             ["--config=experiments/trail.py"],
             "no experiment 'experiments/trail.py'; did you mean 'experiments/trial.py'?; there are",
