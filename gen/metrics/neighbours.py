@@ -18,7 +18,8 @@ from gen.metrics.bootstrap import LEVEL, REPLICATES, Value
 
 BLOCK = 2048  # rows and columns of the distances that are held at a time: 32 MiB
 SUBSAMPLES, LARGEST = 20, 1000  # for intervals: how many, and of how many points at most
-# What rounding may add to a squared distance, as a share of |x|^2 + |y|^2: nearer to a border than this is on it.
+# What rounding may add to a squared distance, as a share of |x|^2 + |y|^2: nearer to a border than this is on it, that is
+# inside the ball.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -85,8 +86,8 @@ def _least(x: np.ndarray, k: int) -> np.ndarray:
 def squared_distances(x: np.ndarray, y: np.ndarray, *, slack: float = 0.0) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """(rows of x, rows of y, squared distances between them [rows columns]) block by block; x [n d], y [m d].
 
-    Of any real types; the distances are float64. slack: this share of |x|^2 + |y|^2 is added to each. The block is the
-    caller's, to overwrite.
+    Of any real types; the distances are float64. slack: this share of |x|^2 + |y|^2 is added to each, but none
+    falls below 0. The block is the caller's, to overwrite.
     """
     centre = y.mean(axis=0, dtype=np.float64)
     for rows in _blocks(len(x)):
@@ -123,9 +124,10 @@ def precision_recall(
     """Improved precision and recall (Kynkäänniemi et al. 2019, equations 1 and 2), of features [n d] and [m d].
 
     Each point has a ball that reaches to its k-th nearest other point of the same set. Precision, higher is better: the
-    share of generated points within (<, as prdc; not <=) some real ball; it falls with bad images. Recall, higher is
-    better: the share of real points within some generated ball; it falls when modes are missing. One outlier with a
-    wide ball raises either: see `density_coverage`. Both depend on n and m.
+    share of generated points within some real ball; it falls with bad images. Recall, higher is better: the share of
+    real points within some generated ball; it falls when modes are missing. One outlier with a wide ball raises either:
+    see `density_coverage`. Both depend on n and m. A ball holds its border (<= in the paper; the package prdc has <),
+    so that a set in which every point has k copies is within its own balls of radius 0.
 
     The interval is from subsamples (Politis, Romano and Wolf 1999): resampled points would be copies, whose balls are
     empty. At most 20 of the `replicates` are drawn, each a quarter of both sets and at most 1000 points; of 10,000
@@ -223,12 +225,12 @@ def _membership(generated: Manifold, real: Manifold, k: int) -> tuple[np.ndarray
     reached, covered = np.zeros(len(real.points), bool), np.zeros(len(real.points), bool)
     radius = np.square(real.distances[:, k - 1])
     reach = np.square(generated.distances[:, k - 1]) if generated.distances.shape[1] else None
-    for rows, columns, block in squared_distances(generated.points, real.points, slack=ROUNDING):
-        within = block < radius[columns]
+    for rows, columns, block in squared_distances(generated.points, real.points, slack=-ROUNDING):
+        within = block <= radius[columns]
         inside[rows] += within.sum(axis=1)
         covered[columns] |= within.any(axis=0)
         if reach is not None:
-            reached[columns] |= (block < reach[rows, None]).any(axis=0)
+            reached[columns] |= (block <= reach[rows, None]).any(axis=0)
     return inside, reached, covered
 
 

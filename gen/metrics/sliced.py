@@ -70,7 +70,12 @@ def sliced_wasserstein(
     if directions < 1 or descriptors < 1:
         raise InputError(f"directions={directions}, descriptors={descriptors}; allowed: at least 1")
     rng = np.random.default_rng(seed)
-    each = [_descriptors(rng, x, per_image=min(max(descriptors // len(x), 1), PATCHES)) for x in sets]
+    # Patches at the same places of both sets: a set has no distance to itself.
+    places = [np.random.default_rng([seed, 1]) for _ in sets]
+    each = [
+        _descriptors(at, x, per_image=min(max(descriptors // len(x), 1), PATCHES))
+        for at, x in zip(places, sets, strict=True)
+    ]
     found = {}
     for level in each[0]:
         x, y = each[0][level], each[1][level]

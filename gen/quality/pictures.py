@@ -19,6 +19,7 @@ from gen.report.heat import text
 from gen.report.sheet import Tile, sheet
 
 PICTURES = ("nearest", "typical", "untypical", "classes", "map")
+_LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
 _NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
 _TYPICAL = 32  # samples of each kind
 _PER_CLASS, _CLASSES = 10, 16
@@ -86,14 +87,14 @@ def _threshold(question: Question) -> float:
 
 
 def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
-    """How deep each x [n d] lies among the points of a manifold [n]: above 1 where it is in a ball of one, more inside.
+    """How deep each x [n d] lies among the points of a manifold [n]: 1 on the border of a ball of one, more inside.
 
     The largest ratio, over the points, of the distance to its k-th neighbour to that of x: the realism of Kynkäänniemi
-    et al. 2019, equation 4, over all balls, so that the share above 1 is precision. With the sets exchanged, recall.
+    et al. 2019, equation 4, over all balls, so that the share from 1 up is precision. With the sets exchanged, recall.
     """
     radii, deepest = manifold.distances[:, k - 1], np.zeros(len(x))
-    for rows, columns, squared in neighbours.squared_distances(x, manifold.points, slack=neighbours.ROUNDING):
-        ratios = np.square(radii[columns]) / np.maximum(squared, 1e-24)
+    for rows, columns, squared in neighbours.squared_distances(x, manifold.points, slack=-neighbours.ROUNDING):
+        ratios = (np.square(radii[columns]) + _LEAST) / (squared + _LEAST)
         deepest[rows] = np.maximum(deepest[rows], ratios.max(axis=1))
     return np.sqrt(deepest)
 

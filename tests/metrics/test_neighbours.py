@@ -92,11 +92,20 @@ def test_by_hand():
     assert (density.value, coverage.value) == (1.0, 2 / 3)
 
 
-def test_on_the_border_is_outside():
-    # A copy of a real point lies on the border of the balls that reach to that point: < counts those k - 1 that reach
-    # farther, and its own. Rounding in the expanded squares must not decide it.
+def test_on_the_border_is_inside():
+    # A copy of a real point is in the k balls that reach to that point or farther (k each, on average), and in its own.
+    # Rounding in the expanded squares must not decide it.
     real = normal(300, 16) * 0.01 + 30
-    assert density_coverage(real.copy(), real, k=5, replicates=0).density.value == 1.0
+    assert density_coverage(real.copy(), real, k=5, replicates=0).density.value == pytest.approx(6 / 5)
+
+
+@pytest.mark.parametrize("far", [0, 1e4])
+def test_sets_full_of_duplicates_lie_in_their_own_balls(far):
+    # Every ball has radius 0; with < instead of <= nothing would be in any.
+    real = np.repeat(normal(30, 16), 6, axis=0) + far
+    precision, recall, density, coverage = (value.value for value in all_four(real.copy(), real, 5, replicates=0))
+    assert (precision, recall, coverage) == (1, 1, 1)
+    assert density == 6 / 5  # the six copies, over k = 5
 
 
 def test_coverage_of_equal_distributions_is_what_theory_says():

@@ -158,6 +158,12 @@ def test_pyramid_against_scipy():
     np.testing.assert_allclose(pyramid(x)[1][0, ..., 0], small, atol=1e-6)
 
 
+def test_a_set_has_no_distance_to_itself():
+    x = waves(6, 32, 32, 3).astype(np.float32)
+    found = sliced_wasserstein(x, x.copy(), directions=8, descriptors=60, replicates=0)
+    assert {level: value.value for level, value in found.items()} == {32: 0, 16: 0}
+
+
 def test_patches_are_of_the_images():
     """Of an image that numbers its pixels: a patch is 7 rows of 7 neighbours, places differ, all are reached."""
     numbered = np.arange(16 * 16 * 2).reshape(2, 16, 16, 1).astype(np.float32)

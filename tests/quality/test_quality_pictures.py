@@ -60,11 +60,16 @@ def test_depth_is_realism_and_counts_as_precision_and_recall_do():
     real, generated = asked.reference.real.manifold, asked.generated.manifold
     found = neighbours.precision_recall(generated, real, k=3, replicates=0)
     deep = depth(asked.generated.features, real)
-    assert (deep > 1).mean() == found.precision.value
-    assert (depth(asked.reference.real.features, generated) > 1).mean() == found.recall.value
+    assert (deep >= 1).mean() == found.precision.value
+    assert (depth(asked.reference.real.features, generated) >= 1).mean() == found.recall.value
     x, y = generated.points.astype(np.float64), real.points.astype(np.float64)
     apart = np.sqrt(np.square(x[:, None] - y[None]).sum(-1))
     np.testing.assert_allclose(deep, (real.distances[None, :, 2] / apart).max(1), rtol=1e-6)
+
+
+def test_a_copy_is_in_a_ball_of_radius_zero():
+    copies = np.repeat(np.eye(3, 4), 4, axis=0)
+    assert (depth(copies, neighbours.manifold(copies, k=3)) == 1).all()
 
 
 def test_copies_are_deepest_and_come_first():
