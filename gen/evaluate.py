@@ -6,7 +6,8 @@
   python -m gen.evaluate --compare RUN_A RUN_B                  two evaluations, if they may be compared
 
 OUT (by default DIR/evaluation; of two folders ./evaluation) gets evaluation.json, one card for each number: value, 95 %
-interval, extractor and its digest, sizes, seed, digest of the data; the pictures; and evaluation.html, which shows all.
+interval, extractor and its digest, sizes, seed, digest of the data; the pictures; and evaluation.html, which shows all
+and begins with a verdict in words: single images, variety and copies, of which the weakest decides.
 --refine and --floor add evaluation-refined.json and evaluation-real-held-out.json. Without --extractor the features
 come from networks trained in minutes on the same data, and the distances are called FD-own, KD-own. FID and KID are
 what the weights of the FID Inception give: --extractor fid:pt_inception-2015-12-05-6726825d.pth.
@@ -101,6 +102,8 @@ def main(arguments: Sequence[str]) -> None:
         ) from None
     for title, found in measured.boards.items():
         print(f"\n{title}\n{cards.table(found)}")
+        if title in measured.verdicts:
+            print(measured.verdicts[title])
     written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
     print(f"\nin {time.monotonic() - began:.0f} s: {written}")
 

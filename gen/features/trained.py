@@ -32,7 +32,7 @@ from gen.sharding import compiler_options
 Params = Any
 Loss = Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]  # (params, key, images, labels) -> scalar
 
-_SHOWN_EVERY = 100  # steps
+_FIRST_SHOWN, _SHOWN_EVERY = 10, 100  # steps
 _VERSION = 2  # raise it when networks or training change
 # What a view may differ in from its image and still be the same: not its sides, nor light for dark.
 _VIEWS = {
@@ -67,7 +67,7 @@ def own(source: Source, *, training: Training | None = None, seed: int = 0) -> E
     name = f"features-{_key(source, training, seed)}"
     stored = kept.read(name)
     if stored is None:
-        _log.warning("training what measures images of %s, once: an encoder, then a classifier", source.name)
+        _log.warning("%s", _announced(source, training))
         encoder = train_encoder(source, training=training, seed=seed)
         classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
         stored = _pack(encoder, classifier) | {"scale": _scale(encoder, source)}
@@ -83,6 +83,16 @@ def own(source: Source, *, training: Training | None = None, seed: int = 0) -> E
     accuracy = float(stored["accuracy"]) if source.num_classes else None
     digest = kept.digest(stored | {"version": np.array(_VERSION)})
     return Extractor("own", digest, f"linear, antialiased, to {side} x {side}", see, accuracy)
+
+
+def _announced(source: Source, training: Training) -> str:
+    """What is about to take minutes, and what is quicker."""
+    classifier = f", then a classifier in {training.classifier_steps:,}" if source.num_classes else ""
+    return (
+        f"first the network that measures images of {source.name} is trained, once: an encoder in "
+        f"{training.encoder_steps:,} steps{classifier}; some minutes on two cores, the time left follows. "
+        "Seconds instead, and coarser: --extractor=pixels"
+    )
 
 
 class Trained(NamedTuple):
@@ -164,7 +174,7 @@ def _train(
         opt_state, progress = optimizer.init(params), Progress(steps, batch_size)
         for step in range(steps):
             params, opt_state = update(params, opt_state, dataset.batch(step), step)
-            if step % _SHOWN_EVERY == 0:
+            if step % _SHOWN_EVERY == 0 or step == _FIRST_SHOWN:
                 jax.block_until_ready(params)
                 measured = progress.measure(step)
                 if step:

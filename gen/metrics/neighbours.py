@@ -18,8 +18,8 @@ from gen.metrics.bootstrap import LEVEL, REPLICATES, Value
 
 BLOCK = 2048  # rows and columns of the distances that are held at a time: 32 MiB
 SUBSAMPLES, LARGEST = 20, 1000  # for intervals: how many, and of how many points at most
-# What rounding may add to a squared distance, as a share of |x|^2 + |y|^2: nearer to a border than this is on it, that is
-# inside the ball.
+# What rounding may add to a squared distance, as a share of |x|^2 + |y|^2: nearer to a border than this is on it,
+# and so inside the ball.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 

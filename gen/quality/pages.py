@@ -60,7 +60,7 @@ def write(folder: Path, measured: Measured) -> None:
     """Writes everything into a folder, making it."""
     first, *others = measured.boards
     shown = pictures(measured.questions[first]) if first in measured.questions else {}
-    body = _body(measured.boards, shown)
+    body = f"{_verdicts(measured)}{_body(measured.boards, shown)}"
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
         for name in (*(f"{title}.png" for title in PICTURES), *map(_file, _BOARDS)):
@@ -91,17 +91,26 @@ def refresh(workdir: Path) -> None:
 def _body(boards: Mapping[str, Sequence[Card]], shown: Mapping[str, tuple[str, np.ndarray]]) -> str:
     figures = "".join(
         f'<h3>{html.escape(title)}</h3><p class="quiet">{html.escape(words)}</p><figure>'
-        f'<img class="measured" src="{_uri(picture)}" alt="{html.escape(title)}"></figure>'
-        for title, words, picture in ((*_split(words), picture) for words, picture in shown.values())
+        f'<img class="measured {name}" src="{_uri(picture)}" alt="{html.escape(title)}"></figure>'
+        for name, title, words, picture in ((name, *_split(words), picture) for name, (words, picture) in shown.items())
     )
     return f"{_about(boards)}{_table(boards)}{figures}"
+
+
+def _verdicts(measured: Measured) -> str:
+    """The verdict on each set, a sentence for each aspect."""
+    names = {title: f"{title}: " if len(measured.verdicts) > 1 else "" for title in measured.verdicts}
+    return "".join(
+        f"<p><b>{html.escape(names[title])}{found.level}.</b> {html.escape(' '.join(found.words))}</p>"
+        for title, found in measured.verdicts.items()
+    )
 
 
 def _page(body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width"><title>Evaluation</title><style>{STYLE}{_LAYOUT}</style></head><body><main>'
-        f"<h1>Evaluation</h1>{body}</main></body></html>\n"
+        f'content="width=device-width, initial-scale=1"><title>Evaluation</title><style>{STYLE}{_LAYOUT}</style></head>'
+        f"<body><main><h1>Evaluation</h1>{body}</main></body></html>\n"
     )
 
 
@@ -116,7 +125,10 @@ _LAYOUT = """
 .board td:first-child, .board th:first-child { text-align: left; }
 .wide + h3 { margin-top: 2rem; }
 .board td:first-child { white-space: normal; min-width: 15rem; color: var(--ink); }
-img.measured { max-width: 100%; width: auto; background: #fff; padding: 4px; }
+img.measured { max-width: 100%; width: auto; border-radius: 3px; }
+@media (prefers-color-scheme: dark) { img.map { filter: invert(.9) hue-rotate(180deg); } }
+@media (max-width: 36rem) { .board td, .board th { padding-right: .5rem; }
+  .board td:first-child { min-width: 7rem; width: auto; } .board .quiet { font-size: .8rem; } }
 """
 
 

@@ -26,6 +26,7 @@ _PER_CLASS, _CLASSES = 10, 16
 _LARGEST = 128  # pixels: images with longer sides are shown smaller
 _POINTS, _SIDE, _FINER = 1500, 560, 3  # of each set on the map; its pixels, and how many times as many it is drawn with
 _FRAME, _RED = 2, (225, 30, 30)
+_PAPER = 168  # gray around images: fits light and dark pages, and dark text is read on it
 _RIGHT = ((0, 0), (0, 16), (0, 0))  # pixels between pairs
 _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
 
@@ -74,8 +75,9 @@ def nearest(question: Question) -> np.ndarray:
         pair = (question.generated.images[i], question.reference.train.images[indices[i]])
         title = f"{distances[i]:.3g}" + (f", {more:,} more" if more > 0 else "")
         suspicious = bool(distances[i] < threshold or distances[i] == 0)
-        tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=255)))
-    return sheet([("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)], every_caption=True)
+        tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=_PAPER)))
+    rows = [("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
+    return sheet(rows, every_caption=True, paper=_PAPER)
 
 
 def _threshold(question: Question) -> float:
@@ -127,7 +129,8 @@ def classes(question: Question) -> np.ndarray | None:
     for k, name in enumerate(names[:_CLASSES]):
         at = np.flatnonzero(generated.labels == k)
         if len(at):
-            head = [text(name), *([text(f"{right[at].mean():.0%}")] if told else [])]
+            lines = [name, *([f"{right[at].mean():.0%}"] if told else [])]
+            head = [np.minimum(text(line), np.uint8(_PAPER)) for line in lines]
             rows.append((_stacked(head), [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
     if not rows:
         return None
@@ -138,7 +141,7 @@ def classes(question: Question) -> np.ndarray | None:
 def manifold(question: Question) -> np.ndarray:
     """Real images and samples as points of the plane of the real features' first two principal components."""
     sets = (question.reference.real.manifold, question.generated.manifold)
-    known = [depth(x.points, other) > 1 for x, other in zip(sets, sets[::-1], strict=True)]
+    known = [depth(x.points, other) >= 1 for x, other in zip(sets, sets[::-1], strict=True)]
     some = [subset(len(x.points), _POINTS) for x in sets]
     real, generated = (np.asarray(x.points[at], np.float64) for x, at in zip(sets, some, strict=True))
     shown = [inside[at] for inside, at in zip(known, some, strict=True)]
@@ -188,14 +191,14 @@ def _framed(image: np.ndarray, marked: bool) -> np.ndarray:
     times = enlargement(*small.shape[:2])
     picture = np.pad(small.repeat(times, axis=0).repeat(times, axis=1), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
     for edge in (slice(None, _FRAME), slice(-_FRAME, None)):
-        picture[edge] = picture[:, edge] = _RED if marked else (255, 255, 255)
+        picture[edge] = picture[:, edge] = _RED if marked else _PAPER
     return picture
 
 
 def _padded(picture: np.ndarray, *, height: int = 0, width: int = 0) -> np.ndarray:
-    """With white below and to the right."""
+    """With paper below and to the right."""
     missing = (max(0, height - picture.shape[0]), max(0, width - picture.shape[1]))
-    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=255)
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=_PAPER)
 
 
 def _beside(parts: list[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from gen.quality.board import EPSILON, METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import about, made_images, near_pairs
 from gen.quality.sets import described, part, reference
+from gen.quality.verdict import Verdict, verdict
 from gen.tasks.prior import Prior
 
 Say = Callable[[str], None]
@@ -79,6 +81,12 @@ class Measured:
 
     boards: dict[str, list[Card]]
     questions: dict[str, Question]
+
+    @functools.cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What each set of generated images is like, in words, by title."""
+        generated = {title: q for title, q in self.questions.items() if not q.of.get("real")}
+        return {title: verdict(question, self.boards[title]) for title, question in generated.items()}
 
 
 def measure_run(asked: Asked, say: Say) -> Measured:

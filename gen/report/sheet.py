@@ -18,41 +18,42 @@ def sheet(
     enlarged: int = 1,
     scales: Sequence[np.ndarray] = (),
     every_caption: bool = False,
+    paper: int = 255,
 ) -> np.ndarray:
     """All rows as one picture, uint8 [H W 3]. Captions that are those of the row above are left out by default.
 
     rows: each with its title and tiles. enlarged: every pixel of a tile becomes a square of so many. scales: pictures
-    for the last row, as they are.
+    for the last row, as they are. paper: the gray around everything, light enough for dark text.
     """
     bands, before = list[np.ndarray](), list[str]()
     for title, tiles in rows:
         captions = [caption for caption, _ in tiles]
-        shown = [_captioned(tile, enlarged, every_caption or captions != before) for tile in tiles]
-        bands += [*([text(title)] if title else []), _beside(shown)]
+        shown = [_captioned(tile, enlarged, every_caption or captions != before, paper) for tile in tiles]
+        bands += [*([np.minimum(text(title), np.uint8(paper))] if title else []), _beside(shown, paper)]
         before = captions
     if scales:
-        bands.append(_beside(scales, gap=6 * _PAD))
+        bands.append(_beside(scales, paper, gap=6 * _PAD))
     width = max(band.shape[1] for band in bands)
-    pad = np.full((_PAD, width, 3), 255, np.uint8)
-    picture = np.concatenate([part for band in bands for part in (_widened(band, width), pad)])
-    return np.pad(picture, ((_PAD, 0), (_PAD, _PAD), (0, 0)), constant_values=255)
+    pad = np.full((_PAD, width, 3), paper, np.uint8)
+    picture = np.concatenate([part for band in bands for part in (_widened(band, width, paper), pad)])
+    return np.pad(picture, ((_PAD, 0), (_PAD, _PAD), (0, 0)), constant_values=paper)
 
 
-def _captioned(tile: Tile, enlarged: int, with_caption: bool) -> np.ndarray:
+def _captioned(tile: Tile, enlarged: int, with_caption: bool, paper: int) -> np.ndarray:
     caption, image = tile
     picture = np.broadcast_to(image, (*image.shape[:2], 3)).repeat(enlarged, axis=0).repeat(enlarged, axis=1)
     if not with_caption:
         return picture
-    line = text(caption)[:, : picture.shape[1]]
-    return np.concatenate([_widened(line, picture.shape[1]), picture])
+    line = np.minimum(text(caption)[:, : picture.shape[1]], np.uint8(paper))
+    return np.concatenate([_widened(line, picture.shape[1], paper), picture])
 
 
-def _beside(pictures: Sequence[np.ndarray], *, gap: int = _PAD) -> np.ndarray:
+def _beside(pictures: Sequence[np.ndarray], paper: int, *, gap: int = _PAD) -> np.ndarray:
     """From left to right, aligned at the top."""
     height = max(picture.shape[0] for picture in pictures)
-    parts = [np.pad(p, ((0, height - p.shape[0]), (0, gap), (0, 0)), constant_values=255) for p in pictures]
+    parts = [np.pad(p, ((0, height - p.shape[0]), (0, gap), (0, 0)), constant_values=paper) for p in pictures]
     return np.concatenate(parts, axis=1)[:, :-gap]
 
 
-def _widened(picture: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=255)
+def _widened(picture: np.ndarray, width: int, paper: int) -> np.ndarray:
+    return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=paper)

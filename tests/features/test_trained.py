@@ -47,7 +47,7 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
     data = source()
     first, again = (own(data, training=SHORT) for _ in range(2))
     assert trainings == [2, 2]
-    assert caplog.text.count("training what measures images of colours, once") == 1
+    assert caplog.text.count("images of colours is trained, once") == 1
     assert first.name == "own"
     assert first.digest == again.digest
     assert first.accuracy == again.accuracy
