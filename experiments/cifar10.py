@@ -1,6 +1,6 @@
 """CIFAR-10, class-conditional, 32 x 32: half an hour on one GPU, or the published recipe of R3GAN.
 
-    python -m gen.main --config experiments/cifar10.py --config.data.download              # fetched by TFDS
+    python -m gen.main --config experiments/cifar10.py   # downloads it first
     python -m gen.main --config experiments/cifar10.py:npz --config.data.path=cifar10.npz  # x_train, y_train
     python -m gen.main --config experiments/cifar10.py:full                                # for days, on 8 GPUs
 

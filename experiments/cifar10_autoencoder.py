@@ -1,6 +1,6 @@
 """CIFAR-10, 32 x 32, as 8 x 8 tokens with perceptual and adversarial terms: half an hour on one GPU.
 
-    python -m gen.main --config experiments/cifar10_autoencoder.py --config.data.download
+    python -m gen.main --config experiments/cifar10_autoencoder.py  # downloads the data first
     python -m gen.main --config experiments/cifar10_autoencoder.py:npz --config.data.path=cifar10.npz
 
 Measured: nothing yet; this project had no GPU to run it on.

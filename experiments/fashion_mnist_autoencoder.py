@@ -1,6 +1,6 @@
 """Fashion-MNIST, 32 x 32, as 8 x 8 tokens: a tokenizer for two CPU cores.
 
-python -m gen.main --config experiments/fashion_mnist_autoencoder.py --config.data.download
+python -m gen.main --config experiments/fashion_mnist_autoencoder.py  # downloads the data first
 python -m gen.main --config experiments/fashion_mnist_autoencoder.py:npz --config.data.path=fashion.npz
 
 Variants: npz (a file with x_train, y_train), and for comparison vq, lfq, kl, plain in place of finite scalar

@@ -1,6 +1,6 @@
 """Fashion-MNIST, 32 x 32, class-conditional: a recurrent prior over the 8 x 8 tokens of fashion_mnist_autoencoder.py.
 
-python -m gen.main --config experiments/fashion_mnist_prior.py --config.data.download
+python -m gen.main --config experiments/fashion_mnist_prior.py  # downloads the data first
 python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
 
 For two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where

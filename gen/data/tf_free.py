@@ -1,4 +1,4 @@
-"""Lets tensorflow_datasets 4.9 prepare its standard image sets without TensorFlow.
+"""Lets tensorflow_datasets 4.9 prepare its standard image sets without TensorFlow, and downloads their files itself.
 
 Four small uses of TensorFlow stand between a download and array_record files: opening files (in the unpacker and in the
 builders of mnist and cifar), text conversion, and PNG encoding of arrays. They are replaced here while a set is
@@ -10,15 +10,16 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 from unittest import mock
 
 import numpy as np
 from PIL import Image
 
-from gen.errors import InputError
+from gen.data.progress import Progress
 
 
 class _StaysOpen(io.BufferedReader):
@@ -34,16 +35,18 @@ def _encode(encoder: Any, array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _refuse(downloader: Any, url: str, *args: Any, **kwargs: Any) -> NoReturn:
-    del downloader, args, kwargs
-    raise InputError(f"tfds: needs {url}: put the file into manual_dir under its registered name, or set download=True")
+Fetch = Callable[[str, Path], Path]  # (url, an empty folder) -> the file, in that folder
 
 
 @contextlib.contextmanager
-def tf_free(builder: Any, *, download: bool) -> Iterator[None]:
-    """While this is open, `builder.download_and_prepare` needs no TensorFlow, and no network unless `download`."""
-    from tensorflow_datasets.core.download import downloader, extractor
+def tf_free(builder: Any, fetch: Fetch, *, progress: Progress) -> Iterator[None]:
+    """While this is open, `builder.download_and_prepare` needs no TensorFlow.
+
+    `fetch` gets what is neither in manual_dir nor downloaded before; files of manual_dir may lie in its subfolders.
+    """
+    from tensorflow_datasets.core.download import download_manager, downloader, extractor
     from tensorflow_datasets.core.features import image_feature
+    from tensorflow_datasets.core.utils import tqdm_utils
 
     def open_file(path: Any, mode: str = "r") -> Any:
         if mode == "rb":
@@ -53,6 +56,22 @@ def tf_free(builder: Any, *, download: bool) -> Iterator[None]:
     def as_text(value: str | bytes) -> str:
         return value.decode() if isinstance(value, bytes) else value
 
+    def download(self: Any, url: str, destination: Any, **unused: Any) -> Any:
+        del self, unused
+        try:
+            file = fetch(url, Path(destination))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(destination).rmdir()
+            raise
+        info = download_manager.checksums.compute_url_info(file)
+        return downloader.promise.Promise.resolve(downloader.DownloadResult(type(destination)(file), info))
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        examples = generate(*args, **kwargs)
+        return _counted(examples, progress) if isinstance(examples, Iterator) else examples
+
+    generate = builder._generate_examples
     tensorflow = SimpleNamespace(
         io=SimpleNamespace(gfile=SimpleNamespace(GFile=open_file)), compat=SimpleNamespace(as_text=as_text)
     )
@@ -61,7 +80,31 @@ def tf_free(builder: Any, *, download: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for module in (extractor, *(module for module in standard if hasattr(module, "tf"))):
             stack.enter_context(mock.patch.object(module, "tf", tensorflow))
-        stack.enter_context(mock.patch.object(image_feature._ImageEncoder, "_encode_image", _encode))
-        if not download:
-            stack.enter_context(mock.patch.object(downloader._Downloader, "download", _refuse))
+        for place, name, replacement in (
+            (image_feature._ImageEncoder, "_encode_image", _encode),
+            (downloader._Downloader, "download", download),
+            (download_manager.DownloadManager, "_get_manually_downloaded_path", _manual_file),
+            (tqdm_utils, "_active", False),
+            (builder, "_log_download_bytes", lambda: None),
+            (builder, "_generate_examples", counted),
+        ):
+            stack.enter_context(mock.patch.object(place, name, replacement))
         yield
+
+
+def _counted(examples: Iterator[Any], progress: Progress) -> Iterator[Any]:
+    for example in examples:
+        progress.add()
+        yield example
+
+
+def _manual_file(manager: Any, expected: Any) -> Any:
+    if manager._manual_dir is None or expected is None or not expected.filename:
+        return None
+    found = manual_file(Path(manager._manual_dir), expected.filename)
+    return found and type(manager._manual_dir)(found)
+
+
+def manual_file(folder: Path, name: str) -> Path | None:
+    """The file of this name in a folder or below it: archives come unpacked into Img, Anno and Eval."""
+    return next((path for path in (folder / name, *sorted(folder.rglob(name))) if path.is_file()), None)

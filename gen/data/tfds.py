@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import check_padding, open_image, position, to_resolution
-from gen.data.tf_free import tf_free
+from gen.data.progress import Progress
+from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
-from gen.files import expand
+from gen.files import cache_home, expand, printable
 
 _CHUNK = 256
 
@@ -29,9 +31,11 @@ def tfds(
     held_out: float = 0.05,  # share of train to hold out when the set has neither test nor validation
     data_dir: str | None = None,  # where sets are prepared; None: where tensorflow_datasets keeps them
     manual_dir: str | None = None,  # files fetched by hand under their registered names; their checksums are verified
-    download: bool = False,  # True: fetch from the set's own site what is not there
+    download: bool = True,  # fetch from the set's own site what is not there; False: refuse instead
 ) -> Source:
-    """A source of the set `name` ("mnist", "cifar10:3.0.2" ...), prepared in array_record files at the first use.
+    """A source of the set `name` ("mnist", "cifar10:3.0.2" ...), downloaded and prepared at the first use.
+
+    What is downloaded, how large it is, from where and under which terms is said before; it is verified by sha256.
 
     Learns from its split train and holds out test, else validation, else a share of train by the sha256 of the encoded
     image. Images larger than `resolution` are cropped to their central square and area-averaged; smaller ones are
@@ -41,10 +45,11 @@ def tfds(
     check_padding(padding, "tfds")
     if not 0 < held_out < 1:
         raise InputError(f"tfds: held_out={held_out}: must lie between 0 and 1")
-    data_dir, manual_dir = (path and str(expand(path)) for path in (data_dir, manual_dir))
     builder = _builder(name, data_dir)
-    if not builder.is_prepared():
-        _prepare(builder, manual_dir, download)
+    with quiet():
+        prepared = builder.is_prepared()
+    if not prepared:
+        prepare(builder, manual_dir, download)
     splits = builder.info.splits
     test = next((split for split in ("test", "validation") if split in splits), None)
     if "train" not in splits or "image" not in builder.info.features:
@@ -76,33 +81,35 @@ def _builder(name: str, data_dir: str | None) -> Any:
         import tensorflow_datasets
     except ImportError as error:
         raise InputError(f"tfds: tensorflow_datasets cannot be imported ({error}); install it, or use npz") from error
+    place = _data_dir(data_dir)
     try:
-        return tensorflow_datasets.builder(name, data_dir=data_dir, file_format="array_record", try_gcs=False)
+        with quiet():
+            return tensorflow_datasets.builder(name, data_dir=str(place), file_format="array_record", try_gcs=False)
     except tensorflow_datasets.core.DatasetNotFoundError as error:
         known = tensorflow_datasets.list_builders(with_community_datasets=False)
-        raise InputError(f"tfds: no set is called {name!r}{nearest(name, known)}") from error
-    except (ValueError, AssertionError) as error:
-        raise InputError(f"tfds: {name}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"tfds: no set is called {printable(name)!r}{nearest(name, known)}") from error
+    except Exception as error:  # its readers have many for folders that it did not write
+        if "File format is already set" in str(error):
+            raise InputError(
+                f"tfds: {name} is prepared in {place} in a format that only TensorFlow reads; "
+                "give another data_dir, where it is prepared once more (manual_dir saves the download)"
+            ) from error
+        raise InputError(f"tfds: {printable(name)}: {printable(error)}") from error
 
 
-def _prepare(builder: Any, manual_dir: str | None, download: bool) -> None:
-    """Turns the original files into array_record files; nothing is fetched unless `download`."""
-    from tensorflow_datasets.core.download import DownloadConfig, download_manager
-
-    name, files = builder.name, ", ".join(sorted(info.filename for info in (builder.url_infos or {}).values()))
-    if manual_dir is None and not download:
+def _data_dir(given: str | None) -> Path:
+    """Where sets are prepared: as given, else where tensorflow_datasets keeps them, else in the cache of gen."""
+    given = given or os.environ.get("TFDS_DATA_DIR")
+    if given and "://" in given:
         raise InputError(
-            f"tfds: {name} is not prepared in {builder.data_dir}: set download=True, or put {files} "
-            "into a folder and give it as manual_dir"
+            f"tfds: data_dir={given} is a URL; it must be a folder: mount the bucket, with gcsfuse for one"
         )
-    if manual_dir is not None and not Path(manual_dir).is_dir():
-        raise InputError(f"tfds: manual_dir={manual_dir} is not a folder; it must hold {files}")
-    config = DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
     try:
-        with tf_free(builder, download=download):
-            builder.download_and_prepare(download_config=config)
-    except download_manager.NonMatchingChecksumError as error:
-        raise InputError(f"tfds: {name}: {' '.join(str(error).splitlines()[:3])}") from error
+        return expand(given or "~/tensorflow_datasets")
+    except InputError:
+        if given:
+            raise
+        return cache_home() / "tensorflow_datasets"  # a user without a home
 
 
 def _label_feature(name: str, features: Any, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -140,8 +147,11 @@ def _chunks(
 
     pending: dict[str, tuple[list[np.ndarray], list[int]]] = {"train": ([], []), "held_out": ([], [])}
     gray = grayscale or builder.info.features["image"].shape[-1] == 1
-    for part in ("train", test) if test else ("train",):
+    parts = ("train", test) if test else ("train",)
+    progress = Progress(f"decoding {builder.name}", sum(builder.info.splits[part].num_examples for part in parts))
+    for part in parts:
         for example in builder.as_data_source(part, decoders={"image": SkipDecoding()}):
+            progress.add()
             encoded = example["image"]
             chosen = part == test or (test is None and position(encoded) < held_out)
             split = "held_out" if chosen else "train"

@@ -2,11 +2,15 @@
 
 import gzip
 import io
+import pathlib
+import socket
 import struct
 import subprocess
 import sys
 import tarfile
+import urllib.error
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -165,12 +169,69 @@ def test_a_file_with_other_content_is_refused(original, mnist_form):
 
 def test_what_is_missing_is_named(original, mnist_form, tmp_path):
     data_dir = original.options["data_dir"]
-    _refused("not prepared .* download=True.*t10k-images-idx3-ubyte.gz", "mnist", 32, data_dir=data_dir)
+    _refused("not prepared .* download=True.*t10k-images-idx3-ubyte.gz", "mnist", 32, data_dir=data_dir, download=False)
     _refused("is not a folder", "mnist", 32, data_dir=data_dir, manual_dir=str(tmp_path / "nowhere"))
-    _refused(r"needs https?://.*ubyte\.gz", "mnist", 32, **original.options)
+    _refused(r"needs .*ubyte\.gz from https?://", "mnist", 32, **original.options, download=False)
     mnist_form("mnist")
     tfds("mnist", 28, **original.options)
     _refused("cannot be padded to resolution=40", "mnist", 40, data_dir=data_dir)
+
+
+def test_what_is_not_there_is_downloaded_by_default(original, mnist_form, monkeypatch, tmp_path, capsys):
+    """Part of it was brought by hand, into a subfolder; the rest comes from the site, which is said before."""
+    parts = mnist_form("fashion_mnist")
+    manual = tmp_path / "manual"
+    (manual / "sub").mkdir()
+    (manual / "train-images-idx3-ubyte.gz").rename(manual / "sub" / "train-images-idx3-ubyte.gz")
+    site = {path.name: path.read_bytes() for path in manual.glob("*.gz")}
+    for path in manual.glob("*.gz"):
+        path.unlink()
+
+    def fetch(url, file, expected, *, began):
+        began()
+        file.write_bytes(site[expected.name])
+
+    monkeypatch.setattr("gen.data.tfds_files.fetch", fetch)
+    source = tfds("fashion_mnist", 28, **original.options)
+    _same_set(source.train, *parts["train"])
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    for part in ("downloading fashion_mnist", "3 files", " MB", "tmp", "MIT license", "fashion-mnist"):
+        assert part in said[0]
+
+
+def test_without_a_network_one_line_says_the_other_ways(tmp_path, monkeypatch, capsys):
+    def no_network(*args):
+        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+    monkeypatch.setattr("gen.data.download._request", no_network)
+    for word in ("drive.google.com cannot be reached", "img_align_celeba.zip", "manual_dir=DIR", ":folder .*path="):
+        _refused(word, "celeb_a", 64, data_dir=str(tmp_path))
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+    assert capsys.readouterr().err == ""
+
+
+def test_too_little_space_is_said_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("gen.data.tfds_files.shutil.disk_usage", lambda place: SimpleNamespace(free=10**9))
+    _refused(r"needs about 3.0 GB in .*, where 1.0 GB are free", "celeb_a", 64, data_dir=str(tmp_path))
+
+
+def test_sets_prepared_in_a_format_of_tensorflow_are_recognized(original, mnist_form):
+    mnist_form("mnist")
+    data_dir = original.options["data_dir"]
+    tfds("mnist", 28, **original.options)
+    for info in pathlib.Path(data_dir).rglob("dataset_info.json"):
+        info.write_text(info.read_text().replace("array_record", "tfrecord"))
+    _refused("only TensorFlow reads.*another data_dir", "mnist", 28, data_dir=data_dir)
+
+
+def test_places_of_prepared_sets(tmp_path, monkeypatch):
+    _refused("gs://bucket is a URL.*mount", "mnist", 28, data_dir="gs://bucket")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "there"))
+    _refused(str(tmp_path / "there"), "mnist", 28, download=False)
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    _refused(str(tmp_path / "home" / "tensorflow_datasets"), "mnist", 28, download=False)
 
 
 @pytest.mark.parametrize(
