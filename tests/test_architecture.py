@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     -3: ["errors"],
     -2: ["values", "files"],
-    -1: ["spec"],
+    -1: ["spec", "image_io"],
     0: ["config", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
     2: ["tasks", "pictures", "features"],

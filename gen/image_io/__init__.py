@@ -1,0 +1,18 @@
+"""Image files of other people, found and opened in one way for training, loading, refining and evaluating."""
+
+from gen.image_io.find import SUFFIXES, Found, find_images, ignored_line
+from gen.image_io.open import FORMATS, MAX_PIXELS, Picture, Unreadable, open_frames, open_image, open_picture
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Found",
+    "Picture",
+    "Unreadable",
+    "find_images",
+    "ignored_line",
+    "open_frames",
+    "open_image",
+    "open_picture",
+]

@@ -1,0 +1,91 @@
+"""Colors of any profile as sRGB, by littleCMS with relative colorimetric intent."""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_LARGEST = 2**24  # bytes of a profile that is looked at
+_ALIKE = 1  # levels of 255 by which a profile may differ from sRGB to be taken for it
+
+log = logging.getLogger(__name__)
+
+
+class _Gray(NamedTuple):
+    """A conversion of gray: what 0..255 become."""
+
+    table: np.ndarray  # float [256], in 0..255
+
+
+_Conversion = ImageCms.ImageCmsTransform | _Gray | None
+
+
+def to_srgb(image: Image.Image, profile: Any) -> Image.Image:
+    """An image in mode L, RGB, CMYK, LAB or I;16 as L, RGB or I;16 (gray stays gray) in sRGB.
+
+    profile: of ICC, bytes; None, a damaged one, and one for other colors than the image has count as none.
+    """
+    conversion: _Conversion = None
+    if isinstance(profile, bytes) and 0 < len(profile) <= _LARGEST:
+        conversion = _conversion(profile, "L" if image.mode in ("L", "I;16") else image.mode)
+    if isinstance(conversion, _Gray):
+        return _by_table(image, conversion.table)
+    if conversion is None and image.mode == "LAB":
+        conversion = ImageCms.buildTransform(ImageCms.createProfile("LAB"), _srgb(), "LAB", "RGB", _INTENT)
+    if conversion is not None:
+        return conversion.apply(image)
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+_INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
+
+
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+@functools.lru_cache(maxsize=32)
+def _conversion(profile: bytes, mode: str) -> _Conversion:
+    """How to get from a profile to sRGB; None: nothing to do. Of a damaged profile that is said, once."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        if mode == "L":
+            return _gray_conversion(source, "L" if space == "GRAY" else "RGB")
+        if {"RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}.get(space) != mode:
+            return None
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT)
+        return None if mode == "RGB" and _is_alike(transform) else transform
+    except Exception as error:  # littleCMS cannot read it
+        log.warning("a color profile cannot be used (%s); its images are taken for sRGB", error)
+        return None
+
+
+def _gray_conversion(source: ImageCms.ImageCmsProfile, mode: str) -> _Gray | None:
+    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(mode)
+    if mode == "RGB":  # a gray picture that says it is of these colors: only their curve matters
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT)
+    else:
+        transform = ImageCms.buildTransform(source, _srgb(), "L", "RGB", _INTENT)
+    table = np.asarray(transform.apply(levels), np.float64)[0, :, 1]
+    return None if np.abs(table - np.arange(256)).max() <= _ALIKE else _Gray(table)
+
+
+def _is_alike(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether no color of a grid of 17 x 17 x 17 changes by more than _ALIKE."""
+    steps = np.linspace(0, 255, 17).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(17, -1, 3)
+    moved = np.asarray(transform.apply(Image.fromarray(grid)), np.int64)
+    return bool(np.abs(moved - grid).max() <= _ALIKE)
+
+
+def _by_table(image: Image.Image, table: np.ndarray) -> Image.Image:
+    if image.mode == "L":
+        return image.point(table.round().astype(int).tolist())
+    full = np.interp(np.arange(65536) / 257, np.arange(256), table) * 257
+    return Image.fromarray(full.round().astype(np.uint16)[np.asarray(image)])

@@ -1,0 +1,123 @@
+"""Which image files a person means by naming files and folders, and what was passed over in those."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gen.errors import InputError, nearest
+from gen.files import expand, printable
+from gen.image_io.open import FORMATS
+
+_OF_FORMAT = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
+}
+SUFFIXES: tuple[str, ...] = tuple(suffix for name in FORMATS for suffix in _OF_FORMAT[name])
+_SYSTEM_NAMES = {"@eadir", "__macosx", "#recycle", "$recycle.bin", "system volume information", "lost+found"}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
+_MOST_SAID = 5  # suffixes in a line
+
+
+class Found(NamedTuple):
+    """Image files, and what was passed over beside them."""
+
+    files: list[Path]
+    ignored: dict[str, int]  # how many, by suffix (".avif") or reason ("unreadable folder NAME")
+
+
+def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
+    """The files that `inputs`, files and folders, name; folders are searched with their subfolders, in order of names.
+
+    A file named by itself is taken whatever its name. In folders, files count that end in one of SUFFIXES. Linked
+    subfolders are followed, each folder once. Passed over without a word are names with a dot in front and what
+    systems put into folders; whatever else is passed over is counted. Raises InputError when there is no image.
+    """
+    found, ignored = list[Path](), Counter[str]()
+    for text in inputs:
+        path = expand(text)
+        if os.path.isdir(path):
+            files, others = images_in(path)
+            if not files:
+                said = ignored_line(Found([], others)) or "it is empty"
+                raise InputError(f"{printable(path)}: no image files in this folder; {said}")
+            found += files
+            ignored.update(others)
+        elif not os.path.lexists(path):
+            beside = os.listdir(path.parent) if os.path.isdir(path.parent) else []
+            raise InputError(f"{printable(path)}: there is no such file or folder{nearest(path.name, beside)}")
+        elif not os.path.isfile(path):
+            raise InputError(f"{printable(path)}: is neither a file nor a folder")
+        else:
+            found.append(path)
+    return Found(found, dict(ignored))
+
+
+def images_in(root: Path) -> tuple[list[Path], dict[str, int]]:
+    """The image files of one folder with its subfolders, in order of their names, and what was passed over."""
+    files, ignored = list[Path](), Counter[str]()
+    for entry in _walk(root, ignored):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix not in SUFFIXES:
+            ignored[printable(suffix, longest=20) or "without a suffix"] += 1
+        elif not entry.is_file():
+            broken = entry.is_symlink() and not os.path.exists(entry.path)
+            ignored["links that lead nowhere" if broken else "no regular files"] += 1
+        else:
+            files.append(Path(entry.path))
+    return sorted(files, key=order), dict(ignored)
+
+
+def order(path: Path) -> tuple[tuple[str, ...], Path]:
+    """A key that sorts by the names of folders and files, however they are composed (é as one sign or two)."""
+    return tuple(unicodedata.normalize("NFC", part) for part in path.parts), path
+
+
+def ignored_line(found: Found) -> str:
+    """What was passed over in one line, "30 files ignored: 30 .avif"; "" for nothing."""
+    count = sum(found.ignored.values())
+    if not count:
+        return ""
+    most = sorted(found.ignored.items(), key=lambda entry: (-entry[1], entry[0]))
+    said = ", ".join(f"{number:,} {what}" for what, number in most[:_MOST_SAID])
+    more = f", {sum(number for _, number in most[_MOST_SAID:]):,} others" if len(most) > _MOST_SAID else ""
+    return f"{count:,} file{'' if count == 1 else 's'} ignored: {said}{more}"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is none of a person's: a dot in front, or what systems put into folders."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES | _SYSTEM_FILES
+
+
+def _walk(root: Path, ignored: Counter[str]) -> Iterator[os.DirEntry[str]]:
+    """All that is no folder below one. Each folder once: by its own place, else by the first link that leads to it."""
+    pending, links, seen = [os.fspath(root)], list[str](), set[tuple[int, int]]()
+    while pending or links:
+        folder = pending.pop() if pending else links.pop(0)
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                visible = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda e: e.name)
+        except OSError as error:
+            name = printable(os.path.relpath(folder, root), longest=80)
+            ignored[f"folder that cannot be read ({name}: {error.strerror})"] += 1
+            continue
+        for entry in visible:
+            if not os.path.isdir(entry.path) if entry.is_symlink() else not entry.is_dir():
+                yield entry
+            else:
+                (links if entry.is_symlink() else pending).append(entry.path)

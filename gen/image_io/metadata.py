@@ -1,0 +1,55 @@
+"""The few plain texts of an image file that are its author's: who made it, whose it is, when, and what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gen.files import printable
+
+_EXIF = {"author": 0x013B, "copyright": 0x8298, "date": 0x0132, "description": 0x010E}
+_EXIF_IFD, _DATE_TAKEN = 0x8769, 0x9003
+_PNG = {"author": "Author", "copyright": "Copyright", "date": "Creation Time", "description": "Description"}
+_LONGEST = 2000  # characters
+
+
+def read_metadata(opened: Any) -> dict[str, str]:
+    """author, copyright, date, description of a decoded file, one line each, those that it has; never raises.
+
+    By EXIF (the date is when the photo was taken, where that is known), else by the texts of a PNG.
+    """
+    found = dict[str, str]()
+    for name, tag in _EXIF.items():
+        text = _exif_text(opened, tag)
+        if name == "date":
+            text = _date_taken(opened) or text
+        text = text or _text(getattr(opened, "text", None) or {}, _PNG[name])
+        if text:
+            found[name] = text
+    return found
+
+
+def _exif_text(opened: Any, tag: int) -> str:
+    try:
+        tags = opened.tag_v2 if opened.format == "TIFF" else opened.getexif()
+    except Exception:  # EXIF that cannot be parsed says nothing
+        return ""
+    return _text(tags, tag)
+
+
+def _date_taken(opened: Any) -> str:
+    if opened.format == "TIFF":
+        return ""
+    try:
+        return _text(opened.getexif().get_ifd(_EXIF_IFD), _DATE_TAKEN)
+    except Exception:
+        return ""
+
+
+def _text(values: Mapping[Any, Any], key: Any) -> str:
+    try:
+        value = values.get(key)
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return printable(value.strip("\0 \n"), longest=_LONGEST) if isinstance(value, str) else ""
+    except Exception:
+        return ""
