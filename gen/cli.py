@@ -24,7 +24,7 @@ from gen.errors import InputError, nearest
 from gen.files import expand, printable
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
-_LONGEST = 2000  # characters of a message
+_LONGEST = 400  # characters of a message; of a longer one the middle is left out
 flags.disclaim_key_flags()  # what define_path defines is a flag of the program that calls it
 
 

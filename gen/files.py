@@ -92,6 +92,24 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes, or of one that a link leads to.
+
+    Does not wait for a pipe, nor read a device without end: raises InputError for these, for folders and for larger
+    files, OSError for what cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise InputError(f"{printable(path)}: not a regular file")
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged in between
+            raise InputError(f"{printable(path)}: not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"{printable(path)}: too large; allowed: at most {most:,} bytes")
+    return content
+
+
 def printable(text: Any, *, longest: int = _LONGEST) -> str:
     """A name or text of somebody else's as one line that a terminal and UTF-8 can take.
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError
+from gen.imaging import bounds
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,36 +30,55 @@ _MEANT = {jnp.floating: "float in [0, 1]", jnp.integer: "int32"}
 _LAYOUT = {4: "[b h w c] or [h w c]", 3: "[b h w] or [h w]"}
 
 
-def operator(*, static: tuple[str, ...] = ()) -> Callable[[Function], Function]:
+def operator(
+    *, static: tuple[str, ...] = (), steps: Callable[..., float] | None = None, **allowed: bounds.Numbers
+) -> Callable[[Function], Function]:
     """Makes an operator of a function of batched arrays; `static` names the parameters that are Python values.
 
     What comes out is compiled, takes single images too, checks its arrays in words, computes 16-bit floats in float32,
-    and returns floats in the dtype of the first array. Arrays are known by the names in `KINDS`.
+    and returns floats in the dtype of the first array. Arrays are known by the names in `KINDS`. allowed: the numbers
+    that a parameter takes, by its name. steps: of the work for each pixel, from parameters by their names, where it
+    grows with them.
     """
 
     def decorate(function: Function) -> Function:
-        names = list(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters
+        names, place = list(parameters), function.__name__
         first = next(name for name in names if name in KINDS)
         compiled = jax.jit(function, static_argnames=static)
+        counted = inspect.signature(steps).parameters if steps else ()
+
+        def prepared(given: dict[str, Any]) -> dict[str, Any]:
+            """The arguments, checked: arrays with a batch axis, static lists as tuples."""
+            arrays = {name: jnp.asarray(given[name]) for name in names if name in KINDS and given.get(name) is not None}
+            for name, array in arrays.items():
+                check(place, name, array)
+            for name, value in given.items():
+                if name in parameters and name not in KINDS and name != "key":
+                    bounds.check(place, parameters[name], value, allowed)
+            if steps:
+                values = {name: given.get(name, parameters[name].default) for name in counted}
+                height, width = arrays[first].shape[-3:-1] if KINDS[first][0] == 4 else arrays[first].shape[-2:]
+                bounds.check_steps(place, steps(**values), height, width)
+            for name, array in arrays.items():
+                array = array[None] if array.ndim < KINDS[name][0] else array
+                half = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize < 4
+                arrays[name] = array.astype(jnp.float32) if half else array
+            lists = {name: tuple(v) for name, v in given.items() if name in static and isinstance(v, list)}
+            return given | lists | arrays
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             given = dict(zip(names, args, strict=False)) | kwargs
             if len(args) > len(names) or first not in given:
                 return compiled(*args, **kwargs)  # the usual TypeError
-            arrays = {name: jnp.asarray(given[name]) for name in names if name in KINDS and given.get(name) is not None}
-            for name, array in arrays.items():
-                check(function.__name__, name, array)
-            single = arrays[first].ndim < KINDS[first][0]
-            dtype = arrays[first].dtype
-            for name, array in arrays.items():
-                array = array[None] if array.ndim < KINDS[name][0] else array
-                half = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize < 4
-                given[name] = array.astype(jnp.float32) if half else array
+            ready = prepared(given)
+            original = jnp.asarray(given[first])
+            single, dtype = original.ndim < KINDS[first][0], original.dtype
             try:
-                out = compiled(*(given[name] for name in names[: len(args)]), **{k: given[k] for k in kwargs})
+                out = compiled(*(ready[name] for name in names[: len(args)]), **{k: ready[k] for k in kwargs})
             except InputError as error:  # raised while tracing: without the notes of jax
-                raise InputError(str(error)) from None
+                raise InputError(str(error) if str(error).startswith(f"{place}:") else f"{place}: {error}") from None
 
             def finish(leaf: jax.Array) -> jax.Array:
                 if jnp.issubdtype(dtype, jnp.floating) and jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -68,6 +88,7 @@ def operator(*, static: tuple[str, ...] = ()) -> Callable[[Function], Function]:
             return jax.tree.map(finish, out)
 
         call.static = frozenset(static)  # type: ignore[attr-defined]
+        call.allowed = allowed  # type: ignore[attr-defined]
         return call  # type: ignore[return-value]
 
     return decorate
@@ -102,6 +123,9 @@ def colours(x: jax.Array, place: str, *, allowed: tuple[int, ...] = (3,)) -> Non
 def per_image(strength: Any, x: jax.Array) -> jax.Array:
     """A scalar or [b] as [] or [b 1 1 1] in the dtype of x [b h w c], so that it multiplies images."""
     strength = jnp.asarray(strength, x.dtype)
+    if strength.shape not in ((), (1,), (x.shape[0],)):
+        shape = list(strength.shape)
+        raise InputError(f"a strength has shape {shape}; allowed: a number, or one for each image, [{x.shape[0]}]")
     return strength.reshape(strength.shape + (1,) * (x.ndim - 1)) if strength.ndim else strength
 
 

@@ -12,14 +12,18 @@ import jax
 import numpy as np
 
 from gen.errors import InputError
-from gen.imaging import arrays, color, filters, regions
+from gen.imaging import arrays, bounds, color, filters, regions
 
 
-def lut(x: jax.Array, path: str, *, interpolation: str = "tetrahedral") -> jax.Array:
-    """The colours of a look-up table in a .cube file, see `color.apply_lut`."""
-    return color.apply_lut(x, color.read_cube(path), interpolation=interpolation)
+def lut(x: jax.Array, path: str, *, interpolation: str = "tetrahedral", sha256: str | None = None) -> jax.Array:
+    """The colours of a look-up table in a .cube file, see `color.apply_lut` and `color.read_cube`.
+
+    sha256: of the file's content, as an image's record has it: another file is refused. None: any file.
+    """
+    return color.apply_lut(x, color.read_cube(path, sha256=sha256), interpolation=interpolation)
 
 
+@bounds.bounded(colors=bounds.Numbers(1, 256, whole=True))
 def reduce_colors(x: jax.Array, colors: int, *, dither: str = "none") -> jax.Array:
     """Each pixel in one of the main colours of its image, see `color.palette` and `color.quantize`."""
     return color.quantize(x, color.palette(x, colors).colors, dither=dither)

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError, nearest
-from gen.imaging import arrays, regions
+from gen.imaging import arrays, color, regions
 from gen.imaging.operators import OPERATORS
 
 Arrays = Mapping[str, Any]
@@ -34,15 +35,24 @@ class Step:
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     @property
+    def recorded(self) -> Step:
+        """The same step with files by their names and digests, see `Chain.record_text`."""
+        arguments = {n: v.recorded if isinstance(v, Chain) else v for n, v in self.arguments}
+        if self.name == "lut":
+            path = arguments["path"]
+            arguments |= {"path": PurePath(path).name, "sha256": color.cube.cube_digest(path)}
+        return dataclasses.replace(self, arguments=tuple(arguments.items()))
+
+    @property
     def function(self) -> Callable[..., Any]:
         return OPERATORS[self.name]
 
     @property
     def random(self) -> bool:
-        return "key" in inspect.signature(self.function).parameters or any(c.random for c in self._nested)
+        return "key" in inspect.signature(self.function).parameters or any(c.random for c in self.nested)
 
     @property
-    def _nested(self) -> list[Chain]:
+    def nested(self) -> list[Chain]:
         return [value for _, value in self.arguments if isinstance(value, Chain)]
 
 
@@ -57,6 +67,26 @@ class Chain:
 
     def __repr__(self) -> str:
         return repr(str(self))
+
+    @property
+    def size(self) -> int:
+        """The number of its steps, those of chains within it too."""
+        return sum(1 + sum(nested.size for nested in step.nested) for step in self.steps)
+
+    @property
+    def recorded(self) -> Chain:
+        return Chain(tuple(step.recorded for step in self.steps))
+
+    @property
+    def record_text(self) -> str:
+        """The chain as the record of an image keeps it: files without their folders, and the sha256 of their content.
+
+            lut('/home/me/look.cube')    lut('look.cube', sha256='9f86d081...')
+
+        In a folder that holds these files it can be read and applied again; other content is refused. Raises
+        InputError for a file that cannot be read.
+        """
+        return str(self.recorded)
 
     @property
     def random(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from table import Row
 
 from gen.imaging import color
-from gen.imaging.color import balance, lut, tone, vision
+from gen.imaging.color import balance, cube, lut, tone, vision
 
 
 def there_and_back(name):
@@ -27,8 +27,8 @@ def warm() -> lut.Lut:
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1) ** np.float32([0.8, 1, 1.2])
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "warm.cube")
-        lut.write_cube(lut.Lut(grid, title="warm"), path)
-        return lut.read_cube(path)
+        cube.write_cube(lut.Lut(grid, title="warm"), path)
+        return cube.read_cube(path)
 
 
 # The coordinates of a colour are not that colour, and not in [0, 1]; Lab and Luv go to 100, so errors are larger.

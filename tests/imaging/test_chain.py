@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,6 +77,82 @@ def test_bad_text_is_refused_with_its_place(text, words):
     with pytest.raises(InputError, match=words) as caught:
         chain(text)
     assert "\n" not in str(caught.value)
+
+
+def nested(depth: int) -> str:
+    text = "gamma(1.1)"
+    for _ in range(depth):
+        text = f"inside('foreground', {text!r})"
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("|".join(["gamma(1.01)"] * 101), "101 steps, those of chains within it too; allowed: 100"),
+        ("|".join([f"inside('foreground', {'|'.join(['invert'] * 25)!r})"] * 4), "104 steps"),
+        ("|".join(["gamma(1.01)"] * 10_000), "119,999 characters; allowed: 10,000"),
+        (nested(4), "chains within chains to a depth of 5; allowed: 4"),
+        ("gaussian(" + "[" * 5000 + "]" * 5000 + ")", "allowed: 10,000"),
+        ("gaussian(" + "[" * 90 + "]" * 90 + ")", "position 17: more than 8 open brackets"),
+        ("gaussian(" + "-" * 9000 + "1)", "is not a number"),
+        ("gaussian(" + "9" * 5000 + ")", "is not a number"),
+        ("gaussian(" + "9" * 4000 + ")", "allowed: a number or a tuple of numbers, up to 1e"),
+        ("median(" + "9" * 4000 + ")", "allowed: a whole number"),
+        ("gaussian(1e400)", "sigma=1e400; allowed: a number"),
+        ("gamma(None)", "exponent=None; allowed: a number"),
+        ("median(None)", "size=None; allowed: a whole number"),
+        ("lut(None)", "path=None; allowed: a text in quotes"),
+        ("match_linear(None)", "reference=None; allowed: a name in quotes"),
+        ("gamma(True)", "exponent=True; allowed: a number"),
+        ("gamma(())", r"exponent=\(\); allowed: a number"),
+        ("gamma(1j)", "exponent=1j; allowed: a number"),
+        ("gamma({1: 2})", "exponent={1: 2}; allowed: a number"),
+        ("curves((0, 1), ((0, 1), 2))", "outputs=.*; allowed: numbers"),
+        ("gamma(1.1)#|os", "'#' after its arguments"),
+        ("g\u0430mma(1.1)", "did you mean 'gamma'.*U\\+0430, no letter of English"),
+        ("gamma(exp\u043enent=1.1)", "U\\+043E"),
+        ("white_balance(\u201cgray_world\u201d)", "texts stand in quotes, ' or \""),
+        ("lut('" + "a" * 9000 + "', 1)", "lut takes 1 arguments without a name"),
+        ("a" * 9000, "no operator 'aaa"),
+    ],
+)
+def test_a_text_has_limits_and_a_message_repeats_little_of_it(text, words):
+    with pytest.raises(InputError, match=words) as caught:
+        chain(text)
+    assert len(str(caught.value)) <= 300
+    assert str(caught.value).isprintable()
+
+
+def test_chains_as_long_and_as_deep_as_is_allowed_are_read():
+    assert chain("|".join(["gamma(1.01)"] * 100)).size == 100
+    assert chain(nested(3)).size == 4
+
+
+def test_no_warning_of_python_is_shown_for_a_text():
+    assert str(chain(r"lut('C:\looks\dusk.cube')")) == r"lut('C:\\looks\\dusk.cube')"
+
+
+def test_the_record_has_the_names_and_digests_of_files_and_can_be_applied_again(tmp_path, monkeypatch):
+    folder = tmp_path / "secret client"
+    folder.mkdir()
+    path = folder / "look.cube"
+    path.write_text("LUT_1D_SIZE 2\n0 0 0\n1 0.5 1\n")
+    post = chain(f"gamma(1.1)|inside('middle', \"lut('{path}', interpolation='trilinear')\")")
+    assert "secret client" in str(post)
+    assert chain(str(post)) == post
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    inner = f"lut('look.cube', interpolation='trilinear', sha256='{digest}')"
+    assert post.record_text == f"gamma(1.1)|inside('middle', {inner!r})"
+    monkeypatch.chdir(folder)
+    masks = {"middle": jnp.ones((20, 24, 1))}
+    again = chain(post.record_text)
+    assert (again(image(), masks=masks) == post(image(), masks=masks)).all()
+    assert again.record_text == post.record_text
+    path.write_text("LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")
+    with pytest.raises(InputError, match=r"look\.cube: not the file that is asked for: its sha256 is another one"):
+        chain(inner)(image())
+    assert chain("gamma(1.1)|lut('look.cube')").record_text.endswith("')")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +249,6 @@ def test_operators_tell_the_texts_that_they_allow():
     assert choices("inside") == {"mask": "a given mask, foreground, background"}
     assert choices("gaussian") == {}
     for name, function in OPERATORS.items():
-        texts = {p.name for p in takes(function).values() if "str" in str(p.annotation)} - {"path"}
+        texts = {p.name for p in takes(function).values() if "str" in str(p.annotation)} - {"path", "sha256"}
         assert set(choices(name)) == texts, name
         assert all(choices(name).values()), name

@@ -1,6 +1,7 @@
 """Colour: spaces, grading, white balance, vision, look-up tables; histograms, transfer, palettes, tone mapping."""
 
 from gen.imaging.color import balance as _balance
+from gen.imaging.color import cube as _cube
 from gen.imaging.color import encoded as _encoded
 from gen.imaging.color import histogram as _histogram
 from gen.imaging.color import lut as _lut
@@ -11,6 +12,7 @@ from gen.imaging.color import tonemap as _tonemap
 from gen.imaging.color import transfer as _transfer
 from gen.imaging.color import vision as _vision
 from gen.imaging.color.balance import *  # noqa: F403
+from gen.imaging.color.cube import *  # noqa: F403
 from gen.imaging.color.encoded import *  # noqa: F403
 from gen.imaging.color.histogram import *  # noqa: F403
 from gen.imaging.color.lut import *  # noqa: F403
@@ -28,6 +30,7 @@ __all__ = [
     *_balance.__all__,
     *_vision.__all__,
     *_lut.__all__,
+    *_cube.__all__,
     *_histogram.__all__,
     *_transfer.__all__,
     *_palette.__all__,

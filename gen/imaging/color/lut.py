@@ -1,11 +1,8 @@
-"""Look-up tables of colours: applied, with gradients of picture and table, and read and written as .cube files."""
+"""Look-up tables of colours, applied with gradients of picture and table; `cube` reads and writes them as files."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import pathlib
-from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -13,17 +10,12 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.files import expand
 from gen.imaging.arrays import colours, operator
 
-__all__ = ["Lut", "apply_lut", "read_cube", "write_cube"]
+__all__ = ["Lut", "apply_lut"]
 
 Triple = tuple[float, float, float]
 _INTERPOLATIONS = ("tetrahedral", "trilinear")
-# Keywords of a .cube file that stand before numbers, and how many of them.
-_SIZES = {"LUT_1D_SIZE": (1, 2, 65536), "LUT_3D_SIZE": (3, 2, 256)}
-_NUMBERS = {"DOMAIN_MIN": 3, "DOMAIN_MAX": 3, "LUT_1D_INPUT_RANGE": 2, "LUT_3D_INPUT_RANGE": 2}
-_KEYWORDS = ("TITLE", *_SIZES, *_NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -122,92 +114,3 @@ def _tetrahedra(place: jax.Array, table: jax.Array) -> jax.Array:
     c0, c1 = _take(rows, base), _take(rows, base + first)
     c2, c3 = _take(rows, base + sum(steps) - last), _take(rows, base + sum(steps))
     return c0 + most * (c1 - c0) + middle * (c2 - c1) + least * (c3 - c2)
-
-
-def _parse(place: str, words: list[str], count: int) -> list[float]:
-    """`count` finite numbers."""
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        numbers = [float("nan")]
-    if len(words) != count or not np.isfinite(numbers).all():
-        raise InputError(f"{place}: {' '.join(words)[:60]!r}; allowed: {count} finite numbers")
-    return numbers
-
-
-def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
-    """Where each line that says something is, for messages, and its words."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; allowed: a .cube file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if (words := line.split()) and not words[0].startswith("#"):
-            yield f"{path}, line {number}", words
-
-
-def read_cube(path: str | os.PathLike[str]) -> Lut:
-    """The Lut of a .cube file (Adobe "Cube LUT Specification" 1.0, and the input ranges of DaVinci Resolve).
-
-    One table a file, of one or three dimensions, of float32. Raises InputError with the file and the line otherwise.
-    """
-    file = expand(path)
-    known: dict[str, list[float]] = {}
-    rows: list[list[float]] = []
-    title, dimensions, size, last = "", 0, 0, f"{file}"
-    for place, words in _lines(file):
-        keyword, last = words[0], place
-        if keyword[0] in "+-.0123456789":
-            if not size:
-                raise InputError(f"{place}: numbers before the size; allowed: {' or '.join(_SIZES)} first")
-            rows.append(_parse(place, words, 3))
-            if len(rows) > size**dimensions:
-                raise InputError(f"{place}: one row too many; allowed: the {size**dimensions} of its size")
-            continue
-        if keyword not in _KEYWORDS:
-            raise InputError(f"{place}: {keyword[:40]!r}; allowed: {', '.join(_KEYWORDS)}{nearest(keyword, _KEYWORDS)}")
-        if rows or keyword in known or (keyword in _SIZES and size):
-            why = "after the table" if rows else "a second time" if keyword in known else f"after {size} of another"
-            raise InputError(f"{place}: {keyword} {why}; allowed: one table, and its keywords once, before its rows")
-        if keyword == "TITLE":
-            title, known[keyword] = " ".join(words[1:]).strip('"'), []
-        elif keyword in _SIZES:
-            dimensions, least, most = _SIZES[keyword]
-            (number,) = known[keyword] = _parse(place, words[1:], 1)
-            if number != int(number) or not least <= number <= most:
-                raise InputError(f"{place}: {keyword} {words[1]}; allowed: an integer from {least} to {most}")
-            size = int(number)
-        else:
-            known[keyword] = _parse(place, words[1:], _NUMBERS[keyword])
-    if len(rows) != size**dimensions or not size:
-        missing = f"{len(rows)} rows; allowed: {size**dimensions}" if size else f"no {' or '.join(_SIZES)}"
-        raise InputError(f"{last}: the file ends with {missing}")
-    between = known.get(f"LUT_{dimensions}D_INPUT_RANGE", [0.0, 1.0])
-    low, high = known.get("DOMAIN_MIN", between[:1] * 3), known.get("DOMAIN_MAX", between[1:] * 3)
-    if any(a >= b for a, b in zip(low, high, strict=True)):
-        raise InputError(f"{file}: the domain is from {low} to {high}; allowed: each maximum above its minimum")
-    table = np.array(rows, np.float32)
-    if dimensions == 3:
-        table = table.reshape(size, size, size, 3).transpose(2, 1, 0, 3)  # in the file red changes fastest
-    return Lut(np.ascontiguousarray(table), (low[0], low[1], low[2]), (high[0], high[1], high[2]), title)
-
-
-def write_cube(lut: Lut, path: str | os.PathLike[str]) -> None:
-    """Writes a .cube file from which read_cube gets the same Lut, to the last digit of its float32 table."""
-    table = np.asarray(lut.table, np.float32)
-    sizes = table.shape[:-1]
-    dimensions, least, most = _SIZES.get(f"LUT_{len(sizes)}D_SIZE", (0, 0, 0))
-    if table.shape[-1:] != (3,) or not dimensions or len(set(sizes)) > 1 or not least <= sizes[0] <= most:
-        raise InputError(f"write_cube: table has shape {list(table.shape)}; allowed: [n 3] or [n n n 3] with 2 <= n")
-    if not np.isfinite(table).all():
-        raise InputError(f"write_cube: table has {(~np.isfinite(table)).sum()} values that are NaN or infinite")
-
-    def row(values: np.ndarray | Triple) -> str:
-        return " ".join(np.format_float_positional(np.float32(value), trim="0") for value in values)
-
-    head = [f'TITLE "{lut.title}"'] if lut.title else []
-    head += [f"LUT_{dimensions}D_SIZE {sizes[0]}", f"DOMAIN_MIN {row(lut.low)}", f"DOMAIN_MAX {row(lut.high)}"]
-    rows = table if dimensions == 1 else table.transpose(2, 1, 0, 3).reshape(-1, 3)
-    pathlib.Path(path).write_text("\n".join([*head, *map(row, rows)]) + "\n", encoding="utf-8")

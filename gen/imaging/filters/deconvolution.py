@@ -48,7 +48,7 @@ def _spread(function: Function) -> Function:
 @_spread
 @operator(static=("iterations", "radius"))
 def richardson_lucy(
-    x: jax.Array, sigma: Any, *, psf: Any = None, iterations: int = 10, radius: int | None = None
+    x: jax.Array, sigma: Any | None, *, psf: Any = None, iterations: int = 10, radius: int | None = None
 ) -> jax.Array:
     """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
 
@@ -80,7 +80,9 @@ def richardson_lucy(
 
 @_spread
 @operator(static=("radius",))
-def wiener(x: jax.Array, sigma: Any, *, psf: Any = None, balance: Any = 0.1, radius: int | None = None) -> jax.Array:
+def wiener(
+    x: jax.Array, sigma: Any | None, *, psf: Any = None, balance: Any = 0.1, radius: int | None = None
+) -> jax.Array:
     """The image u with the least |psf * u - x|^2 + balance |laplacian u|^2, by its Fourier transform.
 
     x: [b h w c]. sigma, psf, radius: the blur, as in richardson_lucy. balance: above 0, more is smoother; or [b].
