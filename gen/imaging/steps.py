@@ -37,7 +37,7 @@ class Step:
     @property
     def recorded(self) -> Step:
         """The same step with files by their names and digests, see `Chain.record_text`."""
-        arguments = {n: v.recorded if isinstance(v, Chain) else v for n, v in self.arguments}
+        arguments: dict[str, Any] = {n: v.recorded if isinstance(v, Chain) else v for n, v in self.arguments}
         if self.name == "lut":
             path = arguments["path"]
             arguments |= {"path": PurePath(path).name, "sha256": color.cube.cube_digest(path)}

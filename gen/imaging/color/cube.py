@@ -113,9 +113,9 @@ def _parse(file: str, content: bytes) -> Lut:
     low, high = known.get("DOMAIN_MIN", between[:1] * 3), known.get("DOMAIN_MAX", between[1:] * 3)
     if any(b - a < _LEAST_DOMAIN for a, b in zip(low, high, strict=True)):
         raise InputError(f"{file}: its domain is empty; allowed: each maximum above its minimum")
-    table = np.array(rows, np.float32).reshape(-1, 3)
+    table = np.array(rows, np.float32).reshape(*(size,) * dimensions, 3)
     if dimensions == 3:
-        table = table.reshape(size, size, size, 3).transpose(2, 1, 0, 3)  # in the file red changes fastest
+        table = table.transpose(2, 1, 0, 3)  # in the file red changes fastest
     return Lut(np.ascontiguousarray(table), (low[0], low[1], low[2]), (high[0], high[1], high[2]), title)
 
 
