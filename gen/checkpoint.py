@@ -1,9 +1,11 @@
 """Checkpoints: written in the background, verified before they are used. The only file that imports orbax.
 
-    FOLDER/500/           a complete step; it gets this name by one rename after everything in it was written
-    FOLDER/500/DIGESTS    a digest of every leaf as it was in memory and of every file as it was written
+    FOLDER/500/           a complete step; it gets this name by one rename after everything in it is on the disk
+    FOLDER/500/DIGESTS    which step of which run it is, a digest of every leaf as it was in memory and of every file as
+                          it was written, see gen/digests.py
     FOLDER/saving-500/    a step being written, or what a killed run left; the next save removes it
-    FOLDER/unsound-500/   a step that failed its digests, kept for the person to look at
+    FOLDER/deleting-500/  an old step that goes, likewise
+    FOLDER/unsound-500/   a step that failed its digests, or is not of this run, kept for the person to look at
 
 Orbax restores a flipped bit silently, or fails noisily, so it reads a step only after all files have matched their
 digests; the leaf digests then show that the values which came back are those that were in memory when they were saved.
@@ -11,11 +13,10 @@ digests; the leaf digests then show that the values which came back are those th
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -26,17 +27,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from gen import digests
+from gen.digests import UnsoundError, in_threads
 from gen.errors import InputError
+from gen.files import printable
 
 Tree = TypeVar("Tree")
 Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
 
-_DIGESTS = "DIGESTS"
 _log = logging.getLogger(__name__)
-
-
-class _UnsoundError(Exception):
-    """A step cannot be trusted; the message says why, in one line."""
 
 
 class Checkpoints:
@@ -47,10 +46,23 @@ class Checkpoints:
     passes whole through the memory of every host.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 3) -> None:
-        """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: int = 3,
+        identity: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder.
+
+        identity: what every step belongs to, by name; it is saved in each, and a step of another is unsound. notes:
+        saved too, but not compared. Raises InputError when `folder` is something else.
+        """
         self._folder = folder.absolute()
         self._keep = keep
+        self._identity, self._notes = dict(identity or {}), dict(notes or {})
+        digests.steps(self._folder)
         self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
         self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -70,9 +82,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps that were written completely, oldest first; whether they are still sound, restoring finds out."""
-        if not self._folder.is_dir():
-            return []
-        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal() and path.is_dir())
+        return digests.steps(self._folder)
 
     def save(self, step: int, state: Any, *, wait: bool = False) -> None:
         """Saves `state` and returns as soon as its values are copied: it may be donated at once. `wait`: until written.
@@ -82,12 +92,12 @@ class Checkpoints:
         self.wait()
         if step != self._last_saved and step not in self.steps():
             leaves = _leaves(state)
-            table = dict(zip(leaves, _in_threads(_describe, leaves.values()), strict=True))
+            table = dict(zip(leaves, in_threads(_describe, leaves.values()), strict=True))
             saving = self._folder / f"saving-{step}"
             if jax.process_index() == 0:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                for leftover in self._folder.glob("saving-*"):
-                    shutil.rmtree(leftover)
+                for leftover in (*self._folder.glob("saving-*"), *self._folder.glob("deleting-*")):
+                    _remove(leftover)
             self._writer.save(saving, args=ocp.args.PyTreeSave(leaves), force=True)
             self._pending = self._background.submit(self._commit, step, saving, table)
             self._last_saved = step
@@ -138,40 +148,75 @@ class Checkpoints:
         self._writer.wait_until_finished()
         if jax.process_index() != 0:
             return
-        _write_digests(saving, table)
-        saving.rename(self._folder / str(step))
+        digests.write(saving, step, self._identity | self._notes, table)
+        target = self._folder / str(step)
+        if os.path.lexists(target):  # a file, for one: no step has this number
+            target.rename(self._free_name(step))
+        saving.rename(target)
+        digests.sync_folder(self._folder)
         earlier = [other for other in self.steps() if other < step and other != self.best]
         for old in earlier[: max(0, len(earlier) + 1 - self._keep)]:
-            shutil.rmtree(self._folder / str(old))
+            going = self._folder / f"deleting-{old}"  # at once, for who reads beside this run
+            (self._folder / str(old)).rename(going)
+            _remove(going)
 
     def _newest_sound(
         self, abstract: Tree, step: int | None, *, whole: bool
     ) -> tuple[Tree, int, list[tuple[int, str]]]:
-        """The restored tree, its step, and the newer steps that are unsound, with reasons."""
+        """The restored tree, its step, and the newer steps that are unsound, with reasons.
+
+        Beside a run that keeps one step, the step that was the newest may go while it is read: the folder is listed
+        again before it is said that there is none.
+        """
+        unsound: dict[int, str] = {}
+        while candidates := [candidate for candidate in self._asked(step) if candidate not in unsound]:
+            for candidate in candidates:
+                host, reason = None, ""
+                try:
+                    host = self._read(candidate, _leaves(abstract), whole=whole)
+                except UnsoundError as error:
+                    reason = str(error)
+                if _everywhere(host is not None):
+                    placed = map(_place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
+                    still = [(bad, why) for bad, why in unsound.items() if (self._folder / str(bad)).exists()]
+                    return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate, still
+                unsound[candidate] = reason or "another process could not read it"
+        reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in unsound.items())
+        raise InputError(f"no sound checkpoint in {self._folder} ({reasons or 'there is none at all'})")
+
+    def _asked(self, step: int | None) -> list[int]:
+        """The steps to try, the newest first. Raises InputError when `step` is absent."""
         steps = self.steps()
         if step is not None and step not in steps:
             raise InputError(
                 f"no checkpoint {step} in {self._folder}; allowed: {', '.join(map(str, steps)) or 'none yet'}"
             )
-        unsound: list[tuple[int, str]] = []
-        for candidate in reversed(steps) if step is None else [step]:
-            host, reason = None, ""
-            try:
-                host = _read(self._folder / str(candidate), _leaves(abstract), whole=whole)
-            except _UnsoundError as error:
-                reason = str(error)
-            if _everywhere(host is not None):
-                placed = map(_place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
-                return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate, unsound
-            unsound.append((candidate, reason or "another process could not read it"))
-        reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in unsound)
-        raise InputError(f"no sound checkpoint in {self._folder} ({reasons or 'there is none at all'})")
+        return steps[::-1] if step is None else [step]
+
+    def _read(self, step: int, abstract: Leaves, *, whole: bool) -> dict[str, np.ndarray]:
+        """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
+
+        Raises UnsoundError, or InputError when a sound step of this run holds other leaves than asked for.
+        """
+        directory = self._folder / str(step)
+        table = digests.read(directory, step)
+        for name, value in self._identity.items():
+            if (found := table.marks.get(name, value)) != value:
+                raise UnsoundError(f"it is of another {name}: {printable(found[:12])}, not {value[:12]}")
+        digests.check_files(directory, table.files)
+        _check_leaves(directory, table.leaves, abstract, whole=whole)
+        return _restore(directory, table.leaves, abstract)
+
+    def _free_name(self, step: int) -> Path:
+        """A path for a step that is set aside."""
+        target = self._folder / f"unsound-{step}"
+        while os.path.lexists(target):
+            target = target.with_name(f"{target.name}-again")
+        return target
 
     def _set_aside(self, step: int) -> str:
         """Renames an unsound step, so that it is not counted and its number is free again; returns the new name."""
-        target = self._folder / f"unsound-{step}"
-        while target.exists():
-            target = target.with_name(f"{target.name}-again")
+        target = self._free_name(step)
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"set aside {target.name}")  # nobody renames before all have looked
         if jax.process_index() == 0:
@@ -190,23 +235,9 @@ def _leaves(tree: Any) -> Leaves:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
-def _in_threads(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
-    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
-        return list(pool.map(function, values))
-
-
 def _everywhere(sound: bool) -> bool:
     """Whether it is true in every process."""
     return sound if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(sound)).all())
-
-
-def _hash() -> Any:
-    return hashlib.blake2b(digest_size=16)  # 1.6 times as fast as sha256
-
-
-def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, _hash).hexdigest()
 
 
 def _describe(leaf: Any) -> list:
@@ -214,68 +245,36 @@ def _describe(leaf: Any) -> list:
     digest = None
     if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
         values = np.ascontiguousarray(leaf)
-        hashed = _hash()
+        hashed = digests.hasher()
         hashed.update(f"{leaf.dtype}{list(leaf.shape)}".encode())
         hashed.update(values.reshape(-1).view(np.uint8).data)
         digest = hashed.hexdigest()
     return [str(leaf.dtype), list(leaf.shape), digest]
 
 
-def _write_digests(directory: Path, leaves: Mapping[str, list]) -> None:
-    """DIGESTS has two lines: the digest of the second, and JSON of the leaf table and the digest of each file."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    names = [path.relative_to(directory).as_posix() for path in files]
-    table = {"leaves": leaves, "files": dict(zip(names, _in_threads(_digest_file, files), strict=True))}
-    text = json.dumps(table).encode()
-    hashed = _hash()
-    hashed.update(text)
-    (directory / _DIGESTS).write_bytes(hashed.hexdigest().encode() + b"\n" + text)
+def _remove(path: Path) -> None:
+    """Removes a folder with all that is in it, or a file."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
-def _read_digests(directory: Path) -> dict[str, dict[str, Any]]:
-    try:
-        digest, _, text = (directory / _DIGESTS).read_bytes().partition(b"\n")
-    except OSError as error:
-        raise _UnsoundError(f"{_DIGESTS}: {error.strerror}") from None
-    hashed = _hash()
-    hashed.update(text)
-    if hashed.hexdigest().encode() != digest:
-        raise _UnsoundError(f"{_DIGESTS} is damaged")
-    return json.loads(text)
-
-
-def _read(directory: Path, abstract: Leaves, *, whole: bool) -> dict[str, np.ndarray]:
-    """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
-
-    Raises _UnsoundError, or InputError when a sound checkpoint holds other leaves than asked for.
-    """
-    table = _read_digests(directory)
-    _check_files(directory, table["files"])
-    _check_leaves(directory, table["leaves"], abstract, whole=whole)
+def _restore(directory: Path, stored: Mapping[str, list], abstract: Leaves) -> dict[str, np.ndarray]:
+    """The values of the leaves asked for, on the host. Raises UnsoundError unless they are those that were saved."""
     arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
     try:
         # The bare handler: a Checkpointer would wait for other processes, which may have failed.
         host = ocp.PyTreeCheckpointHandler().restore(
             directory, args=ocp.args.PyTreeRestore(item=abstract, restore_args=arguments, partial_restore=True)
         )
+        found = in_threads(_describe, (host[name] for name in abstract))
     except Exception as error:  # whatever orbax makes of files that were wrong when they were written
-        raise _UnsoundError(f"{type(error).__name__}: {' '.join(str(error).split())[:160]}") from None
-    for name, found in zip(abstract, _in_threads(_describe, (host[name] for name in abstract)), strict=True):
-        if table["leaves"][name][2] not in (None, found[2]):
-            raise _UnsoundError(f"{name} differs from what was saved")
+        raise UnsoundError(printable(f"{type(error).__name__}: {' '.join(str(error).split())}", longest=160)) from None
+    for name, described in zip(abstract, found, strict=True):
+        if stored[name][2] not in (None, described[2]):
+            raise UnsoundError(f"{name} differs from what was saved")
     return {name: host[name] for name in abstract}
-
-
-def _check_files(directory: Path, digests: Mapping[str, str]) -> None:
-    def fault(name: str) -> str | None:
-        try:
-            return None if _digest_file(directory / name) == digests[name] else f"{name} was changed"
-        except OSError as error:
-            return f"{name}: {error.strerror}"
-
-    for reason in _in_threads(fault, digests):
-        if reason:
-            raise _UnsoundError(reason)
 
 
 def _check_leaves(directory: Path, stored: Mapping[str, list], abstract: Leaves, *, whole: bool) -> None:

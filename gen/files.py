@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import stat
@@ -84,6 +85,41 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
+
+
+def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises OSError, also for a folder, a FIFO (which would be waited for), a device, and what is larger.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, more than {most:,}", str(path))
+        return file.read()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text of somebody else's. Raises ValueError for all else, what is nested too deeply too."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def set_aside(path: Path) -> Path:
+    """Renames what is in the way, and is not to be lost, to NAME.damaged, NAME.damaged-2, ...; returns the new path.
+
+    Raises OSError.
+    """
+    target, count = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        count += 1
+        target = path.with_name(f"{path.name}.damaged-{count}")
+    path.rename(target)
+    return target
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -25,7 +25,7 @@ FLOORS = {
     -3: ["errors"],
     -2: ["values", "files"],
     -1: ["spec", "image_io"],
-    0: ["config", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
+    0: ["config", "digests", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "interrupt", "state", "checkpoint", "sharding", "provenance", "report"],
     2: ["tasks", "pictures", "features"],
     3: ["run", "draw", "cli", "load", "asked"],

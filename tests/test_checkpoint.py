@@ -17,7 +17,8 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen.checkpoint import Checkpoints, _read_digests, _write_digests
+from gen import digests
+from gen.checkpoint import Checkpoints
 from gen.errors import InputError
 from gen.sharding import mesh
 from gen.state import TrainState
@@ -126,7 +127,7 @@ def test_nothing_saved_yet(tmp_path):
 
 def test_a_failed_save_is_raised_by_the_next_call(tmp_path, monkeypatch):
     with Checkpoints(tmp_path) as checkpoints:
-        monkeypatch.setattr("gen.checkpoint._write_digests", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        monkeypatch.setattr("gen.digests.write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         checkpoints.save(1, {"x": jnp.float32(1)})
         with pytest.raises(OSError, match="disk full"):
             checkpoints.wait()
@@ -138,7 +139,7 @@ def test_a_failed_save_is_raised_by_the_next_call(tmp_path, monkeypatch):
 
 KILL = {
     "when save returns": "checkpoints.save(2, state(2)); kill()",  # the background may be anywhere, not begun or done
-    "before the step has its name": "gen.checkpoint._write_digests = kill; checkpoints.save(2, state(2), wait=True)",
+    "before the step has its name": "gen.digests.write = kill; checkpoints.save(2, state(2), wait=True)",
 }
 
 
@@ -195,11 +196,11 @@ def test_every_flipped_bit_is_noticed(two_steps, tmp_path, caplog, capfd, whole)
 
 def test_wrong_values_in_files_that_match_their_digests_are_noticed(folder, caplog):
     """As if orbax had written other values than it was given: the files of step 1 under the leaf digests of step 2."""
-    leaves = _read_digests(folder / "2")["leaves"]
+    leaves = digests.read(folder / "2", 2).leaves
     shutil.rmtree(folder / "2")
     shutil.copytree(folder / "1", folder / "2")
     (folder / "2" / "DIGESTS").unlink()
-    _write_digests(folder / "2", leaves)
+    digests.write(folder / "2", 2, {}, leaves)
     with Checkpoints(folder) as checkpoints:
         state, step = checkpoints.restore(abstract(make_state(0)))
     assert step == 1
@@ -326,3 +327,150 @@ def test_orbax_does_not_chatter(folder, caplog, capfd):
         checkpoints.restore(abstract(make_state(0)))
     assert not [record for record in caplog.records if record.name == "absl"]
     assert capfd.readouterr().err == ""
+
+
+# -- Which step of which run
+
+
+def unsound(folder, **options):
+    """The step that training goes on from, and what else is in the folder then."""
+    with Checkpoints(folder, **options) as checkpoints:
+        _, step = checkpoints.restore(abstract(make_state(0)))
+    return step, sorted(path.name for path in folder.iterdir())
+
+
+def test_steps_that_exchanged_their_names_are_noticed(folder, caplog):
+    (folder / "1").rename(folder / "x")
+    (folder / "2").rename(folder / "1")
+    (folder / "x").rename(folder / "2")
+    with Checkpoints(folder) as checkpoints:
+        with pytest.raises(InputError) as raised:
+            checkpoints.restore(abstract(make_state(0)))
+        assert str(raised.value) == (
+            f"no sound checkpoint in {folder} (checkpoint 2: it is step 1 under another name; "
+            "checkpoint 1: it is step 2 under another name)"
+        )
+        assert checkpoints.steps() == [1, 2]
+
+
+def test_a_step_copied_under_a_later_number_is_noticed(folder, caplog):
+    shutil.copytree(folder / "1", folder / "200")
+    assert unsound(folder) == (2, ["1", "2", "unsound-200"])
+    assert "checkpoint 200 is unsound (it is step 1 under another name): kept as unsound-200" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["run", "config"])
+def test_a_step_of_another_run_or_config_is_noticed(tmp_path, caplog, name):
+    mine, other = {"run": "a" * 32, "config": "b" * 64}, {"run": "a" * 32, "config": "b" * 64} | {name: "c" * 64}
+    for folder, identity, step in (("mine", mine, 1), ("other", other, 5)):
+        with Checkpoints(tmp_path / folder, identity=identity, notes={"data": folder}) as checkpoints:
+            checkpoints.save(step, make_state(step), wait=True)
+    shutil.copytree(tmp_path / "other" / "5", tmp_path / "mine" / "5")
+    assert digests.newest_marks(tmp_path / "mine") == other | {"data": "other"}
+    assert unsound(tmp_path / "mine", identity=mine, notes={"data": "new"}) == (1, ["1", "unsound-5"])
+    assert f"checkpoint 5 is unsound (it is of another {name}: cccccccccccc, not {mine[name][:12]})" in caplog.text
+    assert digests.newest_marks(tmp_path / "mine") == mine | {"data": "mine"}
+
+
+def signed(text: str) -> bytes:
+    """A DIGESTS whose own digest is right."""
+    hashed = digests.hasher()
+    hashed.update(text.encode())
+    return hashed.hexdigest().encode() + b"\n" + text.encode()
+
+
+HOSTILE = {
+    "null": "null",
+    "a list": "[1]",
+    "text": "x",
+    "deep": "[" * 100_000,
+    "deep objects": '{"a":' * 100_000,
+    "no files": '{"step": 2, "marks": {}, "leaves": {}}',
+    "files is null": '{"step": 2, "marks": {}, "leaves": {}, "files": null}',
+    "no file at all": '{"step": 2, "marks": {}, "leaves": {}, "files": {}}',
+    "more": '{"step": 2, "marks": {}, "leaves": {}, "files": {"a": "b"}, "more": 1}',
+    "upwards": '{"step": 2, "marks": {}, "leaves": {}, "files": {"../1/_METADATA": "b"}}',
+    "absolute": '{"step": 2, "marks": {}, "leaves": {}, "files": {"/dev/zero": "b"}}',
+    "NUL": '{"step": 2, "marks": {}, "leaves": {}, "files": {"a\\u0000": "b"}}',
+    "surrogate": '{"step": 2, "marks": {}, "leaves": {}, "files": {"\\udcff": "b"}}',
+    "digest of another type": '{"step": 2, "marks": {}, "leaves": {}, "files": {"a": [1]}}',
+    "leaf of another type": '{"step": 2, "marks": {}, "leaves": {"a": 3}, "files": {"a": "b"}}',
+    "shape of another type": '{"step": 2, "marks": {}, "leaves": {"a": ["f", [-1], "c"]}, "files": {"a": "b"}}',
+    "marks of another type": '{"step": 2, "marks": {"run": 1}, "leaves": {}, "files": {"a": "b"}}',
+    "step of another type": '{"step": true, "marks": {}, "leaves": {}, "files": {"a": "b"}}',
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_digests_of_another_structure_are_unsound(tmp_path, text):
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "DIGESTS").write_bytes(signed(text))
+    with pytest.raises(digests.UnsoundError, match="^DIGESTS is no table of digests$"):
+        digests.read(tmp_path / "2", 2)
+    assert digests.newest_marks(tmp_path) == {}
+
+
+def test_what_is_no_regular_file_is_never_read(tmp_path):
+    os.mkfifo(tmp_path / "DIGESTS")
+    with pytest.raises(digests.UnsoundError, match="^DIGESTS: it is no regular file$"):
+        digests.read(tmp_path, 2)
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("DIGESTS", "link"):
+        with pytest.raises(digests.UnsoundError, match=f"^{name}: it is no regular file$"):
+            digests.check_files(tmp_path, {name: "x"})
+
+
+def test_only_folders_named_as_numbers_are_written_are_steps(folder):
+    for name in ("٣٠٢", "007", "1e3", "-4", "saving-9"):
+        (folder / name).mkdir()
+    (folder / "999").write_text("mine")
+    assert digests.steps(folder) == [1, 2]
+    (folder / "3").mkdir()
+    with Checkpoints(folder) as checkpoints:
+        assert checkpoints.restore(abstract(make_state(0)))[1] == 2  # the empty folder 3 is set aside
+        checkpoints.save(999, make_state(999), wait=True)
+        assert checkpoints.steps() == [1, 2, 999]
+    assert (folder / "unsound-999").read_text() == "mine"
+    assert (folder / "unsound-3").is_dir()
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path):
+    (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(InputError, match=r"checkpoints is a file; checkpoints go into a folder of this name: move it$"):
+        Checkpoints(tmp_path / "checkpoints")
+
+
+def test_a_reader_lists_again_when_the_only_step_was_replaced(folder, monkeypatch, caplog):
+    shutil.rmtree(folder / "1")
+    read = digests.read
+
+    def replaced(directory, step):
+        if step == 2:
+            with Checkpoints(folder, keep=1) as training:
+                training.save(3, make_state(3), wait=True)
+        return read(directory, step)
+
+    with Checkpoints(folder) as checkpoints:
+        monkeypatch.setattr("gen.digests.read", replaced)
+        part, step = checkpoints.restore_part({"step": abstract(jnp.int32(0))})
+        assert step == int(part["step"]) == 3
+    assert caplog.messages == []
+    assert [path.name for path in folder.iterdir()] == ["3"]
+
+
+def test_all_is_on_the_disk_before_a_step_has_its_name(tmp_path, monkeypatch):
+    synced, rename = set(), type(tmp_path).rename
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda d: (synced.add(os.readlink(f"/proc/self/fd/{d}")), fsync(d)))
+
+    def renamed(path, target):
+        if path.name == "saving-1":
+            inside = {str(found) for found in path.rglob("*")}
+            assert {str(path / "DIGESTS"), str(path)} | inside <= synced
+            synced.clear()
+        return rename(path, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", renamed)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"x": jnp.float32(1)}, wait=True)
+    assert str(tmp_path) in synced
