@@ -21,7 +21,7 @@ from gen.errors import InputError
 from gen.files import parse_json, printable, read_regular
 
 NAME = "DIGESTS"
-_LARGEST = 64 * 2**20  # bytes of a DIGESTS
+_LARGEST = 16 * 2**20  # bytes of a DIGESTS
 _STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # as str() writes it: other digits, or zeros in front, name no step
 
 
@@ -100,6 +100,8 @@ def read(directory: Path, step: int) -> Table:
         digest, _, text = read_regular(directory / NAME, most=_LARGEST).partition(b"\n")
     except OSError as error:
         raise UnsoundError(f"{NAME}: {error.strerror}") from None
+    except InputError as error:
+        raise UnsoundError(str(error)) from None
     if _hexdigest(text).encode() != digest:
         raise UnsoundError(f"{NAME} is damaged")
     try:
@@ -135,7 +137,7 @@ def _hexdigest(content: bytes) -> str:
 
 def _digest_file(path: Path) -> str:
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise OSError(0, "it is no regular file")
+        raise OSError(0, "not a regular file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, hasher).hexdigest()
 

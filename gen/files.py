@@ -87,20 +87,6 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
         raise
 
 
-def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes.
-
-    Raises OSError, also for a folder, a FIFO (which would be waited for), a device, and what is larger.
-    """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        if found.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {found.st_size:,} bytes, more than {most:,}", str(path))
-        return file.read()
-
-
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text of somebody else's. Raises ValueError for all else, what is nested too deeply too."""
     try:
