@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gen.errors import InputError, nearest
+from gen.files import printable
 from gen.spec import build, check, spec
 from gen.values import Spec, canonical, require
 
@@ -92,14 +93,7 @@ _MINIMUM = {
     "mesh.fsdp": 1,
 }
 # Fields that came after the first version, and what they were before: they count in a digest only where they differ.
-_LATER: dict[str, Any] = {
-    "init_from": {},
-    "refine": "",
-    "metrics_every": 0,
-    "metrics": CHEAP,
-    "metrics_samples": 1000,
-    "best_by": "",
-}
+_LATER: dict[str, Any] = {"init_from": {}}
 _MAY_CHANGE_ON_RESUME = {
     "total_images",
     "log_every",
@@ -133,24 +127,40 @@ def validate(config: Config) -> None:
 
 
 def to_json(config: Config) -> str:
-    """The config as indented JSON in the order of its fields. Raises InputError for a value of the wrong type."""
-    return json.dumps(_plain(config), indent=2) + "\n"
+    """The config as indented JSON, its digest after its fields. Raises InputError for a value of the wrong type."""
+    return json.dumps(_plain(config) | {"digest": digest(config)}, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
-    """The config that `to_json` wrote; missing fields get their defaults. Raises InputError if `text` is no config."""
+    """The config that `to_json` wrote; missing fields get their defaults.
+
+    Raises InputError if `text` is no config, or its digest shows that it was changed after it was written.
+    """
     try:
         stored = json.loads(text)
     except ValueError as error:
         raise InputError(f"the config is not JSON: {error}") from None
-    return _read(Config, stored, "")
+    written = stored.pop("digest", None) if isinstance(stored, dict) else None
+    config = _read(Config, stored, "")
+    if written is not None and written != (found := digest(config)):
+        raise InputError(
+            f"the config was changed after it was written: its digest is {found[:12]}, and {printable(written)[:12]} "
+            "stands in it; undo the change"
+        )
+    return config
 
 
 def digest(config: Config) -> str:
-    """SHA-256 of the canonical JSON, 64 hexadecimal digits: the same before and after a round trip through JSON."""
-    plain = _plain(config)
-    plain = {name: value for name, value in plain.items() if name not in _LATER or value != _LATER[name]}
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    """SHA-256 over what decides the pixels that a step makes, 64 hexadecimal digits.
+
+    What may change when a run is resumed does not count: pictures of before still match their run.
+    """
+    decides = {
+        name: value
+        for name, value in _leaves(_plain(config))
+        if name not in _MAY_CHANGE_ON_RESUME and not (name in _LATER and value == _LATER[name])
+    }
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
