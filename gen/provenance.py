@@ -14,10 +14,12 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from gen import __version__
 from gen.errors import InputError
+from gen.files import printable
 
 Record = dict[str, Any]
 
 PREFIX = "gen:"
+_LONGEST = 20_000  # characters of a text
 _IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
 _NUMBERS = {
     "gen:step": int,
@@ -51,7 +53,7 @@ def record(
     """
     fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
     fields |= {"label": label, "truncation": truncation, "refine": refine} | more
-    return {PREFIX + name: value for name, value in fields.items() if value is not None}
+    return {PREFIX + name: _storable(value) for name, value in fields.items() if value is not None}
 
 
 def refined(record: Record | None, *, chain: str, seed: int, source: str) -> Record:
@@ -60,7 +62,12 @@ def refined(record: Record | None, *, chain: str, seed: int, source: str) -> Rec
     chain: its text. seed: of its random operators. source: sha256 of the file that was refined.
     """
     fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source}
-    return (record or {}) | {PREFIX + name: value for name, value in fields.items()}
+    return (record or {}) | {PREFIX + name: _storable(value) for name, value in fields.items()}
+
+
+def _storable(value: Any) -> Any:
+    """Text as every format can hold it: names of classes and files may hold anything."""
+    return printable(value, longest=_LONGEST) if isinstance(value, str) else value
 
 
 def png_text(record: Record) -> PngImagePlugin.PngInfo:

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gen.files import printable
 from gen.report.pictures import enlargement
 
 # Oklab: lightness in even steps, violet by way of blue and green to yellow, so that grey prints keep the order.
@@ -55,7 +56,7 @@ def heat_map(values: np.ndarray, *, unit: str, enlarged: int | None = None) -> n
 
 def text(line: str) -> np.ndarray:
     """One line of small dark text on white."""
-    font = ImageFont.load_default(_FONT)
+    line, font = printable(line), ImageFont.load_default(_FONT)
     canvas = Image.new("RGB", (max(1, round(font.getlength(line)) + 2), _FONT + 5), "white")
     ImageDraw.Draw(canvas).text((1, 1), line, fill=(40, 40, 40), font=font)
     return np.asarray(canvas)

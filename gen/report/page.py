@@ -11,10 +11,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gen.files import printable
 from gen.report.curves import Series, chart, compact
 from gen.report.style import SCRIPT, STYLE
 
 REFRESH_SECONDS = 20
+_LONGEST = 20_000  # characters of a value
 _SHOWN_SKIPPED = 200
 _SHOWN_CLASSES = 40
 _NOT_CURVES = ("step", "images", "seconds", "steps_per_second", "images_per_second")
@@ -84,7 +86,9 @@ def _header(facts: Facts) -> str:
         height, width, channels = shape
         parts.append(f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}")
     parts.append(f"{len(classes):,} classes" if classes else "no labels")
-    names = ", ".join(str(name) for name in classes[:_SHOWN_CLASSES]) + (", …" if len(classes) > _SHOWN_CLASSES else "")
+    names = ", ".join(printable(name) for name in classes[:_SHOWN_CLASSES]) + (
+        ", …" if len(classes) > _SHOWN_CLASSES else ""
+    )
     listed = f'<p class="quiet">{html.escape(names)}</p>' if classes else ""
     return (
         f'<header><p class="eyebrow">Learning to make images like</p><h1>{html.escape(str(data.get("name", "?")))}</h1>'
@@ -191,7 +195,7 @@ def _command(facts: Facts) -> str:
         f"python -m gen.sample --workdir {shlex.quote(facts.workdir)} --seeds {count}{labels} --grid --out samples"
     )
     return (
-        f'<section><h2>Make images with this run</h2><pre class="command"><code>{html.escape(command)}</code></pre>'
+        f'<section><h2>Make images with this run</h2><pre class="command"><code>{html.escape(printable(command))}</code></pre>'
         '<p class="quiet">It uses the newest checkpoint; <code>--step</code> picks another, and one seed is always one '
         "image.</p></section>"
     )
@@ -219,7 +223,7 @@ def _skipped(entries: Any) -> Iterable[tuple[str, str]]:
         if isinstance(entry, Mapping):
             entry = tuple(entry.values())
         values = (entry,) if isinstance(entry, str) else tuple(entry)
-        yield str(values[0]), " ".join(str(value) for value in values[1:])
+        yield printable(values[0]), printable(" ".join(str(value) for value in values[1:]))
 
 
 def _config(facts: Facts) -> str:
@@ -264,4 +268,4 @@ def _readable(value: Any) -> str:
         return f"{value:g}" if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
         return ", ".join(_readable(item) for item in value)
-    return str(value)
+    return printable(value, longest=_LONGEST)
