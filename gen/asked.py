@@ -12,6 +12,7 @@ from PIL import Image
 
 from gen import pictures
 from gen.errors import InputError, nearest
+from gen.files import printable
 
 _SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
 _MAX_SEEDS = 1_000_000
@@ -34,8 +35,11 @@ class Target(NamedTuple):
         return self.folder / (f"{self.file.stem}-refinement.html" if self.file else "refinement.html")
 
 
-def parse_seeds(text: str) -> list[int]:
-    """The seeds in "5", "0-63" (both ends included), "3,7,11" or "0-3,9", in that order. Raises InputError."""
+def parse_seeds(text: str, *, repeated: bool = False) -> list[int]:
+    """The seeds in "5", "0-63" (both ends included), "3,7,11" or "0-3,9", in that order. repeated: one may come again.
+
+    Raises InputError.
+    """
     seeds: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
@@ -49,7 +53,14 @@ def parse_seeds(text: str) -> list[int]:
         if len(seeds) + last - first >= _MAX_SEEDS:
             raise InputError(f"--seeds={text}: more than {_MAX_SEEDS:,} seeds; make them in several parts")
         seeds.extend(range(first, last + 1))
+    if not repeated and (again := _first_repeated(seeds)) is not None:
+        raise InputError(f"--seeds={text}: seed {again} is named twice, and would make the same image; name each once")
     return seeds
+
+
+def _first_repeated(values: Sequence[int]) -> int | None:
+    seen = set[int]()
+    return next((value for value in values if value in seen or seen.add(value)), None)  # type: ignore[func-returns-value]
 
 
 def parse_labels(text: str | None, class_names: Sequence[str]) -> list[int] | None:
@@ -58,22 +69,27 @@ def parse_labels(text: str | None, class_names: Sequence[str]) -> list[int] | No
         return None
     if not class_names:
         raise InputError(f"--label={text}: this model was learned without classes; leave --label out")
-    lowered = [name.lower() for name in class_names]
+    names, text = list(map(printable, class_names)), printable(text)
+    lowered = [name.lower() for name in names]
     if text.lower() == "all":
         return list(range(len(class_names)))
     labels = []
     for part in [text] if text.lower() in lowered else text.split(","):  # a name may hold a comma
         name = part.strip().lower()
-        if name in lowered:
+        if part.strip() in names:
+            labels.append(names.index(part.strip()))
+        elif name in lowered:
             labels.append(lowered.index(name))
         elif name.isdecimal() and int(name) < len(class_names):
             labels.append(int(name))
         else:
-            known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+            known = ", ".join(names[:20]) + (", ..." if len(class_names) > 20 else "")
             meant = nearest(name, lowered)
             raise InputError(
                 f"--label={text}: no class '{part.strip()}'{meant}; allowed: all, 0-{len(lowered) - 1}, {known}"
             )
+    if (again := _first_repeated(labels)) is not None:
+        raise InputError(f"--label={text}: class '{names[again]}' is named twice; name each once")
     return labels
 
 

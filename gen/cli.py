@@ -24,7 +24,13 @@ from gen.errors import InputError, nearest
 from gen.files import expand, printable
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
-_LONGEST = 400  # characters of a message; of a longer one the middle is left out
+SAMPLING = {  # least and most: beyond them nothing is to be seen but noise, or one image
+    "truncation": (0.0, 2.0),
+    "temperature": (0.0, 100.0),
+    "top_p": (1e-6, 1.0),
+    "guidance": (0.0, 100.0),
+}
+_LONGEST = 800  # characters of a message; of a longer one the middle is left out
 flags.disclaim_key_flags()  # what define_path defines is a flag of the program that calls it
 
 
@@ -33,6 +39,11 @@ def define_path(name: str, default: Any, help: str, *, flag_values: flags.FlagVa
     if many:
         return flags.DEFINE_multi(_Path(), flags.ArgumentSerializer(), name, default, help, flag_values=flag_values)
     return flags.DEFINE(_Path(), name, default, help, flag_values=flag_values)
+
+
+def define_sampling(name: str, default: float | None, help: str, *, flag_values: flags.FlagValues) -> Any:
+    """A flag of SAMPLING, which several programs have."""
+    return flags.DEFINE_float(name, default, help, *SAMPLING[name], flag_values=flag_values)
 
 
 class _Path(flags.ArgumentParser[str]):

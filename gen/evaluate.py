@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
-flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.", flag_values=FLAGS)
+flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.", lower_bound=0, flag_values=FLAGS)
 cli.define_path("images", None, "Folder of images to measure, instead of a run.", flag_values=FLAGS)
 cli.define_path("reference", None, "Folder of real images, or npz with mu and sigma.", flag_values=FLAGS)
 flags.DEFINE_bool("compare", False, "Compare two evaluations: name two runs or evaluation.json.", flag_values=FLAGS)
@@ -45,16 +45,16 @@ cli.define_path(
     flag_values=FLAGS,
 )
 flags.DEFINE_string("metrics", "all", "Groups of metrics, with commas; 'all'; 'cheap'.", flag_values=FLAGS)
-flags.DEFINE_integer("samples", 10_000, "Images to make, seeds SEED and up.", lower_bound=2, flag_values=FLAGS)
-flags.DEFINE_integer("references", 10_000, "Real images to compare with, at most.", lower_bound=2, flag_values=FLAGS)
+flags.DEFINE_integer("samples", 10_000, "Images to make, seeds SEED and up.", 2, 10_000_000, flag_values=FLAGS)
+flags.DEFINE_integer("references", 10_000, "Real images to compare with, at most.", 2, 10_000_000, flag_values=FLAGS)
 flags.DEFINE_enum("split", "train", ["train", "held_out"], "Which real images.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
 flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
 flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
-flags.DEFINE_integer("size", None, "Side of the squares that all files become.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("size", None, "Side of the squares that all files become.", 1, 8192, flag_values=FLAGS)
 cli.define_path("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
 for _name in ("truncation", "temperature", "guidance", "top_p"):
-    flags.DEFINE_float(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
+    cli.define_sampling(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
 
 _OTHERS = tuple(name for name in FLAGS if name != "compare")
 

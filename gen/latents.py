@@ -39,19 +39,19 @@ FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run.", flag_values=FLAGS)
 cli.define_path("out", None, "Where results go: a folder, or one file.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Class of the images, a name or a number.", flag_values=FLAGS)
-flags.DEFINE_integer("steps", 300, "Gradients for an image, of a GAN.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("steps", 300, "Gradients for an image, of a GAN.", 1, 1_000_000, flag_values=FLAGS)
 flags.DEFINE_integer(
     "seed", 0, "Of the latents that the descent starts with.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS
 )
-flags.DEFINE_integer("frames", 24, "Images from one image to the next.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("frames", 24, "Images from one image to the next.", 1, 10_000, flag_values=FLAGS)
 flags.DEFINE_enum("method", "closed_form", ("closed_form", "pca"), "Of finding directions.", flag_values=FLAGS)
-flags.DEFINE_integer("count", 8, "How many directions.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("count", 8, "How many directions.", 1, 1000, flag_values=FLAGS)
 flags.DEFINE_string("seeds", "0-2", "Images to show directions on, where no IN is given.", flag_values=FLAGS)
 flags.DEFINE_integer("direction", None, "Which direction, from 0.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_float("strength", 1.5, "How far along it, in standard deviations.", flag_values=FLAGS)
+flags.DEFINE_float("strength", 1.5, "How far along it, in standard deviations.", -100.0, 100.0, flag_values=FLAGS)
 cli.define_path("examples", None, "Images that an autoencoder's directions are measured on.", flag_values=FLAGS)
-flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Images at once.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 64, "Images at once.", 1, 65_536, flag_values=FLAGS)
 
 _REACH, _POINTS = 3.0, 7  # of a strip, in standard deviations and images
 _MAX_SHOWN = 4  # images in a strip

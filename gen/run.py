@@ -57,7 +57,12 @@ class Loaded(NamedTuple):
 
     @property
     def class_names(self) -> list[str]:
-        """The name of each class, its number where the data has no names; empty for an unconditional model."""
+        """The name of each class that the model knows, its number where the data has no names; empty if it knows none.
+
+        A model of labelled data may have been learned without the labels.
+        """
+        if jax.eval_shape(self.task.label, jax.random.key(0)[None]) is None:
+            return []
         count = self.data_facts["num_classes"]
         return list(self.data_facts.get("class_names") or map(str, range(count)))
 

@@ -54,7 +54,7 @@ flags.DEFINE_string(
     "Class: a name, a number, several with commas, or all; each is made with every seed.",
     flag_values=FLAGS,
 )
-flags.DEFINE_float("truncation", 1.0, "Below 1: more typical, less varied images.", lower_bound=0.0, flag_values=FLAGS)
+cli.define_sampling("truncation", 1.0, "Below 1: more typical, less varied images.", flag_values=FLAGS)
 flags.DEFINE_string(
     "refine",
     None,
@@ -64,7 +64,7 @@ flags.DEFINE_string(
 flags.DEFINE_bool("grid", False, "Also write all images as one picture, a row per class.", flag_values=FLAGS)
 flags.DEFINE_bool("interpolate", False, "Write an animation that moves from each seed to the next.", flag_values=FLAGS)
 flags.DEFINE_integer(
-    "frames", 24, "Frames from one seed to the next, or to continue a film with.", lower_bound=1, flag_values=FLAGS
+    "frames", 24, "Frames from one seed to the next, or to continue a film with.", 1, 10_000, flag_values=FLAGS
 )
 cli.define_path(
     "complete",
@@ -75,12 +75,12 @@ cli.define_path(
 )
 flags.DEFINE_bool("enlarge", False, "Make images of twice the size of IN.", flag_values=FLAGS)
 flags.DEFINE_bool("continue", False, "Make the frames that follow IN.", flag_values=FLAGS)
-flags.DEFINE_float(
-    "temperature", None, "Of priors: below 1 more probable images, 0 the most probable.", 0.0, flag_values=FLAGS
+cli.define_sampling(
+    "temperature", None, "Of priors: below 1 more probable images, 0 the most probable.", flag_values=FLAGS
 )
 flags.DEFINE_integer("top_k", None, "Of priors: draw from the k most probable tokens, 0: all.", 0, flag_values=FLAGS)
-flags.DEFINE_float("top_p", None, "Of priors: draw from tokens of this probability.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_float("guidance", None, "Of priors: above 1 more as asked, less varied.", 0.0, flag_values=FLAGS)
+cli.define_sampling("top_p", None, "Of priors: draw from tokens of this probability.", flag_values=FLAGS)
+cli.define_sampling("guidance", None, "Of priors: above 1 more as asked, less varied.", flag_values=FLAGS)
 flags.DEFINE_enum(
     "format",
     None,
@@ -88,8 +88,8 @@ flags.DEFINE_enum(
     "png (default) or jpeg; animations webp (default) or gif.",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Images made at once.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer("batch_size", 64, "Images made at once.", 1, 65_536, flag_values=FLAGS)
 
 _MAX_GRID_IMAGES = 4096
 _MAX_PAIRS = 64  # images shown before and after refinement
@@ -102,7 +102,7 @@ def main(inputs: Sequence[str] = ()) -> None:
     """Makes the images that the flags ask for. Raises InputError for what is wrong in them."""
     question = _question(inputs)
     text = "0-4" if question and FLAGS["seeds"].using_default_value else FLAGS.seeds
-    seeds = parse_seeds(text)
+    seeds = parse_seeds(text, repeated=FLAGS.interpolate)
     if FLAGS.workdir is None:
         raise InputError("--workdir is missing: the folder of the run to sample from")
     if FLAGS.interpolate and len(seeds) < 2:

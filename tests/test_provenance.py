@@ -78,3 +78,11 @@ def test_unreadable_files_are_refused_by_name(tmp_path, content):
         provenance.read(path)
     with pytest.raises(InputError, match=r"absent\.png"):
         provenance.read(tmp_path / "absent.png")
+
+
+def test_a_record_holds_any_name(tmp_path):
+    record = provenance.record(config_digest="ab", step=1, label="caf\udce9\x1b[2J")
+    for format, suffix in (("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"), ("GIF", "gif")):
+        path = tmp_path / f"a.{suffix}"
+        Image.new("RGB", (4, 4)).save(path, format, **provenance.save_options(record, format))
+        assert provenance.read(path)["gen:label"] == "caf\\xe9\\x1b[2J"

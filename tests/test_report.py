@@ -358,3 +358,13 @@ def test_an_evaluation_is_shown_and_how_the_run_ended_is_known_later(tmp_path):
     assert again.status == "finished"
     page = again.write_html(again.status).read_text()
     assert "<h2>Quality and variety</h2><p>FD-own 1.5</p></section>" in page
+
+
+def test_a_page_is_utf8_and_shows_any_name(tmp_path):
+    names = ["caf\udce9", "\x1b[31mred", "<b>x</b> & q"]
+    data = DATA | {"class_names": names, "skipped": [{"file": "a/\udcff.png", "reason": "no \udcff"}], "path": "\udce9"}
+    path = Report(tmp_path, config_json=json.dumps(CONFIG | {"note": "\udce9"}), data_facts=data).write_html("finished")
+    text = path.read_bytes().decode("utf-8")
+    for shown in ("caf\\xe9", "\\x1b[31mred", "&lt;b&gt;x&lt;/b&gt; &amp; q", "a/\\xff.png", "no \\xff"):
+        assert shown in text
+    assert "\x1b" not in text

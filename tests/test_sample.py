@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 from gen import cli, config, draw, provenance, run, sample, sharding
@@ -112,7 +113,7 @@ def files(folder) -> list[str]:
     [("5", [5]), ("0-3", [0, 1, 2, 3]), ("3,7,11", [3, 7, 11]), ("0-2,9", [0, 1, 2, 9]), (" 1 - 2 , 1", [1, 2, 1])],
 )
 def test_seeds(text, seeds):
-    assert sample.parse_seeds(text) == seeds
+    assert sample.parse_seeds(text, repeated=True) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5", "4294967296", "0-1000000", "²"])
@@ -139,6 +140,18 @@ def test_labels(text, labels):
 def test_a_class_name_may_be_a_number_or_hold_a_comma():
     assert sample.parse_labels("7", ["9", "8", "7"]) == [2]
     assert sample.parse_labels("goldfish, koi", ["tench", "goldfish, koi"]) == [1]
+
+
+def test_a_seed_or_class_named_twice_would_make_the_same_image_twice():
+    with pytest.raises(InputError, match="--seeds=0,0,0: seed 0 is named twice"):
+        sample.parse_seeds("0,0,0")
+    with pytest.raises(InputError, match="class 'Sandal' is named twice"):
+        sample.parse_labels("Sandal,1", CLASSES)
+
+
+def test_a_class_whose_name_is_not_utf8_is_asked_for_as_it_is_shown():
+    assert sample.parse_labels("caf\\xe9", ["a", "caf\udce9"]) == sample.parse_labels("caf\udce9", ["a", "caf\udce9"])
+    assert sample.parse_labels("B", ["a", "b", "B"]) == [2]
 
 
 def test_bad_labels_are_named():
@@ -215,6 +228,14 @@ def test_load_restores_the_averaged_weights_of_a_step(conditional):
         assert list(loaded.class_names) == list(CLASSES)
         kernel = loaded.task.init(jax.random.key(expected)).ema_params["generator"]["kernel"]
         np.testing.assert_array_equal(loaded.ema_params["generator"]["kernel"], kernel)
+
+
+def test_a_model_that_was_learned_without_the_labels_of_its_data_knows_no_classes():
+    for conditional, names in ((False, []), (None, list(CLASSES))):
+        context = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": len(CLASSES), "batch_size": 8}
+        task = config.build(tiny.task_spec(conditional=conditional), "task", **context)
+        facts = {"num_classes": len(CLASSES), "class_names": list(CLASSES)}
+        assert run.Loaded(tiny.config(), facts, task, {}, 1).class_names == names
 
 
 def test_what_is_missing_in_a_run_folder_is_named(tmp_path, conditional):
@@ -333,8 +354,13 @@ def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
         (["--out=deep/er/x.png", "--label=sandel"], "no class 'sandel'"),
         (["--step=7"], "no checkpoint 7"),
         (["--grid", "--seeds=0-5000"], "4,096"),
-        (["--workdir="], "no config"),
+        (["--workdir="], "--workdir is empty"),
         (["--batch_size=0"], "batch_size"),
+        (["--truncation=nan"], "--truncation=nan; it must be a finite number"),
+        (["--truncation=100"], "--truncation=100; it must be a number from 0.0 to 2.0"),
+        (["--top_p=0"], "--top_p=0; it must be a number from 1e-06 to 1.0"),
+        (["--guidance=inf"], "--guidance=inf; it must be a number from 0.0 to 100.0"),
+        (["--seeds=0,0,0"], "seed 0 is named twice"),
         (["--format=bmp"], "bmp"),
     ],
 )

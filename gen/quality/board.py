@@ -12,6 +12,7 @@ import numpy as np
 
 from gen.errors import InputError, nearest
 from gen.features import Extractor
+from gen.files import printable
 from gen.metrics import bootstrap, diversity, kernel, labels, memorisation, moments, neighbours, sliced
 from gen.metrics.bootstrap import Value
 from gen.metrics.neighbours import Neighbours
@@ -190,7 +191,7 @@ def _class_distances(q: Question) -> Iterable[Card]:
     for k, value in found.items():
         if np.isfinite(value.value):  # else a class with one image at most
             name, counts = q.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
-            yield q.card(f"{q.named('FD')}-class-{name}", _not_negative(value), "lower", counts=counts)
+            yield q.card(f"{q.named('FD')}-class-{printable(name)}", _not_negative(value), "lower", counts=counts)
 
 
 def _logits(q: Question) -> np.ndarray:

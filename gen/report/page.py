@@ -194,8 +194,9 @@ def _command(facts: Facts) -> str:
     command = (
         f"python -m gen.sample --workdir {shlex.quote(facts.workdir)} --seeds {count}{labels} --grid --out samples"
     )
+    command = printable(command, longest=_LONGEST)
     return (
-        f'<section><h2>Make images with this run</h2><pre class="command"><code>{html.escape(printable(command))}</code></pre>'
+        f'<section><h2>Make images with this run</h2><pre class="command"><code>{html.escape(command)}</code></pre>'
         '<p class="quiet">It uses the newest checkpoint; <code>--step</code> picks another, and one seed is always one '
         "image.</p></section>"
     )
