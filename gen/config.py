@@ -17,8 +17,8 @@ from typing import Any
 
 from gen.errors import InputError, nearest
 from gen.files import printable
-from gen.spec import build, check, spec
-from gen.values import Spec, canonical, require
+from gen.spec import build, check, check_name, spec
+from gen.values import Spec, canonical, parse_json, require, shown
 
 __all__ = [
     "CHEAP",
@@ -33,6 +33,7 @@ __all__ = [
     "spec",
     "to_json",
     "validate",
+    "validate_stored",
     "variant",
 ]
 
@@ -114,6 +115,22 @@ _MAY_CHANGE_ON_RESUME = {
 
 def validate(config: Config) -> None:
     """Checks every field, each component and its arguments. Raises InputError: field, value, what is allowed."""
+    _check_numbers(config)
+    for name, provided in PROVIDED.items():
+        check(getattr(config, name), name, provided=provided)
+
+
+def validate_stored(config: Config) -> None:
+    """Checks the config of a run that is opened without its data, as `validate` does.
+
+    Of the data only the name is checked, and that without an import: what made it need not be here.
+    """
+    _check_numbers(config)
+    check_name(config.data, "data")
+    check(config.task, "task", provided=PROVIDED["task"])
+
+
+def _check_numbers(config: Config) -> None:
     flat = dict(_leaves(_plain(config)))
     for name, least in _MINIMUM.items():
         if flat[name] < least:
@@ -122,8 +139,6 @@ def validate(config: Config) -> None:
         raise InputError(f"seed is {config.seed}; it must be from 0 to {2**32 - 1}")
     if config.mesh.data < 1 and config.mesh.data != -1:
         raise InputError(f"mesh.data is {config.mesh.data}; it must be at least 1, or -1 for all devices that are left")
-    for name, provided in PROVIDED.items():
-        check(getattr(config, name), name, provided=provided)
 
 
 def to_json(config: Config) -> str:
@@ -136,10 +151,7 @@ def from_json(text: str) -> Config:
 
     Raises InputError if `text` is no config, or its digest shows that it was changed after it was written.
     """
-    try:
-        stored = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"the config is not JSON: {error}") from None
+    stored = parse_json(text, "the config")
     written = stored.pop("digest", None) if isinstance(stored, dict) else None
     config = _read(Config, stored, "")
     if written is not None and written != (found := digest(config)):
@@ -193,7 +205,7 @@ def _plain(config: Any, place: str = "") -> dict[str, Any]:
         value, inner = getattr(config, name), f"{place}{name}"
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             if not isinstance(value, kind):
-                raise InputError(f"{inner} is {value!r}; it must be a {kind.__name__}")
+                raise InputError(f"{inner} is {shown(value)}; it must be a {kind.__name__}")
             plain[name] = _plain(value, f"{inner}.")
         else:
             plain[name] = require(canonical(value, inner), kind, inner)
@@ -203,10 +215,10 @@ def _plain(config: Any, place: str = "") -> dict[str, Any]:
 def _read(kind: Any, stored: Any, place: str) -> Any:
     hints = typing.get_type_hints(kind)
     if not isinstance(stored, dict):
-        raise InputError(f"{place.rstrip('.') or 'the config'} is {stored!r}; it must be a JSON object")
+        raise InputError(f"{place.rstrip('.') or 'the config'} is {shown(stored)}; it must be a JSON object")
     values = {}
     for name, value in stored.items():
-        inner = f"{place}{name}"
+        inner = f"{place}{printable(name)}"
         if name not in hints:
             raise InputError(
                 f"unknown field '{inner}' in the stored config{nearest(name, hints)}; "

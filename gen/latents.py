@@ -119,7 +119,7 @@ def decode(session: Session, inputs: Sequence[str]) -> int:
 
 def project(session: Session, inputs: Sequence[str]) -> int:
     """The nearest images that the model can make, and how near."""
-    from gen.run import write_json
+    from gen.run_folder import write_json
     from gen.spaces import names_of, sheets
 
     files, images = session.files.load(inputs)

@@ -25,9 +25,10 @@ from typing import Any
 from absl import flags
 
 from gen import cli, experiment
-from gen.config import Config, check_resumable, from_json, validate
+from gen.config import Config, check_resumable, validate
 from gen.errors import InputError
 from gen.files import cache_home, expand
+from gen.run_folder import RunFolder
 
 FLAGS = flags.FlagValues()
 CONFIG = cli.define_path("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
@@ -139,19 +140,20 @@ def _command(run: dict[str, Any], workdir: pathlib.Path, overrides: Sequence[exp
 
 
 def _prepare(workdir: pathlib.Path, config: Config) -> None:
-    """Makes the run folder. Raises InputError when it cannot be written, or holds the run of another experiment."""
+    """Makes the run folder. Raises InputError when it cannot be written, holds links, or another experiment's run."""
+    folder = RunFolder(workdir)
+    folder.refuse_links()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=workdir):
             pass
     except OSError as error:
         raise InputError(f"cannot write to --workdir {workdir}: {error.strerror or error}") from error
-    stored = workdir / "config.json"
-    if stored.exists():
+    if folder.config.exists():
         try:
-            before = from_json(stored.read_text(encoding="utf-8"))
-        except (InputError, OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{stored}: {error}; use another --workdir") from error
+            before = folder.read_config()
+        except InputError as error:
+            raise InputError(f"{error}; use another --workdir") from error
         check_resumable(before, config)
 
 

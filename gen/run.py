@@ -1,17 +1,11 @@
-"""What a run folder is, and how to get its model back without its data.
-
-WORKDIR/config.json   the Config             WORKDIR/checkpoints/500/    the state at step 500
-WORKDIR/data.json     facts about the data   WORKDIR/report.html, metrics.jsonl, previews/: see gen/report
-"""
+"""A run again from its folder: its model without its data, and its weights for another run."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -20,30 +14,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gen import config as configs
 from gen.checkpoint import Checkpoints
 from gen.errors import InputError, nearest
-from gen.files import atomic_write, expand
+from gen.files import expand, printable
+from gen.run_folder import RunFolder, write_json
+from gen.spec import blamed
 from gen.state import TrainState, Tree
 from gen.tasks import Task
 
+__all__ = ["Loaded", "RunFolder", "abstract", "build_task", "fill", "load", "role", "write_json"]
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The paths inside a run folder."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def data(self) -> Path:
-        return self.path / "data.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
 
 
 class Loaded(NamedTuple):
@@ -67,11 +46,6 @@ class Loaded(NamedTuple):
         return list(self.data_facts.get("class_names") or map(str, range(count)))
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes readable JSON, replacing the file at once."""
-    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
 def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> Loaded:
     """Reads a run: its config, data facts and, of the checkpoint, only the averaged weights.
 
@@ -80,7 +54,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     """
     folder = RunFolder(expand(workdir))
     config, data_facts, task = _described(folder)
-    part, restored_step = _restore(folder, config, {"ema_params": _abstract(task).ema_params}, step, mesh)
+    part, restored_step = _restore(folder, config, {"ema_params": abstract(task).ema_params}, step, mesh)
     return Loaded(config, data_facts, task, part["ema_params"], restored_step)
 
 
@@ -92,7 +66,7 @@ def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tr
     path, _, name = place.rpartition(":")
     folder = RunFolder(expand(path))
     config, _, task = _described(folder)
-    state = _abstract(task)
+    state = abstract(task)
     kind = "ema_params" if name in state.ema_params else "params"
     roles = getattr(state, kind)
     if name not in roles:
@@ -136,20 +110,30 @@ def _like(tree: Any, given: Any, place: str) -> Any:
 
 
 def _described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
-    """What a run folder says of its run without its weights."""
-    config = configs.from_json(_read(folder, folder.config))
+    """What a run folder says of its run without its weights. Raises InputError for whatever somebody wrote there."""
+    config, data_facts = folder.read_config(), folder.read_facts()
+    folder.refuse_links()
     try:
-        data_facts = json.loads(_read(folder, folder.data))
-        image_shape, num_classes = tuple(data_facts["image_shape"]), data_facts["num_classes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder.data} is damaged: {type(error).__name__} {error}") from error
-    context = {"image_shape": image_shape, "num_classes": num_classes, "batch_size": config.batch_size}
-    task: Task = configs.build(config.task, "task", **context)
+        configs.validate_stored(config)
+        task = build_task(config, tuple(data_facts["image_shape"]), data_facts["num_classes"])
+    except InputError as error:
+        raise InputError(f"{printable(folder.config)}: {error}") from error
     return config, data_facts, task
 
 
-def _abstract(task: Task) -> TrainState:
-    return jax.eval_shape(task.init, jax.random.key(0))
+def build_task(config: configs.Config, image_shape: tuple[int, ...], num_classes: int) -> Task:
+    """The task of a config for images of this shape. Raises InputError, also for what fails in a component."""
+    with blamed("task"):
+        task: Task = configs.build(
+            config.task, "task", image_shape=image_shape, num_classes=num_classes, batch_size=config.batch_size
+        )
+    return task
+
+
+def abstract(task: Task) -> TrainState:
+    """The shapes of a task's state. Raises InputError where its networks cannot be made."""
+    with blamed("task"):
+        return cast(TrainState, jax.eval_shape(task.init, jax.random.key(0)))
 
 
 def _restore(
@@ -164,14 +148,3 @@ def _restore(
                 f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
             )
         return checkpoints.restore_part(abstract, step=step)
-
-
-def _read(folder: RunFolder, path: Path) -> str:
-    if not folder.path.is_dir():
-        raise InputError(f"{folder.path}: there is no such folder")
-    if not path.is_file():
-        raise InputError(f"{folder.path} is not a run folder: it has no {path.name}")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error

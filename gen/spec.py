@@ -1,24 +1,31 @@
 """Components named in JSON: `spec` writes {"call": "gen.models.r3gan:Generator", "width": 64}, `build` makes it.
 
-A run may name only what lives in `gen` and in the packages that the environment variable GEN_PACKAGES lists
-(comma-separated): the person who loads a run decides what it may import, never the run. Imports no jax.
+A run may name only what gen.components declares for that place, and components of the packages that the environment
+variable GEN_PACKAGES lists (comma-separated): the person who loads a run decides what it may import, never the run.
+Nothing is imported or called before its name has passed. Imports no jax.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
 import os
 import pkgutil
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gen.components import KINDS, KNOWN, PLACES, Kind, is_dotted, is_own, own_packages
 from gen.errors import InputError, nearest
-from gen.values import Spec, canonical, conform, describe, require
+from gen.files import printable
+from gen.values import Spec, canonical, components, conform, describe, require, shown
+
+Wanted = str | tuple[type, ...]  # a kind of gen.components, or classes
 
 
 class Arguments(NamedTuple):
@@ -30,85 +37,96 @@ class Arguments(NamedTuple):
 
 
 def spec(target: Callable[..., Any], /, **kwargs: Any) -> Spec:
-    """The component `target`, a public function or class of an allowed package, with some of its keyword arguments.
+    """The component `target`, a function or class that may be named, with some of its keyword arguments.
 
-    Raises InputError when `target` cannot be found again by its name, or a value is not a JSON value.
+    Raises InputError when `target` is no component or cannot be found again by its name, or a value is no JSON value.
     """
     name = f"{getattr(target, '__module__', None)}:{getattr(target, '__qualname__', None)}"
     if "<" in name or "None" in name:
         raise InputError(f"spec({target!r}): only functions and classes at the top of a module can be named")
-    if resolve(name, "spec") is not target:
-        raise InputError(f"spec({target!r}): the name '{name}' leads to another object")
     if "call" in kwargs:
         raise InputError(f"spec({name}): an argument cannot be named 'call'")
-    return Spec(call=name, **{key: canonical(value, key) for key, value in kwargs.items()})
+    named = Spec(call=name, **{key: canonical(value, key) for key, value in kwargs.items()})
+    if resolve(name, "spec") is not target:
+        raise InputError(f"spec({target!r}): the name '{name}' leads to another object")
+    return named
 
 
 def build(spec: Mapping[str, Any], place: str = "", /, **context: Any) -> Any:
     """The object that `spec` describes: nested specs are built first, then the component is called.
 
     `context` holds what only the program knows (the shape of an image); of it, a component receives the keywords that
-    it takes, and nested specs receive nothing. `place` is the dotted name of the spec in messages. Raises InputError as
-    `check` does.
+    it takes, and nested specs receive nothing. `place` is the dotted name of the spec in messages; "data" and "task"
+    are also its kind. Raises InputError as `check` does.
     """
     check(spec, place or str(spec.get("call", "spec")).rpartition(":")[2], provided=context)
-    target = resolve(spec["call"], place)
-    takes = arguments(target)
-    given = {name: conform(_built(value), takes.types.get(name, Any)) for name, value in spec.items() if name != "call"}
-    return target(**given, **{name: value for name, value in context.items() if takes.open or name in takes.types})
+    return _build(canonical(spec, place), context)
 
 
-def check(spec: Any, place: str, *, provided: typing.Container[str] = ()) -> None:
-    """Resolves a spec and the specs inside it without building; `provided` names arguments that come from the program.
+def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted: Wanted | None = None) -> None:
+    """Checks a spec and the specs inside it without building; `provided` names arguments that come from the program.
 
-    Raises InputError, with the dotted place, for an unknown component, an unknown or missing argument, a value of the
-    wrong type.
+    wanted: the kind of component, or classes of which it must be; None: that of the place "data" or "task", elsewhere
+    any. Raises InputError, with the dotted place, for a component that may not stand there, an unknown or missing
+    argument, a value of the wrong type.
     """
     if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
-        raise InputError(f"{place} is {spec!r}; it must be a spec(component, ...)")
-    takes = arguments(resolve(spec["call"], place))
+        raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
+    call = spec["call"]
+    takes = arguments(resolve(call, place, wanted or PLACES[""].get(place)))
     for name, value in spec.items():
         if name == "call":
             continue
+        inside = f"{place}.{printable(name)}"
         if name in provided:
-            raise InputError(f"{place}.{name} is set by the program; leave it out")
+            raise InputError(f"{inside} is set by the program; leave it out")
         if name not in takes.types and not takes.open:
             allowed = [known for known in takes.types if known not in provided]
             meant = nearest(name, allowed)
-            raise InputError(
-                f"unknown argument {place}.{name}{meant}; {spec['call']} takes: {', '.join(allowed) or 'none'}"
-            )
-        for inner_place, inner in _inner_specs(value, f"{place}.{name}"):
-            check(inner, inner_place)
-        require(value, takes.types.get(name, Any), f"{place}.{name}")
+            raise InputError(f"unknown argument {inside}{meant}; {call} takes: {', '.join(allowed) or 'none'}")
+        kind = takes.types.get(name, Any)
+        value = require(canonical(value, inside), kind, inside)
+        for inner_place, inner, classes in components(value, kind, inside):
+            check(inner, inner_place, wanted=PLACES.get(call, {}).get(name, () if call in KNOWN else classes))
     for name in takes.types:
         if name in takes.required and name not in spec and name not in provided:
-            wanted = describe(takes.types[name])
+            wanted_type = describe(takes.types[name])
             raise InputError(
-                f"{place}.{name} is missing: {spec['call']} needs it ({wanted}); add --config.{place}.{name}=VALUE"
+                f"{place}.{name} is missing: {call} needs it ({wanted_type}); add --config.{place}.{name}=VALUE"
             )
 
 
-def resolve(call: str, place: str) -> Callable[..., Any]:
-    """The function or class that "package.module:Name" means.
+def check_name(spec: Any, place: str) -> None:
+    """Raises InputError unless the name of the component of a spec at `place` may stand there; imports nothing.
 
-    Raises InputError outside the allowed packages, and with the nearest name when there is no such thing.
+    For what will not be built: a model can be had without its data, and without what made the data.
     """
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
+        raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
+    _check_name(spec["call"], place, PLACES[""].get(place))
+
+
+def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[..., Any]:
+    """The function or class that "package.module:Name" means. wanted: as in `check`; None: any component.
+
+    Raises InputError, before anything is imported, for a name of gen that is not declared in gen.components for this
+    kind, or of a package that is not the user's own; then where there is no such thing, or it is of another kind.
+    """
+    _check_name(call, place, wanted)
     module_name, _, name = call.partition(":")
-    if not _allowed(module_name):
-        raise InputError(_outside(place, call))
-    found: Any = _module(module_name, place)
-    for part in name.split("."):
-        public = [
-            known
-            for known, value in getattr(found, "__dict__", {}).items()
-            if callable(value) and not known.startswith("_")
-        ]
-        if part not in public:
-            raise InputError(f"{place} names '{call}': there is no '{part}' in {module_name}{nearest(part, public)}")
-        found = getattr(found, part)
-    if not _allowed(str(found.__module__)):  # a library that a module of gen imports
-        raise InputError(_outside(place, call))
+    module = _module(module_name, place)
+    found = vars(module).get(name)
+    if not callable(found) or name.startswith("_"):
+        public = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
+        raise InputError(f"{place} names '{call}': there is no '{name}' in {module_name}{nearest(name, public)}")
+    origin = f"{getattr(found, '__module__', '?')}:{getattr(found, '__qualname__', '?')}"
+    if origin != call:
+        raise InputError(f"{place} names '{printable(call)}', which comes from {printable(origin)}; name it there")
+    if call not in KNOWN and isinstance(wanted, str):
+        _check_own(found, call, place, wanted)
+    if wanted is not None and not isinstance(wanted, str) and not _made(found, wanted):
+        allowed = " or ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in wanted) or "no component"
+        raise InputError(f"{place} names '{call}'; allowed there: {allowed}")
     return found
 
 
@@ -135,45 +153,117 @@ def arguments(target: Callable[..., Any]) -> Arguments:
     return Arguments(types_, frozenset(required), open_)
 
 
-def _allowed(module_name: str) -> bool:
-    return any(module_name == package or module_name.startswith(package + ".") for package in _packages())
-
-
-def _packages() -> list[str]:
-    return ["gen", *filter(None, os.environ.get("GEN_PACKAGES", "").replace(" ", "").split(","))]
-
-
-def _outside(place: str, call: str) -> str:
-    return (
-        f"{place} names '{call}', outside the packages that a run may use ({', '.join(_packages())}); "
-        "if you trust it, list its package in the environment variable GEN_PACKAGES"
+def _check_name(call: str, place: str, wanted: Wanted | None) -> None:
+    """Raises InputError for a name that may not stand there, whatever it leads to."""
+    module_name, _, name = call.partition(":")
+    known = KINDS[wanted].known if isinstance(wanted, str) else sorted(KNOWN)
+    if call in known:
+        return
+    if is_own(module_name) and name.isidentifier():
+        return
+    shown_call = printable(call)
+    if not is_dotted(module_name) or not name.isidentifier():
+        raise InputError(f"{place} names '{shown_call}'; a component is named 'package.module:Name'")
+    if module_name.partition(".")[0] == "gen":
+        what = f"no {wanted} component" if isinstance(wanted, str) else "no component"
+        allowed = f"; allowed: {', '.join(known)}" if isinstance(wanted, str) and known else ""
+        raise InputError(f"{place} names '{shown_call}', which is {what} of gen{nearest(call, known)}{allowed}")
+    raise InputError(
+        f"{place} names '{shown_call}', outside the packages that a run may use "
+        f"({', '.join(['gen', *own_packages()])}); if it is your own, list its package in the environment variable "
+        "GEN_PACKAGES"
     )
 
 
+def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
+    """Raises InputError unless a component of the user's own is what this kind must be."""
+    kind: Kind = KINDS[wanted]
+    if kind.made and not _made(found, kind.made):
+        made = kind.made.replace(":", ".")
+        how = f"subclass {made}" if isinstance(found, type) else f"annotate it '-> {made.rpartition('.')[2]}'"
+        raise InputError(f"{place} names '{call}', which is no {wanted}: {how} ({made})")
+    takes = arguments(found)
+    missing = [name for name in kind.given if name not in takes.types and not takes.open]
+    if missing:
+        raise InputError(
+            f"{place} names '{call}', which is no {wanted}: it must take {', '.join(kind.given)} and lacks "
+            f"{', '.join(missing)}; docs/own_networks.md has an example"
+        )
+    missing = [name for name in kind.members if not hasattr(found, name) and name not in takes.types]
+    if missing:
+        raise InputError(
+            f"{place} names '{call}', which is no {wanted}: it must have {', '.join(kind.members)} and lacks "
+            f"{', '.join(missing)}; docs/own_networks.md has an example"
+        )
+
+
+def _made(found: Any, wanted: str | tuple[type, ...]) -> bool:
+    """Is a component of one of these classes, or annotated to return one? A text names the class, "module:Class"."""
+    made = found
+    if not isinstance(found, type):
+        try:
+            made = typing.get_type_hints(found).get("return")
+        except (NameError, TypeError, AttributeError):
+            return False
+        made = typing.get_origin(made) or made
+    if not isinstance(made, type):
+        return False
+    if isinstance(wanted, str):
+        return any(f"{base.__module__}:{base.__qualname__}" == wanted for base in made.__mro__)
+    try:
+        return issubclass(made, wanted)
+    except TypeError:  # a Protocol that cannot be asked
+        return False
+
+
 def _module(name: str, place: str) -> types.ModuleType:
-    parent, _, last = name.rpartition(".")
-    container = _module(parent, place) if parent else None
+    """Imports a module whose name has passed. Raises InputError: there is none, or where in it the import failed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name:  # something that the component itself needs
-            raise
-        siblings = [module.name for module in pkgutil.iter_modules(getattr(container, "__path__", sys.path))]
-        raise InputError(f"{place} names '{name}': there is no such module{nearest(last, siblings)}") from None
+        if error.name != name and not name.startswith(f"{error.name}."):  # something that the module itself needs
+            raise InputError(f"{place} needs {name}, and that the package '{error.name}', which is missing") from error
+        missing = str(error.name)
+        parent, _, last = missing.rpartition(".")
+        container = sys.modules.get(parent)
+        siblings = [module.name for module in pkgutil.iter_modules(getattr(container, "__path__", None))]
+        raise InputError(f"{place} names '{missing}': there is no such module{nearest(last, siblings)}") from None
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's own module does
+        raise InputError(f"{place} needs {name}, which fails: {blame(error)}") from error
 
 
-def _inner_specs(value: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(value, Mapping) and "call" in value:
-        yield place, value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _inner_specs(inner, f"{place}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from _inner_specs(inner, f"{place}[{index}]")
+@contextlib.contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Turns any exception of a component into one InputError: what failed, why, and in which line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} fails: {blame(error)}") from error
+
+
+def blame(error: BaseException) -> str:
+    """An exception as part of a message: its type, its first line, and the file and line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    text = printable(next(iter(str(error).splitlines()), ""))
+    where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def _build(spec: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+    """What a checked spec describes."""
+    target = resolve(spec["call"], "")
+    takes = arguments(target)
+    given = {name: _built(conform(value, takes.types.get(name, Any))) for name, value in spec.items() if name != "call"}
+    return target(**given, **{name: value for name, value in context.items() if takes.open or name in takes.types})
 
 
 def _built(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return _build(value, {})
     if isinstance(value, Mapping):
-        return build(value) if "call" in value else {key: _built(inner) for key, inner in value.items()}
+        return {key: _built(inner) for key, inner in value.items()}
     return tuple(_built(inner) for inner in value) if isinstance(value, list | tuple) else value

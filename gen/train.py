@@ -24,7 +24,8 @@ from gen.files import atomic_write
 from gen.interrupt import Interrupt, interrupts
 from gen.quality import Watch
 from gen.reporter import Reporter
-from gen.run import RunFolder, fill, write_json
+from gen.run import abstract, build_task, fill
+from gen.run_folder import RunFolder, write_json
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
@@ -48,15 +49,10 @@ def train(config: Config, workdir: Path) -> int:
     mesh = sharding.mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.batch_size, mesh)
     source: Source = build(config.data, "data")
-    task: Task = build(
-        config.task,
-        "task",
-        image_shape=source.image_shape,
-        num_classes=source.num_classes,
-        batch_size=config.batch_size,
-    )
+    task = build_task(config, source.image_shape, source.num_classes)
     facts = data_facts(source)
     folder = RunFolder(workdir)
+    folder.refuse_links()
     feed = sharding.Feed(Dataset(source.train, config.batch_size * task.draws, config.seed), mesh)
     with (
         jax.set_mesh(mesh),
@@ -165,9 +161,9 @@ def config_line(config: Config, mesh: Mesh) -> str:
 def place(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     """The state to go on from, on the devices of `mesh`, and its step: the newest sound checkpoint or a fresh one."""
     key = jax.random.key(config.seed)
-    abstract = jax.eval_shape(task.init, key)
-    shardings = sharding.state_sharding(mesh, abstract)
-    placed = jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), abstract, shardings)
+    shapes = abstract(task)
+    shardings = sharding.state_sharding(mesh, shapes)
+    placed = jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), shapes, shardings)
     restored = checkpoints.restore(placed)
     if restored is not None:
         return restored

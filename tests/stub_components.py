@@ -5,14 +5,20 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+import numpy as np
+
+from gen.data import Examples, Source
+
+_NONE = Examples(np.zeros((0, 8, 8, 3), np.uint8), np.zeros(0, np.int32))
 
 
-class Files(NamedTuple):
-    path: str | os.PathLike[str]
-    options: dict[str, Any]
+@dataclass(frozen=True)
+class Files(Source):
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def files(
@@ -25,7 +31,8 @@ def files(
     small: Literal["refuse", "skip"] = "refuse",
     names: tuple[str, ...] = (),
 ) -> Files:
-    return Files(path, {"resolution": resolution, "background": background, "names": names, "limit": limit})
+    options = {"resolution": resolution, "background": background, "names": names, "limit": limit}
+    return Files(str(path), _NONE, _NONE, options=options)
 
 
 @dataclass
@@ -38,6 +45,12 @@ class Net:
 class Task:
     def __init__(self, net: Net, gamma: float = 1.0, *, image_shape: tuple[int, int, int], nets: tuple[Net, ...] = ()):
         self.net, self.gamma, self.image_shape, self.nets = net, gamma, image_shape, nets
+
+    def init(self, key: Any) -> None:
+        """What makes it a task."""
+
+    class Inner:
+        """Inside another: it cannot be named."""
 
 
 def anything(**options: Any) -> dict[str, Any]:

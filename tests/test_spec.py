@@ -44,7 +44,7 @@ def test_build_calls_the_inside_first_and_passes_the_context_that_is_taken():
     assert made.gamma == 2.0
     assert type(made.gamma) is float
     assert made.image_shape == (8, 8, 3)
-    assert build(spec(stub.anything, a={"b": spec(stub.Net)}), c=3) == {"a": {"b": stub.Net()}, "c": 3}
+    assert build(spec(stub.anything, a={"b": [1]}), c=3) == {"a": {"b": (1,)}, "c": 3}
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,14 @@ def test_build_calls_the_inside_first_and_passes_the_context_that_is_taken():
         (lambda: 3, "task is 3; it must be a spec(component, ...)"),
         (lambda: {"call": "stub_components:Tusk"}, "there is no 'Tusk' in stub_components; did you mean 'Task'?"),
         (
-            lambda: {"call": "gen.model.r3gan:Generator"},
-            "task names 'gen.model': there is no such module; did you mean 'models'?",
+            lambda: {"call": "gen.tasks.gam:Gan"},
+            "task names 'gen.tasks.gam:Gan', which is no task component of gen; did you mean 'gen.tasks.gan:Gan'?; "
+            "allowed: gen.tasks.autoencoder:Autoencoder, gen.tasks.gan:Gan, gen.tasks.prior:Prior",
+        ),
+        (lambda: {"call": "stub_components.deep:Net"}, "task names 'stub_components.deep': there is no such module"),
+        (
+            lambda: spec(stub.anything, a={"b": spec(stub.Net)}),
+            "task names 'stub_components:anything', which is no task",
         ),
         (
             lambda: {"call": "os:system"},
@@ -79,9 +85,13 @@ def test_build_calls_the_inside_first_and_passes_the_context_that_is_taken():
         ),
         (lambda: {"call": "genuine:Net"}, "outside the packages that a run may use"),
         (lambda: {"call": "elsewhere:Net"}, "task names 'elsewhere': there is no such module"),
-        (lambda: {"call": "stub_components:borrowed"}, "task names 'stub_components:borrowed', outside the packages"),
-        (lambda: {"call": "stub_components:Net.__init__"}, "there is no '__init__' in stub_components"),
-        (lambda: {"call": "gen.config:hashlib.sha256"}, "there is no 'hashlib' in gen.config"),
+        (
+            lambda: {"call": "stub_components:borrowed"},
+            "'stub_components:borrowed', which comes from pathlib:Path; name",
+        ),
+        (lambda: {"call": "stub_components:Net.__init__"}, "a component is named 'package.module:Name'"),
+        (lambda: {"call": "stub_components:Task.Inner"}, "a component is named 'package.module:Name'"),
+        (lambda: {"call": "gen.config:hashlib.sha256"}, "a component is named 'package.module:Name'"),
     ],
 )
 def test_check_says_what_is_wrong_where(made, message):

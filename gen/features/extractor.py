@@ -55,7 +55,7 @@ def custom(name: str) -> Extractor:
     module: weights that it reads from elsewhere are not in it, and so its features are not kept. Raises InputError when
     there is no such function.
     """
-    function = resolve(name, "--extractor")
+    function = resolve(name, "--extractor", "extractor")
     try:
         code = inspect.getsource(sys.modules[function.__module__])
     except (OSError, TypeError):

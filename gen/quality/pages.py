@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen.config import to_json
 from gen.files import atomic_write
 from gen.quality import cards
 from gen.quality.cards import Card
@@ -21,7 +21,7 @@ from gen.quality.runs import Measured
 from gen.report import Report, save_png
 from gen.report.report import EVALUATION
 from gen.report.style import STYLE
-from gen.run import RunFolder
+from gen.run_folder import RunFolder
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
 _BOARDS = {
@@ -83,8 +83,7 @@ def refresh(workdir: Path) -> None:
     """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview."""
     folder, path = RunFolder(workdir), workdir / "report.html"
     if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8"):
-        facts = json.loads(folder.data.read_text(encoding="utf-8"))
-        report = Report(workdir, config_json=folder.config.read_text(encoding="utf-8"), data_facts=facts)
+        report = Report(workdir, config_json=to_json(folder.read_config()), data_facts=folder.read_facts())
         report.write_html(report.status)
 
 

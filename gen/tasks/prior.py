@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from gen.errors import InputError, nearest
+from gen.models.recurrent import Recurrent
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics, orders, sequences
@@ -38,7 +39,7 @@ class Prior:
     Range is a cosine over `decay_images`.
     """
 
-    network: Any  # a gen.models.recurrent.Recurrent
+    network: Recurrent
     decay_images: int  # real images over which every Range goes from its first to its second value
     tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
     conditional: bool | None = None  # by class; None: if the data has labels
