@@ -18,7 +18,7 @@ from typing import Any
 from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.spec import build, check, check_name, spec
-from gen.values import Spec, canonical, parse_json, require, shown
+from gen.values import Spec, canonical, strict_json, require, shown
 
 __all__ = [
     "CHEAP",
@@ -151,7 +151,7 @@ def from_json(text: str) -> Config:
 
     Raises InputError if `text` is no config, or its digest shows that it was changed after it was written.
     """
-    stored = parse_json(text, "the config")
+    stored = strict_json(text, "the config")
     written = stored.pop("digest", None) if isinstance(stored, dict) else None
     config = _read(Config, stored, "")
     if written is not None and written != (found := digest(config)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 
 from gen.config import Config, from_json
 from gen.errors import InputError
-from gen.files import atomic_write, printable
-from gen.values import canonical, parse_json, require, shown
+from gen.files import atomic_write, printable, read_regular
+from gen.values import canonical, strict_json, require, shown
 
 _FILES = ("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json")
 _FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
@@ -83,7 +82,7 @@ class RunFolder:
         """data.json. Raises InputError when there is none, or it does not say what a run needs to be used."""
         path = self._there(self.data)
         try:
-            facts = parse_json(read_text(path), "it")
+            facts = strict_json(read_text(path), "it")
             _check_facts(facts)
         except InputError as error:
             raise InputError(f"{printable(path)} is damaged: {error}") from error
@@ -103,14 +102,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a small regular file. Raises InputError, without the path, for anything else."""
+    """The text of a small regular file. Raises InputError for anything else."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError("it is no regular file")
-        if found.st_size > _MOST_BYTES:
-            raise InputError(f"it has {found.st_size:,} bytes; allowed: {_MOST_BYTES:,}")
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, most=_MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise InputError(f"it cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 A value is None, a boolean, a finite number, a string, a tuple (an array in JSON), a dict or a `Spec`. Lists become
 tuples at once, so that a value equals itself after a round trip through JSON. What others wrote is never trusted:
-`parse_json` and `canonical` refuse what a config cannot hold, `conform` what does not fit its annotation.
+`strict_json` and `canonical` refuse what a config cannot hold, `conform` what does not fit its annotation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Spec(dict[str, Any]):
         self[name] = canonical(value, name)
 
 
-def parse_json(text: str, place: str) -> Any:
+def strict_json(text: str, place: str) -> Any:
     """The value of a JSON text. Raises InputError, with `place`, for all that is no plain JSON.
 
     Refused are also names that occur twice in an object, NaN and Infinity, and more than 32 levels.
