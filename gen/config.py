@@ -18,7 +18,7 @@ from typing import Any
 from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.spec import build, check, check_name, spec
-from gen.values import Spec, canonical, strict_json, require, shown
+from gen.values import Spec, canonical, require, shown, strict_json
 
 __all__ = [
     "CHEAP",

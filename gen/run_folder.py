@@ -16,7 +16,7 @@ from typing import Any
 from gen.config import Config, from_json
 from gen.errors import InputError
 from gen.files import atomic_write, printable, read_regular
-from gen.values import canonical, strict_json, require, shown
+from gen.values import canonical, require, shown, strict_json
 
 _FILES = ("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json")
 _FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
