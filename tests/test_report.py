@@ -129,10 +129,111 @@ def test_a_step_logged_again_keeps_curves_single_valued(tmp_path):
     assert [(line["step"], line["loss"]) for line in lines(tmp_path)] == [(10, 1.0), (20, 4.0)]
 
 
-def test_a_damaged_log_is_named(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\nnonsense\n{"step": 3}\n')
-    with pytest.raises(InputError, match=r"metrics\.jsonl: line 2"):
-        report(tmp_path)
+RECORDS = ['{"step": 10, "images": 80, "seconds": 1.5, "loss": null}', '{"step": 20, "images": 160, "loss": 1}']
+BAD = {
+    "no JSON": b"nonsense",
+    "torn in the middle": b'{"step": 15, "ima',
+    "null": b"null",
+    "a list": b"[1]",
+    "a number": b"7",
+    "an object without a step": b"{}",
+    "a step of text": b'{"step": "x"}',
+    "a step that is true": b'{"step": true}',
+    "a fraction of a step": b'{"step": 15.5}',
+    "a step below 0": b'{"step": -1}',
+    "a step once more": b'{"step": 10, "images": 80}',
+    "text for a number": b'{"step": 15, "images": 120, "loss": "<script>"}',
+    "a list for a number": b'{"step": 15, "images": 120, "loss": [1]}',
+    "images of null": b'{"step": 15, "images": null}',
+    "NaN": b'{"step": 15, "images": NaN}',
+    "too large": b'{"step": 15, "images": 120, "seconds": 1e400}',
+    "many digits": b'{"step": 15, "images": ' + b"9" * 5000 + b"}",
+    "deep": b"[" * 100_000,
+    "not UTF-8": b'\xff\xfe{"step": 15}',
+    "NUL bytes": b"\0" * 50,
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_line_that_is_no_record_is_left_out_and_the_damaged_log_is_kept(tmp_path, caplog, bad):
+    content = b"\n".join([RECORDS[0].encode(), bad, RECORDS[1].encode(), b""])
+    (tmp_path / "metrics.jsonl").write_bytes(content)
+    log = report(tmp_path)
+    log.rewind(20)
+    log.write_html("running")
+    assert (tmp_path / "metrics.jsonl").read_text().splitlines() == RECORDS
+    assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == content
+    (message,) = caplog.messages
+    assert message == (
+        f"{tmp_path}/metrics.jsonl is damaged (line 2 is no record of a later step): kept as metrics.jsonl.damaged; "
+        "2 lines of it go on"
+    )
+
+
+@pytest.mark.parametrize("end", ['{"step": 30, "ima', "", "\n\n"])
+def test_half_a_last_line_is_what_a_kill_leaves_and_no_damage(tmp_path, caplog, end):
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*RECORDS, end]))
+    report(tmp_path).rewind(20)
+    assert (tmp_path / "metrics.jsonl").read_text().splitlines() == RECORDS
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(("content", "last"), [(RECORDS[0] + "\n", 10), ("", 0), (None, 0)])
+def test_lines_that_are_lost_are_said(tmp_path, caplog, content, last):
+    if content is not None:
+        (tmp_path / "metrics.jsonl").write_text(content)
+    report(tmp_path).rewind(20)
+    (message,) = caplog.messages
+    assert message.endswith(f"metrics.jsonl has nothing after step {last}: what was logged up to step 20 is lost")
+
+
+def test_other_things_in_the_places_of_files_are_put_aside(tmp_path, caplog):
+    places = ("metrics.jsonl", "report.html", "real.png", "refined.png", "previews/000000030.png")
+    for name in places:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "mine").touch()
+    log = report(tmp_path)
+    log.rewind(0)
+    log.log(1, {"images": 8})
+    log.real(images(4))
+    log.refined(images(4))
+    log.preview(images(4), 30)
+    log.write_html("running")
+    assert all((tmp_path / name).is_file() and (tmp_path / f"{name}.damaged" / "mine").exists() for name in places)
+    assert sorted(m.partition(" is damaged (it is no file): kept as ")[0] for m in caplog.messages) == sorted(
+        str(tmp_path / name) for name in places
+    )
+
+
+def test_a_file_in_the_place_of_the_previews_is_put_aside(tmp_path, caplog):
+    (tmp_path / "previews").write_text("mine")
+    log = report(tmp_path)
+    log.rewind(0)
+    assert log.preview(images(4), 1).is_file()
+    assert (tmp_path / "previews.damaged").read_text() == "mine"
+
+
+def test_damaged_pictures_and_evaluations_are_left_out_with_one_warning_each(tmp_path, caplog):
+    log = report(tmp_path)
+    log.preview(images(4), 1)
+    cut = log.preview(images(4), 2)
+    cut.write_bytes(cut.read_bytes()[:50])
+    (tmp_path / "previews" / "²³.png").write_bytes(b"x")  # no preview of ours: digits, but no number
+    log.real(images(4)).write_bytes(b"")
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "section.html").write_bytes(b"\xff\xfe")
+    for _ in range(2):
+        page = log.write_html("running").read_text()
+    assert page.count("<img") == 1
+    assert sorted(message.partition(" is left out of the report")[0] for message in caplog.messages) == [
+        str(tmp_path / name) for name in ("evaluation/section.html", "previews/000000002.png", "real.png")
+    ]
+
+
+def test_who_only_reads_a_report_changes_no_log(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("nonsense")
+    report(tmp_path).write_html("finished")
+    assert (tmp_path / "metrics.jsonl").read_text() == "nonsense"
 
 
 def test_tensorboard_gets_scalars_and_images_without_tensorflow(tmp_path):

@@ -82,7 +82,7 @@ def _file(title: str) -> str:
 def refresh(workdir: Path) -> None:
     """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview."""
     folder, path = RunFolder(workdir), workdir / "report.html"
-    if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8"):
+    if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8", errors="replace"):
         report = Report(workdir, config_json=to_json(folder.read_config()), data_facts=folder.read_facts())
         report.write_html(report.status)
 

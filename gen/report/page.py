@@ -54,7 +54,7 @@ class Facts(NamedTuple):
 
 def duration(seconds: float) -> str:
     """A time in its two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
-    whole = max(0, round(seconds))
+    whole = round(min(max(0.0, seconds), 1e12))
     units = (("d", whole // 86400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
     first = next((index for index, (_, value) in enumerate(units) if value), 3)
     shown = [f"{value} {unit}" for unit, value in units[first : first + 2] if value]
@@ -110,7 +110,11 @@ def _progress(facts: Facts) -> str:
     if last.get("seconds") is not None:
         tiles.append(("trained for", duration(last["seconds"])))
     if speeds:
-        tiles += [("images/s", compact(speeds["images_per_second"])), ("steps/s", compact(speeds["steps_per_second"]))]
+        tiles += [
+            (name, compact(speeds[key]))
+            for name, key in (("images/s", "images_per_second"), ("steps/s", "steps_per_second"))
+            if speeds.get(key) is not None
+        ]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
     written = facts.now.astimezone().isoformat(timespec="seconds")
     pause = facts.history[-1].get("seconds", 0) - facts.history[-2].get("seconds", 0) if len(facts.history) > 1 else 0
@@ -128,7 +132,9 @@ def _samples(facts: Facts) -> str:
         return ""
     widest = max(picture.width for picture in [*facts.previews, *([facts.real] if facts.real else [])])
     last = facts.history[-1] if facts.history else {}
-    per_step = last["images"] / last["step"] if last.get("step") else facts.config.get("batch_size", 1)
+    per_step = (
+        last["images"] / last["step"] if last.get("step") and "images" in last else facts.config.get("batch_size", 1)
+    )
     images, figures = [], []
     for index, picture in enumerate(facts.previews):
         caption = f"step {picture.step:,} · after {round(picture.step * per_step):,} real images"
@@ -182,7 +188,7 @@ def _curves(facts: Facts) -> str:
 def _chart(facts: Facts, title: str, y_label: str, names: Iterable[str]) -> str:
     series = []
     for name in names:
-        points = [(line["images"], line[name]) for line in facts.history if name in line]
+        points = [(line["images"], line[name]) for line in facts.history if name in line and "images" in line]
         if points:
             series.append(Series(name, [x for x, _ in points], [y for _, y in points]))
     return chart(title, series, x_label="real images shown", y_label=y_label) if series else ""

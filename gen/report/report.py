@@ -9,7 +9,10 @@ import base64
 import datetime
 import io
 import json
+import logging
 import math
+import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,13 +22,16 @@ import numpy as np
 from PIL import Image
 
 from gen.errors import InputError
-from gen.files import atomic_write
-from gen.report import page
+from gen.files import atomic_write, printable, set_aside
+from gen.report import history, page
 from gen.report.pictures import grid, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
 EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate
 _MAX_PICTURE_BYTES = 250_000  # of each of them, so that the file stays below 5 MB
+_STEP = re.compile(r"[0-9]{1,18}")  # the name of a preview
+
+_log = logging.getLogger(__name__)
 
 
 class Report:
@@ -38,13 +44,13 @@ class Report:
         self._workdir = Path(workdir)
         self._metrics = self._workdir / "metrics.jsonl"
         self._previews = self._workdir / "previews"
-        self._previews.mkdir(parents=True, exist_ok=True)
         self._config = json.loads(config_json)
         self._data = data_facts
         self._events = _Events(self._workdir / "tensorboard") if tensorboard else None
         self._pictures: dict[Path, page.Picture] = {}  # those of the last page, encoded once; the others are forgotten
-        self._history = _read_lines(self._metrics)
-        atomic_write(self._metrics, "".join(map(_to_line, self._history)))  # a kill may have left half a line
+        self._unshown: set[Path] = set()  # what the page leaves out, as was said
+        self._history, self._fault = history.read(self._metrics)
+        self._behind = True  # may metrics.jsonl differ from the history?
 
     @property
     def seconds(self) -> float:
@@ -52,30 +58,63 @@ class Report:
         return self._history[-1].get("seconds", 0.0) if self._history else 0.0
 
     def rewind(self, step: int) -> None:
-        """Forgets what was logged and shown after `step`: a run that was killed goes on from its last checkpoint."""
+        """Forgets what was logged and shown after `step`: a run that was killed goes on from its last checkpoint.
+
+        Whatever the folder holds in the places of the files of a report is put aside, with one warning each.
+        """
+        self._make_room()
+        self._forget(step)
+        reached = self._history[-1]["step"] if self._history else 0
+        if reached < step:  # there is a line for every checkpoint
+            _log.warning(
+                "%s has nothing after step %d: what was logged up to step %d is lost", self._metrics, reached, step
+            )
+
+    def _make_room(self) -> None:
+        for name in ("report.html", "real.png", "refined.png"):
+            if (path := self._workdir / name).is_dir():
+                _put_aside(path, "it is no file")
+        if os.path.lexists(self._previews) and not self._previews.is_dir():
+            _put_aside(self._previews, "it is no folder")
+
+    def _forget(self, step: int) -> None:
         self._history = [line for line in self._history if line["step"] <= step]
-        atomic_write(self._metrics, "".join(map(_to_line, self._history)))
-        for path in self._previews.glob("*.png"):
-            if path.stem.isdigit() and int(path.stem) > step:
-                path.unlink()
+        self._rewrite()
+        for path in self._found_previews():
+            if _step_of(path) > step:
+                path.unlink() if path.is_file() else _put_aside(path, "it is no file")
                 self._pictures.pop(path, None)
         if self._events:
             self._events.rewind(step)
 
+    def _rewrite(self) -> None:
+        """Makes metrics.jsonl what the history is. A damaged one stays beside it."""
+        if self._fault:
+            _put_aside(self._metrics, self._fault, f"; {len(self._history):,} lines of it go on")
+        atomic_write(self._metrics, "".join(map(_to_line, self._history)))
+        self._fault, self._behind = "", False
+
+    def _found_previews(self) -> list[Path]:
+        return sorted((path for path in self._previews.glob("*.png") if _STEP.fullmatch(path.stem)), key=_step_of)
+
     def log(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Appends one line of scalars; a step that was logged before replaces it and all later ones."""
         if self._history and self._history[-1]["step"] >= step:
-            self.rewind(step - 1)
+            self._forget(step - 1)
         line = {"step": int(step)} | {name: _plain(value) for name, value in metrics.items() if name != "step"}
         self._history.append(line)
-        with self._metrics.open("a", encoding="utf-8") as file:
-            file.write(_to_line(line))
+        if self._behind:
+            self._rewrite()
+        else:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(_to_line(line))
         if self._events:
             self._events.scalars(step, line)
 
     def preview(self, images: np.ndarray, step: int, *, columns: int | None = None) -> Path:
         """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path."""
         picture = grid(images, columns=columns)
+        self._previews.mkdir(parents=True, exist_ok=True)
         path = self._previews / f"{step:09d}.png"
         save_png(path, picture)
         self._pictures.pop(path, None)
@@ -99,9 +138,8 @@ class Report:
 
     def write_html(self, status: str) -> Path:
         """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ..."."""
-        paths = _spread(sorted(path for path in self._previews.glob("*.png") if path.stem.isdigit()), MAX_PREVIEWS)
+        paths = _spread(self._found_previews(), MAX_PREVIEWS)
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
-        evaluation = self._workdir / EVALUATION
         self._pictures = {path: self._pictures[path] for path in (*paths, real, refined) if path in self._pictures}
         facts = page.Facts(
             workdir=str(self._workdir),
@@ -109,11 +147,11 @@ class Report:
             config=self._config,
             data=self._data,
             history=self._history,
-            previews=[self._picture(path, int(path.stem)) for path in paths],
+            previews=[shown for path in paths if (shown := self._picture(path, _step_of(path)))],
             real=self._picture(real, 0) if real.exists() else None,
             refined=self._picture(refined, 0) if refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
-            evaluation=evaluation.read_text(encoding="utf-8") if evaluation.is_file() else "",
+            evaluation=self._evaluation(),
         )
         path = self._workdir / "report.html"
         atomic_write(path, page.render(facts))
@@ -125,10 +163,27 @@ class Report:
         shown = self._history[-1].get("images", 0) if self._history else 0
         return "finished" if shown >= self._config["total_images"] else "interrupted"
 
-    def _picture(self, path: Path, step: int) -> page.Picture:
+    def _picture(self, path: Path, step: int) -> page.Picture | None:
+        """The picture for the page; None, with one warning, where the file is damaged."""
         if path not in self._pictures:
-            self._pictures[path] = _embed(path, step)
-        return self._pictures[path]
+            try:
+                self._pictures[path] = _embed(path, step)
+            except Exception as error:  # whatever a decoder raises
+                self._leave_out(path, error)
+        return self._pictures.get(path)
+
+    def _evaluation(self) -> str:
+        path = self._workdir / EVALUATION
+        try:
+            return path.read_text(encoding="utf-8") if path.is_file() else ""
+        except (OSError, ValueError) as error:
+            self._leave_out(path, error)
+            return ""
+
+    def _leave_out(self, path: Path, error: Exception) -> None:
+        if path not in self._unshown:
+            _log.warning("%s is left out of the report: it cannot be read (%s)", path, printable(error))
+        self._unshown.add(path)
 
     def close(self) -> None:
         """Ends the TensorBoard file, if there is one."""
@@ -184,17 +239,13 @@ def _to_line(line: Mapping[str, Any]) -> str:
     return json.dumps(line) + "\n"
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl; a last line that a kill left half written is dropped."""
-    lines: list[dict[str, Any]] = []
-    texts = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for number, text in enumerate(texts, 1):
-        try:
-            lines.append(json.loads(text))
-        except ValueError as error:
-            if number < len(texts):
-                raise InputError(f"{path}: line {number} is not JSON; move the file away to go on") from error
-    return lines
+def _step_of(path: Path) -> int:
+    return int(path.stem)
+
+
+def _put_aside(path: Path, why: str, more: str = "") -> None:
+    """Renames what is damaged or in the way, with a warning."""
+    _log.warning("%s is damaged (%s): kept as %s%s", path, why, set_aside(path).name, more)
 
 
 def _spread(paths: list[Path], limit: int) -> list[Path]:
@@ -212,7 +263,7 @@ def _spread(paths: list[Path], limit: int) -> list[Path]:
 def _embed(path: Path, step: int) -> page.Picture:
     """A picture for the page: the PNG itself, or a JPEG, halved until it is small enough, where that is too large."""
     content, kind = path.read_bytes(), "png"
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
         width, smaller = image.width, image.convert("RGB")
     while len(content) > _MAX_PICTURE_BYTES:
         buffer = io.BytesIO()

@@ -1,0 +1,56 @@
+"""metrics.jsonl as it is found: what can be kept of it is kept, and nothing in it stops a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gen.files import parse_json
+
+_LARGEST = 1e100  # of a number: float32 ends long before, and what is drawn of it must not overflow
+
+Line = dict[str, Any]  # {"step": 20, "images": 640, "seconds": 3.1, "d_loss": 0.7, ...}; None for what was not finite
+
+
+class Found(NamedTuple):
+    """What a metrics.jsonl holds."""
+
+    lines: list[Line]  # by step
+    fault: str  # what else it holds, in words; "" for nothing but half a last line, as a kill leaves it
+
+
+def read(path: Path) -> Found:
+    """The records of a metrics.jsonl, which may be absent, damaged, or no file at all."""
+    try:
+        if not path.is_file():
+            return Found([], "it is no file" if path.exists() else "")
+        texts = path.read_bytes().split(b"\n")
+    except OSError as error:
+        return Found([], f"it cannot be read: {error.strerror}")
+    lines: list[Line] = []
+    bad: list[int] = []
+    for number, text in enumerate(texts, 1):
+        line = _record(text)
+        if line is not None and (not lines or line["step"] > lines[-1]["step"]):
+            lines.append(line)
+        elif text.strip() and not (number == len(texts) and line is None and text.startswith(b'{"step": ')):
+            bad.append(number)
+    more = f", nor are {len(bad) - 1:,} more" if len(bad) > 1 else ""
+    return Found(lines, f"line {bad[0]:,} is no record of a later step{more}" if bad else "")
+
+
+def _record(text: bytes) -> Line | None:
+    try:
+        line = parse_json(text)
+    except ValueError:
+        return None
+    if not isinstance(line, dict) or type(line.get("step")) is not int or not all(map(_is_number, line.values())):
+        return None
+    counted = [line[name] for name in ("step", "images", "seconds") if name in line]
+    return line if all(value is not None and value >= 0 for value in counted) else None
+
+
+def _is_number(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) < 2**63
+    return value is None or (type(value) is float and abs(value) < _LARGEST)
