@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,38 +10,29 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen.data.decode import TooSmall, open_image, to_resolution
+from gen.data.decode import TooSmall, to_resolution
 from gen.errors import InputError
-from gen.files import expand
+from gen.files import expand, printable
+from gen.image_io import Found, Unreadable, composed, find_images, ignored_line, open_image
 
-_WHITE = (255, 255, 255)
+log = logging.getLogger(__name__)
 
 
 def image_files(inputs: Sequence[str | Path]) -> list[Path]:
-    """The files that `inputs`, files and folders, name; folders are searched with their subfolders, in order of names.
+    """The files that `inputs`, files and folders, name, by `find_images`; a warning counts what was passed over.
 
-    In folders, files and folders whose names begin with a dot are passed over, and what is no image by its name. Raises
+    In folders, grids and other pictures that gen composed of images are passed over too, by their record. Raises
     InputError when there is none.
     """
-    extensions = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    found = list[Path]()
-    for text in inputs:
-        path = expand(text)
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file or folder")
-        files = [path]
-        if path.is_dir():
-            files = sorted(
-                file
-                for file in path.rglob("*")
-                if file.suffix.lower() in extensions
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-                and file.is_file()
-            )
-            if not files:
-                raise InputError(f"{path}: no image files in this folder")
-        found += files
-    return found
+    found, named = find_images(inputs), {expand(text) for text in inputs}
+    grids = {path for path in found.files if path not in named and composed(path)}
+    ignored = found.ignored | ({"composed by gen (grids and figures)": len(grids)} if grids else {})
+    if line := ignored_line(Found(found.files, ignored)):
+        log.warning("%s", line)
+    files = [path for path in found.files if path not in grids]
+    if not files:
+        raise InputError(f"{printable(inputs[0])}: no images but those composed by gen")
+    return files
 
 
 def padding_of(data_facts: Mapping[str, Any]) -> str:
@@ -57,19 +48,44 @@ def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], 
     those smaller by at most a quarter get a border of zeros or, with padding="edge", of their edge. Raises InputError
     for a file that cannot be read or is too small.
     """
-    height, width, channels = image_shape
     images = np.empty((len(paths), *image_shape), np.float32)
     for index, path in enumerate(paths):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # remarks about metadata
-                image = open_image(Path(path), grayscale=channels == 1, background=_WHITE)
-            images[index] = _fitted(image, height, width, padding) / np.float32(255)
-        except TooSmall as error:
-            raise InputError(f"{path}: {error}; allowed: {width}x{height} or more, of this run's images") from None
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
+        images[index] = _load(Path(path), image_shape, padding)
     return images
+
+
+def load_readable(
+    paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: str = "zero"
+) -> tuple[list[int], np.ndarray]:
+    """As `load_images`, but what cannot be read or is too small is left out with a warning for each.
+
+    Returns the indices of those that are there, and their images. Raises InputError when none is.
+    """
+    kept, images = list[int](), list[np.ndarray]()
+    for index, path in enumerate(paths):
+        try:
+            images.append(_load(path, image_shape, padding))
+            kept.append(index)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            log.warning("%s; left out", error)
+    if not kept:
+        raise InputError(f"none of the {len(paths):,} files can be used; the lines above say why")
+    return kept, np.stack(images)
+
+
+def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.ndarray:
+    """One image, float32 [h w c] in [0, 1]."""
+    height, width, channels = image_shape
+    try:
+        image = open_image(path, grayscale=channels == 1)
+        return _fitted(image, height, width, padding) / np.float32(255)
+    except TooSmall as error:
+        allowed = f"{width}x{height} or more, of this run's images"
+        raise InputError(f"{printable(path)}: {error}; allowed: {allowed}") from None
+    except Unreadable as error:
+        raise InputError(f"{printable(path)}: cannot be read ({error})") from None
 
 
 def _fitted(image: Image.Image, height: int, width: int, padding: str) -> np.ndarray:

@@ -1,48 +1,20 @@
-"""From an image file of any kind to an upright, opaque, square uint8 array [h w c], c = 1 (grayscale) or 3 (sRGB)."""
+"""From images in mode L or RGB to square uint8 arrays [h w c], c = 1 (grayscale) or 3 (sRGB)."""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from gen.errors import InputError, nearest
 
-SMALL = ("refuse", "skip", "enlarge")
+SMALL = ("skip", "enlarge", "refuse")
 PADDINGS = ("zero", "edge")
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class TooSmall(ValueError):
     """The image has fewer pixels along its shorter side than asked for."""
-
-
-def open_image(file: Path | IO[bytes], *, grayscale: bool = False, background: tuple[int, int, int]) -> Image.Image:
-    """Opens and decodes an image (the first frame of a moving one) in mode L or RGB.
-
-    Turned upright by its EXIF orientation; transparent parts show `background`; palettes, CMYK and 16 bits a channel
-    become 8-bit sRGB. Raises OSError or ValueError for what cannot be read whole.
-    """
-    with Image.open(file) as opened:
-        opened.load()
-        image = ImageOps.exif_transpose(opened)
-    if image.mode in _DEEP_MODES:  # convert("L") would clip them at 255
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
-    elif image.mode == "F":
-        raise ValueError("floating point pixels, whose range is unknown")
-    elif image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
-    return image.convert("L" if grayscale else "RGB")
-
-
-def _eight_bits(deep: np.ndarray) -> np.ndarray:
-    if deep.min() < 0 or deep.max() > 65535:
-        raise ValueError("more than 16 bits a pixel")
-    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def fit(image: Image.Image, resolution: int, *, enlarge: bool = False) -> np.ndarray:

@@ -6,36 +6,29 @@ import contextlib
 import hashlib
 import logging
 import os
-import time
-import warnings
-from collections.abc import Generator
+import unicodedata
+from collections import defaultdict
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
-from gen.data.decode import SMALL, TooSmall, fit, open_image, position
+from gen.data.decode import SMALL, TooSmall, fit, position
+from gen.data.layout import File, Layout, plain, read_layout
+from gen.data.progress import Progress
 from gen.errors import InputError, nearest
-from gen.files import expand
+from gen.files import expand, printable
+from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
+from gen.image_io.find import images_in
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
-TRAIN_FOLDERS = ("train", "training")
-HELD_OUT_FOLDERS = ("test", "val", "valid", "validation", "held_out")
 _CHUNK = 256
 _FEW = 100  # training images, of which a model makes copies
 
 log = logging.getLogger(__name__)
-
-
-class _File(NamedTuple):
-    name: str  # relative to the folder, with slashes
-    label: int
-    split: str | None  # None: by the hash of the name
 
 
 def folder(
@@ -46,25 +39,25 @@ def folder(
     background: tuple[int, int, int] = (255, 255, 255),  # RGB, 0..255, shown through transparent pixels
     held_out: float = 0.05,  # share of the images; unused when the folder has its own splits
     labelled: bool = True,  # False: subfolders are not classes
-    small: str = "refuse",  # images smaller than resolution: "refuse" all, "skip" them or "enlarge" them
+    small: str = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
     strict: bool = False,  # True: one unreadable file refuses the whole folder
 ) -> Source:
     """A source of square images from all image files under `path`.
 
-    The subfolders of `path` are the classes; without any (or with one only) the images are unlabelled. If the
-    subfolders are train and one or more of test, val, valid, validation, held_out, they are the splits and their
-    subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files added later
-    move no other. The cache goes by names, sizes and modification times.
-    The central square of each image is area-averaged to `resolution`. Hidden files and files that do not end like an
-    image are ignored. Unreadable files, and ones that would decode to more than PIL.Image.MAX_IMAGE_PIXELS pixels, are
-    listed in facts["skipped"] with the reason. Raises InputError when that leaves too little, and as options say.
+    The subfolders of `path` are the classes; without any (or with one only) the images are unlabelled. A dataset.json
+    as of StyleGAN, {"labels": [["00000/img.png", 3], ...]}, gives the labels instead. If the subfolders are train or
+    training and one or more of test, testing, val, valid, validation, eval, held_out (in any case), they are the splits
+    and their subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files
+    added later move no other. The cache goes by names, sizes and modification times.
+    The central square of each image is area-averaged to `resolution`. Hidden files and what does not end like an image
+    are ignored, and counted. Unreadable files are listed in facts["skipped"] with the reason, and classes of which
+    nothing can be read in facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out, small)
     root = _existing(path)
-    names = _image_names(root)
-    files, class_names = _classify(root, names, labelled)
+    layout = read_layout(root, _image_names(root), labelled=labelled)
     options = {
-        "folder": root.resolve().name,
+        "folder": plain(root.resolve().name),
         "resolution": resolution,
         "grayscale": grayscale,
         "background": list(background),
@@ -75,18 +68,14 @@ def folder(
     decode = partial(_decode, root, resolution, grayscale, background, small)
 
     def make(add: Add) -> Made:
-        skipped = _fill(add, root, _in_order(files), decode, held_out, strict)
-        return class_names, {"source": "files of a folder", "skipped": skipped}
+        kept, skipped, left_out = _readable_classes(layout, decode)
+        skipped += _fill(add, root, _in_order(kept.files), decode, held_out, strict)
+        skipped += [{"file": plain(name), "reason": "is not in dataset.json"} for name in layout.unlisted]
+        skipped.sort(key=lambda entry: entry["file"])
+        return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
-    source = cached("folder", options, make, identity=_fingerprint(root, files))
-    if skipped := source.facts["skipped"]:
-        first = f"{skipped[0]['file']}: {skipped[0]['reason']}"
-        message = f"{len(skipped)} of {len(files)} image files in {root} cannot be used (first: {first})"
-        if strict:
-            raise InputError(f"{message}; strict=False leaves them out")
-        log.warning("%s and are left out", message)
-    if (count := len(source.train.images)) < _FEW:
-        log.warning("few images to train on in %s (%d): a model will copy them, not learn what they share", root, count)
+    source = cached("folder", options, make, identity=_fingerprint(root, layout))
+    _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     return source
 
 
@@ -105,106 +94,98 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
         raise InputError("folder: path is empty: name a folder of images")
     root = expand(path)
-    if not root.exists():
-        beside = [entry.name for entry in root.parent.iterdir()] if root.parent.is_dir() else []
-        raise InputError(f"folder: {root} does not exist{nearest(root.name, beside)}")
-    if not root.is_dir():
-        raise InputError(f"folder: {root} is a file, not a folder of images")
+    if not os.path.exists(root):
+        beside = os.listdir(root.parent) if os.path.isdir(root.parent) else []
+        raise InputError(f"folder: {printable(root)} does not exist{nearest(root.name, beside)}")
+    if not os.path.isdir(root):
+        raise InputError(f"folder: {printable(root)} is a file, not a folder of images")
     return root
 
 
 def _image_names(root: Path) -> list[str]:
-    """Relative names of all image files, sorted; links to folders are followed, each folder once."""
-    names, others, seen = [], 0, set()
-    for here, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(here)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        files = [] if real in seen else [name for name in files if not name.startswith(".")]
-        seen.add(real)
-        images = [name for name in files if name.lower().endswith(SUFFIXES)]
-        names += [(Path(here) / name).relative_to(root).as_posix() for name in images]
-        others += len(files) - len(images)
-    if not names:
-        what = f"holds {others} files but no image" if others else "is empty"
-        raise InputError(f"folder: {root} {what}; an image ends in {' '.join(SUFFIXES)}")
-    return sorted(names)
+    """Relative names of all image files, sorted; what else there is is counted in a warning."""
+    files, ignored = images_in(root)
+    line = ignored_line(Found(files, ignored))
+    if not files:
+        raise InputError(f"folder: {printable(root)}: {line or 'it is empty'}; an image ends in {' '.join(SUFFIXES)}")
+    if line:
+        log.warning("%s: %s", printable(root), line)
+    return sorted(file.relative_to(root).as_posix() for file in files)
 
 
-def _classify(root: Path, names: list[str], labelled: bool) -> tuple[list[_File], tuple[str, ...]]:
-    tops = {PurePosixPath(name).parts[0] if "/" in name else "" for name in names}
-    has_splits = tops <= {*TRAIN_FOLDERS, *HELD_OUT_FOLDERS} and tops & {*TRAIN_FOLDERS} and tops & {*HELD_OUT_FOLDERS}
-    depth = 1 if has_splits else 0
-    parts = [PurePosixPath(name).parts for name in names]
-    classes = [part[depth] if len(part) > depth + 1 else "" for part in parts]
-    class_names = tuple(sorted(set(classes)))
-    if not labelled or len(class_names) < 2:
-        class_names, classes = (), [""] * len(names)
-    elif "" in class_names:
-        loose = names[classes.index("")]
-        raise InputError(
-            f"folder: {root} holds both class folders and images outside them ({loose}): set labelled=False"
-        )
-    number = {name: label for label, name in enumerate(class_names)}
-    splits = [("train" if part[0] in TRAIN_FOLDERS else "held_out") if has_splits else None for part in parts]
-    triples = zip(names, classes, splits, strict=True)
-    return [_File(name, number.get(label, 0), split) for name, label, split in triples], class_names
-
-
-def _fingerprint(root: Path, files: list[_File]) -> str:
-    hasher = hashlib.sha256()
-    for file in files:
+def _fingerprint(root: Path, layout: Layout) -> str:
+    hasher = hashlib.sha256(repr([layout.class_names, layout.unlisted]).encode("utf-8", "surrogateescape"))
+    for file in layout.files:
         try:
             stat = (root / file.name).stat()
-            hasher.update(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
-        except OSError:  # a link that leads nowhere will be among the skipped
+            hasher.update(f"{file.label} {file.split} {stat.st_size} {stat.st_mtime_ns} ".encode())
+        except OSError:  # it will be among the skipped
             hasher.update(b"missing ")
         hasher.update(os.fsencode(file.name) + b"\n")
     return hasher.hexdigest()
 
 
-def _in_order(files: list[_File]) -> list[_File]:
+def _in_order(files: list[File]) -> list[File]:
     """Files by the hash of their names: those to hold out come first, and the cache is shuffled."""
     return sorted(files, key=lambda file: (_position(file), file.name))
 
 
-def _position(file: _File) -> float:
-    return position(os.fsencode(file.name))
+def _position(file: File) -> float:
+    return position(os.fsencode(unicodedata.normalize("NFC", file.name)))
 
 
 def _decode(
-    root: Path, resolution: int, grayscale: bool, background: tuple[int, int, int], small: str, file: _File
+    root: Path, resolution: int, grayscale: bool, background: tuple[int, int, int], small: str, file: File
 ) -> np.ndarray | str:
     """The image uint8 [h w c], or the reason why there is none."""
     try:
-        image = open_image(root / file.name, grayscale=grayscale, background=background)
+        image = open_image(root / file.name, grayscale=grayscale, background=background, single=True)
         return fit(image, resolution, enlarge=small == "enlarge")
     except TooSmall as error:
         if small == "refuse":
-            choice = "choose a smaller resolution, or small='skip' or small='enlarge'"
-            raise InputError(f"folder: {root / file.name} {error}: {choice}") from error
+            choice = "choose a smaller --config.data.resolution, or --config.data.small=skip or enlarge"
+            raise InputError(f"folder: {printable(root / file.name)} {error}: {choice}") from error
         return str(error)
-    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them stumble over
-        return f"{type(error).__name__}: {error}".replace(str(root / file.name), file.name).splitlines()[0]
+    except Unreadable as error:
+        return str(error)
 
 
-def _decoded(files: list[_File], decode: partial) -> Generator[tuple[_File, np.ndarray | str], None, None]:
-    """Decodes in threads, in order, and logs how far it is every few seconds."""
-    start = last = time.monotonic()
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        warnings.simplefilter("ignore")  # remarks about metadata
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dict[str, str]], list[str]]:
+    """The layout without the classes of which no file can be used; those files with reasons, and those classes."""
+    if not layout.class_names:
+        return layout, [], []
+    skipped, bad, of_class = list[dict[str, str]](), set[int](), defaultdict[int, list[File]](list)
+    for file in layout.files:
+        of_class[file.label].append(file)
+    for label in range(len(layout.class_names)):
+        reasons = list[dict[str, str]]()
+        for file in of_class[label]:
+            if not isinstance(reason := decode(file), str):
+                break
+            reasons.append({"file": plain(file.name), "reason": reason})
+        else:
+            bad.add(label)
+            skipped += reasons
+    if len(bad) in (0, len(layout.class_names)):
+        return layout, [], []
+    kept = [label for label in range(len(layout.class_names)) if label not in bad]
+    number = {label: index if len(kept) > 1 else 0 for index, label in enumerate(kept)}
+    files = [file._replace(label=number[file.label]) for file in layout.files if file.label in number]
+    names = tuple(layout.class_names[label] for label in kept) if len(kept) > 1 else ()
+    return Layout(files, names, layout.unlisted), skipped, [layout.class_names[label] for label in sorted(bad)]
+
+
+def _decoded(files: Sequence[File], decode: partial) -> Generator[tuple[File, np.ndarray | str], None, None]:
+    """Decodes in threads, in order, and shows how far it is."""
+    with Progress("decoding", len(files)) as progress, ThreadPoolExecutor() as pool:
         for begin in range(0, len(files), _CHUNK):
             chunk = files[begin : begin + _CHUNK]
             yield from zip(chunk, pool.map(decode, chunk), strict=True)
-            now, done = time.monotonic(), begin + len(chunk)
-            if now - last > 5:
-                last, rate = now, done / (now - start)
-                left = (len(files) - done) / rate
-                log.info("decoded %d of %d images, %.0f a second, %.0f s left", done, len(files), rate, left)
+            progress.add(len(chunk))
 
 
 def _fill(
-    add: Add, root: Path, files: list[_File], decode: partial, held_out: float, strict: bool
+    add: Add, root: Path, files: list[File], decode: partial, held_out: float, strict: bool
 ) -> list[dict[str, str]]:
     """Adds every readable image to its split; returns what was skipped, with reasons."""
     counts = {"train": 0, "held_out": 0}
@@ -213,8 +194,9 @@ def _fill(
         for number, (file, image) in enumerate(decoded):
             if isinstance(image, str):
                 if strict:
-                    raise InputError(f"folder: {root / file.name}: {image}; strict=False leaves such files out")
-                skipped.append({"file": file.name, "reason": image})
+                    remedy = "--config.data.strict=False leaves such files out"
+                    raise InputError(f"folder: {printable(root / file.name)}: {image}; {remedy}")
+                skipped.append({"file": plain(file.name), "reason": image})
                 continue
             chosen = not counts["held_out"] or (_position(file) < held_out and number < len(files) - 1)
             split = file.split or ("held_out" if chosen else "train")
@@ -224,7 +206,29 @@ def _fill(
         readable = sum(counts.values())
         why = f" (first skipped: {skipped[0]['file']}: {skipped[0]['reason']})" if skipped else ""
         raise InputError(
-            f"folder: {root} has {counts['train']} usable images to train on and {counts['held_out']} to hold out "
-            f"of {readable + len(skipped)}; both need at least one{why}"
+            f"folder: {printable(root)} has {counts['train']} usable images to train on and {counts['held_out']} to "
+            f"hold out of {readable + len(skipped)}; both need at least one{why}{_hint(skipped)}"
         )
-    return sorted(skipped, key=lambda entry: entry["file"])
+    return skipped
+
+
+def _say_left_out(source: Source, root: Path, count: int, strict: bool) -> None:
+    if skipped := source.facts["skipped"]:
+        first = f"{skipped[0]['file']}: {skipped[0]['reason']}"
+        message = f"{len(skipped)} of {count} image files in {printable(root)} cannot be used (first: {first})"
+        if strict:
+            raise InputError(f"{message}; --config.data.strict=False leaves them out")
+        log.warning("%s and are left out%s", message, _hint(skipped))
+    if left_out := source.facts.get("classes_left_out"):
+        log.warning("no image of these can be used, so they are no classes: %s", ", ".join(left_out[:5]))
+    if untaught := sorted(set(range(source.num_classes)) - set(np.unique(source.train.labels).tolist())):
+        names = ", ".join(source.class_names[label] for label in untaught[:5])
+        log.warning("no image of these classes is there to train on, all are held out: %s", names)
+    if (images := len(source.train.images)) < _FEW:
+        few = "few images to train on in %s (%d): a model will copy them, not learn what they share"
+        log.warning(few, printable(root), images)
+
+
+def _hint(skipped: Sequence[dict[str, str]]) -> str:
+    small = sum("smaller than resolution" in entry["reason"] for entry in skipped)
+    return f"; {small} are too small, which --config.data.small=enlarge takes" if small else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,12 @@ import numpy as np
 
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
-from gen.data.decode import check_padding, open_image, position, to_resolution
+from gen.data.decode import check_padding, position, to_resolution
 from gen.data.progress import Progress
 from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
 from gen.files import cache_home, expand, printable
+from gen.image_io import Unreadable, open_image
 
 _CHUNK = 256
 
@@ -155,7 +155,10 @@ def _chunks(
             encoded = example["image"]
             chosen = part == test or (test is None and position(encoded) < held_out)
             split = "held_out" if chosen else "train"
-            image = np.asarray(open_image(io.BytesIO(encoded), grayscale=gray, background=(255, 255, 255)))
+            try:
+                image = np.asarray(open_image(encoded, grayscale=gray))
+            except Unreadable as error:
+                raise InputError(f"tfds: {builder.name}: an image of {part} cannot be read: {error}") from None
             images, labels = pending[split]
             images.append(image.reshape(1, *image.shape[:2], -1))
             labels.append(_value(example, path))

@@ -1,7 +1,7 @@
 """Image files of other people, found and opened in one way for training, loading, refining and evaluating."""
 
 from gen.image_io.find import SUFFIXES, Found, find_images, ignored_line
-from gen.image_io.open import FORMATS, MAX_PIXELS, Picture, Unreadable, open_frames, open_image, open_picture
+from gen.image_io.open import FORMATS, MAX_PIXELS, Picture, Unreadable, composed, open_frames, open_image, open_picture
 
 __all__ = [
     "FORMATS",
@@ -10,6 +10,7 @@ __all__ = [
     "Found",
     "Picture",
     "Unreadable",
+    "composed",
     "find_images",
     "ignored_line",
     "open_frames",

@@ -1,7 +1,11 @@
-"""The few plain texts of an image file that are its author's: who made it, whose it is, when, and what it shows."""
+"""The few plain texts of an image file that are its author's: who made it, whose it is, when, and what it shows.
+
+And one that gen writes: `gen:shows`, in files that show something made of images and not one image itself.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +15,8 @@ _EXIF = {"author": 0x013B, "copyright": 0x8298, "date": 0x0132, "description": 0
 _EXIF_IFD, _DATE_TAKEN = 0x8769, 0x9003
 _PNG = {"author": "Author", "copyright": "Copyright", "date": "Creation Time", "description": "Description"}
 _LONGEST = 2000  # characters
+SHOWS = "gen:shows"
+_SHOWS_IN_JSON = re.compile(rb'"gen:shows": "([\w -]{1,40})"')
 
 
 def read_metadata(opened: Any) -> dict[str, str]:
@@ -27,6 +33,19 @@ def read_metadata(opened: Any) -> dict[str, str]:
         if text:
             found[name] = text
     return found
+
+
+def composed_as(opened: Any) -> str | None:
+    """What an opened file that gen composed shows, such as "grid"; None for every other. Nothing is decoded."""
+    text = opened.info.get(SHOWS)
+    if isinstance(text, str):
+        return printable(text, longest=40)
+    for place in ("exif", "comment"):
+        raw = opened.info.get(place)
+        found = _SHOWS_IN_JSON.search(raw) if isinstance(raw, bytes) else None
+        if found:
+            return found[1].decode()
+    return None
 
 
 def _exif_text(opened: Any, tag: int) -> str:

@@ -24,7 +24,7 @@ from gen.files import printable
 from gen.image_io import orientation
 from gen.image_io.color import to_srgb
 from gen.image_io.deep import DEEP_MODES, deep_gray, set_byte_order, significant_bits, to_eight_bits
-from gen.image_io.metadata import read_metadata
+from gen.image_io.metadata import composed_as, read_metadata
 
 _OPTIONAL = {"avif": "AVIF", "jpg_2000": "JPEG2000"}  # that a Pillow may have been built without
 FORMATS: tuple[str, ...] = (
@@ -98,19 +98,31 @@ def open_frames(file: File) -> Iterator[Picture]:
 
 
 def open_image(
-    file: File, *, grayscale: bool = False, background: tuple[int, int, int] = _WHITE, frame: int = 0
+    file: File, *, grayscale: bool = False, background: tuple[int, int, int] = _WHITE, single: bool = False
 ) -> Image.Image:
-    """Decodes an image file, or the content of one, to 8 bits in mode RGB, or L when `grayscale`.
+    """Decodes an image file, or the content of one, to 8 bits in mode RGB, or L when `grayscale`: its first frame.
 
-    Transparent parts show `background` (RGB, 0..255). Raises Unreadable.
+    Transparent parts show `background` (RGB, 0..255). single: refuse what gen composed of images, see `composed`.
+    Raises Unreadable.
     """
     with _opened(file) as opened:
-        _seek(opened, frame)
+        if single and (shown := composed_as(opened)):
+            raise Unreadable(f"it is no image itself but shows a {shown}, as gen wrote it")
         color, alpha = _Layers(opened).in_eight_bits()
         if alpha is not None:
             color = color.convert("RGB")
             color = Image.composite(color, Image.new("RGB", color.size, background), alpha)
-        return color.convert("L" if grayscale else "RGB")
+        mode = "L" if grayscale else "RGB"
+        return color if color.mode == mode else color.convert(mode)
+
+
+def composed(file: File) -> str | None:
+    """What a file that gen composed of images shows, such as "grid"; None for images, and for what cannot be read."""
+    try:
+        with _opened(file) as opened:
+            return composed_as(opened)
+    except Unreadable:
+        return None
 
 
 def _picture(opened: Any, frame: int, frames: int) -> Picture:

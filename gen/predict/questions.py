@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from gen import cli
-from gen.data.decode import open_image
 from gen.errors import InputError, nearest
+from gen.files import printable
+from gen.image_io import Unreadable, open_image
 from gen.load import image_files, load_images
 from gen.predict.inputs import named_files, prior, read, sha256_of
 from gen.report import to_uint8
@@ -113,9 +114,12 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
     """A mask file for an image file: bool [h w 1]."""
     try:
         mask = open_image(path, grayscale=True, background=(0, 0, 0))
-        size = open_image(file, background=(0, 0, 0)).size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"--complete={path}: {path} or {file} cannot be read ({error})") from None
+    except Unreadable as error:
+        raise InputError(f"--complete={printable(path)}: cannot be read ({error})") from None
+    try:
+        size = open_image(file).size
+    except Unreadable as error:
+        raise InputError(f"{printable(file)}: cannot be read ({error})") from None
     if mask.size == size:
         return load_images([path], (height, width, 1))[0] >= 0.5
     return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST))[..., None] >= 128

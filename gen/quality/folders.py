@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gen import cli
 from gen.data import Examples, Source
-from gen.data.decode import TooSmall, fit, open_image
+from gen.data.decode import TooSmall, fit
 from gen.errors import InputError
 from gen.features import Extractor, chosen
+from gen.image_io import Unreadable, open_image
 from gen.load import image_files
 from gen.metrics import moments
 from gen.quality.board import Question, measure
@@ -23,7 +22,6 @@ from gen.quality.cards import Card, distance_name
 from gen.quality.runs import CONDITIONS, Asked, Measured, Say
 from gen.quality.sets import described, folder_reference
 
-_WHITE = (255, 255, 255)
 _OF_RUNS = ("step", "split", "refine", "floor", "samples", "references")
 
 
@@ -33,7 +31,7 @@ def measure_folders(asked: Asked, say: Say) -> Measured:
     asked.refuse((*_OF_RUNS, *CONDITIONS), "is of runs, --workdir")
     if str(asked.reference).endswith(".npz"):
         return _against_statistics(asked, say)
-    images, real = (_read(str(path), asked.size) for path in (asked.images, asked.reference))
+    images, real = (_read(str(path), asked.size, say) for path in (asked.images, asked.reference))
     if images.shape[1:] != real.shape[1:]:
         raise InputError(
             f"{asked.images} has images of {_size(images)}, {asked.reference} of {_size(real)}, which an extractor "
@@ -63,7 +61,7 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
     if asked.save_statistics:
         raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
     stored = moments.read_statistics(path)
-    images = _read(str(asked.images), asked.size)
+    images = _read(str(asked.images), asked.size, say)
     none = _examples(images[:0])
     extractor = _resized(chosen(asked.extractor, Source("folder", none, none, (), {})), asked.size)
     features = extractor.features(images)
@@ -106,38 +104,43 @@ def _examples(images: np.ndarray) -> Examples:
     return Examples(images, np.zeros(len(images), np.int32))
 
 
-def _read(path: str, size: int | None) -> np.ndarray:
+def _read(path: str, size: int | None, say: Say) -> np.ndarray:
     """All images of a folder as RGB on white, uint8 [n h w 3], in a temporary file that is gone with the array.
 
-    size: their central squares, area-averaged; None: as they are. Raises InputError for one that cannot be read, is too
-    small, or, without size, of another size than the first.
+    size: their central squares, area-averaged; None: as they are. What cannot be read or is too small is left out, and
+    said. Raises InputError when nothing is left, or, without size, for an image of another size than the first.
     """
     files, began = image_files([path]), time.monotonic()
+    images, count, first = np.zeros((0, 0, 0, 3), np.uint8), 0, files[0]
     with tempfile.TemporaryFile() as file:
-        images = np.zeros((0, 0, 0, 3), np.uint8)
         for index, name in enumerate(files):
-            pixels = _pixels(name, size)
-            if index == 0:
-                images = np.memmap(file, np.uint8, shape=(len(files), *pixels.shape))
+            try:
+                pixels = _pixels(name, size)
+            except ValueError as error:
+                say(f"{printable(name)}: {error}; left out")
+                continue
+            if count == 0:
+                images, first = np.memmap(file, np.uint8, shape=(len(files), *pixels.shape)), name
             if pixels.shape != images.shape[1:]:
                 raise InputError(
-                    f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, {files[0]} {_size(images)}; "
+                    f"{printable(name)} is {pixels.shape[1]}x{pixels.shape[0]}, {printable(first)} {_size(images)}; "
                     "--size=N brings all to N x N"
                 )
-            images[index] = pixels
+            images[count] = pixels
+            count += 1
             if index % 500 == 499:
                 cli.tell(index + 1, len(files), began)
-    return images
+    if not count:
+        raise InputError(f"{printable(path)}: none of the {len(files):,} images can be used; the lines above say why")
+    return images[:count]
 
 
 def _pixels(file: Path, size: int | None) -> np.ndarray:
-    """One image, uint8 [h w 3]."""
+    """One image, uint8 [h w 3]. Raises ValueError with the reason why it cannot be used."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks about metadata
-            image = open_image(file, background=_WHITE)
+        image = open_image(file)
         return fit(image, size) if size else np.asarray(image)
     except TooSmall:
-        raise InputError(f"{file} is {image.width}x{image.height}; give a --size that it has") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from None
+        raise ValueError(f"is {image.width}x{image.height}, smaller than --size={size}") from None
+    except Unreadable as error:
+        raise ValueError(f"cannot be read ({error})") from None

@@ -55,15 +55,14 @@ def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale:
     return picture
 
 
-def save_png(
-    path: str | Path, array: np.ndarray, *, text: PngImagePlugin.PngInfo | Mapping[str, str] | None = None
-) -> None:
-    """Writes uint8 [H W 3] or [H W 1] as PNG, replacing the file at once, with optional text chunks."""
-    if isinstance(text, Mapping):
-        chunks = PngImagePlugin.PngInfo()
-        for key, value in text.items():
-            chunks.add_itxt(key, value)
-        text = chunks
+def save_png(path: str | Path, array: np.ndarray, *, text: Mapping[str, str] | None = None) -> None:
+    """Writes uint8 [H W 3] or [H W 1] as PNG, replacing the file at once, with optional text chunks.
+
+    Another one, gen:shows, says that this is a figure, which nothing takes for an image to measure or to learn from.
+    """
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in ({"gen:shows": "figure"} | dict(text or {})).items():
+        chunks.add_itxt(key, value)
     buffer = io.BytesIO()
-    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=text)
+    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=chunks)
     atomic_write(path, buffer.getvalue())
