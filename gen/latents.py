@@ -160,7 +160,7 @@ def interpolate(session: Session, inputs: Sequence[str]) -> int:
     else:
         scale = enlargement(*made.shape[1:3])
         frames = list(to_uint8(made).repeat(scale, axis=1).repeat(scale, axis=2))
-    session.files.save(session.files.out, frames, sources=files)
+    session.files.save(session.files.out, frames, sources=files, shows="interpolation")
     return len(made)
 
 
@@ -184,7 +184,7 @@ def directions(session: Session, inputs: Sequence[str]) -> int:
     picture = sheets.strips(made.reshape(*z.shape[:3], *made.shape[1:]))
     out = session.files.out
     path = out if out.suffix else out / "directions.png"
-    session.files.save(path, [picture], sources=files, label=session.label)
+    session.files.save(path, [picture], sources=files, label=session.label, shows="directions")
     return len(made)
 
 

@@ -220,7 +220,10 @@ def _write_stills(
         columns = None if rows == 1 else min(len(seeds), _MAX_ROW)
         picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), rows)])
         path = target.file or target.folder / f"grid{target.suffix}"
-        pictures.save(path, [picture], format=target.format, record=_record(run, FLAGS.seeds, labels, post))
+        record = _record(run, FLAGS.seeds, labels, post) | {
+            "gen:shows": "grid"
+        }  # so that nothing takes it for a sample
+        pictures.save(path, [picture], format=target.format, record=record)
     if post is not None:
         atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
     return count

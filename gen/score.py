@@ -65,8 +65,7 @@ def main(inputs: Sequence[str]) -> None:
     labels = parse_labels(FLAGS.label, run.class_names)
     if labels and len(labels) > 1:
         raise InputError(f"--label={FLAGS.label}: all images are scored as of one class; name one")
-    named = predict.named_files(inputs)
-    images = predict.read(run, [file for _, file in named], task.shape)
+    named, images = predict.read_named(run, predict.named_files(inputs), task.shape)
     began = time.monotonic()
     options: dict[str, Any] = {"label": labels[0] if labels else None, "batch_size": FLAGS.batch_size, "mesh": mesh}
     bits = predict.bits(run, task, images, **options)

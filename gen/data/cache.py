@@ -29,7 +29,7 @@ Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images ui
 Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, facts
 
 _PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
-_VERSION = 1  # raise it when the files or the way of decoding change
+_VERSION = 2  # raise it when the files or the way of decoding change
 _VERIFY_BYTES = 256 * 2**20  # larger files are checked by size and shape alone, so that opening them stays instant
 _STALE_SECONDS = 24 * 3600
 

@@ -231,4 +231,4 @@ def _say_left_out(source: Source, root: Path, count: int, strict: bool) -> None:
 
 def _hint(skipped: Sequence[dict[str, str]]) -> str:
     small = sum("smaller than resolution" in entry["reason"] for entry in skipped)
-    return f"; {small} are too small, which --config.data.small=enlarge takes" if small else ""
+    return f"; --config.data.small=enlarge takes the {small} too small" if small else ""

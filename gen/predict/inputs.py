@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ import numpy as np
 from gen import provenance
 from gen.config import digest
 from gen.errors import InputError
-from gen.files import expand
-from gen.load import image_files, load_images, padding_of
+from gen.files import expand, printable
+from gen.load import image_files, load_images, load_readable, padding_of
 from gen.run import Loaded
 from gen.tasks.prior import Prior
 
@@ -27,24 +29,38 @@ def prior(run: Loaded, what: str) -> Prior:
 
 
 def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
-    """Image files and those in folders, each with its name for results: its place there without suffix.
+    """Image files and those in folders, each with its name for results: its place there.
 
-    Raises InputError for what is missing, and for two files of one name.
+    The suffix is kept where names would be the same without it. Raises InputError for what is missing, and for two
+    files of one name.
     """
+    roots = [(root, file) for root in map(expand, inputs) for file in image_files([root])]
+    places = [file.relative_to(root) if os.path.isdir(root) else Path(file.name) for root, file in roots]
+    count = Counter(place.with_suffix("") for place in places)
     found: dict[str, Path] = {}
-    for text in inputs:
-        root = expand(text)
-        for file in image_files([root]):
-            name = (file.relative_to(root) if root.is_dir() else Path(file.name)).with_suffix("").as_posix()
-            if name in found:
-                raise InputError(f"{found[name]} and {file} would both be written to {name}...; give them apart")
-            found[name] = file
+    for (_, file), place in zip(roots, places, strict=True):
+        name = (place if count[place.with_suffix("")] > 1 else place.with_suffix("")).as_posix()
+        if name in found:
+            both = f"{printable(found[name])} and {printable(file)}"
+            raise InputError(f"{both} would both be written to {printable(name)}...; give them apart")
+        found[name] = file
     return list(found.items())
 
 
 def read(run: Loaded, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
     """Float32 [n h w c] in [0, 1] of height, width, channels `shape`, brought there as the data of the run was."""
     return load_images(files, shape, padding=padding_of(run.data_facts))
+
+
+def read_named(
+    run: Loaded, named: Sequence[tuple[str, Path]], shape: tuple[int, int, int]
+) -> tuple[list[tuple[str, Path]], np.ndarray]:
+    """As `read`, but files that cannot be used are left out with a warning each; which are there, and their images.
+
+    Raises InputError when none is.
+    """
+    kept, images = load_readable([file for _, file in named], shape, padding=padding_of(run.data_facts))
+    return [named[index] for index in kept], images
 
 
 def sha256_of(file: Path) -> str:

@@ -15,7 +15,7 @@ from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.image_io import Unreadable, open_image
 from gen.load import image_files, load_images
-from gen.predict.inputs import named_files, prior, read, sha256_of
+from gen.predict.inputs import named_files, prior, read, read_named, sha256_of
 from gen.report import to_uint8
 from gen.run import Loaded
 from gen.tasks.prior import Prior
@@ -46,10 +46,10 @@ def complete(run: Loaded, inputs: Sequence[str], what: str) -> Question:
 
     A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
     """
-    task, named = prior(run, "--complete"), named_files(inputs)
+    task = prior(run, "--complete")
+    named, given = read_named(run, named_files(inputs), task.shape)
     files = [file for _, file in named]
     hidden = _hidden(what, files, task.shape)
-    given = read(run, files, task.shape)
     if not (task.given_first or any(task.random_order)) and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any():
         cli.say("learned in raster order alone (task.given_first=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(given))

@@ -14,6 +14,7 @@ from gen.data import Examples, Source
 from gen.data.decode import TooSmall, fit
 from gen.errors import InputError
 from gen.features import Extractor, chosen
+from gen.files import printable
 from gen.image_io import Unreadable, open_image
 from gen.load import image_files
 from gen.metrics import moments

@@ -11,7 +11,7 @@ import numpy as np
 
 from gen import pictures
 from gen.errors import InputError
-from gen.load import image_files, load_images
+from gen.load import image_files, load_readable
 from gen.provenance import PREFIX, Record
 from gen.report import to_uint8
 from gen.spaces.latents import Codes
@@ -29,17 +29,27 @@ class Files(NamedTuple):
     padding: str  # of images that are a little too small
 
     def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
-        """The image files in `inputs`, files and folders, and their images. Raises InputError."""
+        """The image files in `inputs`, files and folders, and their images; what cannot be used is left out, and said.
+
+        Raises InputError when nothing is left, and for a file that its own result would overwrite.
+        """
         files = image_files(inputs)
         for file in files:
             if file.resolve() in (self.out.resolve(), (self.out / f"{file.stem}.png").resolve()):
                 raise InputError(f"--out={self.out}: {file} would be overwritten by its own result; name another place")
-        return files, load_images(files, self.image_shape, padding=self.padding)
+        kept, images = load_readable(files, self.image_shape, padding=self.padding)
+        return [files[index] for index in kept], images
 
     def save(
-        self, path: Path, frames: Sequence[np.ndarray], *, sources: Sequence[Path], label: int | None = None
+        self,
+        path: Path,
+        frames: Sequence[np.ndarray],
+        *,
+        sources: Sequence[Path],
+        label: int | None = None,
+        shows: str | None = None,
     ) -> None:
-        """Writes a picture, or an animation, that was made from the source files."""
+        """Writes a picture, or an animation, that was made from the source files; shows: what, if not one image."""
         record = dict(self.record)
         if label is not None:
             record[PREFIX + "label"] = self.class_names[label]
@@ -48,6 +58,8 @@ class Files(NamedTuple):
             for source in sources:
                 content.update(source.read_bytes())
             record[PREFIX + "source"] = content.hexdigest()
+        if shows:
+            record[PREFIX + "shows"] = shows
         pictures.save(path, frames, format=path.suffix[1:].lower(), record=record)
 
     def save_all(
@@ -70,7 +82,7 @@ class Files(NamedTuple):
             for stem, image, source, label in zip(names, images, sources, labels, strict=True):
                 self.save(path / f"{stem}.png", [to_uint8(image)], sources=[source], label=label)
             path = path / f"{name}.png"
-        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)))
+        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet")
         return path
 
 
