@@ -15,6 +15,8 @@ from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import Found, Unreadable, composed, find_images, ignored_line, open_image
 
+_MOST_SAID = 3  # reasons in a line
+
 log = logging.getLogger(__name__)
 
 
@@ -50,29 +52,47 @@ def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], 
     """
     images = np.empty((len(paths), *image_shape), np.float32)
     for index, path in enumerate(paths):
-        images[index] = _load(Path(path), image_shape, padding)
+        try:
+            images[index] = _load(Path(path), image_shape, padding)
+        except _CannotUseError as error:
+            raise InputError(f"{printable(path)}: {error}") from None
     return images
 
 
 def load_readable(
     paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: str = "zero"
 ) -> tuple[list[int], np.ndarray]:
-    """As `load_images`, but what cannot be read or is too small is left out with a warning for each.
+    """As `load_images`, but what cannot be read or is too small is left out, with one warning.
 
     Returns the indices of those that are there, and their images. Raises InputError when none is.
     """
-    kept, images = list[int](), list[np.ndarray]()
+    kept, images, left_out = list[int](), list[np.ndarray](), dict[Path, str]()
     for index, path in enumerate(paths):
         try:
             images.append(_load(path, image_shape, padding))
             kept.append(index)
-        except InputError as error:
-            if len(paths) == 1:
-                raise
-            log.warning("%s; left out", error)
-    if not kept:
-        raise InputError(f"none of the {len(paths):,} files can be used; the lines above say why")
+        except _CannotUseError as error:
+            left_out[path] = str(error)
+    if line := left_out_line(left_out, len(paths)):
+        log.warning("%s", line)
     return kept, np.stack(images)
+
+
+def left_out_line(left_out: Mapping[Path, str], count: int) -> str:
+    """What is said of files, of `count`, that cannot be used, with the reasons; "" where there are none.
+
+    Raises InputError with it when that are all.
+    """
+    reasons = [f"{printable(path)}: {reason}" for path, reason in left_out.items()]
+    more = f"; and {len(reasons) - _MOST_SAID:,} more" if len(reasons) > _MOST_SAID else ""
+    said = "; ".join(reasons[:_MOST_SAID]) + more
+    if len(reasons) == count:
+        raise InputError(said if count == 1 else f"none of the {count:,} files can be used: {said}")
+    return f"{len(reasons):,} of {count:,} files left out: {said}" if reasons else ""
+
+
+class _CannotUseError(ValueError):
+    """Why an image cannot be used, without its name."""
 
 
 def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.ndarray:
@@ -82,10 +102,9 @@ def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.nda
         image = open_image(path, grayscale=channels == 1)
         return _fitted(image, height, width, padding) / np.float32(255)
     except TooSmall as error:
-        allowed = f"{width}x{height} or more, of this run's images"
-        raise InputError(f"{printable(path)}: {error}; allowed: {allowed}") from None
+        raise _CannotUseError(f"{error}; allowed: {width}x{height} or more, of this run's images") from None
     except Unreadable as error:
-        raise InputError(f"{printable(path)}: cannot be read ({error})") from None
+        raise _CannotUseError(f"cannot be read ({error})") from None
 
 
 def _fitted(image: Image.Image, height: int, width: int, padding: str) -> np.ndarray:

@@ -336,7 +336,7 @@ def test_any_function_measures(folders, tmp_path, monkeypatch):
         (["--images=A", "--reference=absent"], "absent: there is no such file or folder"),
         (["--images=empty", "--reference=B"], "no image files in this folder"),
         (["--images=torn.png", "--reference=B"], r"torn.png: cannot be read"),
-        (["--images=A", "--reference=B", "--size=17"], "is 20x16; give a --size that it has"),
+        (["--images=A", "--reference=B", "--size=17"], "is 20x16, smaller than --size=17"),
         (["--images=A", "--reference=small"], "which an extractor would resize unlike each other; --size=N"),
         (["--images=mixed", "--reference=B"], r"z.png is 9x9, .*20x16; --size=N brings all to N x N"),
         (["--images=A", "--reference=B", "--refine=invert"], "--refine is of runs"),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen import pictures, provenance
 from gen.data.decode import fit
 from gen.errors import InputError
-from gen.load import image_files, load_images
+from gen.load import image_files, load_images, load_readable
 
 
 def save(path, shape, seed=0) -> np.ndarray:
@@ -67,3 +68,32 @@ def test_folders_are_searched_in_order(tmp_path):
     for place in ("empty", "nowhere"):
         with pytest.raises(InputError, match=place):
             image_files([tmp_path / place])
+
+
+def test_grids_in_folders_are_not_taken_for_images(tmp_path, caplog):
+    save(tmp_path / "set/a.png", (4, 4, 3))
+    for suffix in ("png", "jpeg", "webp"):
+        record = provenance.record(config_digest="0", step=1, seed="0-3", shows="grid")
+        pictures.save(tmp_path / f"set/grid.{suffix}", [np.zeros((9, 9, 3), np.uint8)], format=suffix, record=record)
+    assert image_files([tmp_path / "set"]) == [tmp_path / "set/a.png"]
+    assert "3 files ignored: 3 composed by gen (grids and figures)" in caplog.text
+    assert image_files([tmp_path / "set/grid.png"]) == [tmp_path / "set/grid.png"]  # named by itself
+    (tmp_path / "set/a.png").unlink()
+    with pytest.raises(InputError, match="no images but those composed by gen"):
+        image_files([tmp_path / "set"])
+
+
+def test_what_cannot_be_used_is_left_out_with_one_line(tmp_path, caplog):
+    files = [tmp_path / f"{name}.png" for name in "abcdef"]
+    kept = save(files[2], (8, 8, 3))
+    save(files[0], (5, 5, 3))
+    for torn in (files[1], *files[3:]):
+        torn.write_bytes(b"torn")
+    indices, images = load_readable(files, (8, 8, 3))
+    assert indices == [2]
+    assert (images == kept / np.float32(255)).all()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"5 of 6 files left out: {files[0]}: images of 5x5 cannot be padded")
+    assert line.endswith("; and 2 more")
+    with pytest.raises(InputError, match=r"none of the 2 files can be used: .*b\.png: cannot be read .*; .*d\.png"):
+        load_readable([files[1], files[3]], (8, 8, 3))

@@ -16,7 +16,7 @@ from gen.errors import InputError
 from gen.features import Extractor, chosen
 from gen.files import printable
 from gen.image_io import Unreadable, open_image
-from gen.load import image_files
+from gen.load import image_files, left_out_line
 from gen.metrics import moments
 from gen.quality.board import Question, measure
 from gen.quality.cards import Card, distance_name
@@ -108,17 +108,18 @@ def _examples(images: np.ndarray) -> Examples:
 def _read(path: str, size: int | None, say: Say) -> np.ndarray:
     """All images of a folder as RGB on white, uint8 [n h w 3], in a temporary file that is gone with the array.
 
-    size: their central squares, area-averaged; None: as they are. What cannot be read or is too small is left out, and
-    said. Raises InputError when nothing is left, or, without size, for an image of another size than the first.
+    size: their central squares, area-averaged; None: as they are. What cannot be read or is too small is left out,
+    which one line says. Raises InputError when nothing is left, or, without size, for an image of another size than the
+    first.
     """
-    files, began = image_files([path]), time.monotonic()
+    files, began, left_out = image_files([path]), time.monotonic(), dict[Path, str]()
     images, count, first = np.zeros((0, 0, 0, 3), np.uint8), 0, files[0]
     with tempfile.TemporaryFile() as file:
         for index, name in enumerate(files):
             try:
                 pixels = _pixels(name, size)
             except ValueError as error:
-                say(f"{printable(name)}: {error}; left out")
+                left_out[name] = str(error)
                 continue
             if count == 0:
                 images, first = np.memmap(file, np.uint8, shape=(len(files), *pixels.shape)), name
@@ -131,8 +132,8 @@ def _read(path: str, size: int | None, say: Say) -> np.ndarray:
             count += 1
             if index % 500 == 499:
                 cli.tell(index + 1, len(files), began)
-    if not count:
-        raise InputError(f"{printable(path)}: none of the {len(files):,} images can be used; the lines above say why")
+    if line := left_out_line(left_out, len(files)):
+        say(line)
     return images[:count]
 
 
