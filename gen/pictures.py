@@ -1,17 +1,24 @@
-"""Image files as gen writes them: whole or not at all, with the record of how they were made."""
+"""Image files as gen writes them: whole or not at all, with the record of how they were made, and never over a file
+that gen did not write (see gen/written.py).
+
+Frames are [h w c]: uint8, uint16, or float in [0, 1], all finite. c: 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
+from gen import deep_png, written
 from gen.errors import InputError
-from gen.files import atomic_write
+from gen.files import printable
 from gen.provenance import Record, save_options
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
@@ -23,23 +30,100 @@ def suffix(format: str) -> str:
     return ".jpg" if format == "jpeg" else f".{format}"
 
 
-def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record) -> None:
-    """Writes uint8 [h w c] with its record, making the folder; several frames as an endless animation.
+def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record, program: str = "gen") -> None:
+    """Writes an image with its record, making the folder; several frames as an endless animation.
 
-    c: 1 or 3, and in a PNG file one more for transparency. Raises InputError when the file cannot be written.
+    Raises InputError when the file cannot be written, is not gen's to replace, or an image is not finite.
     """
-    pictures = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    options: dict[str, Any] = save_options(record, format.upper())
+    try:
+        content = encode(frames, format=format, record=record)
+    except InputError as error:
+        raise InputError(f"cannot write {printable(path)}: {error}") from error
+    written.write(path, content, program=program)
+
+
+def encode(
+    frames: Sequence[np.ndarray],
+    *,
+    format: str,
+    record: Record,
+    about: Mapping[str, str] | None = None,
+    durations: Sequence[float] | None = None,
+    plays: int = 0,
+    tagged: bool = False,
+) -> bytes:
+    """The content of an image file; several frames make an animation, in all formats but JPEG.
+
+    about: the author's texts to carry over: author, copyright, date. durations: of the frames, milliseconds. plays: how
+    often an animation is shown, 0 = without end. tagged: with a color profile, that of sRGB. What a format cannot hold
+    is left out: transparency in JPEG (on white), more than 8 bits in all but a still PNG, texts and profiles in GIF.
+    Raises InputError for values that are not finite, and what cannot be encoded.
+    """
+    options = save_options(record, format.upper(), about or {})
+    if tagged and format != "gif":
+        options["icc_profile"] = srgb_profile()
+    if format == "png" and len(frames) == 1 and frames[0].dtype == np.uint16:
+        return deep_png.encode(frames[0], **options)
+    pictures = [_picture(_eight_bits(frame), format) for frame in frames]
     if format == "jpeg":
         options |= {"quality": 95, "subsampling": 0}
-    if format in ANIMATIONS:
-        options |= {"save_all": True, "append_images": pictures[1:], "duration": _FRAME_MILLISECONDS, "loop": 0}
     if format == "webp":
         options |= {"quality": 90}
+    if format in ANIMATIONS or len(frames) > 1:
+        options |= _animated(pictures, format, durations, plays)
     buffer = io.BytesIO()
     try:
         pictures[0].save(buffer, format=format.upper(), **options)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError, OverflowError, struct.error) as error:
+        height, width = frames[0].shape[:2]
+        raise InputError(f"{width}x{height} pixels cannot become {format} ({printable(error)})") from error
+    return buffer.getvalue()
+
+
+def on_white(image: np.ndarray) -> np.ndarray:
+    """uint8 [h w c] with its transparency shown on white: gray or RGB."""
+    if image.shape[-1] in (1, 3):
+        return image
+    color, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)
+    return ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+@functools.cache
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB, the same bytes every day."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # littleCMS puts the time there
+    profile[84:100] = bytes(16)  # a digest of the rest, which may be missing
+    return bytes(profile)
+
+
+def _eight_bits(frame: np.ndarray) -> np.ndarray:
+    if np.issubdtype(frame.dtype, np.floating):
+        bad = frame.size - int(np.isfinite(frame).sum())
+        if bad:
+            raise InputError(f"{bad:,} of its {frame.size:,} values are NaN or infinite")
+        return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
+    if frame.dtype == np.uint16:
+        return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return frame
+
+
+def _picture(frame: np.ndarray, format: str) -> Image.Image:
+    frame = on_white(frame) if format == "jpeg" else frame
+    return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+
+
+def _animated(
+    pictures: Sequence[Image.Image], format: str, durations: Sequence[float] | None, plays: int
+) -> dict[str, Any]:
+    """What Pillow is told of an animation."""
+    times = [round(t) for t in durations] if durations else [_FRAME_MILLISECONDS] * len(pictures)
+    options: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "duration": times, "loop": plays}
+    if format == "gif":
+        if pictures[0].mode in ("LA", "RGBA"):
+            options["disposal"] = 2  # else an older frame shows where this one is transparent
+        if plays == 1:
+            del options["loop"]  # a GIF counts what follows the first time
+        elif plays:
+            options["loop"] = plays - 1
+    return options

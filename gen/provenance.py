@@ -1,26 +1,35 @@
 """The record of how an image was made, carried inside the file: text chunks in PNG, EXIF in JPEG and WebP.
 
+Editors copy texts from one place to another and add their own: a record is looked for in all places.
+
 A record is a flat dict whose keys begin with "gen:" and whose values are text or numbers. It is plain text that anyone
 can remove or change: it helps whoever wants to make an image again, and proves nothing.
 """
 
 from __future__ import annotations
 
+import html
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from gen import __version__
 from gen.errors import InputError
 from gen.files import printable
+from gen.image_io import FORMATS
 
 Record = dict[str, Any]
 
 PREFIX = "gen:"
 _LONGEST = 20_000  # characters of a text
 _IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
+_AUTHOR, _COPYRIGHT, _DATE, _EXIF_IFD, _DATE_TAKEN = 0x013B, 0x8298, 0x0132, 0x8769, 0x9003
+_PNG_TEXTS = {"author": "Author", "copyright": "Copyright", "date": "Creation Time"}
+_LONGEST_RECORD = 2**20  # characters of a text that may be one
 _NUMBERS = {
     "gen:step": int,
     "gen:seed": int,
@@ -56,13 +65,17 @@ def record(
     return {PREFIX + name: _storable(value) for name, value in fields.items() if value is not None}
 
 
-def refined(record: Record | None, *, chain: str, seed: int, source: str) -> Record:
+def refined(
+    record: Record | None, *, chain: str, seed: int, source: str | None = None, shows: str | None = None
+) -> Record:
     """The record of an image that a chain of gen.imaging made of another one, whose own record (or None) it extends.
 
-    chain: its text. seed: of its random operators. source: sha256 of the file that was refined.
+    chain: its text. seed: of its random operators. source: sha256 of the file that was refined. shows: what the picture
+    is, if not the refined image itself.
     """
-    fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source}
-    return (record or {}) | {PREFIX + name: _storable(value) for name, value in fields.items()}
+    fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source, "shows": shows}
+    made = {PREFIX + name: _storable(value) for name, value in fields.items() if value is not None}
+    return (record or {}) | made
 
 
 def _storable(value: Any) -> Any:
@@ -70,43 +83,81 @@ def _storable(value: Any) -> Any:
     return printable(value, longest=_LONGEST) if isinstance(value, str) else value
 
 
-def png_text(record: Record) -> PngImagePlugin.PngInfo:
-    """The record as PNG text chunks, one for each key, for `image.save(path, pnginfo=...)`."""
+def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
+    """The record as PNG text chunks, one for each key, for `image.save(path, pnginfo=...)`; `about` as for `exif`."""
     info = PngImagePlugin.PngInfo()
     for key, value in record.items():
         info.add_itxt(key, str(value))
+    for name, value in (about or {}).items():
+        if name in _PNG_TEXTS:
+            info.add_itxt(_PNG_TEXTS[name], value)
     return info
 
 
-def exif(record: Record) -> Image.Exif:
-    """The record as EXIF, JSON in ImageDescription and gen's version in Software, for `image.save(path, exif=...)`."""
+def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
+    """The record as EXIF, JSON in ImageDescription and gen's version in Software, for `image.save(path, exif=...)`.
+
+    about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
+    """
     tags = Image.Exif()
     tags[_IMAGE_DESCRIPTION] = json.dumps(record)
     tags[_SOFTWARE] = f"gen {record.get('gen:version', __version__)}"
-    return tags
+    return _add(tags, about or {})
 
 
-def save_options(record: Record, format: str) -> dict[str, Any]:
-    """What `image.save` must be given so that a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) carries the record."""
+def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What `image.save` must be given so that a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) carries the record.
+
+    about: as for `exif`; a GIF has no place for it.
+    """
     if format == "PNG":
-        return {"pnginfo": png_text(record)}
+        tags = _add(Image.Exif(), about or {})
+        return {"pnginfo": png_text(record, about)} | ({"exif": tags} if len(tags) else {})
     if format == "GIF":
         return {"comment": json.dumps(record).encode()}
-    return {"exif": exif(record)}
+    return {"exif": exif(record, about)}
 
 
 def read(path: str | Path) -> Record | None:
-    """The record in an image file, or None when it has none. Raises InputError when `path` is not a readable image."""
+    """The record in an image file, or None when it has none; of several the first of `read_all`.
+
+    Raises InputError when `path` is not a readable image.
+    """
+    return next(iter(read_all(path).values()), None)
+
+
+def read_all(path: str | Path) -> dict[str, Record]:
+    """The records in an image file by place: "text" (of PNG), "EXIF", "comment", "XMP", the most trusted first.
+
+    They may disagree: some editors copy one of them and change another. Raises InputError when `path` is not a readable
+    image.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             image.load()  # PNG text may stand behind the pixels
             texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
-            description = image.info.get("comment") or image.getexif().get(_IMAGE_DESCRIPTION)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not an image that can be read ({error})") from error
-    if texts:
-        return {key: _number(key, value) for key, value in texts.items()}
-    return _parse(description)
+            description = image.getexif().get(_IMAGE_DESCRIPTION)
+            comment, xmp = image.info.get("comment"), image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+        raise InputError(f"{printable(path)}: not an image that can be read ({printable(error)})") from error
+    found = {
+        "text": {key: _number(key, value) for key, value in texts.items()} or None,
+        "EXIF": _parse(description),
+        "comment": _parse(comment),
+        "XMP": _parse(_description_of(xmp)),
+    }
+    return {place: record for place, record in found.items() if record}
+
+
+def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
+    """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
+    for name, tag in (("author", _AUTHOR), ("copyright", _COPYRIGHT)):
+        if about.get(name):
+            tags[tag] = about[name]
+    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
+        tags[_DATE] = about["date"]
+        tags[_EXIF_IFD] = {_DATE_TAKEN: about["date"]}
+    return tags
 
 
 def _number(key: str, text: str) -> Any:
@@ -116,12 +167,24 @@ def _number(key: str, text: str) -> Any:
         return text
 
 
+def _description_of(xmp: Any) -> str | None:
+    """The description in an XMP packet, where editors put that of EXIF."""
+    text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else xmp
+    if not isinstance(text, str) or len(text) > _LONGEST_RECORD:
+        return None
+    found = re.search(r"<dc:description\b.{0,200}?<rdf:li\b[^>]*>([^<]*)</rdf:li>", text, re.DOTALL)
+    return html.unescape(found[1]) if found else None
+
+
 def _parse(description: Any) -> Record | None:
-    """The record in an EXIF or GIF text; None for anything that somebody else may have written there."""
+    """The record in a text; None for anything that somebody else may have written there."""
+    if not isinstance(description, str | bytes) or len(description) > _LONGEST_RECORD:
+        return None
     try:
         found = json.loads(description)
-    except (TypeError, ValueError):
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
-    return {key: value for key, value in found.items() if key.startswith(PREFIX)} or None
+    plain = {key: value for key, value in found.items() if key.startswith(PREFIX)}
+    return {key: value for key, value in plain.items() if isinstance(value, str | int | float)} or None

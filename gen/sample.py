@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from gen import cli, pictures, provenance
+from gen import cli, pictures, provenance, written
 from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
 from gen.errors import InputError
-from gen.files import atomic_write, printable
+from gen.files import printable
 from gen.report import before_and_after, enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _write_stills(
         }  # so that nothing takes it for a sample
         pictures.save(path, [picture], format=target.format, record=record)
     if post is not None:
-        atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post)))
+        written.write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post), total=count))
     return count
 
 

@@ -16,11 +16,13 @@ from gen.report.style import STYLE
 _Pair = tuple[np.ndarray, np.ndarray, str]
 
 
-def before_and_after(pairs: Sequence[_Pair], *, chain: str) -> str:
+def before_and_after(pairs: Sequence[_Pair], *, chain: str, total: int | None = None) -> str:
     """The page, ready to be written as UTF-8.
 
-    pairs: (before, after, name), images [h w c] uint8 or float in [0, 1]. chain: the text of what refined them.
+    pairs: (before, after, name), images [h w c] uint8 or float in [0, 1]. chain: the text of what refined them. total:
+    how many images there are, when these are the first of them.
     """
+    part = f"<p>The first {len(pairs):,} of {total:,} images.</p>" if total and total > len(pairs) else ""
     figures = "".join(
         f'<figure><img src="{_uri(before)}" alt="{html.escape(name)} before"><img src="{_uri(after)}" '
         f'alt="{html.escape(name)} after"><figcaption>{html.escape(name)}</figcaption></figure>'
@@ -29,7 +31,7 @@ def before_and_after(pairs: Sequence[_Pair], *, chain: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>Before and after</title><style>{STYLE}{_LAYOUT}</style></head><body>'
-        f"<main><h1>Before and after</h1><p><code>{html.escape(chain)}</code></p>"
+        f"<main><h1>Before and after</h1><p><code>{html.escape(chain)}</code></p>{part}"
         f'<div class="pairs">{figures}</div></main></body></html>'
     )
 

@@ -1,0 +1,106 @@
+"""Many files refined one after the other: what cannot be is left out, with the reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL.Image import Image
+
+from gen import cli, pictures, provenance, written
+from gen.errors import InputError
+from gen.files import printable
+from gen.image_io import Unreadable
+from gen.refining.original import Original, encode, open_original, refine, shrunk, side_by_side, stacked
+from gen.refining.targets import PROGRAM, Job
+
+if TYPE_CHECKING:
+    from gen.imaging.chain import Chain
+
+_PREVIEW_IMAGES = 8
+
+
+class Recipe(NamedTuple):
+    """What is done to each image."""
+
+    post: Chain
+    text: str  # of the chain, as records have it
+    seed: int  # of random operators
+    references: Mapping[str, np.ndarray]  # that the chain names, see `original.reference`
+    masks: Mapping[str, np.ndarray]  # see `original.mask`
+
+    def made(self, record: provenance.Record) -> bool:
+        """Whether an image with this record came out of this recipe."""
+        text = provenance.refined(None, chain=self.text, seed=self.seed)["gen:refine"]
+        same = record.get("gen:refine") == text and "gen:refine_seed" in record
+        return same and (not self.post.random or record["gen:refine_seed"] == self.seed)
+
+
+class LeftOut(NamedTuple):
+    """A file that has no result, and why."""
+
+    source: Path
+    reason: str
+
+
+class Done(NamedTuple):
+    """What became of the files."""
+
+    made: int
+    again: int  # found in a folder, and results of this recipe already
+    left_out: list[LeftOut]
+
+
+def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, overwrite: bool) -> Done:
+    """Writes the results. Raises InputError for what the disk refuses.
+
+    preview: where the first ones go, before and after. overwrite: also files that gen did not write.
+    """
+    began, made, again, left_out = time.monotonic(), 0, 0, list[LeftOut]()
+    shown = list[tuple[Image, Image]]()
+    for i, job in enumerate(jobs):
+        try:
+            original = open_original(job.source, first=job.format == "jpeg")
+            if not job.named and any(map(recipe.made, original.records.values())):
+                again += 1
+                continue
+            images, content = _refined(recipe, job, original)
+        except Unreadable as error:
+            left_out.append(LeftOut(job.source, f"cannot be read ({error})"))
+        except InputError as error:
+            left_out.append(LeftOut(job.source, str(error)))
+        except (MemoryError, RuntimeError) as error:  # of jax, which may not have got the memory
+            left_out.append(LeftOut(job.source, f"cannot be refined ({printable(error) or 'out of memory'})"))
+        else:
+            written.write(job.target, content, program=PROGRAM, overwrite=overwrite)
+            made += 1
+            if preview and len(shown) < _PREVIEW_IMAGES:
+                shown.append((shrunk(stacked(original.frames[0])), shrunk(images[0])))
+            if original.left:
+                cli.say(f"{printable(job.source)}: only the first of its {original.left + 1} frames or pages is there")
+        cli.tell(i + 1, len(jobs), began)
+    if preview and shown:
+        record = provenance.refined(None, chain=recipe.text, seed=recipe.seed, shows="before and after")
+        sheet = pictures.encode([side_by_side(shown)], format="png", record=record)
+        written.write(preview, sheet, program=PROGRAM, overwrite=overwrite)
+    return Done(made, again, left_out)
+
+
+def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndarray], bytes]:
+    """The frames after the chain, and the content of their file."""
+    given = {"references": recipe.references, "masks": recipe.masks}
+    images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
+    records = list(original.records.values())
+    if any(_texts(record) != _texts(records[0]) for record in records):
+        places = " and ".join(original.records)
+        cli.say(f"{printable(job.source)}: its records in {places} disagree; the first is kept")
+    kept = records[0] if records else None
+    record = provenance.refined(kept, chain=recipe.text, seed=recipe.seed, source=original.digest)
+    return images, encode(original, images, format=job.format, record=record)
+
+
+def _texts(record: provenance.Record) -> dict[str, str]:
+    return {key: str(value) for key, value in record.items()}

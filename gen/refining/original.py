@@ -1,0 +1,155 @@
+"""One image file refined by a chain: opened with what is to be carried over, refined in floats, encoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gen import pictures, provenance
+from gen.errors import InputError
+from gen.files import printable, sha256
+from gen.image_io import FORMATS, Picture, Unreadable, open_frames, open_picture
+from gen.refining import transparency
+
+if TYPE_CHECKING:
+    from gen.imaging.chain import Chain
+
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # what has several frames in a file of these is a film, of others pages
+_SLOW = 100.0  # milliseconds of a frame that does not say how long it is shown
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_PREVIEW_SIDE = 384
+
+
+class Original(NamedTuple):
+    """An opened image file."""
+
+    frames: list[Picture]  # one, or those of an animation
+    left: int  # further frames or pages, which are not here
+    plays: int  # how often an animation is shown, 0 = without end
+    digest: str  # sha256 of the file
+    records: dict[str, provenance.Record]  # by the place where they stand in the file
+
+
+def open_original(path: Path, *, first: bool = False) -> Original:
+    """Reads an image file with all its frames, or the first alone. Raises Unreadable."""
+    try:
+        still = open_picture(path)
+        film = still.frames > 1 and still.format in _ANIMATED and not first
+        frames = list(open_frames(path)) if film else [still]
+        plays = _plays(path) if film else 0
+        return Original(frames, still.frames - len(frames), plays, sha256(path), provenance.read_all(path))
+    except (OSError, InputError) as error:
+        raise Unreadable(printable(error)) from None
+
+
+def refine(
+    post: Chain, picture: Picture, *, seed: int, references: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The picture after a chain, [h w c] in its own depth, uint8 or uint16, with alpha last if it has alpha.
+
+    seed: of random operators. references, masks: float, by name. Gray becomes RGB for a chain that needs colors, and
+    gray again if it has none after it. Raises InputError for what the chain refuses.
+    """
+    import jax
+
+    top = np.float32(np.iinfo(picture.pixels.dtype).max)
+    image = picture.pixels.astype(np.float32) / top
+    alpha = np.ones(image.shape[:2], np.float32) if picture.alpha is None else picture.alpha.astype(np.float32) / top
+    key = jax.random.key(seed) if post.random else None
+    widths = (1, 3) if image.shape[-1] == 1 else (3,)
+    for channels in widths:
+        wide = {name: widened(reference, channels) for name, reference in references.items()}
+        try:
+            made, seen = transparency.refine(
+                post, widened(image, channels), alpha, key=key, references=wide, masks=dict(masks)
+            )
+            break
+        except InputError:
+            if channels == widths[-1]:
+                raise
+    if bad := made.size - int(np.isfinite(made).sum()):
+        raise InputError(f"the chain makes {bad:,} of {made.size:,} values NaN or infinite")
+    out = np.rint(np.clip(made, 0, 1) * top).astype(picture.pixels.dtype)
+    if image.shape[-1] == 1 and (out == out[..., :1]).all():
+        out = out[..., :1]
+    hidden = np.rint(np.clip(seen, 0, 1) * top).astype(out.dtype)[..., None]
+    return out if picture.alpha is None else np.concatenate([out, hidden], -1)
+
+
+def encode(original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record) -> bytes:
+    """The content of a file of refined frames, with what the original's author wrote. Raises InputError."""
+    first = original.frames[0]
+    return pictures.encode(
+        images,
+        format=format,
+        record=record,
+        about=first.metadata,
+        durations=[_SLOW if frame.duration is None else frame.duration for frame in original.frames],
+        plays=original.plays,
+        tagged=first.icc_profile is not None,
+    )
+
+
+def reference(path: Path) -> np.ndarray:
+    """An image that a chain names, float32 [h w c] in [0, 1]; nothing of what is hidden. Raises Unreadable."""
+    picture = open_picture(path)
+    image = _floats(picture.pixels)
+    return image if picture.alpha is None else transparency.extended(image, picture.alpha > 0)
+
+
+def mask(path: Path) -> np.ndarray:
+    """A mask, float32 [h w 1] in [0, 1]: luminance times alpha. Raises Unreadable."""
+    picture = open_picture(path)
+    image = _floats(picture.pixels)
+    light = image if image.shape[-1] == 1 else (image @ _LUMA)[..., None]
+    return light if picture.alpha is None else light * _floats(picture.alpha)[..., None]
+
+
+def widened(image: np.ndarray, channels: int) -> np.ndarray:
+    """Gray [h w 1] as RGB where channels is 3; anything else as it is."""
+    return image.repeat(3, -1) if channels == 3 and image.shape[-1] == 1 else image
+
+
+def shrunk(image: np.ndarray) -> Image.Image:
+    """An image, uint8 or uint16 [h w c], small, in RGB and on white, for `side_by_side`."""
+    image = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+    shown = Image.fromarray(widened(pictures.on_white(image), 3))
+    scale = min(1.0, _PREVIEW_SIDE / max(shown.size))
+    return shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
+
+
+def side_by_side(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> np.ndarray:
+    """Before and after of images from `shrunk` as one picture uint8 [H W 3], a row for each."""
+    rows = []
+    for pair in pairs:
+        row = Image.new("RGB", (2 * _PREVIEW_SIDE + 12, max(image.height for image in pair) + 8), "white")
+        for at, image in zip((0, _PREVIEW_SIDE + 12), pair, strict=True):
+            row.paste(image, (at + (_PREVIEW_SIDE - image.width) // 2, 4))
+        rows.append(np.asarray(row))
+    return np.concatenate(rows)
+
+
+def stacked(picture: Picture) -> np.ndarray:
+    """The pixels with alpha, if there is one, last."""
+    return picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], -1)
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+
+
+def _plays(path: Path) -> int:
+    """How often an animation is shown; 0: without end."""
+    try:
+        with Image.open(path, formats=FORMATS) as opened:
+            loop: Any = opened.info.get("loop")
+            kind = opened.format
+    except Exception:  # what decoded before; of a damaged file the default
+        return 0
+    if not isinstance(loop, int):
+        return 1 if kind == "GIF" else 0
+    return loop + 1 if kind == "GIF" and loop else loop

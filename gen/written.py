@@ -1,0 +1,97 @@
+"""Which files of a folder gen wrote: those it may replace. Everything else is somebody's own.
+
+A folder that gen wrote images into holds `.gen-written.jsonl`, with a line for each: the name, the sha256 of what was
+written, the program. A file that has another content now was changed by its owner, and is theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from gen.errors import InputError
+from gen.files import atomic_write, printable, sha256
+
+MANIFEST = ".gen-written.jsonl"
+_LARGEST = 2**28  # bytes of a manifest that are read
+
+
+def check(paths: Iterable[Path], *, what: str = "--out", remedy: str = "name another place, or move it away") -> None:
+    """Raises InputError unless each of `paths` is free or has what gen wrote there; nothing is written.
+
+    what: how the message begins. remedy: how it ends, what the user can do.
+    """
+    foreign = [path for path in paths if os.path.lexists(path) and by(path) is None]
+    if foreign:
+        more = f" and {len(foreign) - 1:,} more are" if len(foreign) > 1 else " is"
+        raise InputError(f"{what}: {printable(foreign[0])}{more} there, not written by gen or changed since; {remedy}")
+
+
+def by(path: Path) -> str | None:
+    """The program of gen that wrote what is in a file now, such as "gen.refine"; None if none did."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        lines = _lines(path.parent, path.name)
+        digest = sha256(path) if lines else None
+    except OSError:
+        return None
+    return next((program for found, program in reversed(lines) if found == digest), None)
+
+
+def write(path: Path, content: bytes | str, *, program: str = "gen", overwrite: bool = False) -> None:
+    """Writes a file whole, making its folder, and remembers that gen wrote it.
+
+    Raises InputError for a file that gen did not write, unless `overwrite`, and for what the system refuses.
+    """
+    if not overwrite:
+        check([path], what="cannot write")
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if (digest, program) not in _lines(path.parent, path.name):
+            # Before the file: after a crash between the two, an old file is still known by its older line.
+            _append(path.parent, {"name": path.name, "sha256": digest, "by": program})
+        atomic_write(path, data)
+    except OSError as error:
+        raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+
+
+def _lines(folder: Path, name: str) -> list[tuple[str, str]]:
+    """The digest and the program of each line about `name`; none for a manifest that is missing or damaged."""
+    try:
+        with os.fdopen(_open(folder, os.O_RDONLY), "rb") as file:
+            content = file.read(_LARGEST)
+    except OSError:
+        return []
+    found, at = [], 0
+    beginning = f'{{"name": {json.dumps(name)}, '.encode()  # found by bytes: thousands of files ask, one by one
+    while (at := content.find(beginning, at)) >= 0:
+        end = content.find(b"\n", at)
+        try:
+            line = json.loads(content[at : None if end < 0 else end])
+            found.append((str(line["sha256"]), str(line["by"])))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        at += len(beginning)
+    return found
+
+
+def _append(folder: Path, line: dict[str, str]) -> None:
+    with os.fdopen(_open(folder, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+        file.write(json.dumps(line).encode() + b"\n")
+
+
+def _open(folder: Path, flags: int) -> int:
+    """Opens the manifest of a folder, through no link, and only a regular file."""
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(folder / MANIFEST, flags | safe, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{MANIFEST} is not a regular file")
+    return descriptor
