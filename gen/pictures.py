@@ -1,5 +1,5 @@
 """Image files as gen writes them: whole or not at all, with the record of how they were made, and never over a file
-that gen did not write (see gen/written.py).
+that has no such record.
 
 Frames are [h w c]: uint8, uint16, or float in [0, 1], all finite. c: 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
 """
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from gen import deep_png, written
+from gen import deep_png
 from gen.errors import InputError
-from gen.files import printable
-from gen.provenance import Record, save_options
+from gen.files import atomic_write, printable
+from gen.provenance import Record, read_all, save_options
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
 _FRAME_MILLISECONDS = 40
@@ -30,16 +31,37 @@ def suffix(format: str) -> str:
     return ".jpg" if format == "jpeg" else f".{format}"
 
 
-def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record, program: str = "gen") -> None:
+def check(paths: Iterable[Path]) -> None:
+    """Raises InputError unless each of `paths` is free, or an image with a record of gen, which may be replaced."""
+    for path in paths:
+        if os.path.lexists(path) and not _is_own(path):
+            raise InputError(
+                f"cannot write {printable(path)}: it is there and not made by gen; name another place, or move it away"
+            )
+
+
+def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record) -> None:
     """Writes an image with its record, making the folder; several frames as an endless animation.
 
-    Raises InputError when the file cannot be written, is not gen's to replace, or an image is not finite.
+    Raises InputError when the file cannot be written, when another one is in its place (see `check`), and when the
+    image is not finite.
     """
+    check([path])
     try:
         content = encode(frames, format=format, record=record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, content)
     except InputError as error:
         raise InputError(f"cannot write {printable(path)}: {error}") from error
-    written.write(path, content, program=program)
+    except OSError as error:
+        raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return path.is_file() and not path.is_symlink() and bool(read_all(path))
+    except (InputError, OSError):
+        return False
 
 
 def encode(

@@ -136,7 +136,7 @@ def read_all(path: str | Path) -> dict[str, Record]:
         with Image.open(path, formats=FORMATS) as image:
             image.load()  # PNG text may stand behind the pixels
             texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
-            description = image.getexif().get(_IMAGE_DESCRIPTION)
+            description = _exif_description(image)
             comment, xmp = image.info.get("comment"), image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
         raise InputError(f"{printable(path)}: not an image that can be read ({printable(error)})") from error
@@ -158,6 +158,13 @@ def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
         tags[_DATE] = about["date"]
         tags[_EXIF_IFD] = {_DATE_TAKEN: about["date"]}
     return tags
+
+
+def _exif_description(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(_IMAGE_DESCRIPTION)
+    except Exception:  # EXIF that cannot be parsed holds no record
+        return None
 
 
 def _number(key: str, text: str) -> Any:

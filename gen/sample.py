@@ -1,11 +1,11 @@
 """Makes images with a trained run, one for each seed: python -m gen.sample --workdir DIR --seeds 0-63 --out OUT
 
 OUT is a folder that gets one file per image, or a .png or .jpg file that gets all images in one grid (the image itself
-when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing files are
-overwritten. The image of seed s is drawn from jax.random.key(s) alone: it is the same, up to rounding, whatever the
-other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every image, and
-refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries
-the record of how it was made, see gen/provenance.py.
+when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing images of gen
+are overwritten, others never. The image of seed s is drawn from jax.random.key(s) alone: it is the same, up to
+rounding, whatever the other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every
+image, and refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file
+carries the record of how it was made, see gen/provenance.py.
 
 A prior, see gen/tasks/prior.py, also answers questions about image files, each seed with another answer:
 
@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from gen import cli, pictures, provenance, written
+from gen import cli, pictures, provenance
 from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
 from gen.errors import InputError
-from gen.files import printable
+from gen.files import atomic_write, printable
 from gen.report import before_and_after, enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ def _write_stills(
     known = asked or draw.drawn_labels(run.task, every) or nothing
     slugs, named = _slugs(run.class_names), zip(every, asked or nothing, strict=True)
     names = [_name(seed, label, slugs, rows > 1, target.suffix) for seed, label in named]
+    pictures.check(target.folder / name for name in names if target.file is None)
     done, began, shown, pairs = 0, time.monotonic(), list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
     for images in draw.images(run.task, run.ema_params, every, labels=asked, **_options(mesh)):
         here = slice(done, done + len(images))
@@ -225,7 +226,7 @@ def _write_stills(
         }  # so that nothing takes it for a sample
         pictures.save(path, [picture], format=target.format, record=record)
     if post is not None:
-        written.write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post), total=count))
+        atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post), total=count))
     return count
 
 

@@ -1,6 +1,6 @@
 """Which files of a folder gen wrote: those it may replace. Everything else is somebody's own.
 
-A folder that gen wrote images into holds `.gen-written.jsonl`, with a line for each: the name, the sha256 of what was
+A folder that `write` wrote into holds `.gen-written.jsonl`, with a line for each file: the name, the sha256 of what was
 written, the program. A file that has another content now was changed by its owner, and is theirs.
 """
 
@@ -43,7 +43,7 @@ def by(path: Path) -> str | None:
     return next((program for found, program in reversed(lines) if found == digest), None)
 
 
-def write(path: Path, content: bytes | str, *, program: str = "gen", overwrite: bool = False) -> None:
+def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = False) -> None:
     """Writes a file whole, making its folder, and remembers that gen wrote it.
 
     Raises InputError for a file that gen did not write, unless `overwrite`, and for what the system refuses.

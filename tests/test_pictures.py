@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,3 +44,70 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "x.png").mkdir()
     with pytest.raises(InputError, match=r"cannot write .*x\.png: "):
         pictures.save(tmp_path / "x.png", [np.zeros((2, 2, 3), np.uint8)], format="png", record=RECORD)
+
+
+def test_a_file_without_a_record_is_not_replaced(tmp_path):
+    path, image = tmp_path / "x.png", np.zeros((2, 2, 3), np.uint8)
+    Image.new("RGB", (3, 3)).save(path)
+    mine = path.read_bytes()
+    with pytest.raises(InputError, match=r"x\.png: it is there and not made by gen"):
+        pictures.save(path, [image], format="png", record=RECORD)
+    assert path.read_bytes() == mine
+    path.unlink()
+    for value in (0, 1):
+        pictures.save(path, [image + np.uint8(value)], format="png", record=RECORD)
+    with Image.open(path) as made:
+        assert made.getpixel((0, 0)) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused_with_their_number(tmp_path, value):
+    image = np.full((4, 5, 3), 0.5, np.float32)
+    image[1, 2:4, 0] = value
+    with pytest.raises(InputError, match=r"x\.png: 2 of its 60 values are NaN or infinite"):
+        pictures.save(tmp_path / "x.png", [image], format="png", record=RECORD)
+    assert not list(tmp_path.iterdir())
+    pictures.save(tmp_path / "x.png", [np.nan_to_num(image, posinf=0)], format="png", record=RECORD)
+    with Image.open(tmp_path / "x.png") as made:
+        assert made.getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_behind_jpeg_is_white(tmp_path, channels):
+    image = np.zeros((16, 16, channels), np.uint8)
+    image[:8, :, -1] = 255
+    pictures.save(tmp_path / "x.jpg", [image], format="jpeg", record=RECORD)
+    with Image.open(tmp_path / "x.jpg") as made:
+        assert made.convert("RGB").getpixel((3, 14)) == (255, 255, 255)
+        assert made.convert("RGB").getpixel((3, 2)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4, 2), (6, 3, 3), (3, 1, 4)])
+def test_sixteen_bits_are_written_whole(shape):
+    image = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
+    content = pictures.encode([image], format="png", record=RECORD, about={"author": "Ada"}, tagged=True)
+    with Image.open(io.BytesIO(content)) as made:
+        made.load()
+        assert made.info["icc_profile"] == pictures.srgb_profile()
+        assert (made.info["Author"], made.getexif()[0x013B]) == ("Ada", "Ada")
+        if shape[-1] == 1:
+            np.testing.assert_array_equal(np.asarray(made), image[..., 0])
+    samples = np.frombuffer(_unfiltered(content, shape), ">u2").reshape(shape)
+    np.testing.assert_array_equal(samples, image)
+
+
+def _unfiltered(content: bytes, shape: tuple[int, int, int]) -> bytes:
+    """The samples of a PNG whose rows have the filters Sub and Up, by the specification."""
+    at, packed = 8, b""
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        packed += content[at + 8 : at + 8 + length] if content[at + 4 : at + 8] == b"IDAT" else b""
+        at += length + 12
+    step, rows, above = 2 * shape[2], b"", bytes(2 * shape[1] * shape[2])
+    for line in np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape[0], -1).tolist():
+        row: list[int] = []
+        for i, value in enumerate(line[1:]):
+            row.append((value + (above[i] if line[0] == 2 else row[i - step] if i >= step else 0)) % 256)
+        above = bytes(row)
+        rows += above
+    return rows

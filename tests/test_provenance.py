@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from gen import __version__, provenance
 from gen.errors import InputError
@@ -86,3 +88,37 @@ def test_a_record_holds_any_name(tmp_path):
         path = tmp_path / f"a.{suffix}"
         Image.new("RGB", (4, 4)).save(path, format, **provenance.save_options(record, format))
         assert provenance.read(path)["gen:label"] == "caf\\xe9\\x1b[2J"
+
+
+def test_a_comment_of_an_editor_hides_no_record(tmp_path):
+    path = tmp_path / "image.jpg"
+    picture().save(path, comment="made with love", **provenance.save_options(RECORD, "JPEG"))
+    assert provenance.read(path) == RECORD
+
+
+def test_records_are_found_in_all_places(tmp_path):
+    path, other = tmp_path / "image.jpg", RECORD | {"gen:seed": 18}
+    xmp = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:description><rdf:Alt><rdf:li xml:lang='x-default'>"
+    xmp += html.escape(json.dumps(RECORD)) + "</rdf:li></rdf:Alt></dc:description></x:xmpmeta>"
+    picture().save(path, comment=json.dumps(other), xmp=xmp.encode())
+    assert provenance.read_all(path) == {"comment": other, "XMP": RECORD}
+    assert provenance.read(path) == other
+    picture().save(tmp_path / "x.png", exif=provenance.exif(other), pnginfo=provenance.png_text(RECORD))
+    assert provenance.read_all(tmp_path / "x.png") == {"text": RECORD, "EXIF": other}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"gen:seed": ' * 50_000, '{"gen:seed": [1, {}]}', '{"gen:a": "' + "x" * 2**20 + '"}', "1e999"],
+)
+def test_texts_made_to_do_harm_are_no_record(tmp_path, text):
+    picture().save(tmp_path / "image.gif", comment=text.encode())
+    picture().save(tmp_path / "image.png", pnginfo=_text_chunk("gen:seed", "9" * 5000))
+    assert provenance.read(tmp_path / "image.gif") is None
+    assert provenance.read(tmp_path / "image.png") == {"gen:seed": "9" * 5000}
+
+
+def _text_chunk(key, value):
+    info = PngImagePlugin.PngInfo()
+    info.add_text(key, value)
+    return info

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import cli, provenance, refine
+from gen import cli, pictures, provenance, refine, written
 from gen.errors import InputError
 
 
-def program(*arguments) -> None:
+def program(*arguments) -> int:
     refine.FLAGS.unparse_flags()
-    refine.main(cli.parse(["refine", *map(str, arguments)], refine, refine.FLAGS))
+    return refine.main(cli.parse(["refine", *map(str, arguments)], refine, refine.FLAGS))
 
 
 def picture(path, shape=(12, 16, 3), **options):
@@ -31,7 +31,8 @@ def read(path) -> np.ndarray:
 
 
 def files(folder) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != written.MANIFEST]
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def test_folders_keep_their_shape_and_files_tell_their_making(tmp_path):
@@ -59,7 +60,7 @@ def test_transparency_is_kept(tmp_path):
     program(tmp_path / "in.png", "--chain=invert", f"--out={tmp_path / 'out'}")
     made = read(tmp_path / "out" / "in.png")
     assert (made[..., 3] == pixels[..., 3]).all()
-    assert (made[..., :3] == 255 - pixels[..., :3]).all()
+    assert (made[..., :3] == 255 - pixels[..., :3])[pixels[..., 3] > 0].all()
 
 
 def test_references_masks_and_seeds(tmp_path):
@@ -104,9 +105,159 @@ def test_jpeg_has_no_transparency_and_grays_keep_theirs(tmp_path):
 def test_an_unreadable_file_among_others_is_left_out(tmp_path, capsys):
     picture(tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.png").write_bytes(b"not an image")
-    program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}")
+    assert program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}") == 1
     assert files(tmp_path / "out") == ["good.png"]
-    assert "bad.png: left out" in capsys.readouterr().err
+    assert "bad.png: left out, cannot be read" in capsys.readouterr().err
+
+
+def test_what_the_chain_refuses_is_left_out_and_gray_becomes_colored_where_it_must(tmp_path, capsys):
+    pixels = picture(tmp_path / "in" / "a.png")
+    gray = picture(tmp_path / "in" / "b.png", (12, 16, 1))
+    picture(tmp_path / "in" / "c.png", (9, 9, 3))
+    Image.fromarray(np.full((12, 16), 255, np.uint8)).save(tmp_path / "all.png")
+    options = (f"--mask=all={tmp_path / 'all.png'}", f"--out={tmp_path / 'out'}")
+    assert program(tmp_path / "in", "--chain=inside('all', 'hue(0.0)')", *options) == 1
+    assert files(tmp_path / "out") == ["a.png", "b.png"]
+    assert "c.png: left out, inside: mask has shape" in capsys.readouterr().err
+    np.testing.assert_allclose(read(tmp_path / "out" / "a.png"), pixels, atol=1)
+    np.testing.assert_allclose(read(tmp_path / "out" / "b.png"), gray[..., 0], atol=1)  # no color came: still gray
+    program(tmp_path / "in" / "b.png", "--chain=sepia(1.0)", f"--out={tmp_path / 'brown'}")
+    brown = read(tmp_path / "brown" / "b.png").astype(int)
+    assert (brown[..., 0] >= brown[..., 2]).all()
+    assert (brown[..., 0] > brown[..., 2]).any()
+
+
+def test_nothing_that_gen_did_not_write_is_replaced(tmp_path):
+    picture(tmp_path / "in" / "a.png")
+    out = tmp_path / "out"
+    Image.new("RGB", (4, 4), "blue").save(tmp_path / "in" / "b.png")
+    (out).mkdir()
+    Image.new("RGB", (4, 4), "red").save(out / "b.png")
+    mine = (out / "b.png").read_bytes()
+    with pytest.raises(InputError, match=r"b\.png is there, not written by gen or changed since; .*--overwrite"):
+        program(tmp_path / "in", "--chain=invert", f"--out={out}")
+    assert files(out) == ["b.png"]
+    assert (out / "b.png").read_bytes() == mine
+    program(tmp_path / "in", "--chain=invert", f"--out={out}", "--overwrite")
+    program(tmp_path / "in", "--chain=gamma(2.0)", f"--out={out}")  # now they are gen's
+    assert provenance.read(out / "b.png")["gen:refine"] == "gamma(2.0)"
+    picture(out / "a.png", (3, 3, 3))  # changed by its owner
+    with pytest.raises(InputError, match=r"a\.png is there"):
+        program(tmp_path / "in", "--chain=gamma(2.0)", f"--out={out}")
+
+
+def test_an_image_called_preview_keeps_its_name(tmp_path):
+    pixels = picture(tmp_path / "in" / "preview.png")
+    program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}", "--preview")
+    assert files(tmp_path / "out") == ["preview-2.png", "preview.png"]
+    assert (read(tmp_path / "out" / "preview.png") == 255 - pixels).all()
+    (tmp_path / "other").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "other" / "preview.png")
+    picture(tmp_path / "one.png")
+    with pytest.raises(InputError, match=r"preview\.png is there"):
+        program(tmp_path / "one.png", "--chain=invert", f"--out={tmp_path / 'other'}", "--preview")
+
+
+def test_results_among_the_input_are_not_refined_again(tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    out = tmp_path / "in" / "refined"
+    for chain in ("invert", "invert", "gamma(2.0)"):
+        assert program(tmp_path / "in", f"--chain={chain}", f"--out={out}", "--preview") == 0
+    assert files(tmp_path / "in") == ["a.png", "refined/a.png", "refined/preview.png"]
+    assert "2 results of gen.refine" in capsys.readouterr().err
+    program(tmp_path / "in", "--chain=gamma(2.0)", f"--out={tmp_path / 'elsewhere'}")
+    assert files(tmp_path / "elsewhere") == ["a.png"]
+    program(out / "a.png", "--chain=gamma(2.0)", f"--out={tmp_path / 'twice'}")  # by name: as asked
+    assert files(tmp_path / "twice") == ["a.png"]
+
+
+def test_two_of_one_stem_keep_their_suffix(tmp_path):
+    for name in ("a.gif", "a.webp", "b.bmp", "b.png"):
+        picture(tmp_path / "in" / name)
+    program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}")
+    assert files(tmp_path / "out") == ["a.gif.png", "a.webp.png", "b.bmp.png", "b.png"]
+    program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'same'}", "--format=same")
+    assert files(tmp_path / "same") == ["a.gif", "a.webp", "b.bmp.png", "b.png"]
+
+
+def test_odd_names_come_through(tmp_path, capsys):
+    long, raw = "x" * 251 + ".png", b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    for name in (long, raw, "\x1b[31m.png"):
+        picture(tmp_path / "in" / name)
+    assert program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}", "--format=webp") == 0
+    made = files(tmp_path / "out")
+    assert raw.replace(".png", ".webp") in made
+    (cut,) = [name for name in made if name.startswith("xxx")]
+    assert len(cut) == 255
+    assert cut.endswith(".webp")
+    assert "\x1b" not in "".join(capsys.readouterr())
+
+
+def test_the_frames_of_an_animation_are_all_refined(tmp_path, capsys):
+    values = (0, 90, 255)
+    film = [Image.new("RGB", (9, 9), (value, 0, 0)) for value in values]
+    film[0].save(tmp_path / "m.gif", save_all=True, append_images=film[1:], duration=[50, 70, 200], loop=0)
+    for format, name in (("png", "m.png"), ("webp", "m.webp"), ("same", "m.gif")):
+        program(tmp_path / "m.gif", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
+        with Image.open(tmp_path / "out" / name) as made:
+            assert made.n_frames == 3
+            durations = []
+            for index, value in enumerate(values):
+                made.seek(index)
+                made.load()  # WebP knows how long a frame is shown after it
+                durations.append(made.info["duration"])
+                np.testing.assert_allclose(made.convert("RGB").getpixel((4, 4)), (255 - value, 255, 255), atol=3)
+            assert durations == [50, 70, 200]
+            assert made.info["loop"] == 0
+        assert provenance.read(tmp_path / "out" / name)["gen:refine"] == "invert"
+    program(tmp_path / "m.gif", "--chain=invert", f"--out={tmp_path / 'out'}", "--format=jpeg")
+    assert "only the first of its 3 frames" in capsys.readouterr().err
+
+
+def test_sixteen_bits_stay(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 7), dtype=np.uint16)
+    for name in ("a.png", "b.tif"):
+        Image.fromarray(deep).save(tmp_path / name)
+        program(tmp_path / name, "--chain=invert", f"--out={tmp_path / 'out'}")
+        assert (read(tmp_path / "out" / f"{name[0]}.png") == 65535 - deep).all()
+    assert provenance.read(tmp_path / "out" / "a.png")["gen:refine"] == "invert"
+
+
+def test_the_author_stays_and_where_it_was_taken_goes(tmp_path):
+    tags = Image.Exif()
+    tags[0x013B], tags[0x8298] = "Ada", "(c) Ada"
+    tags[0x8769] = {0x9003: "2020:02:03 04:05:06", 0xA431: "serial 17"}
+    tags[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    picture(tmp_path / "in.jpg", exif=tags, icc_profile=pictures.srgb_profile())
+    for format in ("png", "jpeg", "webp"):
+        program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
+        with Image.open(tmp_path / "out" / f"in{pictures.suffix(format)}") as made:
+            found = made.getexif()
+            assert (found[0x013B], found[0x8298], found[0x0132]) == ("Ada", "(c) Ada", "2020:02:03 04:05:06")
+            assert found.get_ifd(0x8769) == {0x9003: "2020:02:03 04:05:06"}
+            assert not found.get_ifd(0x8825)
+            assert made.info["icc_profile"] == pictures.srgb_profile()
+        assert provenance.read(tmp_path / "out" / f"in{pictures.suffix(format)}")["gen:refine"] == "invert"
+
+
+def test_no_path_stands_in_a_result(tmp_path):
+    picture(tmp_path / "in.png")
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client" / "look.cube").write_text("LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")
+    program(tmp_path / "in.png", f"--chain=lut('{tmp_path}/client/look.cube')", f"--out={tmp_path / 'out'}")
+    assert provenance.read(tmp_path / "out" / "in.png")["gen:refine"].startswith("lut('look.cube', sha256='")
+    assert b"client" not in (tmp_path / "out" / "in.png").read_bytes()
+
+
+def test_masks_are_luminance_times_alpha(tmp_path):
+    pixels = picture(tmp_path / "in.png")
+    mask = np.full((12, 16, 2), 255, np.uint8)
+    mask[..., 1] = 0
+    mask[2:5, 3:9, 1] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    options = (f"--mask=m={tmp_path / 'mask.png'}", f"--out={tmp_path / 'out'}")
+    program(tmp_path / "in.png", "--chain=inside('m', 'invert')", *options)
+    assert ((read(tmp_path / "out" / "in.png") != pixels).any(-1) == (mask[..., 1] > 0)).all()
 
 
 def test_list_names_operators(capsys):
@@ -136,9 +287,9 @@ def test_list_names_operators(capsys):
 )
 def test_bad_input_is_refused_and_nothing_is_written(tmp_path, arguments, words):
     picture(tmp_path / "here" / "in.png")
-    picture(tmp_path / "twin" / "in.bmp")
+    picture(tmp_path / "twin" / "in.png")
     (tmp_path / "empty").mkdir()
-    places = {"TWIN": "twin/in.bmp", "IN": "here/in.png", "EMPTY": "empty", "OUT": "out", "HERE": "here"}
+    places = {"TWIN": "twin/in.png", "IN": "here/in.png", "EMPTY": "empty", "OUT": "out", "HERE": "here"}
     for name, place in places.items():
         arguments = [argument.replace(name, str(tmp_path / place)) for argument in arguments]
     before = files(tmp_path)

@@ -41,9 +41,9 @@ def open_original(path: Path, *, first: bool = False) -> Original:
         film = still.frames > 1 and still.format in _ANIMATED and not first
         frames = list(open_frames(path)) if film else [still]
         plays = _plays(path) if film else 0
-        return Original(frames, still.frames - len(frames), plays, sha256(path), provenance.read_all(path))
-    except (OSError, InputError) as error:
-        raise Unreadable(printable(error)) from None
+        return Original(frames, still.frames - len(frames), plays, sha256(path), _records(path))
+    except OSError as error:
+        raise Unreadable(error.strerror or printable(error)) from None
 
 
 def refine(
@@ -136,6 +136,13 @@ def side_by_side(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> np.ndarray
 def stacked(picture: Picture) -> np.ndarray:
     """The pixels with alpha, if there is one, last."""
     return picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], -1)
+
+
+def _records(path: Path) -> dict[str, provenance.Record]:
+    try:
+        return provenance.read_all(path)
+    except InputError:  # its pixels can be read, and that is enough
+        return {}
 
 
 def _floats(values: np.ndarray) -> np.ndarray:

@@ -42,26 +42,20 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
     """
     if not inputs:
         raise InputError("no images: name files or folders, python -m gen.refine photos --chain ... --out DIR")
-    files, passed = list[_File](), 0
-    known = set[Path]()
-    for file in _files(inputs):
-        if (resolved := file.source.resolve()) in known:
-            continue
-        known.add(resolved)
-        if resolved.is_relative_to(out.resolve()) and _made_before(file.source, is_result):
-            passed += 1
-        else:
-            files.append(file)
-    if passed and files:
-        cli.say(f"{passed:,} results of gen.refine in {printable(out)} are not refined again")
+    files, results = list[_File](), list[_File]()
+    for file in {file.source.resolve(): file for file in _files(inputs)}.values():
+        there = file.source.resolve().is_relative_to(out.resolve()) and _made_before(file.source, is_result)
+        (results if there else files).append(file)
+    if not files:  # somebody who names results alone wants them
+        files, results = [file for file in results if file.named], []
     if not files:
-        raise InputError(
-            f"--out={printable(out)}: all {passed:,} images there are results of gen.refine; nothing to do"
-        )
+        raise InputError(f"--out={printable(out)}: all images there are results of gen.refine; nothing is left to do")
+    if results:
+        cli.say(f"{len(results):,} results of gen.refine in {printable(out)} are not refined again")
     formats = [_SAME.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files]
     places = _apart([file.place for file in files], formats)
     jobs = [Job(f.source, out / place, kind, f.named) for f, place, kind in zip(files, places, formats, strict=True)]
-    _check(jobs, out, known)
+    _check(jobs, out)
     return jobs
 
 
@@ -121,8 +115,9 @@ def _renamed(place: Path, stem: str, format: str) -> Path:
     return place.with_name(stem + suffix)
 
 
-def _check(jobs: Sequence[Job], out: Path, sources: set[Path]) -> None:
+def _check(jobs: Sequence[Job], out: Path) -> None:
     """Raises InputError for a result in the place of an input, or of another result."""
+    sources = {job.source.resolve() for job in jobs}
     taken = dict[Path, Path]()
     for source, target, *_ in jobs:
         if target.resolve() in sources:
