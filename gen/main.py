@@ -24,8 +24,8 @@ from typing import Any
 
 from absl import flags
 
-from gen import cli, experiment
-from gen.config import Config, check_resumable, validate
+from gen import cli, experiment, identity
+from gen.config import Config, validate
 from gen.errors import InputError
 from gen.files import cache_home, expand
 from gen.run_folder import RunFolder
@@ -40,6 +40,12 @@ SWEEP = flags.DEFINE_string(
     None,
     "'print': show a command line for each run of the experiment's sweep(). K: do run number K, counted from 0. "
     "A run has its own folder, named by its overrides, inside --workdir.",
+    flag_values=FLAGS,
+)
+ACCEPT = flags.DEFINE_bool(
+    "accept_changed_data",
+    False,
+    "Go on with a run although its data changed: images, labels or names of classes. data.json keeps what they were.",
     flag_values=FLAGS,
 )
 CACHE = cli.define_path(
@@ -79,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
     from gen.train import train
 
     try:
-        return train(config, workdir)
+        return train(config, workdir, **({"accept_changed_data": True} if ACCEPT.value else {}))
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -149,12 +155,7 @@ def _prepare(workdir: pathlib.Path, config: Config) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write to --workdir {workdir}: {error.strerror or error}") from error
-    if folder.config.exists():
-        try:
-            before = folder.read_config()
-        except InputError as error:
-            raise InputError(f"{error}; use another --workdir") from error
-        check_resumable(before, config)
+    identity.check_config(folder, config)
 
 
 def _enable_cache() -> None:

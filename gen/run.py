@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen import config as configs
+from gen import identity
 from gen.checkpoint import Checkpoints
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
@@ -54,7 +55,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     """
     folder = RunFolder(expand(workdir))
     config, data_facts, task = _described(folder)
-    part, restored_step = _restore(folder, config, {"ema_params": abstract(task).ema_params}, step, mesh)
+    part, restored_step = _restore(folder, config, data_facts, {"ema_params": abstract(task).ema_params}, step, mesh)
     return Loaded(config, data_facts, task, part["ema_params"], restored_step)
 
 
@@ -65,14 +66,14 @@ def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tr
     """
     path, _, name = place.rpartition(":")
     folder = RunFolder(expand(path))
-    config, _, task = _described(folder)
+    config, data_facts, task = _described(folder)
     state = abstract(task)
     kind = "ema_params" if name in state.ema_params else "params"
     roles = getattr(state, kind)
     if name not in roles:
         known = {**state.params, **state.ema_params}
         raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
-    part, _ = _restore(folder, config, {kind: {name: roles[name]}}, step, mesh)
+    part, _ = _restore(folder, config, data_facts, {kind: {name: roles[name]}}, step, mesh)
     return part[kind][name]
 
 
@@ -137,12 +138,17 @@ def abstract(task: Task) -> TrainState:
 
 
 def _restore(
-    folder: RunFolder, config: configs.Config, part: Tree, step: int | None, mesh: Mesh | None
+    folder: RunFolder,
+    config: configs.Config,
+    data_facts: Mapping[str, Any],
+    part: Tree,
+    step: int | None,
+    mesh: Mesh | None,
 ) -> tuple[Tree, int]:
     """The leaves of `part` from a checkpoint, and its step."""
     sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
-    with Checkpoints(folder.checkpoints) as checkpoints:
+    with Checkpoints(folder.checkpoints, identity=identity.marks_of(config, data_facts)) as checkpoints:
         if not checkpoints.steps():
             raise InputError(
                 f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"

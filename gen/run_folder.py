@@ -6,6 +6,7 @@ WORKDIR/data.json     facts about the data   WORKDIR/report.html, metrics.jsonl,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -31,7 +32,10 @@ _FACTS: dict[str, Any] = {
     "name": str,
     "digest": str,
     "options": dict[str, Any],
+    "run": str,
+    "changes": tuple[dict[str, Any], ...],
 }
+_DIGEST = "facts_digest"  # in data.json: of all else in it
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def refuse_links(self) -> None:
-        """Raises InputError where the folder holds a link, or another thing than a file or folder that gen uses.
+        """Raises InputError where the folder holds a link, or what is no file and no folder in the place of one.
 
         Through a link, a folder from elsewhere could make gen write, delete or show what lies outside of it. The
         folder itself may be a link. To be called before anything is written.
@@ -64,9 +68,8 @@ class RunFolder:
                     f"{printable(entry.path)} is a link; a run folder may hold none, as gen would write and delete "
                     "through it: replace it by what it leads to, or remove it"
                 )
-            wanted = "file" if entry.name in _FILES else "folder" if entry.name in _FOLDERS else ""
-            if wanted and not (entry.is_file() if wanted == "file" else entry.is_dir()):
-                raise InputError(f"{printable(entry.path)} must be a {wanted}; remove it")
+            if entry.name in (*_FILES, *_FOLDERS) and not (entry.is_file() or entry.is_dir()):
+                raise InputError(f"{printable(entry.path)} is no file and no folder; remove it")
             if entry.name in _FOLDERS:
                 _refuse_links_below(entry.path)
 
@@ -79,7 +82,7 @@ class RunFolder:
             raise InputError(f"{printable(path)}: {error}") from error
 
     def read_facts(self) -> dict[str, Any]:
-        """data.json. Raises InputError when there is none, or it does not say what a run needs to be used."""
+        """data.json. Raises InputError when there is none, it was edited, or does not say what a run needs."""
         path = self._there(self.data)
         try:
             facts = strict_json(read_text(path), "it")
@@ -87,6 +90,10 @@ class RunFolder:
         except InputError as error:
             raise InputError(f"{printable(path)} is damaged: {error}") from error
         return dict(facts)
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """Writes data.json, with a digest of what it says. Raises OSError."""
+        write_json(self.data, {**facts, _DIGEST: _facts_digest(facts)})
 
     def _there(self, path: Path) -> Path:
         if not self.path.is_dir():
@@ -111,10 +118,17 @@ def read_text(path: Path) -> str:
         raise InputError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
+def _facts_digest(facts: Mapping[str, Any]) -> str:
+    text = json.dumps({name: value for name, value in facts.items() if name != _DIGEST}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _check_facts(facts: Any) -> None:
     """Raises InputError, without the path."""
     if not isinstance(facts, dict):
         raise InputError(f"it is {shown(facts)}; it must be a JSON object")
+    if ("run" in facts or _DIGEST in facts) and facts.get(_DIGEST) != _facts_digest(facts):
+        raise InputError("it was changed after it was written; undo that, or resume the run, which writes it anew")
     for name in ("image_shape", "num_classes"):
         if name not in facts:
             raise InputError(f"it lacks '{name}'")

@@ -16,16 +16,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import sharding
+from gen import identity, sharding
 from gen.checkpoint import Checkpoints
-from gen.config import Config, build, digest, to_json
+from gen.config import Config, build, digest
 from gen.data import Batch, Dataset, Source
-from gen.files import atomic_write
 from gen.interrupt import Interrupt, interrupts
 from gen.quality import Watch
 from gen.reporter import Reporter
 from gen.run import abstract, build_task, fill
-from gen.run_folder import RunFolder, write_json
+from gen.run_folder import RunFolder
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
@@ -37,8 +36,10 @@ class NonFiniteError(ArithmeticError):
     """A metric became nan or infinite; the message names the step and the quantity."""
 
 
-def train(config: Config, workdir: Path) -> int:
+def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -> int:
     """Runs `config` to its end, from its newest sound checkpoint in `workdir` if there is one.
+
+    accept_changed_data: go on although that checkpoint learned from other data, see gen/identity.py.
 
     Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 130 after Ctrl-C, 143 after SIGTERM.
     Raises InputError for what the person who runs it can mend.
@@ -50,22 +51,22 @@ def train(config: Config, workdir: Path) -> int:
     sharding.check_batch(config.batch_size, mesh)
     source: Source = build(config.data, "data")
     task = build_task(config, source.image_shape, source.num_classes)
-    facts = data_facts(source)
     folder = RunFolder(workdir)
     folder.refuse_links()
+    begun = identity.begin(folder, config, data_facts(source), accept_changed_data=accept_changed_data)
+    marks = {"identity": begun.identity, "notes": begun.notes}
     feed = sharding.Feed(Dataset(source.train, config.batch_size * task.draws, config.seed), mesh)
     with (
         jax.set_mesh(mesh),
-        Checkpoints(folder.checkpoints, keep=config.keep_checkpoints) as checkpoints,
+        Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints,
         interrupts() as stop,
     ):
         state, start = place(task, config, mesh, checkpoints)
         if start == 0:
             state = fill(state, config.init_from)
         if jax.process_index() == 0:
-            atomic_write(folder.config, to_json(config))
-            write_json(folder.data, facts)
-        report = Reporter(config, workdir, facts, source, task, mesh, start)
+            identity.write(folder, config, begun)
+        report = Reporter(config, workdir, begun.facts, source, task, mesh, start)
         watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None
         try:
             status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +16,16 @@ from gen.config import Config
 from gen.data import Source
 from gen.errors import InputError, nearest
 from gen.features import own
-from gen.files import atomic_write
+from gen.files import atomic_write, printable, read_regular, set_aside
 from gen.quality.board import Question, check_metrics, measure
 from gen.quality.cards import Card
 from gen.quality.made import about, made_images
 from gen.quality.sets import described, reference
 from gen.state import Tree
 from gen.tasks import Task
+from gen.values import require, strict_json
+
+_log = logging.getLogger(__name__)
 
 
 class Best(NamedTuple):
@@ -94,9 +99,15 @@ def _named(cards: Sequence[Card], metric: str) -> Card:
 
 
 def _read(path: Path, metric: str, start: int) -> Best | None:
-    """The best so far by this metric, unless it was of a step that is to be made again."""
+    """The best so far by this metric, unless it was of a step that is to be made again, or the file is damaged."""
+    if not os.path.lexists(path):
+        return None
     try:
-        best = Best(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
+        for name, kind in (("step", int), ("metric", str), ("value", float)):
+            require(getattr(best, name), kind, name)
+    except (OSError, ValueError, TypeError) as error:
+        kept = set_aside(path).name
+        _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", path, printable(error), kept)
         return None
     return best if best.metric == metric and best.step <= start else None
