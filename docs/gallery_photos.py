@@ -10,6 +10,8 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from gen.image_io import open_picture
+
 WIDTH, HEIGHT = 176, 132
 # File, and the rectangle of it that is shown: left, top, right, bottom.
 _FILES = {
@@ -32,8 +34,9 @@ _FILES = {
 def photo(name: str) -> np.ndarray:
     """float32 [132 176 c] in [0, 1]."""
     file, box = _FILES[name]
-    with Image.open(Path(skimage.data.__file__).parent / file) as image:
-        image = image.convert("L" if image.mode in ("L", "1") else "RGB").resize((WIDTH, HEIGHT), Image.LANCZOS, box)
+    pixels = open_picture(Path(skimage.data.__file__).parent / file).pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS, box)
     return (np.asarray(image, np.float32) / np.float32(255)).reshape(HEIGHT, WIDTH, -1)
 
 

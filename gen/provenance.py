@@ -20,7 +20,7 @@ from PIL import Image, PngImagePlugin
 from gen import __version__
 from gen.errors import InputError
 from gen.files import printable
-from gen.image_io import FORMATS
+from gen.image_io import Unreadable, opening
 
 Record = dict[str, Any]
 
@@ -133,13 +133,13 @@ def read_all(path: str | Path) -> dict[str, Record]:
     image.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with opening(Path(path)) as image:
             image.load()  # PNG text may stand behind the pixels
             texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
             description = _exif_description(image)
             comment, xmp = image.info.get("comment"), image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
-        raise InputError(f"{printable(path)}: not an image that can be read ({printable(error)})") from error
+    except Unreadable as error:
+        raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
     found = {
         "text": {key: _number(key, value) for key, value in texts.items()} or None,
         "EXIF": _parse(description),

@@ -128,6 +128,16 @@ def grouped_convolutions(module: Module) -> Iterator[str]:
             yield f"line {node.lineno}: feature_group_count"
 
 
+def image_open(module: Module) -> Iterator[str]:
+    """Only image_io opens image files: with its list of formats, its limits, its one exception."""
+    if module.room != "image_io":
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value).endswith("Image"):
+                yield f"line {node.lineno}: Image.open"
+        if ("PIL", "Image", "open") in imports(module):
+            yield "imports PIL.Image.open"
+
+
 def pickles(module: Module) -> Iterator[str]:
     """Nothing unpickles, and nothing runs text as code."""
     yield from (f"imports {name[0]}" for name in imports(module) if name[0] in PICKLES)
@@ -189,6 +199,11 @@ RULES: dict[Callable[[Module], Iterator[str]], list[tuple[str, str]]] = {
     grouped_convolutions: [
         ("gen/models/x.py", "nn.Conv(3, (3, 3), feature_group_count=4)"),
         ("gen/models/x.py", "conv(**{'feature_group_count': 4})"),
+    ],
+    image_open: [
+        ("gen/x.py", "Image.open(path)"),
+        ("gen/x.py", "PIL.Image.open(path, formats=FORMATS)"),
+        ("gen/x.py", "from PIL.Image import open"),
     ],
     pickles: [
         ("gen/data/npz.py", "np.load(path, allow_pickle=True)"),

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from gen.errors import InputError, nearest
-from gen.image_io import open_image as open_image  # gen.refine has it from here
 
 SMALL = ("skip", "enlarge", "refuse")
 PADDINGS = ("zero", "edge")

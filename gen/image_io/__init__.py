@@ -1,7 +1,17 @@
 """Image files of other people, found and opened in one way for training, loading, refining and evaluating."""
 
 from gen.image_io.find import SUFFIXES, Found, find_images, ignored_line
-from gen.image_io.open import FORMATS, MAX_PIXELS, Picture, Unreadable, composed, open_frames, open_image, open_picture
+from gen.image_io.open import (
+    FORMATS,
+    MAX_PIXELS,
+    Picture,
+    Unreadable,
+    composed,
+    open_frames,
+    open_image,
+    open_picture,
+    opening,
+)
 
 __all__ = [
     "FORMATS",
@@ -16,4 +26,5 @@ __all__ = [
     "open_frames",
     "open_image",
     "open_picture",
+    "opening",
 ]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageCms
 
+from gen.files import printable
+
 _LARGEST = 2**24  # bytes of a profile that is looked at
 _ALIKE = 1  # levels of 255 by which a profile may differ from sRGB to be taken for it
 
@@ -62,8 +64,13 @@ def _conversion(profile: bytes, mode: str) -> _Conversion:
         transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT)
         return None if mode == "RGB" and _is_alike(transform) else transform
     except Exception as error:  # littleCMS cannot read it
-        log.warning("a color profile cannot be used (%s); its images are taken for sRGB", error)
+        _warn(f"a color profile cannot be used ({printable(error)}); its images are taken for sRGB")
         return None
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    log.warning("%s", text)
 
 
 def _gray_conversion(source: ImageCms.ImageCmsProfile, mode: str) -> _Gray | None:

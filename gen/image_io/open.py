@@ -10,8 +10,6 @@ import contextlib
 import io
 import os
 import stat
-import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from gen.image_io import orientation
 from gen.image_io.color import to_srgb
 from gen.image_io.deep import DEEP_MODES, deep_gray, set_byte_order, significant_bits, to_eight_bits
 from gen.image_io.metadata import composed_as, read_metadata
+from gen.image_io.quiet import Quiet
 
 _OPTIONAL = {"avif": "AVIF", "jpg_2000": "JPEG2000"}  # that a Pillow may have been built without
 FORMATS: tuple[str, ...] = (
@@ -85,14 +84,14 @@ def open_picture(file: File, *, frame: int = 0) -> Picture:
     frame: of an animation or of several pages. Raises Unreadable.
     """
     content = file if isinstance(file, Path | bytes) else file.read()
-    with _opened(content) as opened:
+    with opening(content) as opened:
         return _picture(opened, frame, _count(content))
 
 
 def open_frames(file: File) -> Iterator[Picture]:
     """All frames or pages of an image file in order, each decoded once. Raises Unreadable."""
     content = file if isinstance(file, Path | bytes) else file.read()
-    with _opened(content) as opened:
+    with opening(content) as opened:
         for frame in range(frames := _count(content)):
             yield _picture(opened, frame, frames)
 
@@ -105,7 +104,7 @@ def open_image(
     Transparent parts show `background` (RGB, 0..255). single: refuse what gen composed of images, see `composed`.
     Raises Unreadable.
     """
-    with _opened(file) as opened:
+    with opening(file) as opened:
         if single and (shown := composed_as(opened)):
             raise Unreadable(f"it is no image itself but shows a {shown}, as gen wrote it")
         color, alpha = _Layers(opened).in_eight_bits()
@@ -119,7 +118,7 @@ def open_image(
 def composed(file: File) -> str | None:
     """What a file that gen composed of images shows, such as "grid"; None for images, and for what cannot be read."""
     try:
-        with _opened(file) as opened:
+        with opening(file) as opened:
             return composed_as(opened)
     except Unreadable:
         return None
@@ -174,7 +173,7 @@ def _count(file: Path | bytes) -> int:
     The file is opened anew: to count them all may end in the middle of what is damaged.
     """
     try:
-        with _opened(file) as opened:
+        with opening(file) as opened:
             return 1 if opened.format in ("JPEG", "MPO") else max(1, int(getattr(opened, "n_frames", 1)))
     except Unreadable:
         return 1
@@ -196,8 +195,11 @@ def _check_size(opened: Image.Image) -> None:
 
 
 @contextlib.contextmanager
-def _opened(file: File) -> Iterator[Any]:
-    """The file opened by Pillow, not yet decoded; whatever is raised within becomes Unreadable."""
+def opening(file: File) -> Iterator[Any]:
+    """The file opened by Pillow, not yet decoded, for what else is in it; whatever is raised within becomes Unreadable.
+
+    Without warnings, of FORMATS only, and of at most MAX_PIXELS.
+    """
     try:
         with _quiet, contextlib.ExitStack() as stack:
             stream: Any = io.BytesIO(file) if isinstance(file, bytes) else file
@@ -234,25 +236,4 @@ def _reason(error: Exception) -> str:
     return text if type(error) in (OSError, ValueError, SyntaxError) and text else f"{type(error).__name__}: {text}"
 
 
-class _Quiet:
-    """Silences warnings, such as remarks about metadata, while any thread decodes: they are no errors, whatever -W."""
-
-    def __init__(self) -> None:
-        self._lock, self._users = threading.Lock(), 0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._users += 1
-            if self._users == 1:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore")
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_quiet = _Quiet()
+_quiet = Quiet()

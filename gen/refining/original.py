@@ -12,7 +12,7 @@ from PIL import Image
 from gen import pictures, provenance
 from gen.errors import InputError
 from gen.files import printable, sha256
-from gen.image_io import FORMATS, Picture, Unreadable, open_frames, open_picture
+from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
 from gen.refining import transparency
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ def _floats(values: np.ndarray) -> np.ndarray:
 def _plays(path: Path) -> int:
     """How often an animation is shown; 0: without end."""
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with opening(path) as opened:
             loop: Any = opened.info.get("loop")
             kind = opened.format
-    except Exception:  # what decoded before; of a damaged file the default
+    except Unreadable:  # what decoded before; of a damaged file the default
         return 0
     if not isinstance(loop, int):
         return 1 if kind == "GIF" else 0

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gen.errors import InputError
 from gen.files import atomic_write, printable, set_aside
+from gen.image_io import open_image
 from gen.report import history, page
 from gen.report.pictures import grid, save_png
 
@@ -263,8 +263,8 @@ def _spread(paths: list[Path], limit: int) -> list[Path]:
 def _embed(path: Path, step: int) -> page.Picture:
     """A picture for the page: the PNG itself, or a JPEG, halved until it is small enough, where that is too large."""
     content, kind = path.read_bytes(), "png"
-    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-        width, smaller = image.width, image.convert("RGB")
+    smaller = open_image(content)
+    width = smaller.width
     while len(content) > _MAX_PICTURE_BYTES:
         buffer = io.BytesIO()
         smaller.save(buffer, format="JPEG", quality=88, subsampling=0)
