@@ -119,11 +119,19 @@ def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
 
 
 def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone."""
-    if not post.random:
-        return np.asarray(post(images))
-    drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds)))
-    return np.asarray(jax.vmap(lambda image, key: post(image, key=key))(images, drawn))
+    """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone.
+
+    Raises InputError for what the chain refuses, and when it makes values that are not finite.
+    """
+    if post.random:
+        drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds)))
+        made = np.asarray(jax.vmap(lambda image, key: post(image, key=key))(images, drawn))
+    else:
+        made = np.asarray(post(images))
+    for image, seed in zip(made, seeds, strict=True):
+        if bad := image.size - int(np.isfinite(image).sum()):
+            raise InputError(f"the chain makes {bad:,} of {image.size:,} values of seed {seed} NaN or infinite")
+    return made
 
 
 def interpolation(task: Task, seeds: Sequence[int], frames: int) -> np.ndarray:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from gen import asked, cli, load, provenance
+from gen import asked, cli, load, pictures, provenance
 from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.report import enlargement, grid, to_uint8
@@ -154,6 +154,7 @@ def interpolate(session: Session, inputs: Sequence[str]) -> int:
     space = session.space
     way = interpolation(ends, FLAGS.frames, spherical=space.spherical, classes=space.num_classes)
     made = space.decode(way)
+    pictures.check_finite(made, session.files.out)
     if session.files.out.suffix.lower() == ".png":  # a row for each pair
         rows = [made[i : i + FLAGS.frames + 1] for i in range(0, len(made) - 1, FLAGS.frames)]
         frames = [np.concatenate([grid(row, columns=len(row)) for row in rows])]
@@ -181,6 +182,7 @@ def directions(session: Session, inputs: Sequence[str]) -> int:
     z = np.stack([np.stack(row, axis=1) for row in rows])  # [directions images steps d]
     label = None if start.label is None else np.tile(start.label.repeat(_POINTS), len(found.sigma))
     made = session.space.decode(Codes(z.reshape(-1, z.shape[-1]), label))
+    pictures.check_finite(made, session.files.out)
     picture = sheets.strips(made.reshape(*z.shape[:3], *made.shape[1:]))
     out = session.files.out
     path = out if out.suffix else out / "directions.png"

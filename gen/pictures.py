@@ -40,6 +40,12 @@ def check(paths: Iterable[Path]) -> None:
             )
 
 
+def check_finite(images: np.ndarray, what: str | Path) -> None:
+    """Raises InputError when images, of any shape, that `what` shall show are not finite."""
+    if bad := _not_finite(images):
+        raise InputError(f"cannot write {printable(what)}: {bad}")
+
+
 def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record) -> None:
     """Writes an image with its record, making the folder; several frames as an endless animation.
 
@@ -119,11 +125,15 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
+def _not_finite(images: np.ndarray) -> str:
+    bad = images.size - int(np.isfinite(images).sum())
+    return f"{bad:,} of its {images.size:,} values are NaN or infinite" if bad else ""
+
+
 def _eight_bits(frame: np.ndarray) -> np.ndarray:
     if np.issubdtype(frame.dtype, np.floating):
-        bad = frame.size - int(np.isfinite(frame).sum())
-        if bad:
-            raise InputError(f"{bad:,} of its {frame.size:,} values are NaN or infinite")
+        if bad := _not_finite(frame):
+            raise InputError(bad)
         return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
     if frame.dtype == np.uint16:
         return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)

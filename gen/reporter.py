@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 from gen import cli, draw, sharding
 from gen.config import Config, to_json
 from gen.data import Source
+from gen.errors import InputError
 from gen.imaging.chain import chain
 from gen.report import Progress, Report
 from gen.state import TrainState
@@ -71,8 +72,11 @@ class Reporter:
         if self._writes:
             self._report.preview(images, step, columns=self._columns)
             if self._refine is not None:
-                refined = draw.refine(self._refine, images, range(len(images)))
-                self._report.refined(refined, columns=self._columns)
+                try:
+                    refined = draw.refine(self._refine, images, range(len(images)))
+                    self._report.refined(refined, columns=self._columns)
+                except InputError as error:  # what is only shown never ends a training
+                    self.say(f"no refined preview: {error}")
             self._report.write_html("running")
 
     def close(self, status: str) -> None:

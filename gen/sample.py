@@ -201,7 +201,8 @@ def _write_stills(
     known = asked or draw.drawn_labels(run.task, every) or nothing
     slugs, named = _slugs(run.class_names), zip(every, asked or nothing, strict=True)
     names = [_name(seed, label, slugs, rows > 1, target.suffix) for seed, label in named]
-    pictures.check(target.folder / name for name in names if target.file is None)
+    sheet = target.file or target.folder / f"grid{target.suffix}"
+    pictures.check([*(target.folder / name for name in names if target.file is None), *([sheet] if with_grid else [])])
     done, began, shown, pairs = 0, time.monotonic(), list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
     for images in draw.images(run.task, run.ema_params, every, labels=asked, **_options(mesh)):
         here = slice(done, done + len(images))
@@ -220,13 +221,11 @@ def _write_stills(
     if with_grid:
         columns = None if rows == 1 else min(len(seeds), _MAX_ROW)
         picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), rows)])
-        path = target.file or target.folder / f"grid{target.suffix}"
-        record = _record(run, FLAGS.seeds, labels, post) | {
-            "gen:shows": "grid"
-        }  # so that nothing takes it for a sample
-        pictures.save(path, [picture], format=target.format, record=record)
+        record = _record(run, FLAGS.seeds, labels, post)
+        record["gen:shows"] = "grid"  # so that nothing takes it for a sample
+        pictures.save(sheet, [picture], format=target.format, record=record)
     if post is not None:
-        atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=str(post), total=count))
+        atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=post.record_text, total=count))
     return count
 
 
@@ -240,6 +239,8 @@ def _write_animation(
         raise InputError(f"--label={FLAGS.label}: an interpolation shows one class; name one")
     latents = draw.interpolation(run.task, seeds, FLAGS.frames)
     count, began, frames = len(latents), time.monotonic(), []
+    path = target.file or target.folder / f"interpolation{target.suffix}"
+    pictures.check([path])
     first = seeds[:1]  # one key: what else it decides stays the same
     options = _options(mesh) | {"labels": labels * count if labels else None, "latents": latents}
     for images in draw.images(run.task, run.ema_params, first * count, **options):
@@ -248,7 +249,6 @@ def _write_animation(
         scale = enlargement(*images.shape[1:3])
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
         cli.tell(len(frames), count, began)
-    path = target.file or target.folder / f"interpolation{target.suffix}"
     record = _record(run, FLAGS.seeds, labels or draw.drawn_labels(run.task, first), post)
     pictures.save(path, frames, format=target.format, record=record)
     return count
@@ -283,7 +283,7 @@ def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Ch
     from gen.config import digest
 
     named = None if labels is None else ", ".join(run.class_names[label] for label in labels)
-    settings = {"truncation": FLAGS.truncation, "refine": None if post is None else str(post)} | _settings()
+    settings = {"truncation": FLAGS.truncation, "refine": None if post is None else post.record_text} | _settings()
     return provenance.record(config_digest=digest(run.config), step=run.step, seed=seed, label=named, **settings)
 
 

@@ -66,6 +66,7 @@ def main(inputs: Sequence[str]) -> None:
     if labels and len(labels) > 1:
         raise InputError(f"--label={FLAGS.label}: all images are scored as of one class; name one")
     named, images = predict.read_named(run, predict.named_files(inputs), task.shape)
+    pictures.check(out / name for name in ["surprise.png", *(f"{name}-surprise.png" for name, _ in named)])
     began = time.monotonic()
     options: dict[str, Any] = {"label": labels[0] if labels else None, "batch_size": FLAGS.batch_size, "mesh": mesh}
     bits = predict.bits(run, task, images, **options)

@@ -210,12 +210,27 @@ def test_a_seed_is_the_same_image_in_any_batch_on_any_devices(conditional):
             np.testing.assert_allclose(np.concatenate(batches), alone, atol=1e-6)
 
 
+class _Making:
+    """A chain that makes what it is told."""
+
+    random = False
+
+    def __init__(self, made):
+        self.made = made
+
+    def __call__(self, images):
+        return self.made
+
+
 def test_images_that_are_not_finite_are_refused(conditional):
     mesh = sharding.mesh(-1, 1)
     loaded = run.load(conditional, mesh=mesh)
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, loaded.ema_params)
     with pytest.raises(InputError, match="not finite"):
         list(draw.images(loaded.task, broken, [1], mesh=mesh))
+    bad = jnp.zeros((2, 4, 4, 3)).at[1, 2, 2, 0].set(jnp.nan)
+    with pytest.raises(InputError, match="1 of 48 values of seed 8 NaN or infinite"):
+        draw.refine(_Making(bad), np.zeros((2, 4, 4, 3)), [7, 8])
 
 
 # -- Run folders
@@ -382,6 +397,17 @@ def test_a_place_that_cannot_be_written_is_named(conditional, tmp_path):
         program(conditional, tmp_path / "taken.png", "--seeds=0")
 
 
+def test_an_image_that_is_not_of_gen_is_never_replaced(conditional, tmp_path):
+    Image.new("RGB", (3, 3)).save(tmp_path / "seed0001.png")
+    Image.new("RGB", (3, 3)).save(tmp_path / "mine.png")
+    for arguments in ((tmp_path, "--seeds=0-1"), (tmp_path / "mine.png", "--seeds=0-1")):
+        with pytest.raises(InputError, match=r"(seed0001|mine)\.png: it is there and not made by gen"):
+            program(conditional, *arguments)
+    assert files(tmp_path) == ["mine.png", "seed0001.png"]
+    program(conditional, tmp_path / "a", "--seeds=0-1")
+    program(conditional, tmp_path / "a", "--seeds=0-1")
+
+
 def test_class_folders_never_collide():
     assert sample._slugs(["a/b", "a b", ".."]) == ["000_a_b", "001_a_b", "002"]
     assert sample._slugs(["Cat", "dog"]) == ["Cat", "dog"]
@@ -409,6 +435,7 @@ def test_refined_images_carry_the_chain_and_are_shown_before_and_after(condition
     assert found == provenance.read(tmp_path / "raw" / name) | {"gen:refine": "exposure(1.0)|median(3)"}
     assert pixels(tmp_path / "out" / name).mean() > pixels(tmp_path / "raw" / name).mean() + 5
     page = (tmp_path / "out" / "refinement.html").read_text()
+    assert "The first" not in page
     assert page.count("<img") == 4
     assert "exposure(1.0)|median(3)" in page
 

@@ -77,7 +77,7 @@ class Chain:
     def recorded(self) -> Chain:
         return Chain(tuple(step.recorded for step in self.steps))
 
-    @property
+    @functools.cached_property
     def record_text(self) -> str:
         """The chain as the record of an image keeps it: files without their folders, and the sha256 of their content.
 

@@ -28,6 +28,9 @@ VARIANCE, SURPRISE = "variance", "bits per pixel"
 def write(run: Loaded, question: Question, settings: Settings, folder: Path, *, format: str) -> None:
     """Answers a question and writes everything into a folder; format: of films, "webp" or "gif". InputError."""
     began, task, seeds = time.monotonic(), prior(run, "a question"), parse_seeds(settings.seeds)
+    kinds = ["variance", "surprise", *(f"seed{seed:04d}" for seed in seeds)]
+    pictures.check(folder / f"{name}-{kind}.png" for name in question.names for kind in kinds)
+    pictures.check([folder / "predictions.png"])
     answers = draw_answers(run, task, question, settings)
     surprise = bits_of_answers(run, task, question, answers, settings)
     variance = answers.var(axis=1).mean(-1) / 255**2  # of whole numbers: 0 where all agree

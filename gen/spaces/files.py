@@ -13,7 +13,6 @@ from gen import pictures
 from gen.errors import InputError
 from gen.load import image_files, load_readable
 from gen.provenance import PREFIX, Record
-from gen.report import to_uint8
 from gen.spaces.latents import Codes
 
 _MAX_SHEET = 1024  # images in one picture
@@ -76,11 +75,13 @@ class Files(NamedTuple):
         if len(images) > _MAX_SHEET:
             raise InputError(f"{len(images):,} images; allowed at once are {_MAX_SHEET:,}")
         path = self.out
+        pictures.check_finite(images, path)
         if not path.suffix:
+            pictures.check(path / f"{stem}.png" for stem in [*names, name])
             plain = codes.label is None or codes.label.ndim > 1  # no class, or mixed ones
             labels = [None] * len(images) if plain else list(map(int, codes.label))  # type: ignore[arg-type]
             for stem, image, source, label in zip(names, images, sources, labels, strict=True):
-                self.save(path / f"{stem}.png", [to_uint8(image)], sources=[source], label=label)
+                self.save(path / f"{stem}.png", [image], sources=[source], label=label)
             path = path / f"{name}.png"
         self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet")
         return path
