@@ -13,8 +13,11 @@ digests; the leaf digests then show that the values which came back are those th
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +34,7 @@ from gen import digests
 from gen.digests import UnsoundError, in_threads
 from gen.errors import InputError
 from gen.files import printable
+from gen.silence import silence_orbax
 
 Tree = TypeVar("Tree")
 Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
@@ -68,7 +72,7 @@ class Checkpoints:
         self._pending: Future[None] | None = None
         self._last_saved: int | None = None
         self.best: int | None = None  # a step that stays although it is old
-        logging.getLogger("absl").addFilter(_is_not_orbax_chatter)
+        silence_orbax()
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -77,7 +81,8 @@ class Checkpoints:
         try:
             self.wait()
         finally:
-            self._writer.close()
+            with contextlib.suppress(Exception):  # of a save, which was raised before
+                self._writer.close()
             self._background.shutdown()
 
     def steps(self) -> list[int]:
@@ -87,25 +92,28 @@ class Checkpoints:
     def save(self, step: int, state: Any, *, wait: bool = False) -> None:
         """Saves `state` and returns as soon as its values are copied: it may be donated at once. `wait`: until written.
 
-        A step that exists is not written again. An error of the save before is raised here, by `wait` or on exit.
+        A step that exists is not written again. Raises OSError, what could not be saved and why; for the save before
+        it is raised here, by `wait` or on exit, and what was written of it is gone.
         """
         self.wait()
         if step != self._last_saved and step not in self.steps():
             leaves = _leaves(state)
             table = dict(zip(leaves, in_threads(_describe, leaves.values()), strict=True))
             saving = self._folder / f"saving-{step}"
-            if jax.process_index() == 0:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                for leftover in (*self._folder.glob("saving-*"), *self._folder.glob("deleting-*")):
-                    _remove(leftover)
-            self._writer.save(saving, args=ocp.args.PyTreeSave(leaves), force=True)
+            try:
+                if jax.process_index() == 0:
+                    self._folder.mkdir(exist_ok=True)  # the run folder exists, unless somebody removed it
+                    self._remove_unfinished()
+                self._writer.save(saving, args=ocp.args.PyTreeSave(leaves), force=True)
+            except Exception as error:
+                raise self._fault(step, error) from None
             self._pending = self._background.submit(self._commit, step, saving, table)
             self._last_saved = step
         if wait:
             self.wait()
 
     def wait(self) -> None:
-        """Returns when the last save is complete on the disk; raises its error."""
+        """Returns when the last save is complete on the disk; raises its OSError."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
@@ -145,9 +153,15 @@ class Checkpoints:
 
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
         """In the background: when orbax has written the files, digests them, and gives the step its name."""
-        self._writer.wait_until_finished()
-        if jax.process_index() != 0:
-            return
+        try:
+            self._writer.wait_until_finished()
+            if jax.process_index() == 0:
+                self._name(step, saving, table)
+        except Exception as error:  # orbax hands on what tensorstore or its own bookkeeping meet
+            raise self._fault(step, error) from None
+
+    def _name(self, step: int, saving: Path, table: dict[str, list]) -> None:
+        """Makes a step of what was written, and removes steps that are older than `keep` and not the best."""
         digests.write(saving, step, self._identity | self._notes, table)
         target = self._folder / str(step)
         if os.path.lexists(target):  # a file, for one: no step has this number
@@ -157,8 +171,24 @@ class Checkpoints:
         earlier = [other for other in self.steps() if other < step and other != self.best]
         for old in earlier[: max(0, len(earlier) + 1 - self._keep)]:
             going = self._folder / f"deleting-{old}"  # at once, for who reads beside this run
-            (self._folder / str(old)).rename(going)
-            _remove(going)
+            with contextlib.suppress(OSError):  # the new step is safe
+                (self._folder / str(old)).rename(going)
+                _remove(going)
+
+    def _fault(self, step: int, error: Exception) -> OSError:
+        """What went wrong with a save, in one line; frees what was written of it, which the report may need."""
+        self._last_saved = None
+        if jax.process_index() == 0:
+            self._remove_unfinished()
+        found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore
+        number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+        reason = os.strerror(number) if number else " ".join(str(error).split())[:200]
+        return OSError(number or errno.EIO, f"cannot be saved: {reason}", str(self._folder / str(step)))
+
+    def _remove_unfinished(self) -> None:
+        for leftover in (*self._folder.glob("saving-*"), *self._folder.glob("deleting-*")):
+            with contextlib.suppress(OSError):
+                _remove(leftover)
 
     def _newest_sound(
         self, abstract: Tree, step: int | None, *, whole: bool
@@ -223,10 +253,6 @@ class Checkpoints:
             (self._folder / str(step)).rename(target)
         self._last_saved = None
         return target.name
-
-
-def _is_not_orbax_chatter(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR or "orbax" not in record.pathname
 
 
 def _leaves(tree: Any) -> Leaves:

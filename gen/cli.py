@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 from absl import flags
 
 from gen.errors import InputError, nearest
-from gen.files import expand, printable
+from gen.files import expand, printable, storage_fault
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 SAMPLING = {  # least and most: beyond them nothing is to be seen but noise, or one image
@@ -76,6 +77,8 @@ def guard(call: Callable[[], int | None]) -> NoReturn:
     Any other exception is a bug in gen and keeps its traceback.
     """
     _mend_streams()
+    if getattr(signal.getsignal(signal.SIGINT), "__module__", "") == "gen":  # which is for imports alone
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(handlers=[Warnings()])
     try:
         code = call()
@@ -104,7 +107,8 @@ def _of_system(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno not in (errno.EBADF, errno.EINVAL):
         if not error.filename:  # what stdout cannot take any more must not fail again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return f"{error.filename2 or error.filename or 'standard output or a file'}: {error.strerror}"
+            return f"standard output or a file: {error.strerror}"
+        return storage_fault(error)
     if "RESOURCE_EXHAUSTED" in str(error):  # what jax raises
         return f"out of memory ({str(error).splitlines()[0]}); try a smaller --batch_size"
     return ""

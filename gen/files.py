@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -81,7 +82,9 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # not the random name, and the disk names none
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
@@ -106,6 +109,20 @@ def set_aside(path: Path) -> Path:
         target = path.with_name(f"{path.name}.damaged-{count}")
     path.rename(target)
     return target
+
+
+def storage_fault(error: OSError) -> str:
+    """What the system refused, in one line: which file, why, and how much is free where a disk or a quota is full."""
+    path = error.filename2 or error.filename
+    told = ": ".join(printable(part) for part in (path, error.strerror or str(error)) if part)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not isinstance(path, str | bytes | os.PathLike):
+        return told
+    folder = Path(os.fsdecode(path)).absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    with contextlib.suppress(OSError):
+        told += f" ({shutil.disk_usage(folder).free / 1e6:.1f} MB are free in {printable(folder)})"
+    return told
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

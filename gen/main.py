@@ -6,8 +6,12 @@
   python -m gen.main --config=experiments/shapes.py --sweep=print     one command line for each run of a sweep
 
 --config.a.b=VALUE sets field a.b of the experiment's Config, also an argument of a component that the experiment leaves
-at its default. The same command again resumes the run. Exit codes: 0 finished, 2 wrong input (one line says what),
-130 Ctrl-C, 143 SIGTERM; after the last two the run is saved.
+at its default. The same command again resumes the run.
+
+Exit codes: 0 finished. 1 a quantity became not finite. 2 wrong input, also a run folder in which another process
+trains; nothing was begun. 74 the disk is full or the run folder was removed while training; what was saved before is
+sound. 130 Ctrl-C, 143 SIGTERM: the step that ran is saved; before the first step, or at the second signal, the program
+ends at once. One line says what happened.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from gen import cli, experiment, identity
 from gen.config import Config, validate
 from gen.errors import InputError
 from gen.files import cache_home, expand
+from gen.interrupt import interrupts
 from gen.run_folder import RunFolder
 
 FLAGS = flags.FlagValues()
@@ -81,11 +86,12 @@ def main(argv: Sequence[str]) -> int:
 
         chain(config.refine)
     _prepare(workdir, config)
-    _enable_cache()
-    from gen.train import train
-
     try:
-        return train(config, workdir, **({"accept_changed_data": True} if ACCEPT.value else {}))
+        with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
+            _enable_cache()
+            from gen.train import train
+
+            return train(config, workdir, **({"accept_changed_data": True} if ACCEPT.value else {}))
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -146,12 +152,12 @@ def _command(run: dict[str, Any], workdir: pathlib.Path, overrides: Sequence[exp
 
 
 def _prepare(workdir: pathlib.Path, config: Config) -> None:
-    """Makes the run folder. Raises InputError when it cannot be written, holds links, or another experiment's run."""
+    """Raises InputError when the run folder cannot be written or made, or holds links, or another experiment's run."""
     folder = RunFolder(workdir)
     folder.refuse_links()
+    there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise InputError(f"cannot write to --workdir {workdir}: {error.strerror or error}") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,14 @@ from gen import cli, draw, sharding
 from gen.config import Config, to_json
 from gen.data import Source
 from gen.errors import InputError
+from gen.files import storage_fault
 from gen.imaging.chain import chain
 from gen.report import Progress, Report
+from gen.run_folder import RunFolder
 from gen.state import TrainState
 from gen.tasks import Task
+
+GONE = "the run folder was removed, or cannot be reached"
 
 
 class Reporter:
@@ -28,6 +35,8 @@ class Reporter:
         self, config: Config, workdir: Path, facts: dict[str, Any], source: Source, task: Task, mesh: Mesh, start: int
     ) -> None:
         self._writes = jax.process_index() == 0
+        self._workdir = workdir
+        self._refused: set[str] = set()  # what could not be written, and was said
         self._refine = chain(config.refine) if config.refine else None
         count = config.preview_images
         self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
@@ -64,26 +73,57 @@ class Reporter:
     def log(self, step: int, metrics: dict[str, float]) -> None:
         metrics = self._progress.measure(step) | metrics
         if self._writes:
-            self._report.log(step, metrics)
+            with self._optional("metrics"):
+                self._report.log(step, metrics)
             self._progress.show(step, metrics)
 
     def preview(self, state: TrainState, step: int) -> None:
         images = np.asarray(self._show(state.ema_params))
         if self._writes:
-            self._report.preview(images, step, columns=self._columns)
-            if self._refine is not None:
-                try:
-                    refined = draw.refine(self._refine, images, range(len(images)))
-                    self._report.refined(refined, columns=self._columns)
-                except InputError as error:  # what is only shown never ends a training
-                    self.say(f"no refined preview: {error}")
-            self._report.write_html("running")
+            with self._optional("previews"):
+                self._report.preview(images, step, columns=self._columns)
+                if self._refine is not None:
+                    try:
+                        refined = draw.refine(self._refine, images, range(len(images)))
+                        self._report.refined(refined, columns=self._columns)
+                    except InputError as error:  # what is only shown never ends a training
+                        self.say(f"no refined preview: {error}")
+                self._report.write_html("running")
 
     def close(self, status: str) -> None:
-        if self._writes:
-            path = self._report.write_html(status)
+        """The end: how the run ended, in the report where that can be written, and as the last line."""
+        if not self._writes:
+            return
+        told = "the report could not be written"
+        if not self._gone:
+            for pictures in (True, False):
+                with contextlib.suppress(OSError):
+                    told = f"report: {self._report.write_html(status, pictures=pictures)}"
+                    break
+        with contextlib.suppress(OSError):
             self._report.close()
-            self.say(f"{status}; report: {path}")
+        self.say(f"{status}; {told}")
+
+    @property
+    def _gone(self) -> bool:
+        return not RunFolder(self._workdir).config.exists()
+
+    @contextlib.contextmanager
+    def _optional(self, what: str) -> Iterator[None]:
+        """Around the writing of what training does not need: one warning, and the next time is another try.
+
+        Raises FileNotFoundError when the run folder is no more.
+        """
+        if self._gone:
+            raise FileNotFoundError(errno.ENOENT, GONE, str(self._workdir))
+        try:
+            yield
+        except OSError as error:
+            if what not in self._refused:
+                self.say(f"{storage_fault(error)}; training goes on, and writing {what} is tried again")
+            self._refused.add(what)
+        else:
+            self._refused.discard(what)
 
 
 def by_class(source: Source, count: int) -> np.ndarray:

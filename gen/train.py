@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -20,15 +20,19 @@ from gen import identity, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest
 from gen.data import Batch, Dataset, Source
+from gen.files import storage_fault
 from gen.interrupt import Interrupt, interrupts
+from gen.lock import RunLock
 from gen.quality import Watch
-from gen.reporter import Reporter
+from gen.reporter import GONE, Reporter
 from gen.run import abstract, build_task, fill
 from gen.run_folder import RunFolder
 from gen.state import TrainState
 from gen.tasks import Metrics, Task
 
 Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
+STORAGE_FAILED = 74  # exit code, EX_IOERR of sysexits.h
+FIRST_SAVE_SECONDS = 60.0  # after compiling, of a run that has no checkpoint
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
 
 
@@ -41,12 +45,20 @@ def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -
 
     accept_changed_data: go on although that checkpoint learned from other data, see gen/identity.py.
 
-    Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 130 after Ctrl-C, 143 after SIGTERM.
-    Raises InputError for what the person who runs it can mend.
+    Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 74 stopped as the disk or the run
+    folder failed, 130 after Ctrl-C, 143 after SIGTERM. Raises InputError for what the person who runs it can mend, one
+    of which is that another process trains in `workdir`; OSError when the disk fails before the first step.
     """
     logging.basicConfig(format="gen: %(message)s")
     sharding.tune_allocator()
     sharding.distributed_init()
+    with interrupts() as stop, RunLock(workdir, holds=jax.process_index() == 0) as lock:
+        stop.before_exit = lock.release
+        return _train(config, workdir, stop, accept_changed_data)
+
+
+def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool) -> int:
+    """`train` in a folder that is ours."""
     mesh = sharding.mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.batch_size, mesh)
     source: Source = build(config.data, "data")
@@ -59,22 +71,18 @@ def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -
     with (
         jax.set_mesh(mesh),
         Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints,
-        interrupts() as stop,
     ):
         state, start = place(task, config, mesh, checkpoints)
         if start == 0:
             state = fill(state, config.init_from)
+        watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
         report = Reporter(config, workdir, begun.facts, source, task, mesh, start)
-        watch = Watch(config, task, source, mesh, workdir, start) if config.metrics_every else None
         try:
             status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)
-        except NonFiniteError as error:
-            checkpoints.wait()
-            sound = checkpoints.steps()
-            status, code = f"stopped: {error}", 1
-            print(f"gen: {error}; newest checkpoint: {sound[-1] if sound else 'none'}", file=sys.stderr)
+        except (NonFiniteError, OSError) as error:
+            status, code = _stopped(error, folder, checkpoints)
         report.close(status)
     return code
 
@@ -104,9 +112,11 @@ def _loop(
     step_fn = compile_step(task, config, mesh, state, feed(start))
     report.say(f"compiled in {time.monotonic() - began:.0f} s")
     report.begin(state, start)
+    began, unsaved = time.monotonic(), start == 0
     pending: deque[Metrics] = deque()
     for step in range(start + 1, total + 1):
         state, metrics = step_fn(state, feed(step - 1))
+        stop.saves = True
         pending.append(metrics)
         if len(pending) > _IN_FLIGHT:
             jax.block_until_ready(pending[-1 - _IN_FLIGHT])
@@ -115,6 +125,7 @@ def _loop(
         log, preview, save = (
             last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
         )
+        save = save or (unsaved and _first_save_due(config, step, began))
         measured = watch is not None and watch.due(step, total)
         if log or preview or save or measured:
             averages = _average(pending, step)
@@ -129,12 +140,37 @@ def _loop(
             _require_finite(state, step)
             checkpoints.best = watch.best.step if watch is not None and watch.best else None
             checkpoints.save(step, state)
+            unsaved = False
             if watch is not None:
                 watch.remember()
         if last:
             checkpoints.wait()
             return ("interrupted", code) if code else ("finished", 0)
     raise AssertionError("unreachable: the last step returns")
+
+
+def _stopped(error: NonFiniteError | OSError, folder: RunFolder, checkpoints: Checkpoints) -> tuple[str, int]:
+    """Like `_loop`, when something ended it: what, and what is left."""
+    code = 1 if isinstance(error, NonFiniteError) else STORAGE_FAILED
+    try:
+        checkpoints.wait()
+    except OSError as another:  # the last save, beside what ended the loop
+        error = another
+    if not folder.config.exists():
+        return f"stopped: {folder.path}: {GONE}", STORAGE_FAILED
+    saved = checkpoints.steps()
+    told = storage_fault(error) if isinstance(error, OSError) else error
+    return f"stopped: {told}; newest checkpoint: {saved[-1] if saved else 'none'}", code
+
+
+def _first_save_due(config: Config, step: int, began: float) -> bool:
+    """Has a run without any checkpoint trained for long enough? Several processes decide at steps at which all log."""
+    due = time.monotonic() - began >= FIRST_SAVE_SECONDS
+    if jax.process_count() == 1:
+        return due
+    if step % config.log_every:
+        return False
+    return bool(multihost_utils.process_allgather(np.array(due)).all())
 
 
 def data_facts(source: Source) -> dict[str, Any]:

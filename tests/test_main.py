@@ -74,7 +74,7 @@ def test_trains_with_the_overrides_in_the_folder(call, trainer):
     argv = [PATH, "--config.task.gamma", "3", TRIAL, "--config.mirror", "--workdir=out", "--config.task.net.widths=3,4"]
     assert call(*argv) == (0, "", "")
     assert trainer.workdir == pathlib.Path("out")
-    assert trainer.workdir.is_dir()
+    assert not trainer.workdir.exists()  # training makes it, with its lock
     assert trainer.config.data == {"call": "stub_components:files", "resolution": 64, "path": "here"}
     assert (trainer.config.task.gamma, trainer.config.mirror, trainer.config.task.net.widths) == (3.0, True, (3, 4))
 
@@ -164,6 +164,7 @@ def test_too_little_memory_is_one_line_and_names_a_smaller_batch(call, trainer, 
 
 def test_a_folder_of_another_experiment_is_refused(call, trainer):
     assert call(TRIAL, PATH, "--workdir=out")[0] == 0
+    trainer.workdir.mkdir()
     stored = trainer.workdir / "config.json"
     stored.write_text(to_json(trainer.config))
     assert call(TRIAL, PATH, "--workdir=out", "--config.total_images=7", "--config.log_every=3")[0] == 0

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -24,7 +23,6 @@ from gen.checkpoint import Checkpoints
 from gen.config import Config, Spec, build, from_json, spec
 from gen.data import Dataset, Examples, Source
 from gen.errors import InputError
-from gen.interrupt import interrupts
 from gen.main import main
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FiniteScalar, Gaussian
@@ -146,28 +144,6 @@ def test_ctrl_c_saves_and_exits_and_handlers_are_put_back(uninterrupted, kind, t
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert train.train(config(kind=kind), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_does_what_it_always_did(number):
-    before = signal.getsignal(number)
-    with interrupts() as stop:
-        assert stop.code(True) == 0
-        signal.raise_signal(number)
-        assert stop.code(True) == 128 + number
-        assert signal.getsignal(number) is (signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    assert signal.getsignal(number) is before
-
-
-def test_signals_stay_as_they_are_outside_the_main_thread():
-    before = signal.getsignal(signal.SIGTERM)
-
-    def handler_inside():
-        with interrupts() as stop:
-            return signal.getsignal(signal.SIGTERM), stop.code(True)
-
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(handler_inside).result() == (before, 0)
 
 
 def test_sigterm_to_the_program_and_the_same_command_again(tmp_path, monkeypatch):
@@ -323,8 +299,8 @@ def test_a_quantity_that_is_not_finite_stops_the_run(tmp_path, capsys, checkpoin
     settings = config(task=tiny.task_spec(learning_rate=(1e30, 1e30)), checkpoint_every=checkpoint_every)
     assert train.train(settings, tmp_path) == 1
     said = capsys.readouterr().err
-    line = next(line for line in said.splitlines() if "newest checkpoint" in line)
-    assert line.startswith(("gen: step 1: ", "gen: step 2: "))
+    line = next(line for line in said.splitlines() if "newest checkpoint: none; report: " in line)
+    assert line.startswith(("gen: stopped: step 1: ", "gen: stopped: step 2: "))
     assert "_loss is nan" in line or "_loss is inf" in line
     assert "stopped: step" in (tmp_path / "report.html").read_text()
     assert not (tmp_path / "checkpoints").exists(), saved(tmp_path)
@@ -373,7 +349,7 @@ def _counter_allowed(monkeypatch):
 def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
     settings = config(20, task=spec(Counter, nan_at=9), log_every=7, checkpoint_every=4)
     assert train.train(settings, tmp_path) == 1
-    assert "gen: step 9: luck is nan; newest checkpoint: 8\n" in capsys.readouterr().err
+    assert "gen: stopped: step 9: luck is nan; newest checkpoint: 8; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4", "8"]
     assert [line["step"] for line in lines(tmp_path)] == [4, 7, 8]
     assert "stopped: step 9: luck is nan" in (tmp_path / "report.html").read_text()
@@ -383,7 +359,7 @@ def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
 def test_a_broken_state_is_not_saved(tmp_path, capsys):
     settings = config(20, task=spec(Counter, breaks_at=8), log_every=7, checkpoint_every=4)
     assert train.train(settings, tmp_path) == 1
-    assert "newest checkpoint: 4\n" in capsys.readouterr().err
+    assert "newest checkpoint: 4; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import errno
 import io
 import json
 import logging
@@ -103,13 +104,19 @@ class Report:
             self._forget(step - 1)
         line = {"step": int(step)} | {name: _plain(value) for name, value in metrics.items() if name != "step"}
         self._history.append(line)
-        if self._behind:
-            self._rewrite()
-        else:
-            with self._metrics.open("a", encoding="utf-8") as file:
-                file.write(_to_line(line))
+        self._append(line)
         if self._events:
             self._events.scalars(step, line)
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        """Adds a line to metrics.jsonl; after one that could not be written, or where the file is gone, writes all."""
+        if self._behind or not self._metrics.exists():
+            self._rewrite()
+            return
+        self._behind = True  # until the whole line is there
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(_to_line(line))
+        self._behind = False
 
     def preview(self, images: np.ndarray, step: int, *, columns: int | None = None) -> Path:
         """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path."""
@@ -136,9 +143,12 @@ class Report:
         self._pictures.pop(path, None)
         return path
 
-    def write_html(self, status: str) -> Path:
-        """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ..."."""
-        paths = _spread(self._found_previews(), MAX_PREVIEWS)
+    def write_html(self, status: str, *, pictures: bool = True) -> Path:
+        """Writes report.html. status: "running" (the page reloads itself), "finished", "interrupted", "stopped ...".
+
+        pictures: False makes a small page, for a disk that is full.
+        """
+        paths = _spread(self._found_previews(), MAX_PREVIEWS) if pictures else []
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
         self._pictures = {path: self._pictures[path] for path in (*paths, real, refined) if path in self._pictures}
         facts = page.Facts(
@@ -148,8 +158,8 @@ class Report:
             data=self._data,
             history=self._history,
             previews=[shown for path in paths if (shown := self._picture(path, _step_of(path)))],
-            real=self._picture(real, 0) if real.exists() else None,
-            refined=self._picture(refined, 0) if refined.exists() and self._config.get("refine") else None,
+            real=self._picture(real, 0) if pictures and real.exists() else None,
+            refined=self._picture(refined, 0) if paths and refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
             evaluation=self._evaluation(),
         )
@@ -202,11 +212,19 @@ class _Events:
             message = "tensorboard=True needs the package tensorboard: pip install 'gen[tensorboard]'"
             raise InputError(message) from error
         self._event, self._summary = event_pb2, summary_pb2
-        self._writer = EventFileWriter(str(folder))
+        self._folder = str(folder)
+        self._writer: Any = EventFileWriter(self._folder)
 
     def _add(self, step: int, **content: Any) -> None:
-        self._writer.add_event(self._event.Event(step=step, wall_time=time.time(), **content))
-        self._writer.flush()
+        if self._writer is None:
+            return
+        try:
+            self._writer.add_event(self._event.Event(step=step, wall_time=time.time(), **content))
+            self._writer.flush()
+        except OSError as error:  # its thread has ended: what it could not write stays in its buffer for ever
+            self._writer = None
+            reason = "no more is written for TensorBoard until the run is started again"
+            raise OSError(error.errno or errno.EIO, f"{error.strerror or error}; {reason}", self._folder) from None
 
     def rewind(self, step: int) -> None:
         """TensorBoard hides what earlier files say about later steps."""
@@ -226,7 +244,8 @@ class _Events:
         self._add(step, summary=self._summary.Summary(value=[value]))
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _plain(value: Any) -> float | int | None:
