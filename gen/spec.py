@@ -246,11 +246,11 @@ def blamed(what: str) -> Iterator[None]:
 
 
 def blame(error: BaseException) -> str:
-    """An exception as part of a message: its type, its first line, and the file and line that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    text = printable(next(iter(str(error).splitlines()), ""))
-    where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
-    return f"{type(error).__name__}: {text}{where}"
+    """An exception as part of a message: type, first line, and the line of the innermost file outside of libraries."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if "-packages" not in frame.filename and frame.filename[:1] != "<"] or frames
+    where = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
+    return f"{type(error).__name__}: {printable(next(iter(str(error).splitlines()), ''))}{where}"
 
 
 def _build(spec: Mapping[str, Any], context: Mapping[str, Any]) -> Any:

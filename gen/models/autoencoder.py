@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
-from gen.models import layers
+from gen.models import bounds, layers
 from gen.models.bottleneck import Bottleneck, Code, FiniteScalar
+from gen.models.bounds import check_bounds
 from gen.models.r3gan import Block
 
 
@@ -51,6 +52,8 @@ class Autoencoder(nn.Module):
 
     def check(self, place: str) -> None:
         """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
+        check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
+        check_bounds(self, place, patch=bounds.PATCH)
         height, width, _ = self.image_shape
         if height % self.factor or width % self.factor:
             raise InputError(

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
+from gen.models.bounds import WIDTH, check_bounds
 
 
 class Code(NamedTuple):
@@ -67,6 +68,9 @@ class Plain(Bottleneck):
     inputs = property(lambda self: self.size)
     channels = property(lambda self: self.size)
 
+    def check(self, place: str) -> None:
+        check_bounds(self, place, size=WIDTH)
+
     @nn.compact
     def __call__(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
         statistics = {"latent_rms": jnp.sqrt(jnp.square(features).mean())}
@@ -86,6 +90,9 @@ class Gaussian(Bottleneck):
     inputs = property(lambda self: 2 * self.size)
     channels = property(lambda self: self.size)
     latents_are_normal = property(lambda self: True)
+
+    def check(self, place: str) -> None:
+        check_bounds(self, place, size=WIDTH)
 
     @nn.compact
     def __call__(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
@@ -115,6 +122,7 @@ class FiniteScalar(Bottleneck):
         _require(
             all(level >= 2 for level in self.levels) and self.levels, place, "levels", self.levels, "2 or more each"
         )
+        check_bounds(self, place, levels=(2, 2**20))
         _require(self.vocabulary <= 2**20, place, "levels", self.levels, f"at most {2**20:,} codes in all")
 
     @nn.compact
@@ -194,6 +202,7 @@ class VectorQuantised(Bottleneck):
     vocabulary = property(lambda self: self.codes)
 
     def check(self, place: str) -> None:
+        check_bounds(self, place, size=WIDTH)
         _require(2 <= self.codes <= 2**20, place, "codes", self.codes, "2 to 1,048,576")
         _require(0 <= self.decay < 1, place, "decay", self.decay, "0 up to, not including, 1")
 

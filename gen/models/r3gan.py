@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
-from gen.models import layers
+from gen.models import bounds, layers
+from gen.models.bounds import check_bounds
 
 
 class Block(nn.Module):
@@ -60,6 +61,8 @@ class _Network(nn.Module):
 
     def check(self, place: str) -> None:
         """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
+        check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
+        check_bounds(self, place, group_size=bounds.WIDTH, patch=bounds.PATCH, embedding=bounds.WIDTH)
         height, width, _ = self.image_shape
         if not height == width == self.resolution:
             reach = ", ".join(f"{4 * 2**n * self.patch} px by {n + 1} widths" for n in range(1, 8))
@@ -88,6 +91,10 @@ class Generator(_Network):
     """Latents [b latent], labels [b] int (unused when unconditional) to images [b h w c], float32, around [-1, 1]."""
 
     latent: int = 64  # size of the latent vector
+
+    def check(self, place: str) -> None:
+        check_bounds(self, place, latent=bounds.WIDTH)
+        super().check(place)
 
     @nn.compact
     def __call__(self, z: jax.Array, label: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from gen.errors import InputError, nearest
 from gen.models import places
+from gen.models.bounds import EXPANSION, WIDTH, check_bounds
 from gen.models.cells import CELLS, STATES
 from gen.models.places import Grid
 from gen.models.rows import Linear, Norm, spread
@@ -20,6 +21,7 @@ LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [
 Carry = tuple[jax.Array, tuple[LayerCarry, ...]]  # the context tokens known so far [b P-G], every layer's
 
 _TAPS = 4  # of the causal convolution
+_MOST_POSITIONS = 2**17  # their tables take half a GB then
 
 
 class MLP(nn.Module):
@@ -96,6 +98,13 @@ class Recurrent(nn.Module):
         for name in ("width", "layers", "expansion"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{place}.{name}={getattr(self, name)}; allowed: more than 0")
+        check_bounds(self, place, width=WIDTH, layers=(1, 256), expansion=EXPANSION)
+        positions = places.cells(self.grid) + places.cells(self.context)
+        if positions > _MOST_POSITIONS:
+            raise InputError(
+                f"{place}: images of {positions:,} tokens are too long to learn; allowed: {_MOST_POSITIONS:,}, by a "
+                "tokenizer or smaller images"
+            )
 
     def setup(self) -> None:
         self.inputs = places.Inputs(self.width, self.vocabulary, self.grid, self.context)

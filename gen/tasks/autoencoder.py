@@ -20,6 +20,7 @@ from gen.losses import ADVERSARIAL, lecam, squared_gradient_norm
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
+from gen.tasks.own import fresh
 from gen.tasks.schedule import Range, cosine
 
 
@@ -64,6 +65,9 @@ class Autoencoder:
             raise InputError(f"task.perceptual={self.perceptual} needs a task.discriminator or task.features")
         if self.discriminator is not None and not (self.adversarial or self.perceptual):
             raise InputError("task.discriminator is of no use while task.adversarial and task.perceptual are 0")
+        critic = "features" if self.features is not None else "discriminator"
+        if self.perceptual and not hasattr(getattr(self, critic), "stages"):
+            raise InputError(f"task.perceptual={self.perceptual} needs a task.{critic} with a method 'stages'")
         for role in ("network", "discriminator", "features"):
             if getattr(self, role) is not None:
                 shape: dict[str, Any] = {"image_shape": tuple(self.image_shape)}
@@ -83,7 +87,7 @@ class Autoencoder:
         average = {"autoencoder": jax.tree.map(jnp.copy, params["autoencoder"])}
         opt_state = {"autoencoder": self._optimizer(self.beta1).init(params["autoencoder"])}
         if self.discriminator is not None:
-            params["discriminator"] = self.discriminator.init(keys[1], image, label)
+            params["discriminator"] = fresh(keys[1], self.discriminator, "task.discriminator", image, label, shape=(1,))
             opt_state["discriminator"] = self._optimizer(0.0).init(params["discriminator"])
             params["lecam"] = {"real": jnp.zeros(()), "fake": jnp.zeros(())}
         if self.features is not None:

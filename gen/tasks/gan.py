@@ -19,9 +19,11 @@ import optax
 from gen.augment import DEFAULT, augment
 from gen.errors import InputError, nearest
 from gen.losses import ADVERSARIAL, squared_gradient_norm
+from gen.models.r3gan import Generator
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
+from gen.tasks.own import fresh
 from gen.tasks.schedule import Range, cosine
 
 
@@ -30,7 +32,7 @@ class Gan:
     """The adversarial Task, with roles "generator" (averaged) and "discriminator".
 
     The generator's images are paired with fresh real ones, so that a step takes two real images per image of the batch.
-    Every Range is a cosine over `decay_images`.
+    Every Range is a cosine over `decay_images`. Networks may be the user's own: docs/own_networks.md.
     """
 
     generator: nn.Module  # latents [b latent], labels [b] -> images
@@ -75,9 +77,10 @@ class Gan:
     def init(self, key: jax.Array) -> TrainState:
         g_key, d_key = jax.random.split(key)
         label = jnp.zeros((1,), jnp.int32)
+        z, image = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *self.image_shape))
         params = {
-            "generator": self.generator.init(g_key, jnp.zeros((1, self.generator.latent)), label),
-            "discriminator": self.discriminator.init(d_key, jnp.zeros((1, *self.image_shape)), label),
+            "generator": fresh(g_key, self.generator, "task.generator", z, label, shape=image.shape),
+            "discriminator": fresh(d_key, self.discriminator, "task.discriminator", image, label, shape=(1,)),
         }
         return TrainState(
             step=jnp.zeros((), jnp.int32),
@@ -142,12 +145,20 @@ class Gan:
         return jnp.clip(images, 0.0, 1.0) if clipped else images
 
     def features(self, params: Mapping[str, Any], images: jax.Array) -> tuple[jax.Array, ...]:
-        """What each stage of the discriminator makes of images [n h w c] in [0, 1]: float32 [n h' w' c']."""
+        """What each stage of the discriminator makes of images [n h w c] in [0, 1]: float32 [n h' w' c'].
+
+        Raises InputError for a discriminator that has no method `stages`.
+        """
+        if not hasattr(self.discriminator, "stages"):
+            raise InputError(
+                f"{type(self.discriminator).__name__} has no method 'stages', by which images are compared"
+            )
         stages = self.discriminator.apply(params["discriminator"], 2 * images - 1, method="stages")
         return cast(tuple[jax.Array, ...], stages)
 
     def activations(self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None) -> jax.Array:
-        """What the generator's first stage makes of latents [n d]: float32 [n m]."""
+        """What the generator's first stage makes of latents [n d]: float32 [n m]. Only of gen's own generator."""
+        self._require_stages()
         inputs, last = (latents, _classes(latents, labels)), f"Block_{self.generator.blocks - 1}"
         _, seen = self.generator.apply(
             ema_params["generator"],
@@ -159,8 +170,14 @@ class Gan:
         return stage.astype(jnp.float32).reshape(len(latents), -1)
 
     def first_map(self, ema_params: Mapping[str, Any]) -> jax.Array:
-        """The rows [d width] of the generator's first linear map that the latent goes through."""
+        """The rows [d width] of the first linear map that the latent goes through. Only of gen's own generator."""
+        self._require_stages()
         return cast(jax.Array, ema_params["generator"]["params"]["latent"]["kernel"][: self.generator.latent])
+
+    def _require_stages(self) -> None:
+        if not isinstance(self.generator, Generator):
+            name = type(self.generator).__name__
+            raise InputError(f"directions are found in gen.models.r3gan.Generator alone, and this generator is {name}")
 
     def _progress(self, step: jax.Array) -> jax.Array:
         return step * (self.batch_size / self.decay_images)

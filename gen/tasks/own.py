@@ -1,0 +1,35 @@
+"""Networks of the user's own: tried out in shape before anything is computed, so that what they break is one line.
+
+docs/own_networks.md says what a network must keep, with an example.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from gen.errors import InputError
+from gen.spec import blamed
+
+
+def fresh(key: jax.Array, network: Any, place: str, *inputs: jax.Array, shape: tuple[int, ...]) -> Any:
+    """The variables of a network, which maps these inputs to floats of this shape.
+
+    Raises InputError, with `place` and the class, where one of the user's own does not: where it fails, keeps more than
+    parameters, needs random numbers, or makes another shape.
+    """
+    if type(network).__module__.startswith("gen."):
+        return network.init(key, *inputs)
+    name = f"{place} ({type(network).__module__}:{type(network).__qualname__})"
+    with blamed(name):
+        params = network.init(key, *inputs)
+    if kept := [kind for kind in params if kind != "params"]:
+        raise InputError(f"{name} keeps {', '.join(kept)}; allowed: parameters alone, so no BatchNorm")
+    with blamed(name):
+        made = jax.eval_shape(network.apply, params, *inputs)
+    given = " and ".join(str(list(array.shape)) for array in inputs)
+    found = list(made.shape) if hasattr(made, "shape") else type(made).__name__
+    if found != list(shape) or not jax.numpy.issubdtype(made.dtype, jax.numpy.floating):
+        raise InputError(f"{name} makes {found} of {given}; it must make floats {list(shape)}")
+    return params
