@@ -54,7 +54,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     default device. Raises InputError when there is no such folder, run, or checkpoint.
     """
     folder = RunFolder(expand(workdir))
-    config, data_facts, task = _described(folder)
+    config, data_facts, task = described(folder)
     part, restored_step = _restore(folder, config, data_facts, {"ema_params": abstract(task).ema_params}, step, mesh)
     return Loaded(config, data_facts, task, part["ema_params"], restored_step)
 
@@ -66,7 +66,7 @@ def role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tr
     """
     path, _, name = place.rpartition(":")
     folder = RunFolder(expand(path))
-    config, data_facts, task = _described(folder)
+    config, data_facts, task = described(folder)
     state = abstract(task)
     kind = "ema_params" if name in state.ema_params else "params"
     roles = getattr(state, kind)
@@ -110,7 +110,7 @@ def _like(tree: Any, given: Any, place: str) -> Any:
     return jax.tree.map(lambda old, new: jax.device_put(np.asarray(new), old.sharding), tree, given)
 
 
-def _described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
+def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
     """What a run folder says of its run without its weights. Raises InputError for whatever somebody wrote there."""
     config, data_facts = folder.read_config(), folder.read_facts()
     folder.refuse_links()
