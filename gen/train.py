@@ -52,6 +52,7 @@ def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -
     logging.basicConfig(format="gen: %(message)s")
     sharding.tune_allocator()
     sharding.distributed_init()
+    RunFolder(workdir).refuse_links()
     with interrupts() as stop, RunLock(workdir, holds=jax.process_index() == 0) as lock:
         stop.before_exit = lock.release
         return _train(config, workdir, stop, accept_changed_data)
@@ -64,7 +65,6 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     source: Source = build(config.data, "data")
     task = build_task(config, source.image_shape, source.num_classes)
     folder = RunFolder(workdir)
-    folder.refuse_links()
     begun = identity.begin(folder, config, data_facts(source), accept_changed_data=accept_changed_data)
     marks = {"identity": begun.identity, "notes": begun.notes}
     feed = sharding.Feed(Dataset(source.train, config.batch_size * task.draws, config.seed), mesh)
