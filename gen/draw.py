@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from gen.sharding import batch_sharding, compiler_options
 from gen.state import Tree
 from gen.tasks import Task
 
+_EACH = {"cpu": 8}  # images that a device makes at once, by its kind; else 64, which a GPU makes as quickly as a few
+_REFINED = 8  # images that a chain gets at once
 _REFINE = 0x5EF  # what separates the random numbers of refinement from those of the latents
 
 
@@ -89,26 +92,31 @@ def batches(
     batch_size: int = 64,
     mesh: Mesh,
 ) -> Iterator[np.ndarray]:
-    """function(fixed, {name: [b ...]}) [b ...], compiled, of one batch of `arrays` [n ...] after the other.
+    """function(fixed, {name: [b ...]}) [b ...], compiled, of one part of `arrays` [n ...] after the other.
 
-    batch_size: rounded up to a multiple of the devices of `mesh`, which share it; the last batch is shorter.
+    A compiler makes other machine code for other shapes, which rounds in another way. So every device always does
+    _EACH of them at once: a row has the same result to the bit whatever it is done with, n, batch_size (how many may be
+    on their way, rounded up), and how many devices of one kind there are.
     """
     n = len(next(iter(arrays.values())))
-    size = math.ceil(min(batch_size, n) / mesh.size) * mesh.size
+    size = _EACH.get(mesh.devices.flat[0].platform, 64) * mesh.size
     sharding = batch_sharding(mesh)
     # A Task may hold what jit cannot hash.
     make = jax.jit(lambda *arguments: function(*arguments), compiler_options=compiler_options())
 
     def dispatch(start: int) -> tuple[jax.Array, int]:
-        chosen = np.minimum(np.arange(start, start + size), n - 1)  # one shape: the last image fills the batch
+        chosen = np.minimum(np.arange(start, start + size), n - 1)  # the last one fills what is missing
         batch = {name: jax.device_put(array[chosen], sharding) for name, array in arrays.items()}
         with jax.set_mesh(mesh):
             return make(fixed, batch), min(size, n - start)
 
-    ahead = dispatch(0)
+    ahead = deque[tuple[jax.Array, int]]()  # the devices work while the host writes files
     for start in range(0, n, size):
-        (made, count), more = ahead, start + size < n
-        ahead = dispatch(start + size) if more else ahead  # the devices work while the host writes files
+        ahead.append(dispatch(start))
+        if len(ahead) > math.ceil(batch_size / size):
+            made, count = ahead.popleft()
+            yield np.asarray(made)[:count]
+    for made, count in ahead:
         yield np.asarray(made)[:count]
 
 
@@ -121,13 +129,19 @@ def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
 def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
     """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone.
 
-    Raises InputError for what the chain refuses, and when it makes values that are not finite.
+    They go through it by _REFINED, so that their number does not show. Raises InputError for what the chain refuses,
+    and when it makes values that are not finite.
     """
-    if post.random:
-        drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds)))
-        made = np.asarray(jax.vmap(lambda image, key: post(image, key=key))(images, drawn))
-    else:
-        made = np.asarray(post(images))
+    drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds))) if post.random else None
+    done = []
+    for start in range(0, len(images), _REFINED):
+        chosen = np.minimum(np.arange(start, start + _REFINED), len(images) - 1)
+        if drawn is None:
+            part = post(images[chosen])
+        else:
+            part = jax.vmap(lambda image, key: post(image, key=key))(images[chosen], drawn[chosen])
+        done.append(np.asarray(part)[: len(images) - start])
+    made = np.concatenate(done)
     for image, seed in zip(made, seeds, strict=True):
         if bad := image.size - int(np.isfinite(image).sum()):
             raise InputError(f"the chain makes {bad:,} of {image.size:,} values of seed {seed} NaN or infinite")

@@ -2,10 +2,11 @@
 
 OUT is a folder that gets one file per image, or a .png or .jpg file that gets all images in one grid (the image itself
 when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing images of gen
-are overwritten, others never. The image of seed s is drawn from jax.random.key(s) alone: it is the same, up to
-rounding, whatever the other seeds, the batch size and the devices. With --refine a chain of gen.imaging refines every
-image, and refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file
-carries the record of how it was made, see gen/provenance.py.
+are overwritten, others never. The image of seed s is drawn from jax.random.key(s) alone: with the same versions and on
+one kind of device it is the same to the bit, whatever the other seeds, the batch size and the number of devices;
+elsewhere it is the same up to rounding. With --refine a chain of gen.imaging refines every image, and refinement.html
+in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries the record of how
+it was made, see gen/provenance.py.
 
 A prior, see gen/tasks/prior.py, also answers questions about image files, each seed with another answer:
 
@@ -89,7 +90,9 @@ flags.DEFINE_enum(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Images made at once.", 1, 65_536, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "batch_size", 64, "Images on their way at once; they do not depend on it.", 1, 65_536, flag_values=FLAGS
+)
 
 _MAX_GRID_IMAGES = 4096
 _MAX_PAIRS = 64  # images shown before and after refinement

@@ -37,7 +37,9 @@ cli.define_path("workdir", None, "Folder of the run, of a prior.", flag_values=F
 cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Class of all images: a name or a number; by default unknown.", flag_values=FLAGS)
 flags.DEFINE_integer("step", None, "Checkpoint to use; by default the newest.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_integer("batch_size", 64, "Images scored at once.", 1, 65_536, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "batch_size", 64, "Images on their way at once; bits do not depend on it.", 1, 65_536, flag_values=FLAGS
+)
 
 flags.DEFINE_integer(
     "background", 0, "Images to draw for a background of bits; 0: none.", 0, 1_000_000, flag_values=FLAGS

@@ -33,6 +33,9 @@ class NoPrior:
     def init(self, key: jax.Array) -> TrainState:
         return TrainState(step=jnp.int32(0), params={}, opt_state={}, ema_params={"x": jnp.zeros(3)})
 
+    def label(self, keys: jax.Array) -> jax.Array | None:
+        return None
+
 
 @pytest.fixture(autouse=True)
 def _trusted(monkeypatch):

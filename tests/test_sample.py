@@ -189,7 +189,7 @@ def test_keys_are_the_documented_ones():
 
 
 def test_a_seed_is_the_same_image_in_any_batch_on_any_devices(conditional):
-    seeds, labels = list(range(11)), [i % 3 for i in range(11)]
+    seeds, labels = [10, *range(10)], [i % 3 for i in range(11)]
     one = sharding.mesh(1, 1, devices=jax.devices()[:1])
     loaded = run.load(conditional, mesh=one)
     alone = np.concatenate(
@@ -220,6 +220,26 @@ class _Making:
 
     def __call__(self, images):
         return self.made
+
+
+@pytest.mark.parametrize("kind", tiny.TASKS)
+def test_an_image_is_the_same_to_the_bit_whatever_is_made_with_it(kind):
+    context = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": tiny.NUM_CLASSES, "batch_size": 8}
+    task = config.build(tiny.TASKS[kind](), "task", **context)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype),
+        jax.eval_shape(task.init, jax.random.key(0)).ema_params,
+    )
+
+    def made(seeds: list[int], batch_size: int, devices: int) -> np.ndarray:
+        mesh = sharding.mesh(-1, 1, devices=jax.devices()[:devices])
+        return np.concatenate(list(draw.images(task, params, seeds, batch_size=batch_size, mesh=mesh)))
+
+    expected = made(list(range(11)), 64, 1)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_array_equal(made([7], 1, 1), expected[7:8])
+    np.testing.assert_array_equal(made(list(range(10, 0, -1)), 3, 8), expected[10:0:-1])
 
 
 def test_images_that_are_not_finite_are_refused(conditional):
