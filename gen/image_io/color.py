@@ -44,6 +44,13 @@ def to_srgb(image: Image.Image, profile: Any) -> Image.Image:
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 
+def keeps_colors(profile: Any) -> bool:
+    """Whether `to_srgb` leaves all images of this profile as they are."""
+    if not isinstance(profile, bytes) or not 0 < len(profile) <= _LARGEST:
+        return True
+    return _conversion(profile, "RGB") is None and _conversion(profile, "L") is None
+
+
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 
 

@@ -1,7 +1,7 @@
 """The one place that decodes image files: upright, in sRGB, deep gray kept, and nothing but Unreadable for bad content.
 
-Pixels are uint8 or uint16 over their full range (0..255, 0..65535). Pillow gives 16 bits for gray alone; colors of 16
-bits a channel come with their upper 8.
+Pixels are uint8 or uint16 over their full range (0..255, 0..65535). Colors of 16 bits a channel keep
+these in `open_picture`, unless their profile must be converted; elsewhere they come with their upper 8.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,8 +20,9 @@ from PIL import Image, UnidentifiedImageError, features
 
 from gen.files import printable
 from gen.image_io import orientation
-from gen.image_io.color import to_srgb
+from gen.image_io.color import keeps_colors, to_srgb
 from gen.image_io.deep import DEEP_MODES, deep_gray, set_byte_order, significant_bits, to_eight_bits
+from gen.image_io.deep_color import decode_lower_bytes, whole
 from gen.image_io.metadata import composed_as, read_metadata
 from gen.image_io.quiet import Quiet
 
@@ -85,7 +86,18 @@ def open_picture(file: File, *, frame: int = 0) -> Picture:
     """
     content = file if isinstance(file, Path | bytes) else file.read()
     with opening(content) as opened:
-        return _picture(opened, frame, _count(content))
+        picture = _picture(opened, frame, _count(content))
+    if picture.frames > 1 or picture.pixels.dtype != np.uint8 or not keeps_colors(picture.icc_profile):
+        return picture
+    try:
+        with opening(content) as opened:
+            if not decode_lower_bytes(opened):
+                return picture
+            lower = _picture(opened, 0, 1)
+    except Unreadable:  # never for the lower bytes alone
+        return picture
+    pixels, alpha = whole((picture.pixels, picture.alpha), (lower.pixels, lower.alpha))
+    return replace(picture, pixels=pixels, alpha=alpha)
 
 
 def open_frames(file: File) -> Iterator[Picture]:

@@ -86,9 +86,9 @@ def test_sixteen_bits_come_before_transparency():
     assert shown[0, 0] == 7
     assert (shown[0, 1:] == np.rint(RAMP[0, 1:] / 257)).all()
     both = np.stack([RAMP, RAMP[:, ::-1]], -1)
-    picture = open_picture(png(both, color_type=4))  # the upper 8 bits, as of colors
-    assert (picture.pixels[..., 0] == RAMP >> 8).all()
-    assert (picture.alpha == RAMP[:, ::-1] >> 8).all()
+    picture = open_picture(png(both, color_type=4))
+    assert (picture.pixels[..., 0] == RAMP).all()
+    assert (picture.alpha == RAMP[:, ::-1]).all()
 
 
 def test_transparent_values_of_few_and_of_many_bits_are_found():
