@@ -24,6 +24,7 @@ from gen.provenance import Record, read_all, save_options
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
 _FRAME_MILLISECONDS = 40
+_LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383, "gif": 65_535}  # pixels
 
 
 def suffix(format: str) -> str:
@@ -87,6 +88,9 @@ def encode(
     is left out: transparency in JPEG (on white), more than 8 bits in all but a still PNG, texts and profiles in GIF.
     Raises InputError for values that are not finite, and what cannot be encoded.
     """
+    height, width = frames[0].shape[:2]
+    if max(height, width) > (most := _LONGEST_SIDE.get(format, 2**31)):
+        raise InputError(f"{width}x{height} pixels cannot become {format}: at most {most:,} on a side")
     options = save_options(record, format.upper(), about or {})
     if tagged and format != "gif":
         options["icc_profile"] = srgb_profile()
@@ -103,7 +107,6 @@ def encode(
     try:
         pictures[0].save(buffer, format=format.upper(), **options)
     except (OSError, ValueError, OverflowError, struct.error) as error:
-        height, width = frames[0].shape[:2]
         raise InputError(f"{width}x{height} pixels cannot become {format} ({printable(error)})") from error
     return buffer.getvalue()
 

@@ -26,6 +26,7 @@ import numpy as np
 from absl import flags
 
 from gen import cli, refining, written
+from gen.asked import check_writable
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable
@@ -71,6 +72,8 @@ def main(inputs: Sequence[str]) -> int:
     recipe = refining.Recipe(post, post.record_text, FLAGS.seed, references, masks)
     jobs = refining.jobs_of(inputs, out, FLAGS.format, recipe.made)
     preview = refining.preview_path(out, jobs) if FLAGS.preview else None
+    for folder in {job.target.parent for job in jobs}:
+        check_writable(folder)
     if not FLAGS.overwrite:
         targets = [*(job.target for job in jobs), *([preview] if preview else [])]
         written.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
@@ -80,9 +83,10 @@ def main(inputs: Sequence[str]) -> int:
         first = f"{printable(done.left_out[0].source)}: {done.left_out[0].reason}"
         raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")
     if not done.made:
-        raise InputError(f"all {done.again:,} images are results of this chain; to refine them again, name the files")
+        what = f"all {done.again:,} images are results of this chain, or sheets of gen"
+        raise InputError(f"{what}; to refine them nevertheless, name the files")
     images = f"{done.made:,} image{'' if done.made == 1 else 's'}"
-    beside = f", beside {done.again:,} results of this chain" if done.again else ""
+    beside = f", beside {done.again:,} results of this chain or sheets of gen" if done.again else ""
     print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(out)}")
     for source, reason in done.left_out[:_MOST_LISTED]:
         cli.say(f"{printable(source)}: left out, {reason}")

@@ -38,6 +38,10 @@ class Recipe(NamedTuple):
         same = record.get("gen:refine") == text and "gen:refine_seed" in record
         return same and (not self.post.random or record["gen:refine_seed"] == self.seed)
 
+    def passes(self, record: provenance.Record) -> bool:
+        """Whether an image with this record, found in a folder, is no input: made by this recipe, or a sheet of gen."""
+        return self.made(record) or "gen:shows" in record
+
 
 class LeftOut(NamedTuple):
     """A file that has no result, and why."""
@@ -50,7 +54,7 @@ class Done(NamedTuple):
     """What became of the files."""
 
     made: int
-    again: int  # found in a folder, and results of this recipe already
+    again: int  # passed over: found in a folder, and made by gen, see `Recipe.passes`
     left_out: list[LeftOut]
 
 
@@ -64,7 +68,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
     for i, job in enumerate(jobs):
         try:
             original = open_original(job.source, first=job.format == "jpeg")
-            if not job.named and any(map(recipe.made, original.records.values())):
+            if not job.named and any(map(recipe.passes, original.records.values())):
                 again += 1
                 continue
             images, content = _refined(recipe, job, original)
