@@ -10,6 +10,7 @@ usage: ./launch.sh [local|slurm|tpu] [options] -- --config FILE --workdir DIR [m
 
 Paths are relative to the checkout. The same command again resumes the run.
   --dry-run          print the commands and run none of them
+  --no-check         tpu: do not check config, data and workdir before a slice is paid for
   --help             this text
 
 local (the default): run here, with $PYTHON, else .venv/bin/python, else python3.
@@ -26,12 +27,21 @@ tpu: get a Cloud TPU slice as a queued resource, install gen on all its workers,
   --runtime VERSION  TPU software, e.g. v2-alpha-tpuv6e (required)
   --project PROJECT  (default: the one gcloud is set to)
   --spot             cheaper, may be taken away at any time
-  --setup COMMAND    run on every worker before the job, e.g. to mount the storage that holds --workdir
+  --setup COMMAND    run on every worker before the job, e.g. to mount the storage that holds --workdir; required with
+                     --spot, as the disks of a slice that is taken away are lost
   --delete           delete the slice when the job has finished, with all that is on its disks
+Before that, `gen.main --check` says whether the experiment could run there: in a copy of this folder, and with --setup
+in the storage that it mounts.
 Set LAUNCH_POLL_SECONDS (30) and LAUNCH_TRIES (3: failures in a row before giving up) in the environment.
 END
 }
 
+need() { # each command, or nothing is begun
+  local tool
+  for tool; do
+    [[ $dry_run ]] || command -v "$tool" >/dev/null || die "$mode needs the command '$tool', which is not in PATH"
+  done
+}
 say() { printf 'launch.sh: %s\n' "$*" >&2; }
 die() { say "$1"; exit 2; }
 quote() { # each argument, preceded by a space, as any POSIX shell reads it back
@@ -44,8 +54,8 @@ run() { # the command, or in a dry run its text
   if [[ $dry_run ]]; then printf '$%s\n' "$(quote "$@")"; else "$@"; fi
 }
 
-dry_run='' time=04:00:00 gpus=1 sbatch_options=()
-name=gen zone='' type='' runtime='' project='' spot='' setup='' delete=''
+dry_run='' check=1 time=04:00:00 gpus=1 sbatch_options=()
+answered='' name=gen zone='' type='' runtime='' project='' spot='' setup='' delete=''
 poll=${LAUNCH_POLL_SECONDS:-30} tries=${LAUNCH_TRIES:-3}
 
 mode=local
@@ -62,6 +72,7 @@ while (($#)) && [[ $1 != -- ]]; do
   case "$mode $1" in
     *' --help' | *' -h') usage && exit 0 ;;
     *' --dry-run') dry_run=1 && shift && continue ;;
+    'tpu --no-check') check='' && shift && continue ;;
     'tpu --spot') spot=1 && shift && continue ;;
     'tpu --delete') delete=1 && shift && continue ;;
   esac
@@ -100,6 +111,7 @@ command=$(quote -m gen.main "$@") # for the shell that will read it, elsewhere
 
 # ---- local --------------------------------------------------------------------------------------------------------
 launch_local() {
+  need "$python"
   run exec "$python" -m gen.main "$@"
 }
 
@@ -125,6 +137,7 @@ END
 }
 
 launch_slurm() {
+  need sbatch
   local options=(--job-name=gen "--time=$time" --signal=B:TERM@300 --requeue --open-mode=append
     --ntasks-per-node=1 "--output=$workdir/slurm-%j.log")
   if ((gpus)); then options+=("--gpus-per-node=$gpus"); fi
@@ -139,24 +152,53 @@ tpus() {
   run gcloud compute tpus "$@" "--zone=$zone" ${project:+"--project=$project"} --quiet
 }
 
+# What gcloud says when no other try can help: who you are, what you may, what there is. Too many requests a minute are
+# no reason to give up, nor is a zone that is full today.
+hopeless='PERMISSION_DENIED|UNAUTHENTICATED|INVALID_ARGUMENT|SERVICE_DISABLED|HTTPError 40[013]|does not have (the )?permission'
+hopeless+='|active account selected|gcloud auth login|refreshing your current auth tokens|property \[.*\] is not'
+hopeless+='|[Qq]uota .*exceeded|exceeded .*quota|invalid choice|unrecognized arguments|Unknown zone|argument --'
+hopeless+='|(zone|[Ll]ocation|[Aa]ccelerator ?[Tt]ype|[Rr]untime ?[Vv]ersion|[Pp]roject).*(not found|is not valid|was not found)'
+hopeless+='|is not a valid (zone|location|project)'
+passing='RATE_LIMIT|per minute|per second|no more capacity|UNAVAILABLE|DEADLINE_EXCEEDED'
+
+ask() { # tpus; ends launch.sh when gcloud says what no other try can help
+  local code=0
+  if [[ $dry_run ]]; then tpus "$@" && return; fi
+  tpus "$@" 2>"$scratch/error" || code=$?
+  cat "$scratch/error" >&2
+  if ((code)) && grep -qE "$hopeless" "$scratch/error" && ! grep -qE "$passing" "$scratch/error"; then
+    say "gcloud refuses what another try cannot mend: $(grep -m 1 -E "$hopeless" "$scratch/error" | cut -c1-300)"
+    exit 2
+  fi
+  return "$code"
+}
+
 create() {
-  tpus queued-resources create "$name" "--node-id=$name" "--accelerator-type=$type" "--runtime-version=$runtime" \
+  ask queued-resources create "$name" "--node-id=$name" "--accelerator-type=$type" "--runtime-version=$runtime" \
     ${spot:+--spot}
 }
 
 # ABSENT (nothing listed) is told from UNKNOWN (gcloud failed): after an error nothing may be created or deleted.
 slice_state() {
-  local state
-  state=$(tpus queued-resources list "--filter=name~/$name\$" '--format=value(state.state)') || state=UNKNOWN
+  local state code=0
+  state=$(ask queued-resources list "--filter=name~/$name\$" '--format=value(state.state)') || code=$?
+  if ((code == 2)); then exit 2; fi # `ask` ended its own subshell alone
+  if ((code)); then state=UNKNOWN; fi
   echo "${state:-ABSENT}"
 }
 
 ensure_active() {
-  local state last='' refused=0
-  while state=$(slice_state) && [[ $state != ACTIVE ]]; do
+  local state last='' refused=0 unknown=0
+  while state=$(slice_state) || exit 2; [[ $state != ACTIVE ]]; do
     if [[ $state != "$last" ]]; then say "slice $name is $state"; fi
     last=$state
     case $state in
+      UNKNOWN) # later, when a slice runs, any outage is waited out
+        if [[ ! $answered ]] && ((++unknown >= tries)); then
+          say "gcloud failed $unknown times in a row: giving up"
+          exit 1
+        fi
+        ;;
       SUSPENDED | FAILED) tpus queued-resources delete "$name" --force || true ;; # it cannot be started again
       ABSENT)
         if create; then refused=0; elif ((++refused >= tries)); then
@@ -165,8 +207,22 @@ ensure_active() {
         fi
         ;;
     esac
+    if [[ $state != UNKNOWN ]]; then answered=1; fi
     sleep "$poll"
   done
+  answered=1
+}
+
+check_first() { # whether the experiment could run there, while that costs nothing
+  local place=copied
+  if [[ $setup ]]; then place=mounted; fi
+  if [[ $spot && ! $setup ]]; then
+    die "--spot needs --setup, to mount the storage of --workdir: the disks of a slice that is taken away are lost (--no-check to go on)"
+  fi
+  "$python" -m gen.main "$@" "--check=$place" || {
+    say "nothing was begun; --no-check leaves this check out"
+    exit 2
+  }
 }
 
 on_workers() {
@@ -201,6 +257,8 @@ launch_tpu() {
     if [[ $delete ]]; then tpus queued-resources delete "$name" --force; fi
     exit 0
   fi
+  need gcloud ssh scp tar "$python"
+  if [[ $check ]]; then check_first "$@"; fi
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   while :; do

@@ -3,6 +3,7 @@
   python -m gen.main --config=experiments/shapes.py --workdir=runs/shapes
   python -m gen.main --config=experiments/cifar10.py:smoke            a variant of the experiment
   python -m gen.main --config=experiments/folder.py --config.data.path=DIR --config.batch_size=32
+  python -m gen.main --config=experiments/shapes.py --check=here      are the data and all else there? trains nothing
   python -m gen.main --config=experiments/shapes.py --sweep=print     one command line for each run of a sweep
 
 --config.a.b=VALUE sets field a.b of the experiment's Config, also an argument of a component that the experiment leaves
@@ -60,6 +61,14 @@ CACHE = cli.define_path(
     "The environment variable JAX_COMPILATION_CACHE_DIR wins.",
     flag_values=FLAGS,
 )
+CHECK = flags.DEFINE_enum(
+    "check",
+    None,
+    ["here", "copied", "mounted"],
+    "Only check, and train nothing. here: config, data and run folder on this machine. copied: whether it can run on a "
+    "machine that gets a copy of the current folder. mounted: on one that mounts storage, too, for absolute paths.",
+    flag_values=FLAGS,
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,7 +94,13 @@ def main(argv: Sequence[str]) -> int:
         from gen.imaging.chain import chain
 
         chain(config.refine)
-    _prepare(workdir, config)
+    _prepare(workdir, config, elsewhere=CHECK.value in ("copied", "mounted"))
+    if CHECK.value is not None:
+        from gen.preflight import check
+
+        for line in check(config, workdir, CHECK.value):
+            cli.say(line)
+        return 0
     try:
         with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
             _enable_cache()
@@ -151,8 +166,10 @@ def _command(run: dict[str, Any], workdir: pathlib.Path, overrides: Sequence[exp
     return shlex.join(words)
 
 
-def _prepare(workdir: pathlib.Path, config: Config) -> None:
+def _prepare(workdir: pathlib.Path, config: Config, *, elsewhere: bool) -> None:
     """Raises InputError when the run folder cannot be written or made, or holds links, or another experiment's run."""
+    if elsewhere:
+        return
     folder = RunFolder(workdir)
     folder.refuse_links()
     there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())

@@ -30,7 +30,7 @@ FLOORS = {
     1: ["experiment", "run_folder", "interrupt", "lock", "state", "checkpoint", "sharding", "provenance", "report"],
     2: ["identity", "tasks", "pictures", "features"],
     3: ["run", "draw", "cli", "load", "asked"],
-    4: ["spaces", "predict", "quality", "refining", "reporter"],
+    4: ["spaces", "predict", "quality", "refining", "reporter", "preflight"],
     5: ["train"],
     6: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-TPU = ["tpu", "--name", "slice", "--zone=east", "--type", "v6e-8", "--runtime=v2", "--spot"]
+TPU = ["tpu", "--name", "slice", "--zone=east", "--type", "v6e-8", "--runtime=v2", "--spot", "--setup=true"]
 JOB = ["--", "--config", "experiments/shapes.py", "--workdir", "/mnt/two words", "--config.note=it's $HOME"]
 
 # Each command appends what it was asked to `calls`. The slice becomes ACTIVE the second time that its state is asked
@@ -23,12 +24,18 @@ state=$(cat state 2>/dev/null)
 case "$3 $4" in
   "queued-resources list")
     case $state in
+      DENIED) echo list >>calls && echo "ERROR: PERMISSION_DENIED: tpu.nodes.list" >&2 && exit 1 ;;
+      MUTE) echo list >>calls && exit 1 ;;
       BROKEN) echo STILL_BROKEN >state && exit 1 ;;
       STILL_BROKEN) echo WAITING >state && exit 1 ;;
     esac
     if [[ $state == WAITING ]]; then echo ACTIVE >state; fi
     echo "$state" && exit ;;
-  "queued-resources create") echo create >>calls && [[ ! -e refuse ]] && echo WAITING >state ;;
+  "queued-resources create")
+    echo create >>calls
+    if [[ -e refuse ]]; then cat refuse >&2 && exit 1; fi
+    echo WAITING >state
+    ;;
   "queued-resources delete") echo delete >>calls && rm state ;;
   "tpu-vm scp") echo scp >>calls ;;
   "tpu-vm ssh")
@@ -38,6 +45,9 @@ case "$3 $4" in
     fate=$(head -n 1 fates) && sed -i 1d fates
     case $fate in [0-9]*) exit "$fate" ;; *) echo "$fate" >state && exit 1 ;; esac ;;
 esac
+"""
+PYTHON = r"""#!/usr/bin/env bash
+cd "$(dirname "${BASH_SOURCE[0]}")" && printf '%s\n' "$@" >checked && exit "$(cat check 2>/dev/null || echo 0)"
 """
 SBATCH = r"""#!/usr/bin/env bash
 cd "$(dirname "${BASH_SOURCE[0]}")" && printf '%s\n' "$@" >options && cat >script
@@ -52,13 +62,16 @@ SCONTROL = r"""#!/usr/bin/env bash
 cd "$(dirname "${BASH_SOURCE[0]}")" && echo "$@" >>calls
 """
 
+FAKES = {"gcloud": GCLOUD, "python": PYTHON, "sbatch": SBATCH, "srun": SRUN, "scontrol": SCONTROL, "ssh": "", "scp": ""}
+
 
 @pytest.fixture
 def fakes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A folder, first on PATH, with the stand-ins and their state."""
-    for name, text in {"gcloud": GCLOUD, "sbatch": SBATCH, "srun": SRUN, "scontrol": SCONTROL}.items():
+    for name, text in FAKES.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PYTHON", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("LAUNCH_POLL_SECONDS", "0.01")
     for name in ("gcloud", "sbatch", "srun", "scontrol"):  # never the real ones
@@ -122,6 +135,74 @@ def test_tpu_gives_up_when_the_slice_is_refused(fakes):
     assert "refused" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "ERROR: (gcloud.compute.tpus.queued-resources.create) PERMISSION_DENIED: Permission 'tpu.nodes.create' denied",
+        "ERROR: (gcloud.compute.tpus) You do not currently have an active account selected.",
+        "ERROR: INVALID_ARGUMENT: Location east was not found",
+        "ERROR: (gcloud) Quota limit 'TPUV6EPerProjectPerZone' has been exceeded. Limit: 0 in zone east",
+        "ERROR: (gcloud.compute.tpus) The required property [project] is not currently set.",
+    ],
+)
+def test_tpu_ends_at_once_when_gcloud_says_what_no_other_try_can_help(fakes, told):
+    (fakes / "refuse").write_text(f"{told}\n")
+    result = launch(*TPU, *JOB)
+    assert (result.returncode, calls(fakes)) == (2, ["create"])
+    assert f"gcloud refuses what another try cannot mend: {told}" in result.stderr
+
+
+@pytest.mark.parametrize("told", ["Quota exceeded: requests per minute", "There is no more capacity in the zone"])
+def test_tpu_asks_again_when_that_may_help(fakes, told):
+    (fakes / "refuse").write_text(f"{told}\n")
+    assert launch(*TPU, *JOB).returncode == 1
+    assert calls(fakes) == ["create"] * 3
+
+
+def test_tpu_ends_at_once_when_it_may_not_even_ask(fakes):
+    (fakes / "state").write_text("DENIED")
+    result = launch(*TPU, *JOB)
+    assert (result.returncode, calls(fakes)) == (2, ["list"])
+    assert "gcloud refuses what another try cannot mend: ERROR: PERMISSION_DENIED" in result.stderr
+
+
+def test_tpu_gives_up_when_gcloud_never_answers(fakes):
+    (fakes / "state").write_text("MUTE")
+    result = launch(*TPU, *JOB)
+    assert (result.returncode, calls(fakes)) == (1, ["list"] * 3)
+    assert "gcloud failed 3 times in a row: giving up" in result.stderr
+
+
+@pytest.mark.parametrize("tool", ["gcloud", "scp"])
+def test_tpu_begins_nothing_without_its_tools(fakes, monkeypatch, tool):
+    for name in ("bash", "dirname", "env"):
+        (fakes / name).symlink_to(shutil.which(name))
+    (fakes / tool).unlink()
+    monkeypatch.setenv("PATH", str(fakes))
+    result = launch(*TPU, *JOB)
+    assert result.returncode == 2
+    assert result.stderr == f"launch.sh: tpu needs the command '{tool}', which is not in PATH\n"
+
+
+def test_tpu_checks_the_experiment_before_a_slice_is_paid_for(fakes):
+    (fakes / "fates").write_text("0\n")
+    (fakes / "check").write_text("2")
+    result = launch(*TPU, *JOB)
+    assert (result.returncode, calls(fakes)) == (2, [])
+    assert "nothing was begun; --no-check leaves this check out" in result.stderr
+    assert (fakes / "checked").read_text().splitlines() == ["-m", "gen.main", *JOB[1:], "--check=mounted"]
+    result = launch(*TPU[:-1], *JOB)
+    assert (result.returncode, calls(fakes)) == (2, [])
+    assert "--spot needs --setup" in result.stderr
+    (fakes / "check").write_text("0")
+    assert launch(*TPU[:-2], *JOB).returncode == 0
+    assert (fakes / "checked").read_text().splitlines()[-1] == "--check=copied"
+    (fakes / "fates").write_text("0\n")
+    (fakes / "checked").unlink()
+    assert launch(*TPU[:-1], "--no-check", *JOB).returncode == 0
+    assert not (fakes / "checked").exists()
+
+
 def test_slurm_job_gets_its_arguments_word_for_word_and_reports_its_failure(fakes, tmp_path):
     job = ["--config", "experiments/shapes.py", "--workdir", str(tmp_path / "two words"), "--config.note=it's $HOME"]
     result = launch("slurm", "--gpus=2", "--sbatch", "--partition=long", "--", *job)
@@ -169,7 +250,7 @@ def test_dry_run_prints_the_commands_and_runs_none(fakes, tmp_path, arguments):
     names = {"tpu": ["gcloud", "tar", "gcloud", "gcloud", "gcloud"], "slurm": ["mkdir", "sbatch"], "local": ["exec"]}
     assert [words[0] for words in commands] == names[arguments[0]]
     assert "gen.main" in result.stdout
-    assert {path.name for path in fakes.iterdir()} == {"gcloud", "sbatch", "srun", "scontrol"}
+    assert {path.name for path in fakes.iterdir()} == set(FAKES)
 
 
 @pytest.mark.parametrize(

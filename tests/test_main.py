@@ -12,7 +12,7 @@ import types
 import jax
 import pytest
 
-from gen import cli
+from gen import cli, preflight
 from gen.config import Config, from_json, to_json
 from gen.errors import InputError
 from gen.main import main
@@ -252,3 +252,14 @@ def test_the_real_program_says_one_line():
     assert done.returncode == 2
     assert done.stderr.startswith("gen: no experiment 'experiments/no_such_file.py'")
     assert done.stderr.count("\n") == 1
+
+
+def test_check_trains_nothing_and_makes_nothing(call, trainer, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(preflight, "check", lambda config, workdir, place: made.append((workdir, place)) or ["sound"])
+    assert call(TRIAL, PATH, "--check=here", "--workdir=out") == (0, "", "gen: sound\n")
+    assert call(TRIAL, PATH, "--check=mounted", "--workdir=/proc/out") == (0, "", "gen: sound\n")
+    assert made == [(pathlib.Path("out"), "here"), (pathlib.Path("/proc/out"), "mounted")]
+    assert not hasattr(trainer, "config")
+    assert not (tmp_path / "out").exists()
+    assert call(TRIAL, PATH, "--check=there")[2].startswith("gen: --check=there; it must be one of here, copied")
