@@ -1,10 +1,14 @@
 """Coloured shapes, drawn by the repository itself: the default experiment, eight classes at 32 x 32, on two CPU cores.
 
 python -m gen.main --config experiments/shapes.py
+python -m gen.main --config experiments/shapes.py --sweep print    # is the penalty, or the learning rate, better?
 
 Measured 2026-11-21 on two cores of an Intel Xeon: 250 s from command to report (56,000 images, 240 images/s);
 96.6 % of 1,000 samples show the class asked for (judge: 100 % on held-out shapes).
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 from gen.config import Config, spec, variant
 from gen.data import shapes
@@ -36,3 +40,10 @@ def get_config(arg: str = "") -> Config:
         config.total_images, config.log_every, config.preview_every = 2 * config.batch_size, 1, 1
         config.data = spec(shapes, resolution=32, num_train=256, num_held_out=64)
     return config
+
+
+def sweep() -> Iterator[dict[str, Any]]:
+    """The penalty and the learning rate, which matter most in adversarial training, one step to each side."""
+    for gamma in ((0.5, 0.25), (1.0, 0.5), (2.0, 1.0)):
+        for rate in ((5e-4, 5e-5), (1e-3, 1e-4)):
+            yield {"task.gamma": gamma, "task.learning_rate": rate}

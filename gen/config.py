@@ -137,6 +137,11 @@ def _check_numbers(config: Config) -> None:
             raise InputError(f"{name} is {flat[name]}; it must be at least {least}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed is {config.seed}; it must be from 0 to {2**32 - 1}")
+    if config.best_by and not config.metrics_every:
+        raise InputError(
+            f"best_by is {shown(config.best_by)}, but nothing is measured: metrics_every is 0; "
+            "add --config.metrics_every=STEPS"
+        )
     if config.mesh.data < 1 and config.mesh.data != -1:
         raise InputError(f"mesh.data is {config.mesh.data}; it must be at least 1, or -1 for all devices that are left")
 

@@ -6,6 +6,7 @@ An override is a pair (dotted path, text); the text None stands for a flag witho
 from __future__ import annotations
 
 import ast
+import collections.abc
 import contextlib
 import dataclasses
 import hashlib
@@ -23,7 +24,7 @@ from absl import flags
 from gen.config import PROVIDED, Config
 from gen.errors import InputError, nearest
 from gen.spec import arguments, resolve
-from gen.values import canonical, conform, describe
+from gen.values import Spec, canonical, conform, describe
 
 Override = tuple[str, str | None]
 
@@ -155,23 +156,43 @@ def override(config: Config, path: str, text: str | None) -> None:
     names = path.split(".")
     holder: Any = None
     current: Any = config
+    fields: dict[str, Any] = {}
     for depth, name in enumerate(names):
-        holder, place = current, ".".join(names[:depth])
-        fields = _fields(holder, place)
+        place = ".".join(names[:depth])
+        if (kind := _kind_of_items(fields.get(names[depth - 1]) if depth else None)) and not isinstance(current, Spec):
+            current = {} if current is None else current  # any name: init_from.ROLE=RUN
+            _set(holder, names[depth - 1], current)
+            fields = dict.fromkeys([*current, name], kind)
+        else:
+            fields = fields_of(current, place)
+        holder = current
         if name not in fields:
             inside = f"; {place or 'the config'} has: {', '.join(fields)}" if fields else f"; {place} holds no fields"
             raise InputError(f"unknown field '{path}'{nearest(path, _all_fields(config))}{inside}")
         current = _get(holder, name)
-    if inner := _fields(current, path):
+    if inner := fields_of(current, path):
         raise InputError(f"{path} cannot be set as a whole; set one of {', '.join(f'{path}.{name}' for name in inner)}")
-    value = _value("true" if text is None else text, fields[name], path)
+    if _kind_of_items(fields[name]) and text not in ("none", "None"):
+        raise InputError(f"{path} cannot be set as a whole; set its values by name, --config.{path}.NAME=VALUE")
+    _set(holder, name, _value("true" if text is None else text, fields[name], path))
+
+
+def _set(holder: Any, name: str, value: Any) -> None:
     if isinstance(holder, dict):
         holder[name] = value
     else:
         setattr(holder, name, value)
 
 
-def _fields(holder: Any, place: str) -> dict[str, Any]:
+def _kind_of_items(annotation: Any) -> Any:
+    """What the values of a dict are by its annotation, dict[str, KIND] or that or None; None where it is no dict."""
+    for member in (annotation, *typing.get_args(annotation)):
+        if typing.get_origin(member) in (dict, collections.abc.Mapping):
+            return typing.get_args(member)[1]
+    return None
+
+
+def fields_of(holder: Any, place: str) -> dict[str, Any]:
     """Name -> annotation of what can be set inside a config, a spec or a dict; nothing for other values."""
     if dataclasses.is_dataclass(holder):
         return typing.get_type_hints(type(holder))
@@ -189,7 +210,7 @@ def _fields(holder: Any, place: str) -> dict[str, Any]:
 
 
 def _all_fields(holder: Any, place: str = "") -> Iterator[str]:
-    for name in _fields(holder, place):
+    for name in fields_of(holder, place):
         inner = f"{place}.{name}" if place else name
         yield inner
         yield from _all_fields(_get(holder, name), inner)
@@ -226,4 +247,6 @@ def _readings(text: str) -> Iterator[Any]:
 
 def _text(value: Any) -> str:
     """What `_readings` reads as `value`."""
+    if isinstance(value, tuple | list) and all(isinstance(element, int | float) for element in value):
+        return ",".join(map(_text, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

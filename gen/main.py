@@ -4,6 +4,7 @@
   python -m gen.main --config=experiments/cifar10.py:smoke            a variant of the experiment
   python -m gen.main --config=experiments/folder.py --config.data.path=DIR --config.batch_size=32
   python -m gen.main --config=experiments/shapes.py --check=here      are the data and all else there? trains nothing
+  python -m gen.main --config=experiments/shapes.py --list            its fields, their values and what they mean
   python -m gen.main --config=experiments/shapes.py --sweep=print     one command line for each run of a sweep
 
 --config.a.b=VALUE sets field a.b of the experiment's Config, also an argument of a component that the experiment leaves
@@ -32,6 +33,7 @@ from absl import flags
 from gen import cli, experiment, identity
 from gen.config import Config, validate
 from gen.errors import InputError
+from gen.fields import listing
 from gen.files import cache_home, expand
 from gen.interrupt import interrupts
 from gen.run_folder import RunFolder
@@ -40,6 +42,9 @@ FLAGS = flags.FlagValues()
 CONFIG = cli.define_path("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
 WORKDIR = cli.define_path(
     "workdir", None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment.", flag_values=FLAGS
+)
+LIST = flags.DEFINE_bool(
+    "list", False, "Print the fields of the experiment, their values and meanings, and stop.", flag_values=FLAGS
 )
 SWEEP = flags.DEFINE_string(
     "sweep",
@@ -75,6 +80,9 @@ def main(argv: Sequence[str]) -> int:
     """Runs a command line, program name first, and returns the exit code. Raises InputError for what is wrong in it."""
     arguments, overrides = experiment.split_overrides(argv)
     cli.refuse_positional(cli.parse(arguments, sys.modules[__name__], FLAGS))
+    if CONFIG.value == "help" or (LIST.value and CONFIG.value is None):
+        print(listing(None))
+        return 0
     if CONFIG.value is None:
         there = ", ".join(experiment.experiments()) or "none here"
         raise InputError(f"--config is missing; name an experiment, --config=FILE.py; there are: {there}")
@@ -82,6 +90,9 @@ def main(argv: Sequence[str]) -> int:
     config = experiment.load(CONFIG.value)
     for path, text in overrides:
         experiment.override(config, path, text)
+    if LIST.value:
+        print(listing(config))
+        return 0
     if SWEEP.value is not None:
         runs = _sweep(config, overrides)
         if SWEEP.value == "print":

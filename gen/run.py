@@ -91,7 +91,7 @@ def fill(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
             raise InputError(
                 f"init_from.{name}: there is no such role{nearest(name, known)}; allowed: {', '.join(known)}"
             )
-        given = role(text if ":" in text else f"{text}:{name}")
+        given = role(text if ":" in text and not expand(text).is_dir() else f"{text}:{name}")
         for kind in ("params", "ema_params"):
             roles = getattr(state, kind)
             if name in roles:

@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import json
 import math
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -141,14 +142,28 @@ def components(value: Any, annotation: Any, place: str) -> Iterator[tuple[str, S
             yield from components(element, inner[1] if inner else Any, f"{place}.{printable(key)}")
 
 
+_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+_MANY = {float: ("numbers", "1e-3,1e-4,1e-5"), int: ("whole numbers", "128,64,32"), str: ("texts", "a,b,c")}
+
+
 def describe(annotation: Any) -> str:
-    """An annotation in words: "float", "one of 'a', 'b'", "int or None"."""
+    """An annotation in words: "a number", "one of 'a', 'b'", "a whole number or none"."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return "one of " + ", ".join(repr(allowed) for allowed in inner)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(describe(member) for member in inner)
-    known = {types.NoneType: "None", Spec: "a spec(component, ...)"}
+        words = [describe(member) for member in inner]
+        return " or ".join(dict.fromkeys(word for word in words if word != "text" or "a path" not in words))
+    if isinstance(origin or annotation, type) and issubclass(origin or annotation, os.PathLike):
+        return "a path"
+    if origin in (tuple, list, Sequence) and inner:
+        fixed = origin is tuple and Ellipsis not in inner
+        count = {2: "two", 3: "three", 4: "four"}.get(len(inner), str(len(inner))) if fixed else ""
+        kind, example = _MANY.get(inner[0], ("values", "a,b,c"))
+        return f"{count} {kind}, e.g. {','.join(example.split(',')[: len(inner) if fixed else None])}".strip()
+    if origin in (dict, Mapping):
+        return "values by name"
+    known = {types.NoneType: "none", Spec: "a spec(component, ...)"} | _WORDS
     return known.get(annotation) or inspect.formatannotation(annotation)
 
 

@@ -28,7 +28,7 @@ FLOORS = {
     -1: ["spec", "image_io", "written", "deep_png"],
     0: ["config", "digests", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "run_folder", "interrupt", "lock", "state", "checkpoint", "sharding", "provenance", "report"],
-    2: ["identity", "tasks", "pictures", "features"],
+    2: ["fields", "identity", "tasks", "pictures", "features"],
     3: ["run", "draw", "cli", "load", "asked"],
     4: ["spaces", "predict", "quality", "refining", "reporter", "preflight"],
     5: ["train"],

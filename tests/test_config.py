@@ -54,12 +54,13 @@ def test_a_good_config_validates_and_builds():
     ("changes", "message"),
     [
         (lambda: {"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        (lambda: {"best_by": "FID"}, "best_by is 'FID', but nothing is measured: metrics_every is 0; add --config"),
         (lambda: {"total_images": -1}, "total_images is -1; it must be at least 1"),
         (lambda: {"log_every": 0}, "log_every is 0; it must be at least 1"),
         (lambda: {"keep_checkpoints": 0}, "keep_checkpoints is 0; it must be at least 1"),
         (lambda: {"preview_images": 0}, "preview_images is 0; it must be at least 1"),
-        (lambda: {"batch_size": 1.5}, "batch_size is 1.5; it must be int"),
-        (lambda: {"mirror": 1}, "mirror is 1; it must be bool"),
+        (lambda: {"batch_size": 1.5}, "batch_size is 1.5; it must be a whole number"),
+        (lambda: {"mirror": 1}, "mirror is 1; it must be true or false"),
         (lambda: {"seed": -1}, "seed is -1; it must be from 0 to 4294967295"),
         (lambda: {"seed": 2**32}, "seed is 4294967296; it must be from 0 to 4294967295"),
         (
@@ -71,7 +72,7 @@ def test_a_good_config_validates_and_builds():
         (lambda: {"data": {"path": 1}}, "data is {'path': 1}; it must be a spec(component, ...)"),
         (
             lambda: {"data": spec(stub.files)},
-            "data.path is missing: stub_components:files needs it (str or os.PathLike[str])",
+            "data.path is missing: stub_components:files needs it (a path)",
         ),
         (
             lambda: {"data": spec(stub.files, path="a", small="drop")},
@@ -119,8 +120,8 @@ def test_missing_fields_get_their_defaults():
         (lambda stored: "{", "the config is not JSON: Expecting property name"),
         (lambda stored: [], "the config is []; it must be a JSON object"),
         (lambda stored: stored | {"sead": 1}, "unknown field 'sead' in the stored config; did you mean 'seed'?"),
-        (lambda stored: stored | {"seed": "a"}, "seed is 'a'; it must be int"),
-        (lambda stored: stored | {"mesh": {"data": 1.5}}, "mesh.data is 1.5; it must be int"),
+        (lambda stored: stored | {"seed": "a"}, "seed is 'a'; it must be a whole number"),
+        (lambda stored: stored | {"mesh": {"data": 1.5}}, "mesh.data is 1.5; it must be a whole number"),
         (lambda stored: stored | {"mesh": 3}, "mesh is 3; it must be a JSON object"),
         (lambda stored: {"seed": 1}, "the stored config lacks 'data'"),
     ],

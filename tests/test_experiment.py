@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 
 import pytest
 import stub_components as stub
+import tiny
 
 from gen.config import Config, spec
 from gen.errors import InputError
@@ -122,15 +124,15 @@ def test_override_reads_what_the_annotation_says(path, text, value):
         ("seed.x", "3", "unknown field 'seed.x'; did you mean 'seed'?; seed holds no fields"),
         ("task.image_shape", "1,1,1", "unknown field 'task.image_shape'; did you mean"),
         ("task.call", "os:system", "unknown field 'task.call'"),
-        ("task.gamma", "abc", "task.gamma is 'abc'; it must be float"),
-        ("task.gamma", "nan", "task.gamma is 'nan'; it must be float"),
-        ("task.gamma", "1e999", "task.gamma is '1e999'; it must be float"),
-        ("task.gamma", None, "task.gamma is 'true'; it must be float"),
-        ("batch_size", "1.5", "batch_size is '1.5'; it must be int"),
-        ("batch_size", "none", "batch_size is 'none'; it must be int"),
-        ("mirror", "2", "mirror is '2'; it must be bool"),
-        ("data.background", "0,0", "data.background is '0,0'; it must be tuple[int, int, int]"),
-        ("data.limit", "few", "data.limit is 'few'; it must be int or None"),
+        ("task.gamma", "abc", "task.gamma is 'abc'; it must be a number"),
+        ("task.gamma", "nan", "task.gamma is 'nan'; it must be a number"),
+        ("task.gamma", "1e999", "task.gamma is '1e999'; it must be a number"),
+        ("task.gamma", None, "task.gamma is 'true'; it must be a number"),
+        ("batch_size", "1.5", "batch_size is '1.5'; it must be a whole number"),
+        ("batch_size", "none", "batch_size is 'none'; it must be a whole number"),
+        ("mirror", "2", "mirror is '2'; it must be true or false"),
+        ("data.background", "0,0", "data.background is '0,0'; it must be three whole numbers, e.g. 128,64,32"),
+        ("data.limit", "few", "data.limit is 'few'; it must be a whole number or none"),
         ("data.small", "drop", "data.small is 'drop'; it must be one of 'refuse', 'skip'"),
         (
             "task.net",
@@ -259,3 +261,26 @@ def test_folder_names_are_safe_and_distinct():
     names = {folder_name({"data.path": path}) for path in ("a/b", "a b", "a" * 300, "a" * 301, "../..")}
     assert len(names) == 5
     assert all(len(name) < 200 and "/" not in name and " " not in name for name in names)
+
+
+def test_a_name_of_a_dict_can_be_set_where_the_dict_is_empty_or_none():
+    config = tiny.config()
+    for role, place in (("generator", "~/runs/a:generator"), ("discriminator", "runs/b")):
+        override(config, f"init_from.{role}", place)
+    assert config.init_from == {"generator": "~/runs/a:generator", "discriminator": "runs/b"}
+    override(config, "task.strengths.flip", "0.5")
+    assert config.task.strengths == {"flip": 0.5}
+    for path, text, message in (
+        ("init_from", "runs/a", "init_from cannot be set as a whole; set one of init_from.generator"),
+        ("task.strengths.flip", "much", "task.strengths.flip is 'much'; it must be a number"),
+        ("init_from.generator.x", "a", "unknown field 'init_from.generator.x'"),
+    ):
+        with pytest.raises(InputError) as caught:
+            override(config, path, text)
+        assert str(caught.value).startswith(message)
+
+
+def test_the_sweep_of_an_experiment_has_folders_that_can_be_read():
+    assert folder_name({"task.gamma": (0.5, 0.25), "mirror": True}) == "task.gamma=0.5,0.25,mirror=true"
+    runs = sweep(str(pathlib.Path(__file__).parents[1] / "experiments" / "shapes.py"))
+    assert len(runs) == 6

@@ -200,9 +200,12 @@ FOLDER = "--config=experiments/folder.py:cpu"
         ),
         (
             ["--config=experiments/shapes.py", "--config.task.generator.widths=a"],
-            "task.generator.widths is 'a'; it must be tuple[int, ...]",
+            "task.generator.widths is 'a'; it must be whole numbers, e.g. 128,64,32",
         ),
-        (["--config=experiments/shapes.py", "--config.batch_size=many"], "batch_size is 'many'; it must be int"),
+        (
+            ["--config=experiments/shapes.py", "--config.batch_size=many"],
+            "batch_size is 'many'; it must be a whole",
+        ),
         ([FOLDER], "data.path is missing: gen.data.folder:folder needs it"),
         ([FOLDER, "--config.data.path={tmp}/god"], "does not exist; did you mean 'good'?"),
         ([FOLDER, "--config.data.path={tmp}/empty"], "/empty is empty"),

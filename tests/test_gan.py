@@ -328,7 +328,13 @@ def test_truncation(sample):
         ({"loss": "relativistik"}, "task.loss='relativistik' does not exist; did you mean 'relativistic'?"),
         ({"penalty_every": 3}, "task.penalty_every=3 must divide batch_size=8"),
         ({"penalty_every": 0}, "task.penalty_every=0"),
-        ({"decay_images": 0}, "task.decay_images=0 must be at least 1"),
+        ({"gamma": (-1.0, -1.0)}, "task.gamma=(-1.0, -1.0); allowed: 0 to 1e+06"),
+        ({"learning_rate": (1e-3, -1e-4)}, "task.learning_rate=(0.001, -0.0001); allowed: 0 to 10"),
+        ({"beta2": (0.9, 1.0)}, "task.beta2=(0.9, 1.0); allowed: 0 to 0.999999"),
+        ({"ema_half_life": (0.0, -1.0)}, "task.ema_half_life=(0.0, -1.0); allowed: 0 to 1e+12"),
+        ({"augmentation": (0.0, 2.0)}, "task.augmentation=(0.0, 2.0); allowed: 0 to 1"),
+        ({"strengths": {"flip": -1.0}}, "task.strengths={'flip': -1.0}; allowed: 0 to 1e+06"),
+        ({"decay_images": 0}, "task.decay_images=0; allowed: 1 to 1e+12"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

@@ -105,13 +105,13 @@ def test_the_exit_code_is_that_of_training(call, trainer, code):
         ([f"{TRIAL}:smok"], "experiments/trial.py:7: no variant 'smok'; did you mean 'smoke'?; variants: smoke"),
         (
             [TRIAL],
-            "data.path is missing: stub_components:files needs it (str or os.PathLike[str]); add --config.data.path",
+            "data.path is missing: stub_components:files needs it (a path); add --config.data.path",
         ),
         (
             [TRIAL, "--config.task.gama=3"],
             "unknown field 'task.gama'; did you mean 'task.gamma'?; task has: net, gamma",
         ),
-        ([TRIAL, "--config.task.gamma=abc"], "task.gamma is 'abc'; it must be float"),
+        ([TRIAL, "--config.task.gamma=abc"], "task.gamma is 'abc'; it must be a number"),
         ([TRIAL, PATH, "--config.batch_size=0"], "batch_size is 0; it must be at least 1"),
         ([TRIAL, PATH, "--workdr=x"], "unknown flag --workdr; did you mean '--workdir'?"),
         ([TRIAL, PATH, "x"], "unexpected argument 'x'; every argument is a flag, --name=value"),

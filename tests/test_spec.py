@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from typing import Any, Literal
 
 import pytest
@@ -62,8 +63,8 @@ def test_build_calls_the_inside_first_and_passes_the_context_that_is_taken():
             lambda: task(nets=[spec(stub.Net, x=1)]),
             "unknown argument task.nets[0].x; stub_components:Net takes: width, scale",
         ),
-        (lambda: task(gamma="abc"), "task.gamma is 'abc'; it must be float"),
-        (lambda: task(net=spec(stub.Net, width=0.5)), "task.net.width is 0.5; it must be int"),
+        (lambda: task(gamma="abc"), "task.gamma is 'abc'; it must be a number"),
+        (lambda: task(net=spec(stub.Net, width=0.5)), "task.net.width is 0.5; it must be a whole number"),
         (lambda: task(net="Net"), "task.net is 'Net'; it must be stub_components.Net"),
         (lambda: spec(stub.Task), "task.net is missing: stub_components:Task needs it (stub_components.Net)"),
         (lambda: task(image_shape=(1, 1, 1)), "task.image_shape is set by the program; leave it out"),
@@ -175,5 +176,7 @@ def test_conform_refuses(value, annotation):
 
 
 def test_describe():
-    assert describe(Literal["a", "b"] | None) == "one of 'a', 'b' or None"
-    assert describe(tuple[int, ...]) == "tuple[int, ...]"
+    assert describe(Literal["a", "b"] | None) == "one of 'a', 'b' or none"
+    assert describe(tuple[int, ...]) == "whole numbers, e.g. 128,64,32"
+    assert describe(tuple[float, float]) == "two numbers, e.g. 1e-3,1e-4"
+    assert describe(str | os.PathLike[str]) == "a path"

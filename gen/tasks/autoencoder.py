@@ -21,7 +21,7 @@ from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
 from gen.tasks.own import fresh
-from gen.tasks.schedule import Range, cosine
+from gen.tasks.schedule import DECAY, IMAGES, RATE, WEIGHT, Range, check_numbers, cosine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class Autoencoder:
         if self.loss not in ADVERSARIAL:
             meant = nearest(self.loss, ADVERSARIAL)
             raise InputError(f"task.loss={self.loss!r} does not exist{meant}; allowed: {', '.join(ADVERSARIAL)}")
-        if self.decay_images < 1:
-            raise InputError(f"task.decay_images={self.decay_images} must be at least 1")
+        check_numbers(self, decay_images=(1, IMAGES[1]), l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
+        check_numbers(self, gamma=WEIGHT, lecam=WEIGHT, learning_rate=RATE, beta1=DECAY, ema_half_life=IMAGES)
         if self.adversarial and self.discriminator is None:
             raise InputError(f"task.adversarial={self.adversarial} needs a task.discriminator")
         if self.perceptual and self.discriminator is None and self.features is None:

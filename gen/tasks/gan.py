@@ -24,7 +24,7 @@ from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
 from gen.tasks.own import fresh
-from gen.tasks.schedule import Range, cosine
+from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class Gan:
             raise InputError(f"task.loss={self.loss!r} does not exist{meant}; allowed: {', '.join(ADVERSARIAL)}")
         if self.penalty_every < 1 or self.batch_size % self.penalty_every:
             raise InputError(f"task.penalty_every={self.penalty_every} must divide batch_size={self.batch_size}")
-        if self.decay_images < 1:
-            raise InputError(f"task.decay_images={self.decay_images} must be at least 1")
+        check_numbers(self, decay_images=(1, IMAGES[1]), gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
+        check_numbers(self, augmentation=SHARE, strengths=WEIGHT, ema_half_life=IMAGES)
         if self.conditional and not self.num_classes:
             raise InputError(
                 "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"

@@ -22,7 +22,7 @@ from gen.models.recurrent import Recurrent
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics, orders, sequences
-from gen.tasks.schedule import Range, cosine
+from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
 from gen.tasks.tokens import Tokens, of_shape
 
 CONTEXTS = ("none", "half_size", "previous_frame")
@@ -84,15 +84,11 @@ class Prior:
         if self.context not in CONTEXTS:
             meant = nearest(self.context, CONTEXTS)
             raise InputError(f"task.context={self.context!r} does not exist{meant}; allowed: {', '.join(CONTEXTS)}")
-        for name in ("class_dropout", "context_dropout", "random_order", "given_first"):
-            value = getattr(self, name)
-            if not all(0 <= share <= 1 for share in (value if isinstance(value, tuple) else (value,))):
-                raise InputError(f"task.{name}={value}; allowed: 0 to 1")
+        check_numbers(self, class_dropout=SHARE, context_dropout=SHARE, random_order=SHARE, given_first=SHARE)
+        check_numbers(self, decay_images=(1, IMAGES[1]), warmup_images=IMAGES, learning_rate=RATE)
+        check_numbers(self, weight_decay=WEIGHT, ema_half_life=IMAGES)
         if self.context != "none" and not self.context_dropout:
             raise InputError("task.context_dropout=0.0; allowed with a context: more than 0, for previews have none")
-        for name, least in (("decay_images", 1), ("warmup_images", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"task.{name}={getattr(self, name)} must be at least {least}")
         if self.conditional and not self.num_classes:
             raise InputError(
                 "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"

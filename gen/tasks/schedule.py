@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from gen.errors import InputError
+from gen.values import shown
+
+WEIGHT = (0.0, 1e6)  # bounds, both included: of what multiplies a term
+SHARE = (0.0, 1.0)
+RATE = (0.0, 10.0)  # of learning
+DECAY = (0.0, 0.999_999)  # beta of Adam
+IMAGES = (0.0, 1e12)
+
 Range = tuple[float, float]  # a value at the start of training and the value from `decay_images` on
+
+
+def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:
+    """InputError unless these fields of a task, both ends of a Range, lie within their bounds; None is within any."""
+    for name, (low, high) in bounds.items():
+        value = getattr(task, name)
+        each = tuple(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+        if not all(number is None or low <= number <= high for number in each):  # nan is not
+            raise InputError(f"task.{name}={shown(value)}; allowed: {low:,g} to {high:,g}")
 
 
 def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
