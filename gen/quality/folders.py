@@ -32,7 +32,7 @@ def measure_folders(asked: Asked, say: Say) -> Measured:
     asked.refuse((*_OF_RUNS, *CONDITIONS), "is of runs, --workdir")
     if str(asked.reference).endswith(".npz"):
         return _against_statistics(asked, say)
-    images, real = (_read(str(path), asked.size, say) for path in (asked.images, asked.reference))
+    images, real = (read_folder(str(path), asked.size, say) for path in (asked.images, asked.reference))
     if images.shape[1:] != real.shape[1:]:
         raise InputError(
             f"{asked.images} has images of {_size(images)}, {asked.reference} of {_size(real)}, which an extractor "
@@ -62,7 +62,7 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
     if asked.save_statistics:
         raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
     stored = moments.read_statistics(path)
-    images = _read(str(asked.images), asked.size, say)
+    images = read_folder(str(asked.images), asked.size, say)
     none = _examples(images[:0])
     extractor = _resized(chosen(asked.extractor, Source("folder", none, none, (), {})), asked.size)
     features = extractor.features(images)
@@ -105,7 +105,7 @@ def _examples(images: np.ndarray) -> Examples:
     return Examples(images, np.zeros(len(images), np.int32))
 
 
-def _read(path: str, size: int | None, say: Say) -> np.ndarray:
+def read_folder(path: str, size: int | None, say: Say) -> np.ndarray:
     """All images of a folder as RGB on white, uint8 [n h w 3], in a temporary file that is gone with the array.
 
     size: their central squares, area-averaged; None: as they are. What cannot be read or is too small is left out,
