@@ -59,3 +59,18 @@ def saved(image, format, **options):
     buffer = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def linear_gray_profile():
+    """An ICC profile of gray whose values are linear light."""
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", *(round(65536 * x) for x in (0.9642, 1.0, 0.8249)))
+    tags = [(b"wtpt", white), (b"kTRC", b"curv\0\0\0\0" + struct.pack(">I", 0))]
+    start = 132 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for kind, data in tags:
+        table += kind + struct.pack(">II", start + len(body), len(data))
+        body += data
+    head = (
+        struct.pack(">I4sI4s4s4s", start + len(body), b"", 0x02100000, b"mntr", b"GRAY", b"XYZ ") + bytes(12) + b"acsp"
+    )
+    return head.ljust(68, b"\0") + white[8:] + bytes(48) + table + body

@@ -81,11 +81,10 @@ def _warn(text: str) -> None:
 
 
 def _gray_conversion(source: ImageCms.ImageCmsProfile, mode: str) -> _Gray | None:
+    """mode: L for a profile of gray; RGB for a gray picture that says it is of these colors: their curve matters."""
     levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(mode)
-    if mode == "RGB":  # a gray picture that says it is of these colors: only their curve matters
-        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT)
-    else:
-        transform = ImageCms.buildTransform(source, _srgb(), "L", "RGB", _INTENT)
+    exact = ImageCms.Flags.NOOPTIMIZE  # else a coarse table, which is off by 9 levels in the dark of linear light
+    transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT, flags=exact)
     table = np.asarray(transform.apply(levels), np.float64)[0, :, 1]
     return None if np.abs(table - np.arange(256)).max() <= _ALIKE else _Gray(table)
 

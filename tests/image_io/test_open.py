@@ -1,5 +1,6 @@
 """Every file that can be read gives upright sRGB pixels of the right values; every other one gives one line."""
 
+import io
 import os
 import struct
 import warnings
@@ -8,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from rare_images import exif, png, saved, tiff
+from rare_images import exif, linear_gray_profile, png, saved, tiff
 
 from gen.image_io import FORMATS, MAX_PIXELS, Unreadable, open_frames, open_image, open_picture
 
@@ -151,6 +152,27 @@ def test_colors_of_a_profile_become_srgb():
         assert alpha is None or (picture.alpha == alpha).all()
     gray = open_picture(saved(NOISE[..., 0], "PNG", icc_profile=profile)).pixels
     assert np.abs(gray[..., 0].astype(int) - NOISE[..., 0]).max() <= 1
+
+
+def test_colors_are_those_of_littlecms():
+    profile = _changed_primaries()
+    wanted = ImageCms.profileToProfile(
+        Image.fromarray(NOISE), io.BytesIO(profile), ImageCms.createProfile("sRGB"), renderingIntent=1, outputMode="RGB"
+    )
+    for format, options in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})):
+        data = saved(NOISE, format, icc_profile=profile, **options)
+        assert (open_picture(data).pixels == np.asarray(wanted)).all()
+        assert (np.asarray(open_image(data)) == np.asarray(wanted)).all()
+
+
+def test_gray_of_a_profile_becomes_srgb_in_any_depth():
+    linear = RAMP / 65535
+    wanted = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    deep = open_picture(saved(RAMP, "PNG", icc_profile=linear_gray_profile())).pixels[..., 0]
+    assert np.abs(deep / 65535 - wanted).max() < 0.7 / 255
+    assert deep.dtype == np.uint16
+    eight = open_picture(saved(np.rint(RAMP / 257).astype(np.uint8), "PNG", icc_profile=linear_gray_profile())).pixels
+    assert np.abs(eight[..., 0] / 255 - wanted).max() < 3 / 255  # of 8 bits before and after
 
 
 def test_srgb_itself_and_damaged_profiles_change_nothing():
