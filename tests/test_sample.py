@@ -348,6 +348,7 @@ def test_all_classes_in_folders_and_a_grid_with_a_row_for_each(conditional, tmp_
     side = 4 * 24 + 2  # a tile and its border
     assert picture.shape == (3 * (side + 2), 2 * side + 2, 3)
     assert [picture[2 + row * (side + 2), 2, 0] for row in range(3)] == [0, 32, 64]
+    assert provenance.read(tmp_path / "grid.png")["gen:shows"] == "grid"
     assert provenance.read(tmp_path / "grid.png")["gen:seed"] == "0-1"
     assert provenance.read(tmp_path / "grid.png")["gen:label"] == ", ".join(CLASSES)
 
