@@ -141,9 +141,10 @@ def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InputError(f"{printable(path)}: not a regular file")
     with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged in between
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):  # it was exchanged in between
             raise InputError(f"{printable(path)}: not a regular file")
-        content = file.read(most + 1)
+        content = file.read(min(most, max(found.st_size, 2**16)) + 1)  # what is asked for is allocated; /proc says 0
     if len(content) > most:
         raise InputError(f"{printable(path)}: too large; allowed: at most {most:,} bytes")
     return content

@@ -34,7 +34,7 @@ from gen import cli, experiment, identity
 from gen.config import Config, validate
 from gen.errors import InputError
 from gen.fields import listing
-from gen.files import cache_home, expand
+from gen.files import cache_home, expand, printable, private_folder
 from gen.interrupt import interrupts
 from gen.run_folder import RunFolder
 
@@ -194,17 +194,23 @@ def _prepare(workdir: pathlib.Path, config: Config, *, elsewhere: bool) -> None:
 
 def _enable_cache() -> None:
     """Turns on the compilation cache, in a folder of this user alone: whoever can write there decides what is run."""
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR") or CACHE.value == "none":
-        return
-    folder = expand(CACHE.value) if CACHE.value else cache_home() / "xla"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        cli.say(f"no compilation cache: cannot make {folder}: {error.strerror or error}")
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if CACHE.value == "none" or (given and "://" in given):
         return
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    try:
+        if given or CACHE.value:
+            folder = private_folder(expand(given or str(CACHE.value)))
+        else:
+            folder = private_folder(private_folder(cache_home()) / "xla")
+    except OSError as error:
+        cli.say(f"no compilation cache: {printable(error.filename)}: {error.strerror or error}")
+        if given:  # jax has read the variable itself
+            jax.config.update("jax_compilation_cache_dir", None)
+        return
+    if not given:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 if __name__ == "__main__":

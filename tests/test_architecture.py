@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = {
     -4: ["errors"],
     -3: ["files", "components", "silence"],
-    -2: ["values"],
+    -2: ["values", "arrays"],
     -1: ["spec", "image_io", "written", "deep_png"],
     0: ["config", "digests", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: ["experiment", "run_folder", "interrupt", "lock", "state", "checkpoint", "sharding", "provenance", "report"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -230,9 +231,21 @@ def test_the_compilation_cache(call, monkeypatch, flag, variables, folder):
     assert code == 0
     assert chosen == ({"jax_compilation_cache_dir": folder} if folder else {})
     assert not folder or os.stat(folder).st_mode & 0o777 == 0o700
-    assert err.startswith("gen: no compilation cache: cannot make /proc/cache: ") == (
-        flag == ["--compilation_cache=/proc/cache"]
-    )
+    assert err.startswith("gen: no compilation cache: /proc/cache: ") == (flag == ["--compilation_cache=/proc/cache"])
+
+
+@pytest.mark.parametrize("variable", ["GEN_CACHE", "JAX_COMPILATION_CACHE_DIR"])
+def test_compiled_programs_come_from_no_folder_that_others_can_write(call, monkeypatch, tmp_path, variable):
+    chosen: dict[str, str | None] = {}
+    monkeypatch.setattr(jax.config, "update", chosen.__setitem__)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o770)
+    monkeypatch.setenv(variable, str(tmp_path / "shared"))
+    code, _, err = call(TRIAL, PATH)
+    assert code == 0
+    assert chosen == ({} if variable == "GEN_CACHE" else {"jax_compilation_cache_dir": None})
+    assert re.fullmatch(r"gen: no compilation cache: \S+shared: others may write in it; chmod go-w \S+shared\n", err)
 
 
 def test_help_starts_with_examples_and_imports_nothing_heavy():

@@ -1,9 +1,10 @@
 """Images decoded once, kept as uint8 .npy files that are memory-mapped afterwards.
 
 An entry is a folder CACHE/<name>-<key> that holds train_images.npy, train_labels.npy, the same for held_out, and
-facts.json with the size and sha256 of each. The key digests the options and the identity of what was decoded. An entry
-is written under a hidden name and renamed when it is whole, so that a crash leaves nothing that looks finished.
-CACHE is $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
+facts.json with size and digests of each. The key digests the options, the identity of what was decoded and the version
+of the decoder. An entry is written under a hidden name and renamed when it is whole, so that a crash leaves nothing
+that looks finished. CACHE is $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen; it is used only while nobody else
+can write there.
 """
 
 from __future__ import annotations
@@ -21,16 +22,23 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL
 
 from gen.data.dataset import Examples, Source
-from gen.files import cache_home
+from gen.data.mapped import Mapped
+from gen.files import cache_home, printable, private_folder
 
 Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images uint8 [k h w c], labels [k])
 Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, facts
 
+_Stored = tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]  # arrays in the order of _PARTS, names, facts
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 _PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
-_VERSION = 2  # raise it when the files or the way of decoding change
-_VERIFY_BYTES = 256 * 2**20  # larger files are checked by size and shape alone, so that opening them stays instant
+_VERSION = 3  # raise it when the files or the way of decoding change
+# Larger files are read again as a whole only if their times say that they were written to since; else some blocks.
+_VERIFY_BYTES = 256 * 2**20
+_BLOCKS, _BLOCK = 64, 2**16
 _STALE_SECONDS = 24 * 3600
 
 log = logging.getLogger(__name__)
@@ -47,16 +55,19 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     and `identity` are JSON-able; what must lead to other images must change one of them. A cache that cannot be written
     is replaced by memory, with one warning; a damaged entry is made again.
     """
-    key = json.dumps([_VERSION, name, options, identity], sort_keys=True)
+    key = json.dumps([_VERSION, PIL.__version__, name, options, identity], sort_keys=True)
     entry = cache_home() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    stored = _read(entry)
-    if stored is None:
-        try:
+    stored = None
+    try:
+        with _as_write_error():
+            private_folder(entry.parent)
+        stored = _read(entry)
+        if stored is None:
             _write(entry, make)
             stored = _read(entry)
-        except _WriteError as error:
-            log.warning("cannot write the data cache %s (%s): images stay in memory", entry.parent, error)
-        stored = stored or _in_memory(make)
+    except _WriteError as error:
+        log.warning("the data cache %s is not used (%s): images stay in memory", printable(entry.parent), error)
+    stored = stored or _in_memory(make)
     arrays, class_names, facts = stored
     files = facts.pop("files")
     content = hashlib.sha256("".join(files[part]["sha256"] for part in _PARTS).encode()).hexdigest()
@@ -76,7 +87,7 @@ class _NpyFile:
     """Appends arrays to one .npy file; its header is corrected at the end."""
 
     def __init__(self, path: Path, like: np.ndarray, stack: contextlib.ExitStack) -> None:
-        self._file: BinaryIO = stack.enter_context(path.open("wb"))
+        self._file: BinaryIO = stack.enter_context(path.open("wb+"))
         self._item_shape, self._dtype, self._count = like.shape[1:], like.dtype, 0
         self._hasher = hashlib.sha256()
         self._write_header()
@@ -99,7 +110,8 @@ class _NpyFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._hasher.update(f"{self._dtype.str}{(self._count, *self._item_shape)}".encode())
-        return {"size": os.fstat(self._file.fileno()).st_size, "sha256": self._hasher.hexdigest()}
+        state = _state(self._file)
+        return {"size": state[0], "sha256": self._hasher.hexdigest(), "blocks": _blocks(self._file), "state": state}
 
 
 def _write(entry: Path, make: Callable[[Add], Made]) -> None:
@@ -118,7 +130,7 @@ def _write(entry: Path, make: Callable[[Add], Made]) -> None:
     try:
         with contextlib.ExitStack() as stack:
             with _as_write_error():
-                folder.mkdir(parents=True)
+                folder.mkdir(mode=0o700)
                 _remove_stale(entry)
             class_names, facts = make(add)
             with _as_write_error():
@@ -135,7 +147,7 @@ def _as_write_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _WriteError(str(error)) from error
+        raise _WriteError(printable(error.strerror or error)) from error
 
 
 def _publish(folder: Path, entry: Path) -> None:
@@ -143,7 +155,9 @@ def _publish(folder: Path, entry: Path) -> None:
     try:
         folder.rename(entry)
     except OSError:
-        if _read(entry) is None:
+        try:
+            _load(entry)
+        except _DAMAGE:
             damaged = folder.with_name(f"{folder.name}.damaged")
             entry.rename(damaged)
             folder.rename(entry)
@@ -158,30 +172,55 @@ def _remove_stale(entry: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(entry: Path) -> tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]] | None:
+def _read(entry: Path) -> _Stored | None:
     """The arrays, class names and facts of an entry; None when there is none or it is damaged, which is logged."""
     if not entry.exists():
         return None
     try:
-        stored = json.loads((entry / "facts.json").read_text())
-        arrays = [_read_array(entry / f"{part}.npy", **stored["facts"]["files"][part]) for part in _PARTS]
-        return arrays, tuple(stored["class_names"]), stored["facts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("the data cache %s is damaged (%s): it is made again", entry, error)
+        return _load(entry)
+    except _DAMAGE as error:
+        log.warning("the data cache %s is damaged (%s): it is made again", printable(entry), printable(error))
         return None
 
 
-def _read_array(path: Path, size: int, sha256: str) -> np.ndarray:
-    found = path.stat().st_size
-    if found != size:
-        raise ValueError(f"{path.name} has {found} bytes instead of {size}")
+def _load(entry: Path) -> _Stored:
+    """Raises one of _DAMAGE unless all is there as it was written, in a folder where nobody else can write."""
+    private_folder(entry)
+    stored = json.loads((entry / "facts.json").read_text())
+    arrays = [_read_array(entry / f"{part}.npy", **stored["facts"]["files"][part]) for part in _PARTS]
+    return arrays, tuple(stored["class_names"]), stored["facts"]
+
+
+def _read_array(path: Path, size: int, sha256: str, blocks: str, state: list[int]) -> np.ndarray:
+    with path.open("rb") as file:
+        now = _state(file)
+        if now[0] != size:
+            raise ValueError(f"{path.name} has {now[0]} bytes instead of {size}")
+        if _blocks(file) != blocks:
+            raise ValueError(f"{path.name} has other content than when it was written")
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if size <= _VERIFY_BYTES and _digest(array) != sha256:
+    if (size <= _VERIFY_BYTES or now != state) and _digest(array) != sha256:
         raise ValueError(f"{path.name} has another sha256 than when it was written")
-    return array
+    return Mapped.of(array, path)
 
 
-def _in_memory(make: Callable[[Add], Made]) -> tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]:
+def _state(file: BinaryIO) -> list[int]:
+    """Size, times and inode: they tell whether a file was written to, but for a moment after its last change."""
+    found = os.fstat(file.fileno())
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _blocks(file: BinaryIO) -> str:
+    """sha256 of the whole of a small file, of blocks spread over a large one with its head and its end."""
+    size = os.fstat(file.fileno()).st_size
+    hasher = hashlib.sha256()
+    for start in sorted({max(0, size - _BLOCK) * number // (_BLOCKS - 1) for number in range(_BLOCKS)}):
+        file.seek(start)
+        hasher.update(file.read(_BLOCK))
+    return hasher.hexdigest()
+
+
+def _in_memory(make: Callable[[Add], Made]) -> _Stored:
     chunks: dict[str, list[np.ndarray]] = {part: [] for part in _PARTS}
 
     def add(split: str, images: Any, labels: Any) -> None:

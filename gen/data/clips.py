@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.arrays import texts
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import to_resolution
 from gen.data.npz import arrays_of, sha256_of
 from gen.errors import InputError
-from gen.files import expand
+from gen.files import expand, printable
 
 
 def clips(path: str | os.PathLike[str], resolution: int | None = None) -> Source:
@@ -30,7 +31,8 @@ def clips(path: str | os.PathLike[str], resolution: int | None = None) -> Source
 
     def make(add: Add) -> Made:
         arrays = arrays_of(file, ("x_train", "x_test", "sequence_names"))
-        names = tuple(str(name) for name in arrays.get("sequence_names", ()))
+        given = arrays.get("sequence_names")
+        names = () if given is None else texts(given, f"clips: {printable(file)}: sequence_names")
         for split, key in (("train", "x_train"), ("held_out", "x_test")):
             films = _films(file, arrays, key, len(names))
             for start in range(0, len(films), 256):
@@ -49,7 +51,8 @@ def _films(file: Path, arrays: dict[str, np.ndarray], key: str, names: int) -> n
     if key not in arrays:
         raise InputError(f"clips: {file} has no {key}: the clips to hold out")
     films = arrays[key]
-    if films.dtype != np.uint8 or films.ndim < 5 or films.shape[-1] not in (1, 3) or films.shape[-4] < 2:
+    fits = films.dtype == np.uint8 and films.ndim >= 5 and films.shape[-1] in (1, 3) and films.shape[-4] > 1
+    if not fits or 0 in films.shape:
         raise InputError(
             f"clips: {file}: {key} is {films.dtype} {list(films.shape)}; "
             "it must be uint8 [clips, at least 2 frames, height, width, 1 or 3]"

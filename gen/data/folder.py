@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import unicodedata
@@ -12,10 +11,12 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gen.data.cache import Add, Made, cached
+from gen.data.contents import fingerprint
 from gen.data.dataset import Source
 from gen.data.decode import SMALL, TooSmall, fit, position
 from gen.data.layout import File, Layout, plain, read_layout
@@ -48,7 +49,7 @@ def folder(
     as of StyleGAN, {"labels": [["00000/img.png", 3], ...]}, gives the labels instead. If the subfolders are train or
     training and one or more of test, testing, val, valid, validation, eval, held_out (in any case), they are the splits
     and their subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files
-    added later move no other. The cache goes by names, sizes and modification times.
+    added later move no other. The cache goes by names and contents.
     The central square of each image is area-averaged to `resolution`. Hidden files and what does not end like an image
     are ignored, and counted. Unreadable files are listed in facts["skipped"] with the reason, and classes of which
     nothing can be read in facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
@@ -74,7 +75,7 @@ def folder(
         skipped.sort(key=lambda entry: entry["file"])
         return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
-    source = cached("folder", options, make, identity=_fingerprint(root, layout))
+    source = cached("folder", options, make, identity=_identity(root, layout))
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     return source
 
@@ -113,16 +114,10 @@ def _image_names(root: Path) -> list[str]:
     return sorted(file.relative_to(root).as_posix() for file in files)
 
 
-def _fingerprint(root: Path, layout: Layout) -> str:
-    hasher = hashlib.sha256(repr([layout.class_names, layout.unlisted]).encode("utf-8", "surrogateescape"))
-    for file in layout.files:
-        try:
-            stat = (root / file.name).stat()
-            hasher.update(f"{file.label} {file.split} {stat.st_size} {stat.st_mtime_ns} ".encode())
-        except OSError:  # it will be among the skipped
-            hasher.update(b"missing ")
-        hasher.update(os.fsencode(file.name) + b"\n")
-    return hasher.hexdigest()
+def _identity(root: Path, layout: Layout) -> list[Any]:
+    """What is in the files, and what the layout makes of them."""
+    made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
+    return [made_of, fingerprint(root, [file.name for file in layout.files])]
 
 
 def _in_order(files: list[File]) -> list[File]:

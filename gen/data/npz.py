@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from gen.arrays import npz_names, read_npz, texts
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import check_padding, position, to_resolution
 from gen.errors import InputError, nearest
-from gen.files import expand
+from gen.files import expand, printable
 
+_MOST_CLASSES = 100_000
 KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
 
 
@@ -80,14 +80,13 @@ def sha256_of(file: Path) -> str:
 def arrays_of(file: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
     """Those of `keys` that the file holds, x_train among them. Raises InputError for a file that cannot be used."""
     try:
-        with file.open("rb") as binary, np.load(binary, allow_pickle=False) as opened:
-            found = list(opened.files)
-            arrays = {key: opened[key] for key in keys if key in found}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"npz: {file} cannot be read as an .npz file of plain arrays: {error}") from error
+        arrays = read_npz(file, keys)
+        found = npz_names(file)
+    except InputError as error:
+        raise InputError(f"npz: {printable(file)} cannot be read as an .npz file of plain arrays: {error}") from None
     if "x_train" not in arrays:
-        held = ", ".join(found) or "nothing"
-        raise InputError(f"npz: {file} has no x_train; it holds {held}{nearest('x_train', found)}")
+        held = ", ".join(found[:20]) or "nothing"
+        raise InputError(f"npz: {printable(file)} has no x_train; it holds {held}{nearest('x_train', found)}")
     return arrays
 
 
@@ -119,10 +118,19 @@ def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray 
     if "y_train" not in arrays:
         return ()
     highest = max(int(part.max()) for part in labels if part is not None)
-    names = arrays.get("class_names", np.arange(highest + 1))
+    if highest >= _MOST_CLASSES:
+        raise InputError(
+            f"npz: {printable(file)}: label {highest:,}: labels number classes from 0 on; "
+            f"at most {_MOST_CLASSES:,} classes are possible"
+        )
+    if "class_names" not in arrays:
+        return tuple(map(str, range(highest + 1)))
+    names = texts(arrays["class_names"], f"npz: {printable(file)}: class_names")
     if len(names) <= highest:
-        raise InputError(f"npz: {file}: label {highest} has no name; class_names has {len(names)}, counted from 0")
-    return tuple(str(name) for name in names)
+        raise InputError(
+            f"npz: {printable(file)}: label {highest} has no name; class_names has {len(names)}, counted from 0"
+        )
+    return names
 
 
 def _held_out(file: Path, images: np.ndarray, share: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gen.data.cache import Add, Made, cached
+from gen.data.contents import fingerprint
 from gen.data.dataset import Source
 from gen.data.decode import check_padding, position, to_resolution
 from gen.data.progress import Progress
@@ -72,7 +73,8 @@ def tfds(
         "padding": padding,
         "held_out": test or held_out,
     }
-    identity = [[key, split.num_examples, split.num_bytes] for key, split in sorted(splits.items())]
+    prepared_in = Path(builder.data_dir)
+    identity = fingerprint(prepared_in, sorted(file.name for file in prepared_in.iterdir()))
     return cached(builder.info.name, options, make, identity=identity)
 
 

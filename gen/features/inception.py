@@ -18,7 +18,7 @@ import numpy as np
 from gen.errors import InputError, nearest
 from gen.features.extractor import Extractor, Seen, batched
 from gen.features.weights import read_weights
-from gen.files import expand
+from gen.files import expand, printable
 from gen.models.inception import SIDE, Inception, prepare
 
 # sha256 of the published file of 95,628,359 bytes, whose name has its first digits; in full, beside that address, in
@@ -70,7 +70,7 @@ def checked(tensors: dict[str, np.ndarray], path: str | Path) -> dict[str, np.nd
     # Counts of training steps, which PyTorch keeps beside the statistics.
     given = {name: array for name, array in tensors.items() if not name.endswith(".num_batches_tracked")}
     for name in given.keys() - wanted.keys():
-        raise InputError(f"{path}: {name!r} is no weight of the Inception of FID{nearest(name, wanted)}")
+        raise InputError(f"{path}: {printable(name)!r} is no weight of the Inception of FID{nearest(name, wanted)}")
     for name, like in wanted.items():
         if name not in given:
             raise InputError(f"{path}: {name!r} is missing: not the Inception of FID")

@@ -1,4 +1,4 @@
-"""Arrays kept in the data cache: read back only if they are what was written."""
+"""Arrays kept in the data cache: read back only if they are what was written, and nobody else could write there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gen.files import atomic_write, cache_home
+from gen.arrays import read_npz
+from gen.errors import InputError
+from gen.files import atomic_write, cache_home, printable, private_folder
 
 _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
@@ -27,10 +29,9 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def read(name: str) -> Arrays | None:
     """What `write` wrote under a name; None when it is not there or damaged: it is then made again."""
     try:
-        with np.load(cache_home() / f"{name}.npz", allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
+        arrays = read_npz(private_folder(cache_home()) / f"{name}.npz")
         given = str(arrays.pop("digest"))
-    except Exception:  # NumPy and zipfile have many for bytes that nobody wrote
+    except (OSError, InputError, KeyError):
         return None
     return arrays if given == digest(arrays) else None
 
@@ -41,7 +42,7 @@ def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
     np.savez(buffer, **{**arrays, "digest": np.array(digest(arrays))})  # type: ignore[arg-type]
     file = cache_home() / f"{name}.npz"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
         atomic_write(file, buffer.getvalue())
     except OSError as error:
-        _log.warning("cannot write %s (%s): it will be made again next time", file, error)
+        _log.warning("%s is not kept (%s): it will be made again", printable(file), error.strerror or error)

@@ -20,6 +20,8 @@ import numpy as np
 from gen.errors import InputError
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles of the older format
+# What is read at most: bytes and instructions of a pickle, axes, and how much larger tensors are than what is stored.
+_PICKLE, _INSTRUCTIONS, _AXES, _SHARED = 2**24, 2**22, 32, 4
 _TYPES = {
     **{"torch DoubleStorage": "<f8", "torch FloatStorage": "<f4", "torch HalfStorage": "<f2"},
     **{"torch LongStorage": "<i8", "torch IntStorage": "<i4", "torch ShortStorage": "<i2", "torch CharStorage": "i1"},
@@ -71,16 +73,21 @@ def read_zip(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
     """Names and arrays of a state dict in the format since PyTorch 1.6."""
     root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
 
-    def member(name: str) -> bytes:
+    def member(name: str, most: int | None = None) -> bytes:
         info = archive.getinfo(root + name)
         if info.compress_type != zipfile.ZIP_STORED:
             raise InputError(f"{name!r} is compressed, which torch.save does not do")
+        if most is not None and info.file_size > most:
+            raise InputError(f"{name!r} has {info.file_size:,} bytes; at most {most:,} are read")
         return archive.read(info)
 
+    if sum(info.file_size for info in archive.infolist()) > _end(archive):
+        raise InputError("a damaged file: it declares more bytes than it has")
     if root + "byteorder" in archive.namelist() and member("byteorder") != b"little":
         raise InputError("numbers with the high byte first cannot be read")
-    for name, tensor in _tensors(_unpickled(io.BytesIO(member("data.pkl")))):
-        yield name, _array(name, tensor, member(f"data/{tensor.storage.key}"))
+    tensors = dict(_tensors(_unpickled(io.BytesIO(member("data.pkl", most=_PICKLE)))))
+    storages = {key: member(f"data/{key}") for key in {tensor.storage.key for tensor in tensors.values()}}
+    yield from _arrays(tensors, storages)
 
 
 def read_stream(stream: io.BytesIO) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,8 +107,12 @@ def read_stream(stream: io.BytesIO) -> Iterator[tuple[str, np.ndarray]]:
         head = stream.read(8)
         count = struct.unpack("<q", head)[0] if len(head) == 8 else -1
         storages[key] = stream.read(max(count, 0) * sizes[key])
-    for name, tensor in tensors.items():
-        yield name, _array(name, tensor, storages[tensor.storage.key])
+    yield from _arrays(tensors, storages)
+
+
+def _end(archive: zipfile.ZipFile) -> int:
+    assert archive.fp is not None
+    return archive.fp.seek(0, io.SEEK_END)
 
 
 def _tensors(state: Any) -> Iterator[tuple[str, _Tensor]]:
@@ -113,18 +124,37 @@ def _tensors(state: Any) -> Iterator[tuple[str, _Tensor]]:
         yield name, value
 
 
-def _array(name: str, tensor: _Tensor, content: bytes) -> np.ndarray:
-    """A copy of the window, after a check that it lies inside its storage and is no larger."""
+def _arrays(tensors: dict[str, _Tensor], storages: dict[str, bytes]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays, if they are not many times what is stored: tensors may share numbers, and each becomes a copy."""
+    for name, tensor in tensors.items():
+        _check(name, tensor, storages[tensor.storage.key])
+    stored = sum(map(len, storages.values()))
+    wanted = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors.values())
+    if wanted > _SHARED * stored:
+        raise InputError(f"its tensors share numbers: they would be {wanted:,} bytes of {stored:,} that are stored")
+    for name, tensor in tensors.items():
+        yield name, _array(tensor, storages[tensor.storage.key])
+
+
+def _check(name: str, tensor: _Tensor, content: bytes) -> None:
+    """Raises InputError unless the window lies inside its storage and is no larger."""
     storage, offset, shape, strides = tensor
     numbers = (storage.size, offset, *shape, *strides)
-    whole = all(type(number) is int and number >= 0 for number in numbers) and len(shape) == len(strides)
+    whole = (
+        all(type(number) is int and 0 <= number < 2**63 for number in numbers) and len(shape) == len(strides) <= _AXES
+    )
     if not whole or len(content) != storage.size * storage.dtype.itemsize:
         raise InputError(f"a damaged file: {name!r} has {len(content)} bytes of numbers")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     empty = math.prod(shape) == 0
     if not empty and (last >= storage.size or math.prod(shape) > storage.size):
         raise InputError(f"a damaged file: {name!r} reaches beyond its numbers")
-    if empty:
+
+
+def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
+    """A copy of the window."""
+    storage, offset, shape, strides = tensor
+    if math.prod(shape) == 0:
         return np.zeros(shape, storage.dtype)
     flat = np.frombuffer(content, storage.dtype)[offset:]
     steps = [stride * storage.dtype.itemsize for stride in strides]
@@ -146,7 +176,10 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        while code := self.stream.read(1):
+        for _ in range(_INSTRUCTIONS):
+            code = self.stream.read(1)
+            if not code:
+                raise InputError("a damaged file: it has no end")
             if code == b".":  # STOP
                 return self.stack.pop()
             if code in _NUMBERS:
@@ -157,7 +190,7 @@ class _Machine:
                 self.stack.append(_FRESH[code]())
             else:
                 self.step(code)
-        raise InputError("a damaged file: it has no end")
+        raise InputError(f"a pickle of more than {_INSTRUCTIONS:,} instructions, which a state dict does not need")
 
     def step(self, code: bytes) -> None:
         stack = self.stack

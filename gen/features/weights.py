@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 import struct
 import zipfile
@@ -15,10 +14,15 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from gen.arrays import read_npz
 from gen.errors import InputError
 from gen.features import torch_file
-from gen.files import expand
+from gen.files import expand, parse_json, printable, read_regular
 
+_MOST = 2**36  # bytes of a file of weights
+_HEADER = 2**24  # bytes of the header of .safetensors; those in use have less than a tenth
+_AXES = 32
+_LONGEST_NAME = 1000
 _SAFETENSORS = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": jnp.bfloat16},
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"},
@@ -39,23 +43,29 @@ def read_weights(path: str | Path) -> Weights:
     need is refused. Raises InputError, in one line, for what cannot be read.
     """
     try:
-        content = expand(path).read_bytes()
+        content = read_regular(expand(path), most=_MOST)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{printable(path)}: cannot be read: {error.strerror}") from None
     try:
-        tensors = {name: _float32(name, array) for name, array in _read(content)}
+        tensors = {_name(name): _float32(name, array) for name, array in _read(content)}
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{printable(path)}: {printable(error)}") from None
+    except MemoryError:
+        raise InputError(f"{printable(path)}: does not fit into the memory of this machine") from None
     except Exception as error:  # zipfile, zlib, lzma, json, struct and numpy have a dozen for bytes that nobody wrote
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{path}: a damaged file: {reason}") from None
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise InputError(f"{printable(path)}: a damaged file: {reason}") from None
     return Weights(tensors, hashlib.sha256(content).hexdigest())
 
 
 def _read(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
     if content.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            yield from torch_file.read_zip(archive) if torch_file.is_zip(archive) else _npz(archive)
+            state_dict = torch_file.is_zip(archive)
+            if state_dict:
+                yield from torch_file.read_zip(archive)
+        if not state_dict:
+            yield from read_npz(io.BytesIO(content)).items()
     elif content.startswith(b"\x80"):
         yield from torch_file.read_stream(io.BytesIO(content))
     elif content[8:9] == b"{":
@@ -74,19 +84,20 @@ def _float32(name: str, array: np.ndarray) -> np.ndarray:
         raise InputError(f"{name!r} has numbers beyond those of float32") from None
 
 
-def _npz(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
-    for name in archive.namelist():
-        if not name.endswith(".npy"):
-            raise InputError(f"a zip file with {name!r}, neither .npz nor by torch.save")
-        with archive.open(name) as member:
-            yield name.removesuffix(".npy"), np.lib.format.read_array(member, allow_pickle=False)
+def _name(name: str) -> str:
+    if len(name) > _LONGEST_NAME:
+        raise InputError(f"a name of {len(name):,} characters, {name[:40]!r}...")
+    return name
 
 
 def _safetensors(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
     """The layout of huggingface/safetensors: the header's length as uint64, the header as JSON, the numbers."""
     (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
+    if length > _HEADER:
+        raise InputError(f"its header declares {length:,} bytes; at most {_HEADER:,} are read")
+    header = parse_json(content[8 : 8 + length])
     header.pop("__metadata__", None)
+    free = len(content) - 8 - length  # tensors do not share numbers
     for name, entry in header.items():
         match entry:
             case {"dtype": str(kind), "shape": [*shape], "data_offsets": [int(start), int(end)]}:
@@ -96,8 +107,11 @@ def _safetensors(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
         if kind not in _SAFETENSORS:
             raise InputError(f"{name!r} is of type {kind}; allowed: {', '.join(_SAFETENSORS)}")
         dtype = np.dtype(_SAFETENSORS[kind])
-        whole = all(type(size) is int and size >= 0 for size in shape)
+        whole = len(shape) <= _AXES and all(type(size) is int and 0 <= size < 2**63 for size in shape)
         fits = 0 <= start <= end <= len(content) - 8 - length
         if not (whole and fits and end - start == math.prod(shape) * dtype.itemsize):
             raise InputError(f"a damaged file: {name!r} does not fit its place")
+        free -= end - start
+        if free < 0:
+            raise InputError("a damaged file: its tensors declare more numbers than it has")
         yield name, np.frombuffer(content[8 + length + start : 8 + length + end], dtype).reshape(shape)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gen.arrays import read_npz
 from gen.errors import InputError
-from gen.files import atomic_write
+from gen.files import atomic_write, printable
 
 
 class Codes(NamedTuple):
@@ -43,12 +42,18 @@ def write(path: Path, codes: Codes, names: Sequence[str], *, run: str) -> None:
 def read(path: Path, *, run: str) -> tuple[Codes, list[str]]:
     """The latents and names in a file that `write` wrote. Raises InputError for another file or another run."""
     try:
-        with np.load(path, allow_pickle=False) as opened:
-            arrays = {name: opened[name] for name in opened.files}
-        made_by, names = str(arrays["run"]), [str(name) for name in arrays["names"]]
+        arrays = read_npz(path, ("latents", "labels", "names", "run"))
+        made_by, names = str(arrays["run"]), list(map(printable, arrays["names"].tolist()))
         codes = Codes(arrays["latents"].astype(np.float32), arrays.get("labels"))
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: no file of latents; allowed: one written by gen.latents encode ({error})") from None
+        count, dimensions = codes.z.shape
+        sizes = {len(names), count, *(() if codes.label is None else codes.label.shape[:1])}
+        if len(sizes) > 1 or not np.isfinite(codes.z).all():
+            raise ValueError(f"{count} latents of {dimensions} numbers do not fit their names, or are no numbers")
+    except (ValueError, KeyError, TypeError, SystemError) as error:
+        reason = f"without {error}" if isinstance(error, KeyError) else printable(error)
+        raise InputError(
+            f"{printable(path)}: no file of latents; allowed: one written by gen.latents encode ({reason})"
+        ) from None
     if made_by != run:
-        raise InputError(f"{path}: latents of another run, whose config has the digest {made_by[:12]}")
+        raise InputError(f"{path}: latents of another run, whose config has the digest {printable(made_by[:12])}")
     return codes, names

@@ -3,11 +3,15 @@
 import json
 import logging
 import os
+import re
+import time
 
 import numpy as np
 import pytest
 
-from gen.data.cache import cached
+from gen.data.cache import _blocks, cached
+from gen.data.dataset import Dataset
+from gen.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
 
@@ -106,6 +110,85 @@ def test_size_is_checked_even_where_content_is_not(cache, monkeypatch):
     file = next(cache.iterdir()) / "train_images.npy"
     file.write_bytes(file.read_bytes() + b"more")
     monkeypatch.setattr("gen.data.cache._VERIFY_BYTES", 0)
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_large_file_that_was_written_to_is_noticed(cache, monkeypatch, restored):
+    """By its blocks, or because its times changed, even where nobody looks at the blocks."""
+    cached("x", {}, Make(), identity="1")
+    file = next(cache.iterdir()) / "train_images.npy"
+    data, before = bytearray(file.read_bytes()), file.stat()
+    data[-5] ^= 1
+    monkeypatch.setattr("gen.data.cache._VERIFY_BYTES", 0)
+    if restored:
+        monkeypatch.setattr("gen.data.cache._blocks", lambda file: "the same")
+        facts = file.with_name("facts.json")
+        facts.write_text(re.sub('"blocks": "[^"]*"', '"blocks": "the same"', facts.read_text()))
+        time.sleep(0.02)
+    file.write_bytes(data)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+
+
+def test_blocks_are_all_of_a_small_file_and_both_ends_of_a_large_one(tmp_path):
+    for size in (0, 1000, 2**21, 2**25):
+        changed, seen = bytearray(size), set()
+        for place in (None, 0, size // 3 if size < 2**22 else 1, size - 1):
+            if size and place is not None:
+                changed[place] += 1
+            (tmp_path / "x").write_bytes(changed)
+            with (tmp_path / "x").open("rb") as file:
+                seen.add(_blocks(file))
+        assert len(seen) == (4 if size else 1)
+
+
+def test_a_file_cut_while_it_is_mapped_gives_one_line(cache):
+    """Reading on would end the process by SIGBUS."""
+    source = cached("x", {}, Make(), identity="1")
+    batches = Dataset(source.train, 4)
+    assert batches.batch(0)["image"].shape == (4, 4, 4, 3)
+    file = next(cache.iterdir()) / "train_images.npy"
+    os.truncate(file, 100)
+    for read in (lambda: batches.batch(1), lambda: source.train.images[2:4], lambda: source.train.images[0]):
+        with pytest.raises(InputError, match=r"was cut to 100 of \d+ bytes while it was in use") as error:
+            read()
+        assert "\n" not in str(error.value)
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+
+
+def test_what_is_taken_out_of_a_mapped_array_is_in_memory(cache, monkeypatch):
+    images = cached("x", {}, Make(), identity="1").train.images
+    for part in (images[1:3], images[[2, 0]], images[0], images[..., 0]):
+        assert type(part) is np.ndarray
+    assert images[0, 0, 0, 0] == IMAGES[0, 0, 0, 0]
+    monkeypatch.setattr("gen.data.mapped._COPIED", 100)
+    large = images[:]
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(large[5], IMAGES[5])
+
+
+@pytest.mark.parametrize("which", ["folder", "entry"])
+def test_a_folder_that_others_can_write_is_not_read(cache, caplog, which):
+    cached("x", {}, Make(), identity="1")
+    entry = next(cache.iterdir())
+    (cache if which == "folder" else entry).chmod(0o770)
+    make = Make()
+    _check(cached("x", {}, make, identity="1"))
+    assert make.calls == 1
+    assert len(caplog.records) == 1
+    assert "others may write in it" in caplog.text
+
+
+def test_another_decoder_decodes_anew(cache, monkeypatch):
+    cached("x", {}, Make(), identity="1")
+    monkeypatch.setattr("PIL.__version__", "0.0")
     make = Make()
     _check(cached("x", {}, make, identity="1"))
     assert make.calls == 1

@@ -89,6 +89,10 @@ def test_limit_chooses_a_fixed_subset_and_leaves_the_held_out_images(tmp_path):
         ({"x_train": X, "x_test": X[:, :20]}, {}, "differ in shape"),
         ({"x_train": X, "y_train": Y, "class_names": ["a", "b"]}, {}, "label 2 has no name"),
         ({"x_train": np.array([{}, {}])}, {}, "cannot be read"),
+        ({"x_train": X, "y_train": Y, "class_names": np.array(["a", "b", "a"])}, {}, "class_names holds 'a' twice"),
+        ({"x_train": X, "y_train": Y, "class_names": np.eye(3)}, {}, "class_names is float64"),
+        ({"x_train": X, "y_train": Y * 1_000_000_000}, {}, "label 2,000,000,000: .* at most 100,000 classes"),
+        ({"x_train": X, "y_train": Y.astype(np.uint64) << 62}, {}, "label 9,223,372,036,854,775,808"),
         ({"x_train": X[:1]}, {}, "2 different images"),
         ({"x_train": X}, {"resolution": 36}, "cannot be padded to resolution=36"),
         ({"x_train": X}, {"padding": "edges"}, "did you mean 'edge'"),
@@ -114,3 +118,13 @@ def test_damaged_and_missing_files_get_one_line(tmp_path):
         npz(tmp_path / "array.npy")
     with pytest.raises(InputError, match=r"did you mean 'x\.npz'"):
         npz(tmp_path / "y.npz")
+
+
+def test_class_names_of_bytes_and_labels_in_the_byte_order_of_others(tmp_path):
+    names = np.array([b"Katze", "Vögel".encode(), b"\x1b[31mdog"])
+    source = npz(_file(tmp_path, x_train=np.asfortranarray(X), y_train=Y.astype(">i8"), class_names=names))
+    assert source.class_names == ("Katze", "Vögel", "\\x1b[31mdog")
+    images = np.concatenate([source.train.images, source.held_out.images])[..., 0]
+    assert sorted(image.tobytes() for image in images) == sorted(image.tobytes() for image in X)
+    labels = {image.tobytes(): label for image, label in zip(X, Y, strict=True)}
+    assert all(labels[image.tobytes()] == label for image, label in zip(*source.train, strict=True))

@@ -8,6 +8,7 @@ import os
 import pickle
 import shutil
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -236,6 +237,60 @@ def test_zip_that_unfolds(tmp_path):
     path = torch_zip(tmp_path / "w.pth", window(0, (2,), (1,), 6), (bytes(24),), compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(InputError, match="compressed"):
         read_weights(path)
+
+
+def _shared(path: Path) -> Path:
+    """50 MB of tensors in 40 kB: all windows on the same numbers."""
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + number(10_000) + b"tQq\x01"
+    tensors = b""
+    for i in range(1250):
+        call = b"ctorch._utils\n_rebuild_tensor_v2\n(" + (storage if i == 0 else b"h\x01")
+        tensors += text(f"w{i}") + call + number(0) + number(10_000) + b"\x85" + number(1) + b"\x85\x89}tR"
+    return torch_zip(path, b"\x80\x02}(" + tensors + b"u.", (bytes(40_000),))
+
+
+def _overlapping(path: Path) -> Path:
+    entries = {f"w{i}": {"dtype": "U8", "shape": [4000], "data_offsets": [0, 4000]} for i in range(2)}
+    header = json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4000))
+    return path
+
+
+def _bytes(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (_shared, "share numbers: they would be 50,000,000 bytes of 40,000"),
+        (_overlapping, "declare more numbers than it has"),
+        (lambda path: _bytes(path, struct.pack("<Q", 2**40) + b"{"), "header declares 1,099,511,627,776 bytes"),
+        (lambda path: _bytes(path, struct.pack("<Q", 2 * 10**5) + b'{"a":' + b"[" * 10**5), "damaged"),
+        (lambda path: torch_zip(path, b"\x80\x02" + b"N" * 2**24 + b"."), "has 16,777,219 bytes; at most"),
+        (lambda path: torch_stream(path, b"N" * 2000 + b"."), "more than 1,000 instructions"),
+        (lambda path: torch_zip(path, window(0, (1,) * 40, (1,) * 40, 6), (bytes(24),)), "damaged"),
+        (lambda path: safetensors(path, {"\x1b" * 5000: np.zeros(1, np.float32)}), "a name of 5,000 characters"),
+    ],
+)
+def test_small_files_that_ask_for_much_are_refused_at_once(tmp_path, monkeypatch, write, message):
+    if "instructions" in message:
+        monkeypatch.setattr("gen.features.torch_file._INSTRUCTIONS", 1000)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=message) as error:
+        read_weights(write(tmp_path / "x"))
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+    assert len(str(error.value)) < 500
+    assert str(error.value).isprintable()
+
+
+def test_a_pipe_or_a_device_is_no_file_of_weights(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(InputError, match="not a regular file"):
+            read_weights(path)
 
 
 def test_numbers_with_the_high_byte_first(tmp_path):
