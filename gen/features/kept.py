@@ -45,4 +45,4 @@ def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
         private_folder(file.parent)
         atomic_write(file, buffer.getvalue())
     except OSError as error:
-        _log.warning("%s is not kept (%s): it will be made again", printable(file), error.strerror or error)
+        _log.warning("cannot write %s (%s): it will be made again next time", printable(file), error.strerror or error)
