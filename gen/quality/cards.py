@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 import math
+import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any, Literal
 from gen import __version__
 from gen.errors import InputError
 from gen.features import Extractor
-from gen.files import atomic_write
+from gen.files import atomic_write, printable, read_regular
+from gen.values import canonical, require, shown, strict_json
 
+_LARGEST = 64 * 2**20  # bytes of a file of cards
 Better = Literal["lower", "higher", "neither"]
 
 # What two numbers must share to be comparable, in the order in which a difference is looked for.
@@ -62,19 +64,33 @@ def read(path: Path) -> list[Card]:
         path = path / inner if path.is_dir() and (path / inner).is_file() else path
     if not path.is_file():
         raise InputError(f"{path}: no evaluation there; python -m gen.evaluate makes one")
-    names = {each.name for each in fields(Card)}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return [_checked(Card(**{name: value for name, value in entry.items() if name in names})) for entry in found]
-    except (ValueError, TypeError, AttributeError, OSError) as error:
-        raise InputError(f"{path} is not an evaluation of gen ({error})") from None
+        found = strict_json(read_regular(path, most=_LARGEST).decode(), "it")
+        if not isinstance(found, list):
+            raise InputError(f"it is {shown(found)}; it must be a list of cards")
+        return [_card(entry, f"card {number}") for number, entry in enumerate(found, 1)]
+    except (InputError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{printable(path)} is not an evaluation of gen ({printable(error)})") from None
 
 
-def _checked(card: Card) -> Card:
-    """With numbers for its numbers; raises TypeError or ValueError for what are none."""
-    value = math.nan if card.value is None else float(card.value)
-    low, high = (None if end is None else float(end) for end in (card.low, card.high))
-    return dataclasses.replace(card, value=value, low=low, high=high)
+def _card(entry: Any, place: str) -> Card:
+    """The card that an entry holds; fields of other versions are left out. Raises InputError for values of other types.
+
+    A `value` of null is nan: it was not finite when it was written.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"{place} is {shown(entry)}; it must be a JSON object")
+    values: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(Card).items():
+        if name == "value" and name in entry and entry[name] is None:
+            values[name] = math.nan
+        elif name in entry:
+            value = require(canonical(entry[name], f"{place}.{name}"), kind, f"{place}.{name}")
+            values[name] = printable(value) if kind is str else value
+    missing = [f.name for f in fields(Card) if f.name not in values and f.default is f.default_factory]
+    if missing:
+        raise InputError(f"{place} lacks '{missing[0]}'")
+    return Card(**values)
 
 
 def compare(a: Sequence[Card], b: Sequence[Card]) -> list[tuple[Card, Card]]:

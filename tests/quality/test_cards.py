@@ -79,12 +79,18 @@ def test_cards_come_back_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "{}x", '{"a": 1}', "[1]", '[{"metric": "FID"}]', '["a"]', b"\xff\xfe", "card with a word"]
+    "text",
+    [
+        *("", "{", "{}x", '{"a": 1}', "[1]", '[{"metric": "FID"}]', '["a"]', b"\xff\xfe"),
+        *("[" * 100_000, '[{"seed": NaN}]', '[{"seed": 1, "seed": 2}]', "card with a word", "card with a list"),
+    ],
 )
 def test_what_is_no_evaluation_is_refused_in_one_line(tmp_path, text):
     path = tmp_path / "evaluation.json"
     if text == "card with a word":
         text = json.dumps([dataclasses.asdict(like(value="good"))])
+    if text == "card with a list":
+        text = json.dumps([dataclasses.asdict(like(metric=["a"]))])
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match="is not an evaluation of gen") as caught:
         cards.read(path)
