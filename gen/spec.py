@@ -258,7 +258,13 @@ def _build(spec: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
     target = resolve(spec["call"], "")
     takes = arguments(target)
     given = {name: _built(conform(value, takes.types.get(name, Any))) for name, value in spec.items() if name != "call"}
-    return target(**given, **{name: value for name, value in context.items() if takes.open or name in takes.types})
+    given |= {name: value for name, value in context.items() if takes.open or name in takes.types}
+    try:
+        return target(**given)
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise InputError(f"{spec['call']} fails: {blame(error)}") from error
 
 
 def _built(value: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from gen.errors import InputError, nearest
+from gen.values import shown
 
 SMALL = ("skip", "enlarge", "refuse")
 PADDINGS = ("zero", "edge")
@@ -36,7 +37,7 @@ def check_padding(padding: str, source: str) -> None:
     """Raises InputError unless `padding` is one of PADDINGS."""
     if padding not in PADDINGS:
         allowed = ", ".join(PADDINGS)
-        raise InputError(f"{source}: padding={padding!r}: allowed are {allowed}{nearest(padding, PADDINGS)}")
+        raise InputError(f"{source}: padding={shown(padding)}: allowed are {allowed}{nearest(padding, PADDINGS)}")
 
 
 def to_resolution(images: np.ndarray, resolution: int, padding: str) -> np.ndarray:

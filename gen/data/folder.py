@@ -25,8 +25,10 @@ from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
 from gen.image_io.find import images_in
+from gen.values import shown
 
 _CHUNK = 256
+_MOST_PIXELS = 2**14  # of a side
 _FEW = 100  # training images, of which a model makes copies
 
 log = logging.getLogger(__name__)
@@ -83,12 +85,14 @@ def folder(
 def _check(resolution: int, background: tuple[int, int, int], held_out: float, small: str) -> None:
     if resolution < 1:
         raise InputError(f"folder: resolution={resolution}: must be at least 1")
+    if resolution > _MOST_PIXELS:
+        raise InputError(f"folder: resolution={resolution}: must be at most {_MOST_PIXELS:,}")
     if len(background) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in background):
         raise InputError(f"folder: background={background}: must be three whole numbers in 0..255")
     if not 0 < held_out < 1:
         raise InputError(f"folder: held_out={held_out}: must lie between 0 and 1")
     if small not in SMALL:
-        raise InputError(f"folder: small={small!r}: allowed are {', '.join(SMALL)}{nearest(small, SMALL)}")
+        raise InputError(f"folder: small={shown(small)}: allowed are {', '.join(SMALL)}{nearest(small, SMALL)}")
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

@@ -24,6 +24,7 @@ TEXTURES = ("stripes", "checks", "noise")
 HELD_OUT_START = 2**30  # held-out scenes are the same ones however many are trained on
 LUMA = (0.299, 0.587, 0.114)
 MIN_CONTRAST = 0.2  # least difference of luma between the shape and any background pixel
+_MOST_BYTES = 2**36  # of all images
 _LATTICE = 7  # the value noise interpolates this many random numbers along each side
 
 
@@ -191,6 +192,12 @@ def shapes(
         raise InputError(
             f"shapes: resolution={resolution}, num_train={num_train}, num_held_out={num_held_out}: "
             "resolution must be at least 8 and both numbers at least 1"
+        )
+    wanted = 3 * resolution**2 * (num_train + num_held_out)
+    if resolution > 1024 or wanted > _MOST_BYTES or not 0 <= seed < 2**31:
+        raise InputError(
+            f"shapes: resolution={resolution}, num_train={num_train}, num_held_out={num_held_out}, seed={seed}: "
+            f"resolution must be at most 1024, all images at most {_MOST_BYTES:,} bytes, seed from 0 to {2**31 - 1}"
         )
     chunk = max(1, min(1000, 2**22 // resolution**2))
 

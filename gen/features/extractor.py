@@ -16,7 +16,7 @@ from jax.sharding import AxisType
 from gen.errors import InputError
 from gen.imaging.filters import resize
 from gen.sharding import compiler_options
-from gen.spec import resolve
+from gen.spec import blamed, resolve
 
 _NUMBERS = 2**25  # of images in a batch at most: 128 MiB
 Function = Callable[[np.ndarray], np.ndarray]
@@ -64,7 +64,8 @@ def custom(name: str) -> Extractor:
     def see(images: np.ndarray) -> Seen:
         if images.dtype != np.uint8:
             raise InputError(f"--extractor={name} takes images of bytes, which are too coarse for this")
-        made = np.asarray(function(images), np.float32)
+        with blamed(f"--extractor={name}"):
+            made = np.asarray(function(images), np.float32)
         if made.ndim != 2 or len(made) != len(images):
             raise InputError(f"--extractor={name} gave {list(made.shape)} of {len(images)} images; it must give [n d]")
         return Seen(made)
