@@ -13,6 +13,7 @@ Images are float32 [h w c] in [0, 1], alpha float32 [h w] in [0, 1], 0 = hidden.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,23 +57,24 @@ def extended(image: np.ndarray, visible: np.ndarray) -> np.ndarray:
     height, width, channels = image.shape
     if visible.all() or not visible.any():
         return image if visible.any() else np.zeros_like(image)
-    distance, row, column = _to_visible(visible)
-    hidden = np.flatnonzero(~visible)
-    hidden = hidden[np.argsort(distance.ravel()[hidden], kind="stable")]
-    nearest_row, nearest_column = row.ravel()[hidden], column.ravel()[hidden]
-    mirrored_row = 2 * nearest_row - hidden // width
-    mirrored_column = 2 * nearest_column - hidden % width
+    distance, row, column = (plane.ravel() for plane in _to_visible(visible))
+    near = np.flatnonzero((distance > 0) & (distance <= _REACH))
+    near = near[np.argsort(np.rint(distance[near] ** 2).astype(np.uint16), kind="stable")]  # of 16 bits: fast
+    mirrored_row = 2 * row[near] - near // width
+    mirrored_column = 2 * column[near] - near % width
     inside = (mirrored_row >= 0) & (mirrored_row < height) & (mirrored_column >= 0) & (mirrored_column < width)
     source = np.where(inside, mirrored_row * width + mirrored_column, 0)
-    nearest = nearest_row * width + nearest_column
-    source = np.where(inside & visible.ravel()[source], source, nearest)
+    source = np.where(inside & visible.ravel()[source], source, row[near] * width + column[near])
     # A pixel may occur as often as all do on average; what is beyond that, or far away, is filled to make up for it.
-    places = np.flatnonzero(visible)
-    near = (distance.ravel()[hidden] <= _REACH) & (_occurrence(source) < max(1, len(hidden) // len(places)))
-    used = np.bincount(source[near], minlength=height * width)
-    source[~near] = _missing(image.reshape(-1, channels), places, used, len(hidden))
-    out = image.reshape(-1, channels).copy()
-    out[hidden] = out[source]
+    places, hidden = np.flatnonzero(visible), int(visible.size - visible.sum())
+    few = _occurrence(source) < max(1, hidden // len(places))
+    near, source = near[few], source[few]
+    rest = ~visible.ravel()
+    rest[near] = False
+    pixels = image.reshape(-1, channels)
+    out = pixels.copy()
+    out[near] = pixels[source]
+    out[rest] = pixels[_missing(pixels, places, np.bincount(source, minlength=height * width), hidden)]
     return out.reshape(image.shape)
 
 
@@ -144,9 +146,13 @@ def _missing(pixels: np.ndarray, places: np.ndarray, used: np.ndarray, total: in
 
     pixels: [n c]. places: which are visible. used: how often each was repeated already. Mixed in space.
     """
-    ranked = places[np.argsort(pixels[places].sum(-1), kind="stable")]
+    brightness = pixels[places].mean(-1)
+    ranked = places[np.argsort(np.rint(np.clip(brightness, 0, 1) * 65535).astype(np.uint16), kind="stable")]
     wanted = total * np.arange(1, len(ranked) + 1) // len(ranked) - np.cumsum(used[ranked])
     # Never fewer than before, and not more than there is room for.
     drawn = np.clip(np.maximum.accumulate(wanted), 0, total - int(used.sum()))
     found = np.repeat(ranked, np.diff(drawn, prepend=0))
-    return found[np.argsort(np.arange(len(found)) * _GOLDEN % 1, kind="stable")]
+    stride = max(1, round(len(found) * _GOLDEN))
+    while math.gcd(stride, len(found)) > 1:
+        stride += 1
+    return found[np.arange(len(found)) * stride % max(1, len(found))]
