@@ -1,23 +1,29 @@
 """CelebA, 64 x 64 faces, unconditional: for one machine with GPUs, or a TPU slice.
 
-    python -m gen.main --config experiments/celeba.py --config.data.manual_dir=DIR   # files fetched by hand
-    ./launch.sh tpu --help                                                           # on a Cloud TPU slice
+    python -m gen.main --config experiments/celeba.py                               # downloads it first, 1.5 GB
+    python -m gen.main --config experiments/celeba.py --config.data.manual_dir=DIR  # the five files of TFDS
+    python -m gen.main --config experiments/celeba.py:folder --config.data.path=img_align_celeba.zip
+    ./launch.sh tpu --help                                                          # on a Cloud TPU slice, docs/tpu.md
 
+`:folder` takes the aligned JPEGs as a zip or a folder. list_eval_partition.txt beside them gives the official split,
+list_attr_celeba.txt makes classes: --config.data.label=Smiling --config.task.conditional=true. The images are for
+non-commercial research only.
 R3GAN has no recipe for CelebA; this one starts from its FFHQ-64 (gamma 2 to 0.2, EMA half-life 0.5 M images) with less
 augmentation, as there are three times as many images. Measured: nothing yet; this project had no GPU to run it on.
 """
 
 from gen.config import Config, spec, variant
-from gen.data import shapes, tfds
+from gen.data import celeba, shapes, tfds
 from gen.models.r3gan import PRESETS, Discriminator, Generator
 from gen.tasks.gan import Gan
 
 
 def get_config(arg: str = "") -> Config:
-    smoke = variant(arg, ["smoke"]) == "smoke"
+    arg = variant(arg, ["folder", "smoke"])
+    smoke = arg == "smoke"
     network = PRESETS["ffhq64"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
-        data=spec(tfds, name="celeb_a", resolution=64, label=None),
+        data=spec(celeba, resolution=64) if arg == "folder" else spec(tfds, name="celeb_a", resolution=64, label=None),
         task=spec(
             Gan,
             generator=spec(Generator, **network.generator),

@@ -25,6 +25,7 @@ _MODULE = "flax.linen.module:Module"
 KINDS: dict[str, Kind] = {
     "data": Kind(
         (
+            "gen.data.celeba:celeba",
             "gen.data.clips:clips",
             "gen.data.folder:folder",
             "gen.data.npz:npz",

@@ -1,5 +1,6 @@
-"""Real images: where they come from (`shapes`, `folder`, `npz`, `clips`, `tfds`), and batches of them (`Dataset`)."""
+"""Real images: their sources (`shapes`, `folder`, `npz`, `clips`, `tfds`, `celeba`), and batches (`Dataset`)."""
 
+from gen.data.celeba import celeba
 from gen.data.clips import clips
 from gen.data.dataset import Batch, Dataset, Examples, Source
 from gen.data.folder import folder
@@ -7,4 +8,4 @@ from gen.data.npz import npz
 from gen.data.shapes import shapes
 from gen.data.tfds import tfds
 
-__all__ = ["Batch", "Dataset", "Examples", "Source", "clips", "folder", "npz", "shapes", "tfds"]
+__all__ = ["Batch", "Dataset", "Examples", "Source", "celeba", "clips", "folder", "npz", "shapes", "tfds"]

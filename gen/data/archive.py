@@ -1,0 +1,128 @@
+"""Image files by relative name, in a folder or in a zip archive that is never unpacked to disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import posixpath
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Protocol
+
+from gen.data.contents import fingerprint
+from gen.errors import InputError, nearest
+from gen.files import expand, printable
+from gen.image_io.find import SUFFIXES, images_in, is_hidden
+
+_LARGEST = 2**28  # bytes of one file in an archive
+_MOST = 2**30  # bytes that a small archive may hold in all; a large one 100 times its own size
+
+
+class Files(Protocol):
+    """What `opened` gives."""
+
+    names: list[str]  # of image files, relative, with slashes, sorted
+
+    def open(self, name: str) -> Path | IO[bytes]:
+        """What an image reader takes. Raises OSError or ValueError."""
+
+    def beside(self, name: str) -> bytes | None:
+        """The content of a small file of this name among the images, or beside the folder or archive."""
+
+    def fingerprint(self) -> str:
+        """sha256 that tells names and contents apart."""
+
+
+def opened(path: str | os.PathLike[str], source: str) -> Files:
+    """The image files below a folder or in a zip archive. Raises InputError, which names the `source`, for neither."""
+    if not os.fspath(path):
+        raise InputError(f"{source}: path is empty: name a folder or a zip file of images")
+    place = expand(path)
+    if place.is_dir():
+        files: Files = _Folder(place)
+    elif place.is_file():
+        files = _Zip(place, source)
+    else:
+        beside = os.listdir(place.parent) if place.parent.is_dir() else []
+        raise InputError(f"{source}: {printable(place)} is no file or folder{nearest(place.name, beside)}")
+    if not files.names:
+        raise InputError(f"{source}: {printable(place)} holds no image; an image ends in {' '.join(SUFFIXES)}")
+    return files
+
+
+class _Folder:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.names = sorted(file.relative_to(root).as_posix() for file in images_in(root)[0])
+
+    def open(self, name: str) -> Path:
+        return self._root / name
+
+    def beside(self, name: str) -> bytes | None:
+        inside = [self._root / name, *(self._root / part / name for part in {Path(n).parts[0] for n in self.names[:1]})]
+        return _small([*inside, *_outside(self._root, name)])
+
+    def fingerprint(self) -> str:
+        return fingerprint(self._root, self.names)
+
+
+class _Zip:
+    """A zip archive; what its members are called never becomes a path on this disk."""
+
+    def __init__(self, file: Path, source: str) -> None:
+        self._file = file
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{source}: {printable(file)} cannot be read as a zip archive: {printable(error)}"
+            ) from None
+        self._members = {
+            i.filename: i for i in self._archive.infolist() if not i.is_dir() and not _passed_over(i.filename)
+        }
+        size, most = sum(i.file_size for i in self._members.values()), max(_MOST, 100 * file.stat().st_size)
+        if size > most:
+            raise InputError(
+                f"{source}: {printable(file)} says that it holds {size:,} bytes; at most {most:,} are read"
+            )
+        self.names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
+
+    def open(self, name: str) -> IO[bytes]:
+        return io.BytesIO(self._read(name))
+
+    def beside(self, name: str) -> bytes | None:
+        inside = next((member for member in sorted(self._members) if posixpath.basename(member) == name), None)
+        return self._read(inside) if inside else _small(_outside(self._file, name))
+
+    def fingerprint(self) -> str:
+        """By the checksums that the archive keeps of its members, which are verified when they are read."""
+        listed = [(name, self._members[name].CRC, self._members[name].file_size) for name in self.names]
+        return hashlib.sha256(repr([self._file.stat().st_size, listed]).encode()).hexdigest()
+
+    def _read(self, name: str) -> bytes:
+        member = self._members[name]
+        if member.file_size > _LARGEST:
+            raise ValueError(f"has {member.file_size:,} bytes; at most {_LARGEST:,} are read")
+        try:
+            return self._archive.read(member)
+        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(printable(error)) from None  # encrypted, packed in a way of its own, damaged
+
+
+def _passed_over(name: str) -> bool:
+    return any(is_hidden(part) for part in name.split("/") if part != "..")
+
+
+def _outside(place: Path, name: str) -> list[Path]:
+    """Where a list may lie beside a folder or archive: as one gets it, or in the folders of the original."""
+    parent = place.resolve().parent
+    return [parent / name, parent / "Anno" / name, parent / "Eval" / name]
+
+
+def _small(places: list[Path]) -> bytes | None:
+    for place in places:
+        if place.is_file() and place.stat().st_size <= _LARGEST:
+            return place.read_bytes()
+    return None
