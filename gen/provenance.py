@@ -55,7 +55,7 @@ def record(
 ) -> Record:
     """What is needed to make an image again, given the run folder that it came from.
 
-    config_digest: sha256 of the run's canonical config. step: of the checkpoint. seed: of the image, or a list of seeds
+    config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image, or a list of seeds
     as text for an animation. label: the class, asked for or drawn; None if there is none. truncation: 1 = off. refine:
     the chain that refined it, whose random operators were seeded by the image's seed; None if none did. version: of
     gen. more: what else says how it was made; None is left out.

@@ -170,6 +170,12 @@ def test_a_line_that_is_no_record_is_left_out_and_the_damaged_log_is_kept(tmp_pa
     )
 
 
+def test_a_damaged_last_line_is_one_warning(tmp_path, caplog):
+    (tmp_path / "metrics.jsonl").write_text("\n".join([RECORDS[0], '{"step": 20, "images": "<b>"}', ""]))
+    report(tmp_path).rewind(20)
+    assert len(caplog.messages) == 1
+
+
 @pytest.mark.parametrize("end", ['{"step": 30, "ima', "", "\n\n"])
 def test_half_a_last_line_is_what_a_kill_leaves_and_no_damage(tmp_path, caplog, end):
     (tmp_path / "metrics.jsonl").write_text("\n".join([*RECORDS, end]))

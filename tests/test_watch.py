@@ -13,6 +13,7 @@ from gen import train
 from gen.checkpoint import Checkpoints
 from gen.errors import InputError
 from gen.features import trained
+from gen.quality import watch
 from gen.quality.runs import Asked, measure_run
 from gen.run import RunFolder
 
@@ -74,6 +75,30 @@ def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_pa
     steps = [train.Watch(config, task, source, mesh, tmp_path, start).best for start in (3, 4)]
     assert steps[0] is None
     assert steps[1] is not None and steps[1].step == 4  # noqa: PT018
+
+
+RUBBISH = [
+    b"[]",
+    b"null",
+    b"",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"step": "4", "metric": "FD-own", "value": 1.0}',
+    b'{"step": 4, "metric": "FD-own", "value": NaN}',
+    b'{"step": 4, "metric": "FD-own", "value": 1.0, "more": 1}',
+]
+
+
+@pytest.mark.parametrize("content", RUBBISH)
+def test_a_damaged_best_json_is_kept_and_said(tmp_path, caplog, content):
+    (tmp_path / "best.json").write_bytes(content)
+    assert watch.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert (tmp_path / "best.json.damaged").read_bytes() == content
+    (message,) = caplog.messages
+    assert message.endswith("kept as best.json.damaged; the best is looked for anew")
+    (tmp_path / "best.json").mkdir()
+    assert watch.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert (tmp_path / "best.json.damaged-2").is_dir()
 
 
 def trained_source(config):

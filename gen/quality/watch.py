@@ -55,7 +55,7 @@ class Watch:
         self._extractor = own(source)
         self._reference = reference(source, self._extractor)
         self._path = workdir / "best.json"
-        self.best = _read(self._path, config.best_by, start)
+        self.best = read_best(self._path, config.best_by, start)
 
     def due(self, step: int, total: int) -> bool:
         """Is this a step to measure at?"""
@@ -98,8 +98,11 @@ def _named(cards: Sequence[Card], metric: str) -> Card:
     return found[metric]
 
 
-def _read(path: Path, metric: str, start: int) -> Best | None:
-    """The best so far by this metric, unless it was of a step that is to be made again, or the file is damaged."""
+def read_best(path: Path, metric: str, start: int) -> Best | None:
+    """The best so far by this metric, unless it was of a step after `start`, which is made again.
+
+    A damaged file is put aside, with one warning.
+    """
     if not os.path.lexists(path):
         return None
     try:

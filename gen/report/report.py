@@ -64,9 +64,10 @@ class Report:
         Whatever the folder holds in the places of the files of a report is put aside, with one warning each.
         """
         self._make_room()
+        damaged = bool(self._fault)
         self._forget(step)
         reached = self._history[-1]["step"] if self._history else 0
-        if reached < step:  # there is a line for every checkpoint
+        if reached < step and not damaged:  # there is a line for every checkpoint
             _log.warning(
                 "%s has nothing after step %d: what was logged up to step %d is lost", self._metrics, reached, step
             )
