@@ -85,6 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     began = time.monotonic()
     from gen.quality import cards, folders, pages, runs
 
+    pages.check(out)
     given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields}
     asked = runs.Asked(**given)
     measured = runs.measure_run(asked, cli.say) if FLAGS.workdir else folders.measure_folders(asked, cli.say)

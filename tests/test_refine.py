@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from gen import cli, pictures, provenance, refine, written
 from gen.errors import InputError
+from gen.refining import transparency
+from gen.report import save_png
 
 
 def program(*arguments) -> int:
@@ -258,6 +261,42 @@ def test_masks_are_luminance_times_alpha(tmp_path):
     options = (f"--mask=m={tmp_path / 'mask.png'}", f"--out={tmp_path / 'out'}")
     program(tmp_path / "in.png", "--chain=inside('m', 'invert')", *options)
     assert ((read(tmp_path / "out" / "in.png") != pixels).any(-1) == (mask[..., 1] > 0)).all()
+
+
+def test_what_is_not_finite_is_left_out_with_its_number(tmp_path, capsys, monkeypatch):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "in" / name)
+    true = transparency.refine
+
+    def broken(post, image, alpha, **given):
+        made, seen = true(post, image, alpha, **given)
+        if not (tmp_path / "out").exists():
+            made = made.copy()
+            made[0, 0, :2] = np.nan, np.inf
+            (tmp_path / "out").mkdir()
+        return made, seen
+
+    monkeypatch.setattr(transparency, "refine", broken)
+    assert program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}") == 1
+    assert files(tmp_path / "out") == ["b.png"]
+    assert "a.png: left out, the chain makes 2 of 576 values NaN or infinite" in capsys.readouterr().err
+
+
+def test_records_that_disagree_are_told(tmp_path, capsys):
+    record = provenance.record(config_digest="d", step=5, seed=7)
+    options = provenance.save_options(record, "JPEG")
+    picture(tmp_path / "in.jpg", comment=json.dumps(record | {"gen:seed": 8}), **options)
+    program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}")
+    assert provenance.read(tmp_path / "out" / "in.png")["gen:seed"] == 7
+    assert "in.jpg: its records in EXIF and comment disagree; the first is kept" in capsys.readouterr().err
+
+
+def test_sheets_of_gen_are_no_input(tmp_path, capsys):
+    pixels = picture(tmp_path / "in" / "a.png")
+    save_png(tmp_path / "in" / "grid.png", pixels)
+    assert program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}") == 0
+    assert files(tmp_path / "out") == ["a.png"]
+    assert "beside 1 results of this chain or sheets of gen" in capsys.readouterr().out
 
 
 def test_list_names_operators(capsys):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen import pictures as files
 from gen.config import to_json
 from gen.files import atomic_write
 from gen.quality import cards
@@ -72,6 +73,12 @@ def write(folder: Path, measured: Measured) -> None:
         save_png(folder / f"{name}.png", picture)
     atomic_write(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
     atomic_write(folder / "evaluation.html", _page(body))
+
+
+def check(folder: Path) -> None:
+    """Raises InputError when a picture would go over a file in a folder that is of no evaluation and no gen."""
+    if not (folder / "evaluation.html").is_file():
+        files.check(folder / f"{title}.png" for title in PICTURES)
 
 
 def _file(title: str) -> str:
