@@ -86,7 +86,7 @@ def main(inputs: Sequence[str]) -> int:
         what = f"all {done.again:,} images are results of this chain, or sheets of gen"
         raise InputError(f"{what}; to refine them nevertheless, name the files")
     images = f"{done.made:,} image{'' if done.made == 1 else 's'}"
-    beside = f", beside {done.again:,} results of this chain or sheets of gen" if done.again else ""
+    beside = f", beside {done.again:,} made by gen before," if done.again else ""
     print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(out)}")
     for source, reason in done.left_out[:_MOST_LISTED]:
         cli.say(f"{printable(source)}: left out, {reason}")
