@@ -97,9 +97,11 @@ def own_packages() -> list[str]:
 
 
 def is_own(module: str) -> bool:
-    """Does the module of this dotted name lie in one of the user's own packages?"""
-    return is_dotted(module) and any(
-        module == package or module.startswith(f"{package}.") for package in own_packages()
+    """Does the module of this dotted name lie in one of the user's own packages, and is it no `__main__`?"""
+    return (
+        is_dotted(module)
+        and ".__" not in module
+        and any(module == package or module.startswith(f"{package}.") for package in own_packages())
     )
 
 

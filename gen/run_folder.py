@@ -32,6 +32,9 @@ _FACTS: dict[str, Any] = {
     "name": str,
     "digest": str,
     "options": dict[str, Any],
+    "num_train": int,
+    "num_held_out": int,
+    "skipped": dict[str, Any] | tuple[dict[str, Any] | tuple[str, ...] | str, ...],
     "run": str,
     "changes": tuple[dict[str, Any], ...],
 }

@@ -40,7 +40,8 @@ class Spec(dict[str, Any]):
 def strict_json(text: str, place: str) -> Any:
     """The value of a JSON text. Raises InputError, with `place`, for all that is no plain JSON.
 
-    Refused are also names that occur twice in an object, NaN and Infinity, and more than 32 levels.
+    Refused are also names that occur twice in an object, NaN and Infinity, more than 32 levels, and lone surrogates but
+    those that stand for bytes of a file name.
     """
     try:
         value = json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
@@ -54,6 +55,10 @@ def strict_json(text: str, place: str) -> Any:
             raise InputError(f"{place} has more than {_DEEPEST} levels of lists and objects")
         inside = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)]
         level = [element for elements in inside for element in elements]
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InputError(f"{place} holds half of a character, which no file can: a lone surrogate") from None
     return value
 
 

@@ -71,7 +71,7 @@ def test_links_in_a_run_are_refused_before_anything_is_written(folder, tmp_path,
     before = contents(tmp_path)
     for use in (
         folder.refuse_links,
-        lambda: _prepare(folder.path, tiny.config()),
+        lambda: _prepare(folder.path, tiny.config(), elsewhere=False),
         lambda: train(tiny.config(total_images=8), folder.path),
     ):
         with pytest.raises(
@@ -119,6 +119,7 @@ def test_the_folder_itself_may_be_a_link_and_may_be_absent(folder, tmp_path):
         ('{"a":' * 40 + "1" + "}" * 40, "more than 32 levels"),
         ("1" * 5000, "it is not JSON: Exceeds the limit"),
         ("", "it is not JSON: Expecting value"),
+        ('{"a": ["\\ud800"]}', "it holds half of a character"),
     ],
 )
 def test_only_plain_json_is_read(text, message):

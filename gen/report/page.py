@@ -229,7 +229,7 @@ def _skipped(entries: Any) -> Iterable[tuple[str, str]]:
     for entry in entries.items() if isinstance(entries, Mapping) else entries:
         if isinstance(entry, Mapping):
             entry = tuple(entry.values())
-        values = (entry,) if isinstance(entry, str) else tuple(entry)
+        values = (entry,) if isinstance(entry, str) else tuple(entry) or ("",)
         yield printable(values[0]), printable(" ".join(str(value) for value in values[1:]))
 
 
