@@ -13,6 +13,7 @@ from prior_runs import files, make_run, picture, read
 from gen import cli, provenance, run, score
 from gen.errors import InputError
 from gen.predict import sha256_of
+from gen.report import save_png
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,8 @@ def scored(colour, tmp_path_factory):
     given = {
         name: picture(folder / "in" / name, (4, 4), seed) for seed, name in enumerate(("a.png", "b.png", "x/a.png"))
     }
+    (folder / "in" / "torn.png").write_bytes(b"torn")
+    save_png(folder / "in" / "grid.png", np.zeros((9, 9, 3), np.uint8))  # neither is scored
     program(colour, folder / "out", folder / "in", "--batch_size=2")
     lines = [json.loads(line) for line in (folder / "out" / "scores.jsonl").read_text().splitlines()]
     return folder, given, lines

@@ -24,7 +24,7 @@ from gen.data.progress import Progress
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
-from gen.image_io.find import images_in
+from gen.image_io.find import names_in
 from gen.values import shown
 
 _CHUNK = 256
@@ -109,13 +109,13 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 def _image_names(root: Path) -> list[str]:
     """Relative names of all image files, sorted; what else there is is counted in a warning."""
-    files, ignored = images_in(root)
-    line = ignored_line(Found(files, ignored))
-    if not files:
+    names, ignored = names_in(root)
+    line = ignored_line(Found([], ignored))
+    if not names:
         raise InputError(f"folder: {printable(root)}: {line or 'it is empty'}; an image ends in {' '.join(SUFFIXES)}")
     if line:
         log.warning("%s: %s", printable(root), line)
-    return sorted(file.relative_to(root).as_posix() for file in files)
+    return names
 
 
 def _identity(root: Path, layout: Layout) -> list[Any]:

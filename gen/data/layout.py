@@ -11,7 +11,7 @@ import logging
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gen.errors import InputError
@@ -53,8 +53,9 @@ def read_layout(root: Path, names: Sequence[str], *, labelled: bool) -> Layout:
         return _by_list(root, names, listed)
     splits = _splits(root, names, labelled)
     depth = 0 if splits is None else 1
-    parts = [PurePosixPath(name).parts for name in names]
-    classes = [plain(part[depth]) if len(part) > depth + 1 else "" for part in parts]
+    parts = [name.split("/") for name in names]
+    known = {part[depth]: plain(part[depth]) for part in parts if len(part) > depth + 1}
+    classes = [known[part[depth]] if len(part) > depth + 1 else "" for part in parts]
     class_names = tuple(sorted(set(classes)))
     if not labelled or len(class_names) < 2:
         class_names = ()

@@ -66,7 +66,13 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
 
 def images_in(root: Path) -> tuple[list[Path], dict[str, int]]:
     """The image files of one folder with its subfolders, in order of their names, and what was passed over."""
-    files, ignored = list[Path](), Counter[str]()
+    names, ignored = names_in(root)
+    return [root / name for name in names], ignored
+
+
+def names_in(root: Path) -> tuple[list[str], dict[str, int]]:
+    """As `images_in`, their names relative to the folder, with slashes."""
+    names, ignored, start = list[str](), Counter[str](), len(os.path.join(root, ""))
     for entry in _walk(root, ignored):
         suffix = os.path.splitext(entry.name)[1].lower()
         if suffix not in SUFFIXES:
@@ -75,13 +81,14 @@ def images_in(root: Path) -> tuple[list[Path], dict[str, int]]:
             broken = entry.is_symlink() and not os.path.exists(entry.path)
             ignored["links that lead nowhere" if broken else "no regular files"] += 1
         else:
-            files.append(Path(entry.path))
-    return sorted(files, key=order), dict(ignored)
+            names.append(entry.path[start:])
+    return sorted(names, key=_order), dict(ignored)
 
 
-def order(path: Path) -> tuple[tuple[str, ...], Path]:
+def _order(name: str) -> tuple[str, str]:
     """A key that sorts by the names of folders and files, however they are composed (é as one sign or two)."""
-    return tuple(unicodedata.normalize("NFC", part) for part in path.parts), path
+    composed = name if name.isascii() else unicodedata.normalize("NFC", name)
+    return composed.replace("/", "\0"), name
 
 
 def ignored_line(found: Found) -> str:
