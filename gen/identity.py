@@ -16,13 +16,16 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gen import digests
 from gen.config import Config, check_resumable, digest, to_json
 from gen.errors import InputError
 from gen.files import atomic_write, printable, set_aside
 from gen.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from gen.data import Source
 
 Facts = dict[str, Any]  # data.json
 
@@ -97,6 +100,18 @@ def write(folder: RunFolder, config: Config, begun: Begun) -> None:
         _log.warning("%s%s; written anew", why, kept)
     atomic_write(folder.config, to_json(config))
     folder.write_facts(begun.facts)
+
+
+def data_facts(source: Source) -> dict[str, Any]:
+    """What data.json says: enough to sample from a run without its data, and to know what it was."""
+    return {
+        "name": source.name,
+        "image_shape": list(source.image_shape),
+        "num_classes": source.num_classes,
+        "class_names": list(source.class_names),
+        "num_train": len(source.train.images),
+        "num_held_out": len(source.held_out.images),
+    } | dict(source.facts)
 
 
 def data_digest(facts: Mapping[str, Any]) -> str:

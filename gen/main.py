@@ -106,10 +106,11 @@ def main(argv: Sequence[str]) -> int:
 
         chain(config.refine)
     _prepare(workdir, config, elsewhere=CHECK.value in ("copied", "mounted"))
+    accepted = {"accept_changed_data": True} if ACCEPT.value else {}
     if CHECK.value is not None:
         from gen.preflight import check
 
-        for line in check(config, workdir, CHECK.value):
+        for line in check(config, workdir, CHECK.value, **accepted):
             cli.say(line)
         return 0
     try:
@@ -117,7 +118,7 @@ def main(argv: Sequence[str]) -> int:
             _enable_cache()
             from gen.train import train
 
-            return train(config, workdir, **({"accept_changed_data": True} if ACCEPT.value else {}))
+            return train(config, workdir, **accepted)
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

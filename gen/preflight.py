@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gen import identity
 from gen.config import Config, build
 from gen.errors import InputError
 from gen.files import expand, printable
@@ -22,16 +23,19 @@ PLACES = ("here", "copied", "mounted")
 _NOT_COPIED = ("runs", ".venv", ".git")  # by launch.sh
 
 
-def check(config: Config, workdir: Path, place: str) -> list[str]:
+def check(config: Config, workdir: Path, place: str, *, accept_changed_data: bool = False) -> list[str]:
     """What was found, in lines for a person. Raises InputError for what training would refuse.
 
     place: "here": on this machine, where the data are read, as far as they are there. "copied": on one that gets a copy
     of the current folder and nothing else. "mounted": on one that mounts storage besides, where absolute paths lead.
+    accept_changed_data: as in gen.train.
     """
-    return list(_here(config, workdir) if place == "here" else _elsewhere(config, workdir, place == "mounted"))
+    if place == "here":
+        return list(_here(config, workdir, accept_changed_data))
+    return list(_elsewhere(config, workdir, place == "mounted"))
 
 
-def _here(config: Config, workdir: Path) -> Iterator[str]:
+def _here(config: Config, workdir: Path, accept_changed_data: bool) -> Iterator[str]:
     yield f"{printable(workdir)} can be written"
     for _, run in _runs(config):
         folder = RunFolder(expand(run))
@@ -47,6 +51,7 @@ def _here(config: Config, workdir: Path) -> Iterator[str]:
             return
         raise
     build_task(config, source.image_shape, source.num_classes)
+    identity.begin(RunFolder(workdir), config, identity.data_facts(source), accept_changed_data=accept_changed_data)
     height, width, channels = source.image_shape
     yield (
         f"{printable(source.name)}: {len(source.train.images):,} images of {height} x {width} x {channels} to train "

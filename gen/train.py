@@ -21,6 +21,7 @@ from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest
 from gen.data import Batch, Dataset, Source
 from gen.files import storage_fault
+from gen.identity import data_facts
 from gen.interrupt import Interrupt, interrupts
 from gen.lock import RunLock
 from gen.quality import Watch
@@ -171,18 +172,6 @@ def _first_save_due(config: Config, step: int, began: float) -> bool:
     if step % config.log_every:
         return False
     return bool(multihost_utils.process_allgather(np.array(due)).all())
-
-
-def data_facts(source: Source) -> dict[str, Any]:
-    """What data.json says: enough to sample from a run without its data, and to know what it was."""
-    return {
-        "name": source.name,
-        "image_shape": list(source.image_shape),
-        "num_classes": source.num_classes,
-        "class_names": list(source.class_names),
-        "num_train": len(source.train.images),
-        "num_held_out": len(source.held_out.images),
-    } | dict(source.facts)
 
 
 def config_line(config: Config, mesh: Mesh) -> str:

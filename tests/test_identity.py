@@ -14,7 +14,7 @@ import tiny
 from PIL import Image
 from test_train import Counter
 
-from gen import digests, identity, train
+from gen import digests, identity, preflight, train
 from gen.config import Config, digest, from_json, spec, to_json
 from gen.data import folder as folder_of_images
 from gen.errors import InputError
@@ -187,6 +187,8 @@ def test_changed_data_are_refused_with_both_facts_and_accepted_on_request(tmp_pa
         train.train(on_folder(data, 4), workdir)
     assert str(refused.value).startswith(f"the data of {workdir} changed: {told}")
     assert "--accept_changed_data" in str(refused.value)
+    with pytest.raises(InputError, match="changed: "):
+        preflight.check(on_folder(data, 4), workdir, "here")
     assert content(workdir) == before
     if change == "a class renamed":
         assert train.train(on_folder(data, 4), workdir, accept_changed_data=True) == 0

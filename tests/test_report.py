@@ -176,7 +176,7 @@ def test_a_damaged_last_line_is_one_warning(tmp_path, caplog):
     assert len(caplog.messages) == 1
 
 
-@pytest.mark.parametrize("end", ['{"step": 30, "ima', "", "\n\n"])
+@pytest.mark.parametrize("end", ['{"step": 30, "ima', '{"st', "{", "", "\n\n"])
 def test_half_a_last_line_is_what_a_kill_leaves_and_no_damage(tmp_path, caplog, end):
     (tmp_path / "metrics.jsonl").write_text("\n".join([*RECORDS, end]))
     report(tmp_path).rewind(20)

@@ -9,6 +9,8 @@ from gen.files import parse_json
 
 _LARGEST = 1e100  # of a number: float32 ends long before, and what is drawn of it must not overflow
 
+_BEGINNING = b'{"step": '
+
 Line = dict[str, Any]  # {"step": 20, "images": 640, "seconds": 3.1, "d_loss": 0.7, ...}; None for what was not finite
 
 
@@ -33,10 +35,15 @@ def read(path: Path) -> Found:
         line = _record(text)
         if line is not None and (not lines or line["step"] > lines[-1]["step"]):
             lines.append(line)
-        elif text.strip() and not (number == len(texts) and line is None and text.startswith(b'{"step": ')):
+        elif text.strip() and not (number == len(texts) and line is None and _may_be_cut(text)):
             bad.append(number)
     more = f", nor are {len(bad) - 1:,} more" if len(bad) > 1 else ""
     return Found(lines, f"line {bad[0]:,} is no record of a later step{more}" if bad else "")
+
+
+def _may_be_cut(text: bytes) -> bool:
+    """Whether it can be the beginning of a line of ours."""
+    return text[: len(_BEGINNING)] == _BEGINNING[: len(text)]
 
 
 def _record(text: bytes) -> Line | None:
