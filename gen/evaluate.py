@@ -53,6 +53,8 @@ flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and a
 flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
 flags.DEFINE_integer("size", None, "Side of the squares that all files become.", 1, 8192, flag_values=FLAGS)
 cli.define_path("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
+for _name in ("path", "data_dir"):
+    cli.define_path(f"config.data.{_name}", None, "Where the data of the run are now, if moved.", flag_values=FLAGS)
 for _name in ("truncation", "temperature", "guidance", "top_p"):
     cli.define_sampling(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
 
@@ -67,6 +69,9 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError(f"unexpected argument '{arguments[0]}'; only --compare takes two names")
     if bool(FLAGS.workdir) == bool(FLAGS.images):
         raise InputError("name a run, --workdir DIR, or two folders, --images A --reference B; not both")
+    for name in ("path", "data_dir"):
+        if FLAGS.images and FLAGS[f"config.data.{name}"].value:
+            raise InputError(f"--config.data.{name} is of runs, --workdir; leave it out")
     if FLAGS.images and not FLAGS.reference:
         raise InputError("--reference is missing: a folder of real images, or an npz with mu and sigma")
     out = Path(FLAGS.out or (f"{FLAGS.workdir}/evaluation" if FLAGS.workdir else "evaluation"))
@@ -86,8 +91,9 @@ def main(arguments: Sequence[str]) -> None:
     from gen.quality import cards, folders, pages, runs
 
     pages.check(out)
-    given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields}
-    asked = runs.Asked(**given)
+    given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields if name in FLAGS}
+    moved = {name: FLAGS[f"config.data.{name}"].value for name in ("path", "data_dir")}
+    asked = runs.Asked(**given, moved={name: path for name, path in moved.items() if path})
     measured = runs.measure_run(asked, cli.say) if FLAGS.workdir else folders.measure_folders(asked, cli.say)
     if not any(measured.boards.values()):
         raise InputError("none of these metrics can be had of these images; the lines above say why")

@@ -129,7 +129,8 @@ def project(session: Session, inputs: Sequence[str]) -> int:
     for file, value in zip(files, psnr, strict=True):
         print(f"{value:6.2f} dB  {printable(file)}")
     print(f"{np.median(psnr):6.2f} dB  median")
-    sheet = lambda: sheets.comparison(images, made, sheets.difference(images, made))  # noqa: E731
+    parts, shows = (images, made, sheets.difference(images, made)), ("given", "found", "difference")
+    sheet = lambda: sheets.comparison(*parts, names=shows)  # noqa: E731
     names = names_of(files, "project")
     picture = session.files.save_all(sheet, made, name="project", names=names, sources=files, codes=codes)
     labels = [None] * len(files) if codes.label is None else [session.run.class_names[label] for label in codes.label]
@@ -200,7 +201,8 @@ def edit(session: Session, inputs: Sequence[str]) -> int:
     codes = session.space.encode(images, label=session.label)
     after = moved(codes, found or _up_to_direction(session, codes), FLAGS.direction, FLAGS.strength)
     plain, made = session.space.decode(codes), session.space.decode(after)
-    sheet = lambda: sheets.comparison(images, plain, made)  # noqa: E731
+    moved_by = f"direction {FLAGS.direction}, {FLAGS.strength:+g}"
+    sheet = lambda: sheets.comparison(images, plain, made, names=("given", "found", moved_by))  # noqa: E731
     names = names_of(files, "edit")
     session.files.save_all(sheet, made, name="edit", names=names, sources=files, codes=codes)
     return len(files)

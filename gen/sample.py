@@ -192,6 +192,7 @@ def _write_stills(
 ) -> int:
     """Writes one file per image, the grid, or both; returns the number of images."""
     from gen import draw
+    from gen.report.sheet import named_rows
 
     every, rows = (seeds * len(labels), len(labels)) if labels else (seeds, 1)
     count = len(every)
@@ -224,6 +225,8 @@ def _write_stills(
     if with_grid:
         columns = None if rows == 1 else min(len(seeds), _MAX_ROW)
         picture = np.concatenate([grid(row, columns=columns) for row in np.split(np.stack(shown), rows)])
+        if labels and rows > 1:
+            picture = named_rows(picture, [run.class_names[label] for label in labels])
         record = _record(run, FLAGS.seeds, labels, post)
         record["gen:shows"] = "grid"  # so that nothing takes it for a sample
         pictures.save(sheet, [picture], format=target.format, record=record)

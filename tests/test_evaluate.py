@@ -17,11 +17,11 @@ from PIL import Image
 from gen import cli, evaluate, run, sample, sharding
 from gen.checkpoint import Checkpoints
 from gen.config import Config, build, digest, spec, to_json
-from gen.data import npz
+from gen.data import folder, npz
 from gen.errors import InputError
 from gen.features import pixels, trained
 from gen.metrics import moments
-from gen.quality import made_images
+from gen.quality import made_images, runs
 from gen.train import data_facts
 
 
@@ -309,6 +309,20 @@ def test_any_function_measures(folders, tmp_path, monkeypatch):
     assert card["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-5)
 
 
+def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "old").mkdir()
+    for i in range(4):
+        Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(tmp_path / "old" / f"{i}.png")
+    there = spec(folder, path=str(tmp_path / "old"), resolution=8)
+    before = runs._data(there, {})
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(InputError, match=r"does not exist.*if the data have moved: --config\.data\.path=NEW"):
+        runs._data(there, {})
+    after = runs._data(there, {"path": str(tmp_path / "new")})
+    assert after.facts["digest"] == before.facts["digest"]
+
+
 # What is wrong
 
 
@@ -333,6 +347,8 @@ def test_any_function_measures(folders, tmp_path, monkeypatch):
         (["--workdir=GAN", "--save_statistics=s.txt"], r"statistics are .npz files"),
         (["--workdir=GAN", "--metrics=score", "--extractor=pixels", "--samples=8"], "none of these metrics can be had"),
         (["--images=A"], "--reference is missing"),
+        (["--workdir=GAN", "--config.data.path=A"], "--config.data.path: the data of this run take resolution"),
+        (["--images=A", "--reference=B", "--config.data.path=A"], "--config.data.path is of runs"),
         (["--images=A", "--reference=absent"], "absent: there is no such file or folder"),
         (["--images=empty", "--reference=B"], "no image files in this folder"),
         (["--images=torn.png", "--reference=B"], r"torn.png: cannot be read"),

@@ -118,7 +118,8 @@ def test_the_sheet_shows_given_projected_and_difference(runs, images, tmp_path):
     program("project", images / "a.png", f"--workdir={runs / 'autoencoder'}", f"--out={tmp_path / 'one.png'}")
     assert files(tmp_path) == ["one.json", "one.png"]
     sheet = read(tmp_path / "one.png")
-    given, made, difference = (sheet[top : top + 96 : 6, 2:98:6] for top in (2, 100, 198))  # squares of 6 pixels
+    left = sheet.shape[1] - 98  # after the names of the rows
+    given, made, difference = (sheet[top : top + 96 : 6, left : left + 96 : 6] for top in (2, 100, 198))  # 6 x 6 pixels
     assert (given == read(images / "a.png")).all()
     close(made, reconstruction(runs / "autoencoder", read(images / "a.png")))
     close(difference, np.rint(127.5 + (given.astype(float) - made) / 2))

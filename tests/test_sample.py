@@ -17,6 +17,7 @@ from gen import cli, config, draw, provenance, run, sample, sharding
 from gen.checkpoint import Checkpoints
 from gen.data import shapes
 from gen.errors import InputError
+from gen.report.heat import text
 from gen.state import TrainState
 
 CLASSES = ("T-shirt/top", "Sandal", "Ankle boot")
@@ -346,8 +347,13 @@ def test_all_classes_in_folders_and_a_grid_with_a_row_for_each(conditional, tmp_
     ]
     picture = pixels(tmp_path / "grid.png")
     side = 4 * 24 + 2  # a tile and its border
-    assert picture.shape == (3 * (side + 2), 2 * side + 2, 3)
-    assert [picture[2 + row * (side + 2), 2, 0] for row in range(3)] == [0, 32, 64]
+    margin = picture.shape[1] - (2 * side + 2)  # with the name of the class beside each row
+    assert picture.shape[0] == 3 * (side + 2)
+    assert [picture[2 + row * (side + 2), margin + 2, 0] for row in range(3)] == [0, 32, 64]
+    for row, name in enumerate(CLASSES):
+        beside, line = picture[row * (side + 2) : (row + 1) * (side + 2), :margin], text(name)
+        top = np.flatnonzero(beside.min((1, 2)) < 255)[0] - np.flatnonzero(line.min((1, 2)) < 255)[0]
+        np.testing.assert_array_equal(beside[top : top + line.shape[0], 4 : 4 + line.shape[1]], line)
     assert provenance.read(tmp_path / "grid.png")["gen:shows"] == "grid"
     assert provenance.read(tmp_path / "grid.png")["gen:seed"] == "0-1"
     assert provenance.read(tmp_path / "grid.png")["gen:label"] == ", ".join(CLASSES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from jax.sharding import Mesh
 
 from gen import run as run_folders
 from gen import sharding
-from gen.config import CHEAP, build, digest
+from gen.config import CHEAP, Spec, build, digest
 from gen.data import Examples, Source
 from gen.errors import InputError
 from gen.features import chosen
@@ -24,6 +25,7 @@ from gen.quality.cards import Card
 from gen.quality.made import about, made_images, near_pairs
 from gen.quality.sets import described, part, reference
 from gen.quality.verdict import Verdict, verdict
+from gen.spec import arguments, resolve
 from gen.tasks.prior import Prior
 
 Say = Callable[[str], None]
@@ -53,6 +55,7 @@ class Asked(NamedTuple):
     temperature: float | None = None
     guidance: float | None = None
     top_p: float | None = None
+    moved: Mapping[str, str] = types.MappingProxyType({})  # argument of the run's data -> where they are now
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def measure_run(asked: Asked, say: Say) -> Measured:
     groups, refine = asked.groups, chain(asked.refine) if asked.refine else None
     mesh = sharding.mesh(-1, 1)
     loaded = _loaded(asked, mesh)
-    source = _same_data(build(loaded.config.data, "data"), loaded.data_facts, str(asked.workdir))
+    source = _same_data(_data(loaded.config.data, asked.moved), loaded.data_facts, str(asked.workdir))
     extractor = chosen(asked.extractor, source)
     real = reference(source, extractor, split=asked.split, references=asked.references)
     of: dict[str, Any] = {"run": Path(str(asked.workdir)).resolve().name, "config_digest": digest(loaded.config)}
@@ -142,6 +145,21 @@ def _loaded(asked: Asked, mesh: Mesh) -> run_folders.Loaded:
     if not isinstance(loaded.task, Prior):
         asked.refuse(_OF_PRIORS, "is of priors, and this run is none")
     return loaded
+
+
+def _data(spec: Spec, moved: Mapping[str, str]) -> Source:
+    """The data of a run. Raises InputError, with the flag that names their new place, where they are not found."""
+    for name in moved:
+        if name not in (takes := arguments(resolve(spec["call"], "data")).types):
+            raise InputError(f"--config.data.{name}: the data of this run take {', '.join(takes)}")
+    spec = Spec({**spec, **moved})
+    try:
+        source: Source = build(spec, "data")
+    except InputError as error:
+        place = next((name for name in ("path", "data_dir") if spec.get(name)), None)
+        hint = f"; if the data have moved: --config.data.{place}=NEW" if place else ""
+        raise InputError(f"{error}{hint}") from error
+    return source
 
 
 def _same_data(source: Source, facts: Mapping[str, Any], workdir: str) -> Source:

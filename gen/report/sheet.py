@@ -10,6 +10,7 @@ from gen.report.heat import text
 
 Tile = tuple[str, np.ndarray]  # caption and picture
 _PAD = 4
+_LONGEST_NAME = 160  # pixels
 
 
 def sheet(
@@ -57,3 +58,14 @@ def _beside(pictures: Sequence[np.ndarray], paper: int, *, gap: int = _PAD) -> n
 
 def _widened(picture: np.ndarray, width: int, paper: int) -> np.ndarray:
     return np.pad(picture, ((0, 0), (0, width - picture.shape[1]), (0, 0)), constant_values=paper)
+
+
+def named_rows(picture: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """A picture of rows of one height, uint8 [h w 3], with the name of each on its left. Long names are cut short."""
+    lines = [text(name)[:, :_LONGEST_NAME] for name in names]
+    margin = np.full((picture.shape[0], max(line.shape[1] for line in lines) + 2 * _PAD, 3), 255, np.uint8)
+    for i, line in enumerate(lines):
+        top = max(0, round((i + 0.5) * picture.shape[0] / len(lines) - line.shape[0] / 2))
+        line = line[: picture.shape[0] - top]
+        margin[top : top + line.shape[0], _PAD : _PAD + line.shape[1]] = line
+    return np.concatenate([margin, picture], axis=1)

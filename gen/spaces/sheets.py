@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
 from gen.report import grid
+from gen.report.sheet import named_rows
 
 _COLUMNS = 16
 _MARGIN = 24  # pixels, for the number of a row
@@ -22,8 +25,8 @@ def difference(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.clip(0.5 + (images - others) / 2, 0, 1)
 
 
-def comparison(*rows: np.ndarray) -> np.ndarray:
-    """Several versions of the same images below each other, in blocks of a few columns."""
+def comparison(*rows: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
+    """Several versions of the same images below each other, in blocks of a few columns; names: what each shows."""
     height, width = rows[0].shape[1:3]
     columns = min(_COLUMNS, len(rows[0]))
     blocks = []
@@ -33,7 +36,7 @@ def comparison(*rows: np.ndarray) -> np.ndarray:
             part = images[start : start + columns]
             row[: len(part)] = part
         blocks.append(grid(block.reshape(-1, *block.shape[2:]), columns=columns))
-    return np.concatenate(blocks)
+    return np.concatenate([named_rows(block, names) for block in blocks] if names else blocks)
 
 
 def strips(images: np.ndarray) -> np.ndarray:
