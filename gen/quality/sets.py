@@ -66,7 +66,7 @@ class Reference:
 
 def described(examples: Examples, extractor: Extractor, *, labelled: bool) -> Images:
     """Images with what an extractor says of them; with their labels, if wanted, unless some are -1, unknown."""
-    images, labels = np.asarray(examples.images), np.asarray(examples.labels)
+    images, labels = examples.images[:], np.asarray(examples.labels)  # a mapped array stays so, and is checked when read
     if len(images) == 0:
         return Images(images, np.zeros((0, 1), np.float32))
     seen, began = list[Seen](), time.monotonic()
@@ -122,7 +122,7 @@ def _cached(examples: Examples, extractor: Extractor, digest: str, split: str, l
     stored = kept.read(name) if name else None
     if stored is not None:
         labels = np.asarray(examples.labels) if labelled else None
-        return Images(np.asarray(examples.images), stored["features"], labels, stored.get("logits"))
+        return Images(examples.images[:], stored["features"], labels, stored.get("logits"))
     made = described(examples, extractor, labelled=labelled)
     if name:
         logits = {} if made.logits is None else {"logits": made.logits}
