@@ -1,6 +1,6 @@
 """Your own images: a model of a folder, its subfolders the classes.
 
-    python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU
+    python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU; DIR or a zip
     python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR  # 32 x 32, on CPU cores
 
 Another size on a GPU needs one width per doubling from 4 x 4 upwards, in both networks:

@@ -14,19 +14,25 @@ from typing import IO, Protocol
 from gen.data.contents import fingerprint
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.image_io.find import SUFFIXES, images_in, is_hidden
+from gen.image_io.find import SUFFIXES, is_hidden, names_in
 
+_LISTS = ("dataset.json",)  # beside them lie the folders whose names they use
 _LARGEST = 2**28  # bytes of one file in an archive
 _MOST = 2**30  # bytes that a small archive may hold in all; a large one 100 times its own size
+
+
+class BadMember(ValueError):
+    """Why a member of an archive cannot be read, in a few words."""
 
 
 class Files(Protocol):
     """What `opened` gives."""
 
     names: list[str]  # of image files, relative, with slashes, sorted
+    ignored: dict[str, int]  # how many other files there are, by suffix or reason
 
     def open(self, name: str) -> Path | IO[bytes]:
-        """What an image reader takes. Raises OSError or ValueError."""
+        """What an image reader takes. Raises BadMember."""
 
     def beside(self, name: str) -> bytes | None:
         """The content of a small file of this name among the images, or beside the folder or archive."""
@@ -43,7 +49,7 @@ def opened(path: str | os.PathLike[str], source: str) -> Files:
     if place.is_dir():
         files: Files = _Folder(place)
     elif place.is_file():
-        files = _Zip(place, source)
+        files = Zip(place, source)
     else:
         beside = os.listdir(place.parent) if place.parent.is_dir() else []
         raise InputError(f"{source}: {printable(place)} is no file or folder{nearest(place.name, beside)}")
@@ -55,7 +61,7 @@ def opened(path: str | os.PathLike[str], source: str) -> Files:
 class _Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.names = sorted(file.relative_to(root).as_posix() for file in images_in(root)[0])
+        self.names, self.ignored = names_in(root)
 
     def open(self, name: str) -> Path:
         return self._root / name
@@ -68,10 +74,11 @@ class _Folder:
         return fingerprint(self._root, self.names)
 
 
-class _Zip:
+class Zip:
     """A zip archive; what its members are called never becomes a path on this disk."""
 
     def __init__(self, file: Path, source: str) -> None:
+        """Reads the list of members. Raises InputError, which names the `source`, for what is no such archive."""
         self._file = file
         try:
             self._archive = zipfile.ZipFile(file)
@@ -87,28 +94,63 @@ class _Zip:
             raise InputError(
                 f"{source}: {printable(file)} says that it holds {size:,} bytes; at most {most:,} are read"
             )
-        self.names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
+        images = [name for name in self._members if name.lower().endswith(SUFFIXES)]
+        lists = [name for name in self._members if posixpath.basename(name) in _LISTS]
+        self._top = _shared_folder([*images, *lists])
+        self.names = sorted(name.removeprefix(self._top) for name in images)
+        others = [posixpath.splitext(name)[1].lower() for name in self._members.keys() - {*images, *lists}]
+        self.ignored = {
+            printable(suffix, longest=20) or "without a suffix": others.count(suffix) for suffix in set(others)
+        }
 
     def open(self, name: str) -> IO[bytes]:
-        return io.BytesIO(self._read(name))
+        return io.BytesIO(self._read(self._top + name))
 
     def beside(self, name: str) -> bytes | None:
         inside = next((member for member in sorted(self._members) if posixpath.basename(member) == name), None)
-        return self._read(inside) if inside else _small(_outside(self._file, name))
+        return self._list(inside) if inside else _small(_outside(self._file, name))
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a member, or None. Raises InputError when it cannot be read."""
+        return self._list(self._top + name) if self._top + name in self._members else None
+
+    def _list(self, name: str) -> bytes:
+        try:
+            return self._read(name)
+        except BadMember as error:
+            raise InputError(f"{printable(self._file)}: {printable(name)} {error}") from None
 
     def fingerprint(self) -> str:
         """By the checksums that the archive keeps of its members, which are verified when they are read."""
-        listed = [(name, self._members[name].CRC, self._members[name].file_size) for name in self.names]
+        found = [(name, self._members[self._top + name]) for name in self.names]
+        listed = [(name, member.CRC, member.file_size) for name, member in found]
         return hashlib.sha256(repr([self._file.stat().st_size, listed]).encode()).hexdigest()
 
     def _read(self, name: str) -> bytes:
         member = self._members[name]
         if member.file_size > _LARGEST:
-            raise ValueError(f"has {member.file_size:,} bytes; at most {_LARGEST:,} are read")
+            raise BadMember(f"has {member.file_size:,} bytes; at most {_LARGEST:,} are read")
         try:
             return self._archive.read(member)
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise ValueError(printable(error)) from None  # encrypted, packed in a way of its own, damaged
+        except (
+            RuntimeError,
+            NotImplementedError,
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            ValueError,
+        ) as error:
+            raise BadMember(printable(error)) from None  # encrypted, packed in a way of its own, damaged
+
+
+def _shared_folder(names: list[str]) -> str:
+    """The folder that all lie in, "a/b/"; "" for none: an archive of one folder is as good as one of what is in it."""
+    folders = {posixpath.dirname(name) for name in names}
+    shared = (
+        posixpath.commonpath(folders) if "" not in folders and len({f.startswith("/") for f in folders}) == 1 else ""
+    )
+    return f"{shared}/" if shared and all(name.startswith(f"{shared}/") for name in names) else ""
 
 
 def _passed_over(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from gen.data.archive import Files, opened
+from gen.data.archive import BadMember, Files, opened
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import TooSmall, fit, position
@@ -98,7 +98,7 @@ def _decode(files: Files, resolution: int, name: str) -> np.ndarray | str:
         return fit(open_image(files.open(name)), resolution)
     except TooSmall as error:
         raise InputError(f"celeba: {printable(name)} {error}: choose a smaller --config.data.resolution") from error
-    except (Unreadable, OSError, ValueError) as error:
+    except (Unreadable, BadMember) as error:
         return printable(error)
 
 

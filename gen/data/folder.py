@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import unicodedata
+import zipfile
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from gen.data.archive import BadMember, Zip
 from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
 from gen.data.dataset import Source
 from gen.data.decode import SMALL, TooSmall, fit, position
-from gen.data.layout import File, Layout, plain, read_layout
+from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.data.progress import Progress
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
@@ -45,7 +47,7 @@ def folder(
     small: str = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
     strict: bool = False,  # True: one unreadable file refuses the whole folder
 ) -> Source:
-    """A source of square images from all image files under `path`.
+    """A source of square images from all image files under `path`, a folder or a zip archive of one.
 
     The subfolders of `path` are the classes; without any (or with one only) the images are unlabelled. A dataset.json
     as of StyleGAN, {"labels": [["00000/img.png", 3], ...]}, gives the labels instead. If the subfolders are train or
@@ -53,12 +55,15 @@ def folder(
     and their subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files
     added later move no other. The cache goes by names and contents.
     The central square of each image is area-averaged to `resolution`. Hidden files and what does not end like an image
-    are ignored, and counted. Unreadable files are listed in facts["skipped"] with the reason, and classes of which
-    nothing can be read in facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
+    are ignored, and counted. An archive is read where it is; its outermost folder is that of the images. Unreadable
+    files are listed in facts["skipped"] with the reason, and classes of which nothing can be read in
+    facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out, small)
     root = _existing(path)
-    layout = read_layout(root, _image_names(root), labelled=labelled)
+    archive = None if root.is_dir() else Zip(root, "folder")
+    listed = archive.read(LABELS_FILE) if archive else None
+    layout = read_layout(root, _image_names(root, archive), labelled=labelled, labels_file=listed)
     options = {
         "folder": plain(root.resolve().name),
         "resolution": resolution,
@@ -68,7 +73,7 @@ def folder(
         "labelled": labelled,
         "small": small,
     }
-    decode = partial(_decode, root, resolution, grayscale, background, small)
+    decode = partial(_decode, root, archive, resolution, grayscale, background, small)
 
     def make(add: Add) -> Made:
         kept, skipped, left_out = _readable_classes(layout, decode)
@@ -77,7 +82,7 @@ def folder(
         skipped.sort(key=lambda entry: entry["file"])
         return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
-    source = cached("folder", options, make, identity=_identity(root, layout))
+    source = cached("folder", options, make, identity=_identity(root, archive, layout))
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     return source
 
@@ -102,14 +107,14 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     if not os.path.exists(root):
         beside = os.listdir(root.parent) if os.path.isdir(root.parent) else []
         raise InputError(f"folder: {printable(root)} does not exist{nearest(root.name, beside)}")
-    if not os.path.isdir(root):
-        raise InputError(f"folder: {printable(root)} is a file, not a folder of images")
+    if not os.path.isdir(root) and not zipfile.is_zipfile(root):
+        raise InputError(f"folder: {printable(root)} is a file, neither a folder of images nor a zip of one")
     return root
 
 
-def _image_names(root: Path) -> list[str]:
+def _image_names(root: Path, archive: Zip | None) -> list[str]:
     """Relative names of all image files, sorted; what else there is is counted in a warning."""
-    names, ignored = names_in(root)
+    names, ignored = (archive.names, archive.ignored) if archive else names_in(root)
     line = ignored_line(Found([], ignored))
     if not names:
         raise InputError(f"folder: {printable(root)}: {line or 'it is empty'}; an image ends in {' '.join(SUFFIXES)}")
@@ -118,10 +123,11 @@ def _image_names(root: Path) -> list[str]:
     return names
 
 
-def _identity(root: Path, layout: Layout) -> list[Any]:
+def _identity(root: Path, archive: Zip | None, layout: Layout) -> list[Any]:
     """What is in the files, and what the layout makes of them."""
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
-    return [made_of, fingerprint(root, [file.name for file in layout.files])]
+    names = [file.name for file in layout.files]
+    return [made_of, archive.fingerprint() if archive else fingerprint(root, names)]
 
 
 def _in_order(files: list[File]) -> list[File]:
@@ -134,18 +140,25 @@ def _position(file: File) -> float:
 
 
 def _decode(
-    root: Path, resolution: int, grayscale: bool, background: tuple[int, int, int], small: str, file: File
+    root: Path,
+    archive: Zip | None,
+    resolution: int,
+    grayscale: bool,
+    background: tuple[int, int, int],
+    small: str,
+    file: File,
 ) -> np.ndarray | str:
     """The image uint8 [h w c], or the reason why there is none."""
     try:
-        image = open_image(root / file.name, grayscale=grayscale, background=background, single=True)
+        content = archive.open(file.name) if archive else root / file.name
+        image = open_image(content, grayscale=grayscale, background=background, single=True)
         return fit(image, resolution, enlarge=small == "enlarge")
     except TooSmall as error:
         if small == "refuse":
             choice = "choose a smaller --config.data.resolution, or --config.data.small=skip or enlarge"
             raise InputError(f"folder: {printable(root / file.name)} {error}: {choice}") from error
         return str(error)
-    except Unreadable as error:
+    except (Unreadable, BadMember) as error:
         return str(error)
 
 

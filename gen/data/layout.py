@@ -43,12 +43,14 @@ class Layout(NamedTuple):
     unlisted: list[str]  # names that the file of labels leaves out
 
 
-def read_layout(root: Path, names: Sequence[str], *, labelled: bool) -> Layout:
+def read_layout(root: Path, names: Sequence[str], *, labelled: bool, labels_file: bytes | None = None) -> Layout:
     """The splits and classes of image files `names` in a folder, and a warning for what may not be as was meant.
 
+    root: may be an archive, with the content of its `labels_file`.
     Raises InputError for a layout that can be meant in several ways, and a file of labels that cannot be read.
     """
-    listed = _listed_labels(root) if (root / LABELS_FILE).is_file() and labelled else None
+    there = labels_file is not None or (root / LABELS_FILE).is_file()
+    listed = _listed_labels(root, labels_file) if there and labelled else None
     if listed is not None:
         return _by_list(root, names, listed)
     splits = _splits(root, names, labelled)
@@ -67,7 +69,8 @@ def read_layout(root: Path, names: Sequence[str], *, labelled: bool) -> Layout:
         )
     else:
         _say_empty(root, depth, set(classes))
-    _say_unread(root, names)
+    if root.is_dir():
+        _say_unread(root, names)
     number = {name: label for label, name in enumerate(class_names)}
     triples = zip(names, classes, splits or [None] * len(names), strict=True)
     return Layout([File(name, number.get(label, 0), split) for name, label, split in triples], class_names, [])
@@ -124,13 +127,13 @@ def _say_unread(root: Path, names: Sequence[str]) -> None:
             log.warning("%s beside the images is not read: classes come from folders, captions are not learned", name)
 
 
-def _listed_labels(root: Path) -> Any:
+def _listed_labels(root: Path, content: bytes | None) -> Any:
     """What stands under "labels" in the file of labels; None, with a warning, where there is no such thing."""
     file = root / LABELS_FILE
     try:
-        if file.stat().st_size > _MOST_BYTES:
+        if content is None and file.stat().st_size > _MOST_BYTES:
             raise ValueError(f"larger than {_MOST_BYTES:,} bytes")
-        found = json.loads(file.read_bytes())
+        found = json.loads(file.read_bytes() if content is None else content)
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise _refused(file, f"cannot be read ({printable(error, longest=100)})") from None
     if not isinstance(found, dict) or "labels" not in found:

@@ -66,7 +66,10 @@ class Reference:
 
 def described(examples: Examples, extractor: Extractor, *, labelled: bool) -> Images:
     """Images with what an extractor says of them; with their labels, if wanted, unless some are -1, unknown."""
-    images, labels = examples.images[:], np.asarray(examples.labels)  # a mapped array stays so, and is checked when read
+    images, labels = (
+        examples.images[:],
+        np.asarray(examples.labels),
+    )  # a mapped array stays so, and is checked when read
     if len(images) == 0:
         return Images(images, np.zeros((0, 1), np.float32))
     seen, began = list[Seen](), time.monotonic()
