@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gen import pictures as files
-from gen.config import to_json
-from gen.files import atomic_write
+from gen.files import atomic_write, printable
 from gen.quality import cards
 from gen.quality.cards import Card
 from gen.quality.pictures import PICTURES, pictures
@@ -22,7 +21,8 @@ from gen.quality.runs import Measured
 from gen.report import Report, save_png
 from gen.report.report import EVALUATION
 from gen.report.style import STYLE
-from gen.run_folder import RunFolder
+from gen.run_folder import RunFolder, read_text
+from gen.values import strict_json
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
 _BOARDS = {
@@ -87,10 +87,14 @@ def _file(title: str) -> str:
 
 
 def refresh(workdir: Path) -> None:
-    """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview."""
+    """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview.
+
+    The run was opened before: its config and facts are known to be sound.
+    """
     folder, path = RunFolder(workdir), workdir / "report.html"
     if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8", errors="replace"):
-        report = Report(workdir, config_json=to_json(folder.read_config()), data_facts=folder.read_facts())
+        facts = strict_json(read_text(folder.data), printable(folder.data))
+        report = Report(workdir, config_json=read_text(folder.config), data_facts=facts)
         report.write_html(report.status)
 
 
