@@ -73,7 +73,7 @@ def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted
     if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
         raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
     call = spec["call"]
-    takes = arguments(resolve(call, place, wanted or PLACES[""].get(place)))
+    takes = arguments(resolve(call, place, PLACES[""].get(place) if wanted is None else wanted))
     for name, value in spec.items():
         if name == "call":
             continue

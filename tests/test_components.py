@@ -110,6 +110,12 @@ def test_a_component_where_none_belongs_is_refused(name, value):
         build(tiny.task_spec() | {name: value}, "task", image_shape=(16, 16, 3), num_classes=8, batch_size=8)
 
 
+def test_a_component_is_no_path():
+    for component in ("gen.models.r3gan:Generator", "gen.data.shapes:shapes", "gen.tasks.gan:Gan"):
+        with pytest.raises(InputError, match=r"^data\.path names 'gen\..*'; allowed there: no component"):
+            check({"call": "gen.data.npz:npz", "path": {"call": component, "widths": [8]}}, "data")
+
+
 def a_run(folder: pathlib.Path, config: dict, facts: dict | None = None) -> pathlib.Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config))
