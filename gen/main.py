@@ -31,6 +31,7 @@ from typing import Any
 from absl import flags
 
 from gen import cli, experiment, identity
+from gen.compile_cache import mend
 from gen.config import Config, validate
 from gen.errors import InputError
 from gen.fields import listing
@@ -212,6 +213,7 @@ def _enable_cache() -> None:
         return
     if not given:
         jax.config.update("jax_compilation_cache_dir", str(folder))
+    mend(folder)
 
 
 if __name__ == "__main__":

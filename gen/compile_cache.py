@@ -1,0 +1,67 @@
+"""jax's cache of compiled programs, mended as it is used. Imports no jax.
+
+jax writes an entry in place, so that a full disk or a kill leaves half of one; it warns at every later start that it
+cannot read it, and never replaces a file that exists.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+_WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']+)': (.*)", re.DOTALL)
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_log = logging.getLogger(__name__)
+
+
+def mend(folder: Path) -> None:
+    """From now on damaged entries of `folder` are removed where jax meets them, each with one line instead of jax's.
+
+    jax then compiles the program and writes it anew.
+    """
+    show = warnings.showwarning
+    told: set[str] = set()
+
+    def handle(message: Warning | str, *arguments: Any, **more: Any) -> None:
+        found = _WARNING.fullmatch(str(message))
+        if not found:
+            show(message, *arguments, **more)
+            return
+        doing, name, reason = found.groups()
+        removed = remove_damaged(folder, name)
+        line = f"compiled programs cannot be kept in {folder}: {reason}"
+        if doing == "reading":
+            line = f"{folder}: the compiled program {name} is damaged{' and is made anew' if removed else ''}"
+        if line not in told:
+            _log.warning("%s", line)
+        told.add(line)
+
+    warnings.showwarning = handle
+
+
+def remove_damaged(folder: Path, name: str) -> int:
+    """Removes the entries of a program that cannot be unpacked; returns how many."""
+    damaged = [path for path in folder.glob("*-cache") if path.name.startswith(f"{name}-") and _is_damaged(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return len(damaged)
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+        if content.startswith(_ZSTANDARD):
+            import zstandard
+
+            zstandard.ZstdDecompressor().decompress(content)
+        else:
+            zlib.decompress(content)
+    except FileNotFoundError:
+        return False
+    except Exception:  # of either library
+        return True
+    return False
