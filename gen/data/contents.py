@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from gen.data.progress import Progress
 from gen.files import atomic_write, cache_home, private_folder, sha256
 
 _SETTLED = 2.0  # seconds after which another change shows in the times of a file on any file system
@@ -34,9 +35,10 @@ def fingerprint(root: Path, names: Iterable[str]) -> str:
         if stored["seen"] == seen:
             return str(stored["fingerprint"])
     hasher = hashlib.sha256()
-    with ThreadPoolExecutor() as pool:
+    with Progress("reading", len(names), "files") as progress, ThreadPoolExecutor() as pool:
         for name, content in zip(names, pool.map(_content, [root / name for name in names]), strict=True):
             hasher.update(f"{len(os.fsencode(name))} ".encode() + os.fsencode(name) + content)
+            progress.add()
     found = hasher.hexdigest()
     newest = max((times for state in states if state for times in state[1:3]), default=0)
     if newest < time.time_ns() - _SETTLED * 1e9 and states == [_state(root / name) for name in names]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import html.parser
 import http.client
 import os
@@ -20,6 +21,7 @@ from gen.files import printable, sha256
 _TIMEOUT = 20  # seconds without an answer
 _TRIES = 5  # in a row that bring nothing, once something has come
 _BLOCK = 2**18
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EIO)
 _PAGE = 2**20  # bytes of a page that are read to find the way to the file
 
 
@@ -55,6 +57,8 @@ def fetch(url: str, file: Path, expected: Expected, *, began: Callable[[], None]
                 continue
             raise Unavailable(f"{host} answers {error.code} {printable(error.reason)}") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if getattr(error, "errno", None) in _DISK:
+                raise Unavailable(f"cannot write {printable(partial)}: {_reason(error)}") from None
             tries = _TRIES if _size(partial) > before else tries - 1
             if not _size(partial) or not tries:
                 raise Unavailable(f"{host} cannot be reached ({_reason(error)})") from None

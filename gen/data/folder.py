@@ -106,7 +106,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     root = expand(path)
     if not os.path.exists(root):
         beside = os.listdir(root.parent) if os.path.isdir(root.parent) else []
-        raise InputError(f"folder: {printable(root)} does not exist{nearest(root.name, beside)}")
+        meant = nearest(root.name, beside) or "; name a folder of images, or a zip of one, by --config.data.path"
+        raise InputError(f"folder: {printable(root)} does not exist{meant}")
     if not os.path.isdir(root) and not zipfile.is_zipfile(root):
         raise InputError(f"folder: {printable(root)} is a file, neither a folder of images nor a zip of one")
     return root

@@ -141,7 +141,7 @@ def _ways(builder: Any) -> str:
         "manual_dir (--config.data.manual_dir=DIR)"
     )
     if known.variant:
-        ways += f", or use the variant :{known.variant} of the experiment with --config.data.path={known.path}"
+        ways += f", or use the experiment as FILE.py:{known.variant} with --config.data.path={known.path}"
     return ways
 
 

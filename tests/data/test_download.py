@@ -91,3 +91,9 @@ def test_without_a_site_it_fails_at_once(tmp_path):
     with pytest.raises(Unavailable, match=r"127.0.0.1 cannot be reached \(Connection refused\)"):
         fetch("http://127.0.0.1:9/f", tmp_path / "f", WHOLE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_not_blamed_on_the_site(site, tmp_path):
+    (tmp_path / "f.partial").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match=r"cannot write \S+f.partial: No space left on device"):
+        fetch(f"{site}/file", tmp_path / "f", WHOLE)
