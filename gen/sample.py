@@ -256,6 +256,7 @@ def _write_animation(
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
         cli.tell(len(frames), count, began)
     record = _record(run, FLAGS.seeds, labels or draw.drawn_labels(run.task, first), post)
+    record["gen:shows"] = "interpolation"
     pictures.save(path, frames, format=target.format, record=record)
     return count
 

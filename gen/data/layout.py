@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from gen.errors import InputError
 from gen.files import printable
+from gen.image_io import composed
 from gen.image_io.find import is_hidden
 
 TRAIN_FOLDERS = ("train", "training")
@@ -62,11 +63,15 @@ def read_layout(root: Path, names: Sequence[str], *, labelled: bool, labels_file
     if not labelled or len(class_names) < 2:
         class_names = ()
     elif "" in class_names:
-        loose = printable(names[classes.index("")])
-        raise InputError(
-            f"folder: {printable(root)} holds both class folders and images outside them ({loose}): "
-            "move them, or set --config.data.labelled=False"
-        )
+        loose = [name for name, found in zip(names, classes, strict=True) if not found]
+        image = next((name for name in loose if not composed(root / name)), None)
+        if image is not None:
+            raise InputError(
+                f"folder: {printable(root)} holds both class folders and images outside them ({printable(image)}): "
+                "move them, or set --config.data.labelled=False"
+            )
+        kept = [name for name in names if name not in set(loose)]  # as gen.sample writes a grid beside them
+        return read_layout(root, kept, labelled=labelled)
     else:
         _say_empty(root, depth, set(classes))
     if root.is_dir():

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ FORMATS: tuple[str, ...] = (
     *(name for feature, name in _OPTIONAL.items() if features.check(feature)),
 )  # PostScript, which starts Ghostscript, and the rare ones stay closed
 MAX_PIXELS = 2**27  # 134 million: a picture that declares more is refused before anything of it is decoded
+_LARGE, _large = 2**24, threading.Lock()  # pixels above which only one picture is decoded at a time, for memory
 _WHITE = (255, 255, 255)
 _WIDENED = {"L;2": 85, "L;4": 17}  # what Pillow multiplies such pixels with, but not the transparent value
 
@@ -66,6 +68,11 @@ class _Layers:
     """Upright Pillow images of one frame: color in mode L, RGB or I;16, alpha in mode L or I;16 or None."""
 
     def __init__(self, opened: Any) -> None:
+        large = opened.width * opened.height > _LARGE
+        with _large if large else contextlib.nullcontext():
+            self._decode(opened)
+
+    def _decode(self, opened: Any) -> None:
         raw_mode = _raw_mode(opened)
         bits = significant_bits(opened) if raw_mode == "I;16B" else 16
         set_byte_order(opened)

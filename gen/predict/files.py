@@ -63,7 +63,8 @@ def _write_answer(path: Path, answer: np.ndarray, given: np.ndarray, format: str
     _save(path.with_name(f"{path.name}.png"), _strip(frames), made | {"gen:shows": "strip"})
     enlarged = enlargement(*frames.shape[1:3])
     film = frames.repeat(enlarged, axis=1).repeat(enlarged, axis=2).repeat(_HOLD, axis=0)
-    pictures.save(path.with_name(f"{path.name}.{format}"), list(film), format=format, record=made)
+    record = made | {"gen:shows": "film"}
+    pictures.save(path.with_name(f"{path.name}.{format}"), list(film), format=format, record=record)
 
 
 def _overview(

@@ -11,6 +11,7 @@ from PIL import Image
 from gen.data import folder
 from gen.data.layout import read_layout
 from gen.errors import InputError
+from gen.report import save_png
 
 
 def touch(root, *names):
@@ -52,6 +53,15 @@ def test_splits_beside_others_are_not_guessed(tmp_path):
     assert laid_out(tmp_path, *names, labelled=False).class_names == ()
     with pytest.raises(InputError, match="beside images"):
         laid_out(tmp_path / "other", "train/a/1.png", "test/a/1.png", "1.png")
+
+
+def test_a_grid_beside_class_folders_is_not_in_the_way(tmp_path):
+    names = touch(tmp_path, "a/1.png", "b/1.png")
+    save_png(tmp_path / "grid.png", np.zeros((9, 9, 3), np.uint8))
+    layout = read_layout(tmp_path, [*names, "grid.png"], labelled=True)
+    assert labels(layout) == {"a/1.png": "a", "b/1.png": "b"}
+    with pytest.raises(InputError, match=r"images outside them \(loose\.png\)"):
+        read_layout(tmp_path, [*names, *touch(tmp_path, "loose.png"), "grid.png"], labelled=True)
 
 
 def test_one_name_in_two_writings_is_one_class(tmp_path):

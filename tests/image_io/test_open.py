@@ -3,8 +3,10 @@
 import io
 import os
 import struct
+import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -239,6 +241,24 @@ def test_pictures_too_large_are_refused_before_anything_is_decoded():
     for read in (open_picture, open_image):
         with pytest.raises(Unreadable, match=rf"{MAX_PIXELS:,} "):
             read(bytes(data))
+
+
+def test_large_pictures_are_decoded_one_at_a_time(monkeypatch):
+    monkeypatch.setattr("gen.image_io.open._LARGE", 1)
+    at_once, most, load = [0], [0], Image.Image.convert
+
+    def counted(image, *args, **kwargs):
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        time.sleep(0.01)
+        at_once[0] -= 1
+        return load(image, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "convert", counted)
+    data = saved(np.dstack([NOISE, NOISE[..., 0]]), "PNG")
+    with ThreadPoolExecutor(4) as pool:
+        assert all(picture.pixels.shape == NOISE.shape for picture in pool.map(open_picture, [data] * 8))
+    assert most == [1]
 
 
 def test_only_known_formats_are_opened(tmp_path):
