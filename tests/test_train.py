@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,16 +20,19 @@ import numpy as np
 import pytest
 import tiny
 
-from gen import reporter, sharding, train
+from gen import digests, reporter, sharding, train
 from gen.checkpoint import Checkpoints
 from gen.config import Config, Spec, build, from_json, spec
 from gen.data import Dataset, Examples, Source
 from gen.errors import InputError
+from gen.lock import RunLock
 from gen.main import main
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FiniteScalar, Gaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
+from gen.report import page
+from gen.report import report as report_module
 from gen.reporter import by_class
 from gen.run import RunFolder, load
 from gen.state import TrainState
@@ -361,6 +366,114 @@ def test_a_broken_state_is_not_saved(tmp_path, capsys):
     assert train.train(settings, tmp_path) == 1
     assert "newest checkpoint: 4; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4"]
+
+
+# -- Disks, folders, other processes
+
+
+FULL = "No space left on device"
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, FULL),
+        ValueError(f"RESOURCE_EXHAUSTED: Error writing \"x\" in OCDBT: {FULL} [os_error_code='28' y]"),  # tensorstore
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_checkpoint_that_cannot_be_saved_ends_the_run_with_one_line(tmp_path, monkeypatch, capsys, error):
+    settings = config(20, task=spec(Counter), log_every=4, checkpoint_every=4)
+    write = digests.write
+
+    def full(directory, step, *arguments):
+        if step == 8:
+            raise error
+        write(directory, step, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "write", full)
+        assert train.train(settings, tmp_path) == 74
+    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("step")][-1]
+    assert told.startswith(f"gen: stopped: {tmp_path}/checkpoints/8: cannot be saved: {FULL} (")
+    assert f" MB are free in {tmp_path}/checkpoints); newest checkpoint: 4; report: " in told
+    assert saved(tmp_path) == ["4"]
+    assert "stopped: " in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / ".lock").exists()
+    assert train.train(settings, tmp_path) == 0
+    assert [line["step"] for line in lines(tmp_path)] == [4, 8, 12, 16, 20]
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+@pytest.mark.parametrize("checkpoint_every", [7, 100])
+def test_a_run_folder_that_is_removed_ends_the_run_and_is_not_made_again(
+    tmp_path, monkeypatch, capsys, checkpoint_every
+):
+    workdir = tmp_path / "run"
+    when_fed(monkeypatch, 6, lambda: shutil.rmtree(workdir))
+    settings = config(20, task=spec(Counter), checkpoint_every=checkpoint_every)
+    assert train.train(settings, workdir) == 74
+    told = capsys.readouterr().err
+    assert f"gen: stopped: {workdir}: the run folder was removed, or cannot be reached; the report could not" in told
+    assert not workdir.exists()
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_what_training_does_not_need_is_tried_again_and_loses_nothing(tmp_path, monkeypatch, capsys):
+    metrics = tmp_path / "metrics.jsonl"
+    when_fed(monkeypatch, 3, lambda: (metrics.unlink(), metrics.mkdir()))
+    when_fed(monkeypatch, 6, metrics.rmdir)
+    assert train.train(config(9, task=spec(Counter)), tmp_path) == 0
+    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 10))
+    told = capsys.readouterr().err
+    assert told.count("training goes on, and writing metrics is tried again") == 1
+    assert f"gen: {metrics}: Is a directory; training" in told
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_a_report_that_cannot_be_written_whole_is_written_without_pictures(tmp_path, monkeypatch, capsys):
+    write = report_module.atomic_write
+
+    def nearly_full(path, content):
+        if len(content) > 20_000:
+            raise OSError(errno.ENOSPC, FULL, str(path))
+        write(path, content)
+
+    monkeypatch.setattr(report_module, "atomic_write", nearly_full)
+    monkeypatch.setattr(report_module, "_embed", lambda path, step: page.Picture("x" * 20_000, 1, step))
+    assert train.train(config(3, task=spec(Counter)), tmp_path) == 0
+    assert f"{tmp_path}/report.html: {FULL}" in capsys.readouterr().err
+    assert "finished" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_a_checkpoint_exists_after_the_first_minute(tmp_path, monkeypatch):
+    def die():
+        raise SystemError("killed")
+
+    monkeypatch.setattr(train, "FIRST_SAVE_SECONDS", 0.0)
+    settings = config(9, task=spec(Counter))
+    with monkeypatch.context() as patch:
+        when_fed(patch, 4, die)
+        with pytest.raises(SystemError, match="killed"):
+            train.train(settings, tmp_path)
+    assert saved(tmp_path) == ["1"]
+    assert train.train(settings, tmp_path) == 0
+    assert saved(tmp_path) == ["1", "9"]
+    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 10))
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+def test_only_one_process_trains_in_a_folder_and_a_refused_start_makes_none(tmp_path):
+    settings = config(1, task=spec(Counter))
+    with RunLock(tmp_path / "run"):
+        with pytest.raises(InputError, match="is in use: process "):
+            train.train(settings, tmp_path / "run")
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    with pytest.raises(InputError, match="batch_size=7 is not divisible"):
+        train.train(dataclasses.replace(settings, batch_size=7), tmp_path / "new" / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- What it writes
