@@ -31,14 +31,14 @@ _LAYOUT = {4: "[b h w c] or [h w c]", 3: "[b h w] or [h w]"}
 
 
 def operator(
-    *, static: tuple[str, ...] = (), steps: Callable[..., float] | None = None, **allowed: bounds.Numbers
+    *, static: tuple[str, ...] = (), work: Callable[..., float] | None = None, **allowed: bounds.Numbers
 ) -> Callable[[Function], Function]:
     """Makes an operator of a function of batched arrays; `static` names the parameters that are Python values.
 
     What comes out is compiled, takes single images too, checks its arrays in words, computes 16-bit floats in float32,
     and returns floats in the dtype of the first array. Arrays are known by the names in `KINDS`. allowed: the numbers
-    that a parameter takes, by its name. steps: of the work for each pixel, from parameters by their names, where it
-    grows with them.
+    that a parameter takes, by its name. work: steps for each pixel, from parameters by their names, where they grow
+    with them.
     """
 
     def decorate(function: Function) -> Function:
@@ -46,7 +46,7 @@ def operator(
         names, place = list(parameters), function.__name__
         first = next(name for name in names if name in KINDS)
         compiled = jax.jit(function, static_argnames=static)
-        counted = inspect.signature(steps).parameters if steps else ()
+        counted = inspect.signature(work).parameters if work else ()
 
         def prepared(given: dict[str, Any]) -> dict[str, Any]:
             """The arguments, checked: arrays with a batch axis, static lists as tuples."""
@@ -56,10 +56,10 @@ def operator(
             for name, value in given.items():
                 if name in parameters and name not in KINDS and name != "key":
                     bounds.check(place, parameters[name], value, allowed)
-            if steps:
+            if work:
                 values = {name: given.get(name, parameters[name].default) for name in counted}
                 height, width = arrays[first].shape[-3:-1] if KINDS[first][0] == 4 else arrays[first].shape[-2:]
-                bounds.check_steps(place, steps(**values), height, width)
+                bounds.check_steps(place, work(**values), height, width)
             for name, array in arrays.items():
                 array = array[None] if array.ndim < KINDS[name][0] else array
                 half = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize < 4
@@ -120,12 +120,18 @@ def colours(x: jax.Array, place: str, *, allowed: tuple[int, ...] = (3,)) -> Non
         raise InputError(f"{place}: x has {x.shape[-1]} channels; allowed: {' or '.join(map(str, allowed))}")
 
 
-def per_image(strength: Any, x: jax.Array) -> jax.Array:
-    """A scalar or [b] as [] or [b 1 1 1] in the dtype of x [b h w c], so that it multiplies images."""
+def strengths(strength: Any, x: jax.Array) -> jax.Array:
+    """A scalar or [b] in the dtype of x [b ...]. Raises InputError for another shape."""
     strength = jnp.asarray(strength, x.dtype)
     if strength.shape not in ((), (1,), (x.shape[0],)):
         shape = list(strength.shape)
         raise InputError(f"a strength has shape {shape}; allowed: a number, or one for each image, [{x.shape[0]}]")
+    return strength
+
+
+def per_image(strength: Any, x: jax.Array) -> jax.Array:
+    """A scalar or [b] as [] or [b 1 1 1] in the dtype of x [b h w c], so that it multiplies images."""
+    strength = strengths(strength, x)
     return strength.reshape(strength.shape + (1,) * (x.ndim - 1)) if strength.ndim else strength
 
 

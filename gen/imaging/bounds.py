@@ -36,7 +36,7 @@ class Numbers:
     def __str__(self) -> str:
         kind = "odd" if self.odd else "whole" if self.whole else "rising" if self.rising else ""
         start = "above" if self.above else "from"
-        return f"{kind} numbers {start} {self.least:g} to {self.most:g}".strip()
+        return f"{kind} numbers {start} {self.least:.10g} to {self.most:.10g}".strip()
 
     def __contains__(self, value: Any) -> bool:
         numbers = _array(value)
@@ -51,9 +51,18 @@ class Numbers:
 ANY = Numbers()
 
 
-def radius(most: int = 4096, least: int = 0) -> Numbers:
-    """Of a window, in pixels: beyond the size of an image its reflections are repeated."""
+def whole(least: int, most: int) -> Numbers:
     return Numbers(least, most, whole=True)
+
+
+def odd(most: int) -> Numbers:
+    return Numbers(1, most, odd=True)
+
+
+FROM_0 = Numbers(0)
+RADIUS = whole(0, 4096)  # of a window, in pixels; beyond the edges the image is reflected, again and again
+SIGMA = Numbers(0, 1024)  # of a Gaussian, whose radius is four times that
+BINS = whole(2, 1024)
 
 
 def _array(value: Any) -> np.ndarray | None:

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging import arrays, segment
+from gen.files import printable
+from gen.imaging import arrays, bounds, segment
 from gen.imaging.filters import box, guided
 
 __all__ = ["feathered", "inside", "per_segment"]
@@ -29,6 +30,7 @@ def is_automatic(name: str) -> bool:
     return name in _MASKS or name.partition("(")[0] in _SEGMENTERS
 
 
+@bounds.bounded(feather=bounds.RADIUS)
 def inside(
     x: jax.Array,
     mask: jax.Array | str,
@@ -62,8 +64,6 @@ def feathered(mask: jax.Array, guide: jax.Array, *, feather: int, follow: bool =
 
     follow: the fade follows the edges of `guide` [b h w c].
     """
-    if feather < 0:
-        raise InputError(f"inside: feather={feather}; allowed: whole numbers of pixels from 0")
     if feather == 0:
         return mask
     radius = (feather + 1) // 2
@@ -73,6 +73,7 @@ def feathered(mask: jax.Array, guide: jax.Array, *, feather: int, follow: bool =
     return jnp.where(mask > 0, jnp.clip(2 * smooth - 1, 0.0, 1.0) * mask, 0.0)
 
 
+@bounds.bounded(count=bounds.whole(1, 1024))
 def per_segment(
     x: jax.Array,
     labels: jax.Array | str,
@@ -95,7 +96,7 @@ def per_segment(
     arrays.check("per_segment", "labels", labels)
     if labels.shape[-2:] != x.shape[1:3]:
         raise InputError(f"per_segment: labels have shape {list(labels.shape)}; allowed: {list(x.shape[:3])}")
-    if count is None or count < 1:
+    if count is None:
         raise InputError(f"per_segment: count={count}; allowed: the largest label, from 1")
 
     def one(out: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:
@@ -121,18 +122,21 @@ def _of_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array],
 
 def _mask(x: jax.Array, name: str) -> jax.Array:
     if name not in _MASKS:
-        raise InputError(f"inside: no mask '{name}'{nearest(name, _MASKS)}; allowed: a given mask, {', '.join(_MASKS)}")
+        meant = nearest(name[:40], _MASKS)
+        raise InputError(
+            f"inside: no mask '{printable(name, longest=40)}'{meant}; allowed: a given mask, {', '.join(_MASKS)}"
+        )
     found = segment.foreground(x)
     return found if name == "foreground" else 1 - found
 
 
 def _labels(x: jax.Array, text: str) -> tuple[jax.Array, int]:
     """Labels from 1 and their number, by the segmenter that `text` names."""
-    parsed = re.fullmatch(r"(\w+)(?:\((\d+)\))?", text.strip())
+    parsed = re.fullmatch(r"(\w+)(?:\(([0-9]{1,9})\))?", text.strip())
     name, number = (parsed[1], int(parsed[2] or 0)) if parsed else (text, 0)
     if name not in _SEGMENTERS or (name == "otsu") == bool(number):
         allowed = "allowed: given labels, 'kmeans(4)', 'otsu', 'multi_otsu(3)'"
-        raise InputError(f"per_segment: '{text}'{nearest(text, _SEGMENTERS)}; {allowed}")
+        raise InputError(f"per_segment: '{printable(text, longest=40)}'{nearest(text[:40], _SEGMENTERS)}; {allowed}")
     if name == "otsu":
         light = arrays.luma(x)[..., 0]
         return (light > segment.otsu(x)[:, None, None]).astype(jnp.int32) + 1, 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -12,13 +13,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import JaxRuntimeError
 
 from gen.errors import InputError, nearest
-from gen.imaging import arrays, color, regions
+from gen.files import printable
+from gen.imaging import arrays, bounds, color, regions
 from gen.imaging.operators import OPERATORS
 
 Arrays = Mapping[str, Any]
 _REGIONS = {"inside", "per_segment"}
+_LARGEST = 65504.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,26 +131,39 @@ class Chain:
         key: jax.Array | None = None,
         strengths: Arrays | None = None,
     ) -> jax.Array:
-        """Refines images [b h w c] or [h w c] in [0, 1]; the result is clipped to [0, 1].
+        """Refines images [b h w c] or [h w c] in [0, 1]; the result is finite, and clipped to [0, 1].
+
+        Between the steps values may leave [0, 1], up to the largest half float, 65504: a later step may bring them
+        back. Operators that take no negative values say what they make of them.
 
         references: images by name. masks: masks float [b h w 1] or labels int32 [b h w] by name. key: for random
         operators. strengths: numbers or arrays [] or [b] in place of those of the text, see `strengths`; traced, so
-        that they can be fitted by their gradients. Raises InputError for what is missing, NaN, or of the wrong shape.
+        that they can be fitted by their gradients. Raises InputError for what is missing, NaN, of the wrong shape, or
+        too large to compute.
         """
         x = jnp.asarray(x)
         arrays.check("chain", "x", x)
         given = {"references": dict(references or {}), "masks": dict(masks or {}), "strengths": dict(strengths or {})}
         _known_strengths(given["strengths"], self.strengths)
+        self._check_strengths(given["strengths"])
         for name, array in {"x": x, **given["references"]}.items():
             if not isinstance(array, jax.core.Tracer):
                 arrays.finite("chain", name, array)
         if self.random and key is None:
             names = ", ".join(step.name for step in self.steps if step.random)
             raise InputError(f"chain: {names} is random, and key is None; allowed: key=jax.random.key(0)")
-        try:
-            return _compiled(self)(x, key, given)
-        except InputError as error:  # raised while tracing: without the notes of jax
-            raise InputError(str(error)) from None
+        with _refusals(self):
+            y = _compiled(self)(x, key, given)
+            if not isinstance(y, jax.core.Tracer):
+                arrays.finite("chain", "the result", y)
+        return y
+
+    def _check_strengths(self, given: Mapping[str, Any]) -> None:
+        for label, step in self._labelled():
+            parameters, allowed = inspect.signature(step.function).parameters, getattr(step.function, "allowed", {})
+            for name, _ in step.arguments:
+                if (value := given.get(f"{label}.{name}")) is not None:
+                    bounds.check(label, parameters[name], value, allowed)
 
     def _labelled(self) -> Iterator[tuple[str, Step]]:
         seen: dict[str, int] = {}
@@ -160,7 +177,20 @@ class Chain:
             step_key = None if key is None else jax.random.fold_in(key, i)
             arguments = {name: given["strengths"].get(f"{label}.{name}", value) for name, value in step.arguments}
             x = _run(step, x, step_key, arguments, given)
+            x = jnp.clip(x, -_LARGEST, _LARGEST)
         return x
+
+
+@contextlib.contextmanager
+def _refusals(chain: Chain) -> Iterator[None]:
+    """InputError, without the notes of jax, for whatever a chain is refused for, by its operators or by jax."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error)) from None
+    except (TypeError, ValueError, ArithmeticError, IndexError, MemoryError, RecursionError, JaxRuntimeError) as error:
+        first = next(iter(str(error).splitlines()), "")
+        raise InputError(f"chain {printable(chain, longest=80)}: {printable(first, longest=150)}") from error
 
 
 @functools.lru_cache(maxsize=256)

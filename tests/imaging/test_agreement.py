@@ -83,9 +83,9 @@ def test_undersegmentation_by_hand():
 
 def test_bad_inputs():
     labels = jnp.ones((4, 4), jnp.int32)
-    with pytest.raises(InputError, match="tolerance=-1; allowed: at least 0"):
+    with pytest.raises(InputError, match="tolerance=-1; allowed: whole numbers from 0"):
         agreement.boundary_recall(labels, labels, tolerance=-1)
-    with pytest.raises(InputError, match="count=0; allowed: at least 1"):
+    with pytest.raises(InputError, match="count=0; allowed: whole numbers from 1"):
         agreement.explained_variation(jnp.ones((4, 4, 3)), labels, 0)
     with pytest.raises(InputError, match="other is float32; allowed: int32"):
         agreement.adapted_rand(labels, jnp.ones((4, 4)))

@@ -85,11 +85,11 @@ def test_bad_inputs():
     labels = jnp.ones((4, 4), jnp.int32)
     with pytest.raises(InputError, match="mode='thik'; allowed: 'thick' or 'inner'; did you mean 'thick'"):
         boundaries(labels, mode="thik")
-    with pytest.raises(InputError, match="distance=-1; allowed: 0 or more pixels"):
+    with pytest.raises(InputError, match="distance=-1; allowed: numbers from 0"):
         expand(labels, -1)
-    with pytest.raises(InputError, match="margin=-2; allowed: at least 0"):
+    with pytest.raises(InputError, match="margin=-2; allowed: whole numbers from 0"):
         clear_border(labels, margin=-2)
-    with pytest.raises(InputError, match="steps=0; allowed: at least 1"):
+    with pytest.raises(InputError, match="steps=0; allowed: whole numbers from 1"):
         chan_vese(jnp.ones((4, 4, 1)), steps=0)
     with pytest.raises(InputError, match="distance_transform: x has 3 channels; allowed: 1"):
         distance_transform(jnp.ones((4, 4, 3)))

@@ -187,4 +187,4 @@ def test_all_of_them_take_out_noise_and_keep_a_step():
 def test_bad_input_is_refused_in_one_line(call, message):
     with pytest.raises(InputError) as error:
         call(jnp.zeros((2, 8, 8, 3)))
-    assert str(error.value) == message
+    assert str(error.value).startswith(message)

@@ -233,7 +233,7 @@ def test_bad_input():
         InputError, match=r"^grain: key is uint32 \[2\]; allowed: jax.random.key\(seed\), or one per image"
     ):
         grain(np.zeros(2, np.uint32), photo(), 0.1)
-    with pytest.raises(InputError, match=r"^grain: size=-1; allowed: numbers from 0, in pixels"):
+    with pytest.raises(InputError, match=r"^grain: size=-1; allowed: numbers from 0 to"):
         grain(jax.random.key(0), photo(), 0.1, size=-1)
     with pytest.raises(InputError, match=r"^pixelate: size=0; allowed: whole numbers from 1"):
         pixelate(photo(), 0)

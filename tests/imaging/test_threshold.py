@@ -100,9 +100,9 @@ def test_colours_are_judged_by_luma():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: multi_otsu(x, 5), "multi_otsu: classes=5; allowed: 2, 3 or 4"),
+        (lambda x: multi_otsu(x, 5), "multi_otsu: classes=5; allowed: whole numbers from 2 to 4"),
         (lambda x: otsu(x, bins=1), "otsu: bins=1; allowed: whole numbers from 2 to 1024"),
-        (lambda x: local_threshold(x, 0), "local_threshold: radius=0; allowed: whole numbers of at least 1"),
+        (lambda x: local_threshold(x, 0), "local_threshold: radius=0; allowed: whole numbers from 1"),
         (lambda x: local_threshold(x, 2, method="meen"), "allowed: gaussian, mean, median; did you mean 'mean'?"),
     ],
 )

@@ -155,7 +155,7 @@ def test_low_frequency_takes_a_reference_of_another_size():
         (lambda x: match_reinhard(x[..., :1], x), "match_reinhard: x has 1 channels; allowed: 3"),
         (lambda x: match_linear(x, x[..., :2]), "match_linear: reference has 2 channels; allowed: 3"),
         (lambda x: match_sliced(jax.random.key(0), x, x, iterations=0), "iterations=0; allowed: whole numbers from 1"),
-        (lambda x: match_low_frequency(x, x, radius=0), "match_low_frequency: radius=0; allowed: whole numbers of at"),
+        (lambda x: match_low_frequency(x, x, radius=0), "match_low_frequency: radius=0; allowed: whole numbers from 1"),
         (lambda x: match_low_frequency(x[None], jnp.stack([x] * 3)), "reference has 3 images; allowed: 1 or 1"),
     ],
 )

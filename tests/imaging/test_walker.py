@@ -71,5 +71,5 @@ def test_images_do_not_depend_on_each_other_and_may_have_no_markers():
 
 
 def test_bad_inputs():
-    with pytest.raises(InputError, match="random_walker: classes=1; allowed: at least 2"):
+    with pytest.raises(InputError, match="random_walker: classes=1; allowed: whole numbers from 2"):
         random_walker(jnp.zeros((4, 4, 3)), jnp.zeros((4, 4), jnp.int32), 1)

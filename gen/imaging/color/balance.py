@@ -12,7 +12,8 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging.arrays import colours, operator, per_image, strengths
+from gen.imaging.bounds import Numbers
 from gen.imaging.color.planes import XYZ, light, linear, mix, power, show
 
 __all__ = ["balance_to_neutral", "white_balance"]
@@ -21,6 +22,7 @@ __all__ = ["balance_to_neutral", "white_balance"]
 BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _CONES = (np.array(BRADFORD) @ np.array(XYZ)).tolist()
 _CONES_INVERSE = np.linalg.inv(np.array(_CONES)).tolist()
+_AMOUNT = Numbers(-2, 2)
 _METHODS = ("gray_world", "white_patch", "shades_of_gray")
 _ADAPTATIONS = ("bradford", "diagonal")
 
@@ -38,14 +40,14 @@ def scale_cones(planes: jax.Array, gains: jax.Array) -> list[jax.Array]:
     return [plane + shift for plane, shift in zip(planes, shifts, strict=True)]
 
 
-def _adapt(planes: jax.Array, source: jax.Array, amount: jax.Array | float, adaptation: str) -> jax.Array:
+def _adapt(planes: jax.Array, source: jax.Array, amount: jax.Array, adaptation: str) -> jax.Array:
     """sRGB of linear planes [3 b h w], adapted from `source` (linear, [3 b] or [3 1]) to a gray of its luminance."""
     source = jnp.maximum(source, 0) + 1e-6  # black is a gray light
     red, green, blue = (weight * value for weight, value in zip(XYZ[1], source, strict=True))
     gray = jnp.stack([red + green + blue] * 3)
     if adaptation == "bradford":
         source, gray = (jnp.stack(mix(_CONES, colour)) for colour in (source, gray))
-    gains = power(gray / source, jnp.asarray(amount, source.dtype))
+    gains = power(gray / source, amount)
     return show(scale_cones(planes, gains) if adaptation == "bradford" else planes * gains.reshape(3, -1, 1, 1))
 
 
@@ -66,7 +68,7 @@ def _brightest(planes: jax.Array, fraction: jax.Array | float) -> jax.Array:
     return jnp.sum(jnp.where(chosen, values, 0.0), axis=2) / jnp.sum(chosen, axis=2)
 
 
-@operator(static=("method", "adaptation"))
+@operator(static=("method", "adaptation"), amount=_AMOUNT, norm=Numbers(0.1, 64), fraction=Numbers(0, 1, above=True))
 def white_balance(
     x: jax.Array,
     method: str,
@@ -100,10 +102,10 @@ def white_balance(
         # A dark image to a high power is near the smallest float32; below it the light counts as gray.
         root = jnp.exp(jnp.log(jnp.maximum(sums, 1e-30)) / exponent)
         source = jnp.where(sums > 1e-30, root, 0.0)[..., 0, 0]
-    return _adapt(planes, source, amount, adaptation)
+    return _adapt(planes, source, strengths(amount, x), adaptation)
 
 
-@operator(static=("adaptation",))
+@operator(static=("adaptation",), amount=_AMOUNT)
 def balance_to_neutral(
     x: jax.Array, neutral: jax.Array, *, amount: jax.Array | float = 1.0, adaptation: str = "bradford"
 ) -> jax.Array:
@@ -119,4 +121,4 @@ def balance_to_neutral(
     if colour.shape not in ((3,), (1, 3), (x.shape[0], 3)):
         shape = list(colour.shape)
         raise InputError(f"balance_to_neutral: neutral has shape {shape}; allowed: [3] or [{x.shape[0]} 3]")
-    return _adapt(light(x), linear(colour.reshape(-1, 3).T), amount, adaptation)
+    return _adapt(light(x), linear(colour.reshape(-1, 3).T), strengths(amount, x), adaptation)

@@ -13,7 +13,8 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import luma, operator, per_image, reflect
+from gen.imaging.arrays import luma, operator, per_image, reflect, strengths
+from gen.imaging.bounds import BINS, whole
 from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
 from gen.imaging.counts import histogram, stored
 
@@ -22,7 +23,7 @@ __all__ = ["clahe", "equalize", "match_histogram"]
 SPACES = ("luma", "lab", "channels")
 
 
-@operator(static=("space", "bins"))
+@operator(static=("space", "bins"), bins=BINS)
 def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int = 256) -> jax.Array:
     """Spreads the values so that all of [0, 1] is used equally often; the darkest becomes 0, the brightest 1.
 
@@ -34,7 +35,6 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int 
     InputError: an unknown space, bins below 2.
     """
     _check_space("equalize", space)
-    check_bins("equalize", bins)
 
     # Counted in parts of a level, so that one sum over the pixels is enough for both levels that a pixel lies between.
     parts = max(2**14 // bins, 1)
@@ -63,7 +63,7 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int 
     return _through(x, space, curve, amount)
 
 
-@operator(static=("tiles", "space"))
+@operator(static=("tiles", "space"), tiles=whole(1, 64))
 def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: str = "luma") -> jax.Array:
     """Contrast-limited adaptive histogram equalization: each tile has its curve, and pixels blend the nearest four.
 
@@ -76,10 +76,10 @@ def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: st
     InputError: tiles that are not two whole numbers of at least 1, an unknown space.
     """
     _check_space("clahe", space)
-    if not (isinstance(tiles, tuple) and len(tiles) == 2 and all(isinstance(n, int) and n >= 1 for n in tiles)):
+    if not isinstance(tiles, tuple) or len(tiles) != 2:
         raise InputError(f"clahe: tiles={tiles!r}; allowed: two whole numbers of at least 1, such as (8, 8)")
     repeat = 1 if x.shape[-1] == 3 and space != "channels" else x.shape[-1]
-    limit = jnp.asarray(clip, x.dtype)
+    limit = strengths(clip, x)
     limit = jnp.repeat(limit, repeat) if limit.ndim else limit
     return _through(x, space, lambda y: _adaptive(y, limit, tiles))
 
@@ -137,7 +137,7 @@ def _between(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return before + 1, at - before
 
 
-@operator(static=("bins",))
+@operator(static=("bins",), bins=BINS)
 def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bins: int = 256) -> jax.Array:
     """Gives each channel of x the distribution of the same channel of the reference.
 
@@ -148,7 +148,6 @@ def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bi
     Like skimage.exposure.match_histograms, which maps all pixels of a level to one value.
     InputError: another number of channels, a batch that does not fit, bins out of range.
     """
-    check_bins("match_histogram", bins)
     check_reference(x, reference, "match_histogram")
     b, h, w, c = x.shape
     rows = jnp.moveaxis(x, -1, 1).reshape(b, c, h * w)
@@ -198,12 +197,6 @@ def check_reference(x: jax.Array, reference: jax.Array, place: str) -> None:
         raise InputError(f"{place}: reference has {reference.shape[-1]} channels; allowed: {x.shape[-1]}, as x has")
     if reference.shape[0] not in (1, x.shape[0]):
         raise InputError(f"{place}: reference has {reference.shape[0]} images; allowed: 1 or {x.shape[0]}, as x has")
-
-
-def check_bins(place: str, bins: int) -> None:
-    """InputError unless bins is a whole number in 2..1024."""
-    if not isinstance(bins, int) or not 2 <= bins <= 1024:
-        raise InputError(f"{place}: bins={bins!r}; allowed: whole numbers from 2 to 1024")
 
 
 def _check_space(place: str, space: str) -> None:

@@ -11,6 +11,7 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import colours, operator
+from gen.imaging.bounds import Numbers, whole
 from gen.imaging.clusters import lloyd, nearest_centre
 from gen.imaging.color.spaces import oklab_to_rgb, rgb_to_oklab, to_linear
 
@@ -26,7 +27,7 @@ class Palette(NamedTuple):
     shares: jax.Array
 
 
-@operator(static=("colors", "iterations"))
+@operator(static=("colors", "iterations"), colors=whole(1, 256), iterations=whole(0, 1000))
 def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
     """The main colours of each image: the centres of k-means in Oklab, by their share of the pixels.
 
@@ -36,16 +37,13 @@ def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
     InputError: not three channels, colors or iterations out of range.
     """
     colours(x, "palette")
-    for name, value, low, high in (("colors", colors, 1, 256), ("iterations", iterations, 0, 1000)):
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise InputError(f"palette: {name}={value!r}; allowed: whole numbers from {low} to {high}")
     _, centres, shares = lloyd(rgb_to_oklab(x), colors, iterations)
     order = jnp.argsort(-shares, axis=-1, stable=True)
     centres = jnp.take_along_axis(centres, order[..., None], axis=1)
     return Palette(oklab_to_rgb(centres[:, None])[:, 0], jnp.take_along_axis(shares, order, axis=1))
 
 
-@operator(static=("dither",))
+@operator(static=("dither",), colors=Numbers(-1e9, 1e9))
 def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
     """Each pixel in one of the given colours: the nearest in Oklab, or a pattern of two that mix to it.
 

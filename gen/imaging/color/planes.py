@@ -74,9 +74,9 @@ def mix(matrix: Matrix, planes: Sequence[jax.Array] | jax.Array) -> list[jax.Arr
 
 
 def power(x: jax.Array, exponent: jax.Array | float) -> jax.Array:
-    """sign(x) |x| ** exponent, 0 and with gradient 0 where |x| < 1e-15."""
+    """sign(x) |x| ** exponent, 0 and with gradient 0 where |x| < 1e-15; at most 1e26."""
     size = jnp.maximum(jnp.abs(x), TINY)
-    root = jnp.exp(exponent * jnp.log(size))
+    root = jnp.exp(jnp.minimum(exponent * jnp.log(size), 60))
     return jnp.where(size > TINY, jnp.where(x < 0, -root, root), 0.0)
 
 

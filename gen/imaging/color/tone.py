@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, luma, operator, pad, per_image
+from gen.imaging.arrays import colours, luma, operator, pad, per_image, strengths
+from gen.imaging.bounds import Numbers, whole
 from gen.imaging.color.balance import BRADFORD, scale_cones
 from gen.imaging.color.planes import channels, display, join, light, linear, mix, power, shift_oklab, show
 
@@ -35,15 +36,18 @@ __all__ = [
 ]
 
 Strength = jax.Array | float
+_GAMMA = Numbers(0.01, 100)
+_STOPS = Numbers(-8, 8)
+_MOST_POINTS = 256
 
 
-@operator()
+@operator(stops=Numbers(-32, 32))
 def exposure(x: jax.Array, stops: Strength) -> jax.Array:
     """Linear light times 2 ** stops, as a camera's exposure; 0 changes nothing."""
     return display(linear(x) * jnp.exp2(per_image(stops, x)))
 
 
-@operator()
+@operator(exponent=Numbers(0, 64))
 def gamma(x: jax.Array, exponent: Strength) -> jax.Array:
     """x ** exponent on the display-referred values, odd about 0; 1 changes nothing, less brightens.
 
@@ -52,7 +56,7 @@ def gamma(x: jax.Array, exponent: Strength) -> jax.Array:
     return power(x, per_image(exponent, x))
 
 
-@operator()
+@operator(gamma=_GAMMA)
 def levels(
     x: jax.Array,
     black: Strength,
@@ -70,7 +74,9 @@ def levels(
     Equals skimage.exposure.rescale_intensity(x, (black, white), (out_black, out_white)) inside [black, white].
     """
     black, white, out_black, out_white = (per_image(s, x) for s in (black, white, out_black, out_white))
-    inside = power((x - black) / (white - black), 1 / per_image(gamma, x))
+    span = white - black
+    span = jnp.where(jnp.abs(span) < 1e-6, 1e-6, span)  # of one level: a threshold
+    inside = power((x - black) / span, 1 / per_image(gamma, x))
     return out_black + (out_white - out_black) * inside
 
 
@@ -95,11 +101,11 @@ def _slopes(step: jax.Array, secant: jax.Array) -> list[jax.Array]:
     return [end(h[0], h[1], m[0], m[1]), *inner, end(h[-1], h[-2], m[-1], m[-2])]
 
 
-@operator()
+@operator(inputs=Numbers(rising=True))
 def curves(x: jax.Array, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
     """A smooth tone curve through control points, monotone between them; beyond the ends it goes on straight.
 
-    inputs: where the points are, rising, [k] or [b k] with k >= 2; lists will do.
+    inputs: where the points are, rising, [k] or [b k] with k from 2 to 256; lists will do.
     outputs: the value at each: [k], [b k], or [b k c] for a curve of each channel; equal to inputs changes nothing.
 
     Equals scipy.interpolate.PchipInterpolator(inputs, outputs)(x) between the first and the last point.
@@ -110,10 +116,10 @@ def curves(x: jax.Array, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
     t = t.reshape((1,) * (2 - t.ndim) + t.shape)[..., None] if t.ndim < 3 else t
     y = y.reshape((1,) * (2 - y.ndim) + y.shape)[..., None] if y.ndim < 3 else y
     fits = all(a.ndim == 3 and a.shape[0] in (1, len(x)) and a.shape[1] == count for a in (t, y))
-    if count < 2 or not fits or t.shape[2] != 1 or y.shape[2] not in (1, x.shape[3]):
+    if not 2 <= count <= _MOST_POINTS or not fits or t.shape[2] != 1 or y.shape[2] not in (1, x.shape[3]):
         raise InputError(
             f"curves: inputs has shape {shapes[0]}, outputs {shapes[1]}; allowed: [k] or [{len(x)} k] "
-            f"for both, outputs also [{len(x)} k {x.shape[3]}], with the same k of at least 2"
+            f"for both, outputs also [{len(x)} k {x.shape[3]}], with the same k from 2 to {_MOST_POINTS}"
         )
     step = jnp.maximum(jnp.diff(t, axis=1), 1e-6)
     secant = jnp.diff(y, axis=1) / step
@@ -201,17 +207,17 @@ def _daylight(mired: jax.Array, tint: jax.Array) -> list[jax.Array]:
     return mix(BRADFORD, [1.5 * u / v, jnp.ones_like(u), (4 - u - 10 * v) / (2 * v)])
 
 
-@operator()
+@operator(amount=Numbers(-1, 2), tint=Numbers(-5, 5))
 def temperature(x: jax.Array, amount: Strength, *, tint: Strength = 0.0) -> jax.Array:
     """Colour [b h w 3] as under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
 
     amount: 0 changes nothing; from -1 to 1 the white moves along the daylight locus from 18600 to 3940 kelvin: by 100
-        mired for each unit from the 6504 kelvin of sRGB.
+        mired for each unit from the 6504 kelvin of sRGB; up to 2.
     tint: 0 changes nothing, 1 is magenta and -1 green by 0.02 of Duv.
     White keeps its luminance.
     """
     colours(x, "temperature")
-    warmth, off = jnp.broadcast_arrays(jnp.asarray(amount, x.dtype), jnp.asarray(tint, x.dtype))
+    warmth, off = jnp.broadcast_arrays(strengths(amount, x), strengths(tint, x))
     # Both whites in one array: by the same instructions, so that their ratio is 1 to the last digit for no change.
     mired = 1e6 / 6504 + 100 * jnp.stack([0 * warmth, warmth])
     cones = jnp.stack(_daylight(mired, jnp.stack([0 * off, off])))
@@ -228,7 +234,7 @@ def _wheel(name: str, value: jax.Array | float, x: jax.Array) -> jax.Array:
     return wheel[:, None, None] if wheel.ndim == 2 else wheel
 
 
-@operator()
+@operator(gamma=_GAMMA)
 def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Strength = 1.0, gain: Strength = 1.0) -> jax.Array:
     """The three colour wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
 
@@ -263,7 +269,13 @@ def split_tone(
     return shift_oklab(x, change)
 
 
-@operator(static=("radius",))
+@operator(
+    static=("radius",),
+    work=lambda radius: 256 * radius,
+    shadows=_STOPS,
+    highlights=_STOPS,
+    radius=whole(1, 512),
+)
 def shadows_highlights(
     x: jax.Array, *, shadows: Strength = 0.0, highlights: Strength = 0.0, radius: int = 16
 ) -> jax.Array:
@@ -275,8 +287,6 @@ def shadows_highlights(
     The gain is ((base + 0.05) / 1.05) ** (g - 1) with g = 2 ** -(shadows (1 - base)^2 + highlights base^2), so
     contrast in the small is kept, black stays black, and white in a white surrounding stays white.
     """
-    if not isinstance(radius, int) or radius < 1:
-        raise InputError(f"shadows_highlights: radius={radius!r}; allowed: an integer of at least 1")
     colours(x, "shadows_highlights", allowed=(1, 3))
     y = luma(x)
     side = 2 * radius + 1

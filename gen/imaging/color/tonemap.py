@@ -10,18 +10,20 @@ import jax.numpy as jnp
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import luma, operator, per_image
+from gen.imaging.bounds import FROM_0, Numbers
 from gen.imaging.color.spaces import from_linear
 
 __all__ = ["tone_map"]
 
-_TINY = 1e-6
+_TINY, _MOST = 1e-6, 1e9  # squares of more would leave float32
 
 
-@operator(static=("method",))
+@operator(static=("method",), exposure=FROM_0, white=Numbers(0, above=True))
 def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = None) -> jax.Array:
     """Linear light of any brightness to display-referred sRGB in [0, 1].
 
-    x [b h w c], linear light, at least 0 (less counts as 0), with no upper limit: to_linear(image) for an image.
+    x [b h w c], linear light, at least 0 (less and NaN count as 0), with no upper limit: to_linear(image) for an image.
+    Infinity counts as the largest finite value of its image, so that one broken pixel does not darken the others.
     `exposure` multiplies x first; [b] for each image. `white`: the luminance, after exposure, that becomes 1; None:
     the largest of each image for "reinhard" and "drago", 11.2 for "filmic"; [b] for each image.
     Methods:
@@ -37,7 +39,9 @@ def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = Non
     if method not in METHODS:
         allowed = ", ".join(METHODS)
         raise InputError(f"tone_map: method={method!r}; allowed: {allowed}{nearest(str(method), METHODS)}")
-    light = jnp.maximum(x, 0) * per_image(exposure, x)
+    largest = jnp.max(jnp.where(jnp.isfinite(x), x, 0), axis=(1, 2, 3), keepdims=True)
+    light = jnp.minimum(jnp.maximum(jnp.nan_to_num(x, nan=0), 0), largest) * per_image(exposure, x)
+    light = jnp.minimum(light, _MOST)
     white = None if white is None else per_image(white, x)
     return jnp.clip(from_linear(jnp.clip(METHODS[method](light, white), 0, 1)), 0, 1)
 

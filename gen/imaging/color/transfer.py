@@ -14,7 +14,8 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import colours, operator, per_image
-from gen.imaging.color.histogram import check_bins, check_reference, transport
+from gen.imaging.bounds import BINS, FROM_0, whole
+from gen.imaging.color.histogram import check_reference, transport
 from gen.imaging.color.spaces import lab_to_rgb, oklab_to_rgb, rgb_to_lab, rgb_to_oklab
 from gen.imaging.filters.edge_aware import guided
 
@@ -146,7 +147,7 @@ def _eigen(a: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.diagonal(a, axis1=-2, axis2=-1), vectors
 
 
-@operator(static=("iterations", "bins"))
+@operator(static=("iterations", "bins"), iterations=whole(1, 100), bins=BINS)
 def match_sliced(
     key: jax.Array, x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, iterations: int = 10, bins: int = 256
 ) -> jax.Array:
@@ -161,9 +162,6 @@ def match_sliced(
     InputError: another number of channels, a batch that does not fit, iterations or bins out of range.
     """
     check_reference(x, reference, "match_sliced")
-    check_bins("match_sliced", bins)
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or not 1 <= iterations <= 100:
-        raise InputError(f"match_sliced: iterations={iterations!r}; allowed: whole numbers from 1 to 100")
     b, h, w, c = x.shape
     pixels, wanted = (jnp.moveaxis(v.reshape(v.shape[0], -1, c), -1, 1) for v in (x, reference))
     axes = jax.random.orthogonal(key, c, shape=(iterations - 1,), dtype=x.dtype)
@@ -183,7 +181,7 @@ def match_sliced(
     return x + per_image(amount, x) * (matched - x)
 
 
-@operator(static=("radius",))
+@operator(static=("radius",), radius=whole(1, 4096), eps=FROM_0)
 def match_low_frequency(
     x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, radius: int = 16, eps: Any = 1e-3
 ) -> jax.Array:
@@ -199,8 +197,6 @@ def match_low_frequency(
     InputError: another number of channels, a batch that does not fit, a bad radius.
     """
     colours(x, "match_low_frequency", allowed=(1, 3))
-    if isinstance(radius, bool) or not isinstance(radius, int) or radius < 1:
-        raise InputError(f"match_low_frequency: radius={radius!r}; allowed: whole numbers of at least 1")
     check_reference(x, reference, "match_low_frequency")
     if reference.shape[1:3] != x.shape[1:3]:
         size = (reference.shape[0], *x.shape[1:])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging.arrays import colours, operator, per_image, strengths
 from gen.imaging.color.planes import light, show, split
 
 __all__ = ["delta_e_76", "delta_e_2000", "simulate_deficiency"]
@@ -68,7 +68,7 @@ def simulate_deficiency(x: jax.Array, kind: str, *, severity: jax.Array | float 
         allowed = ", ".join(map(repr, _MACHADO))
         raise InputError(f"simulate_deficiency: kind={kind!r}; allowed: {allowed}{nearest(str(kind), _MACHADO)}")
     table = jnp.asarray(((1, 0, 0, 0, 1, 0, 0, 0, 1), *_MACHADO[kind]), x.dtype)
-    place = 10 * jnp.clip(jnp.asarray(severity, x.dtype), 0, 1)
+    place = 10 * jnp.clip(strengths(severity, x), 0, 1)
     # A hat function around each tenth: linear interpolation, with gradients, and no gather.
     weights = jnp.maximum(1 - jnp.abs(place[..., None] - jnp.arange(11)), 0).astype(x.dtype)
     matrix = jnp.sum(weights[..., None] * table, axis=-2).reshape(-1, 9)[..., None, None]

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen.errors import InputError
-from gen.imaging.arrays import operator, pad
+from gen.imaging.arrays import operator, pad, per_image
+from gen.imaging.bounds import Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
 
 __all__ = ["defocus_blur", "motion_blur"]
 
 
-@operator(static=("length",))
+@operator(static=("length",), length=Numbers(1, 1024))
 def motion_blur(x: jax.Array, length: float, *, angle: Any = 0.0) -> jax.Array:
     """The mean along a line, as of a moving camera, in linear light.
 
-    x: [b h w c], clipped to [0, 1]. length: pixels, from 1 (nothing changes). angle: degrees, counter-clockwise from
-    the horizontal; a number or [b].
+    x: [b h w c], clipped to [0, 1]. length: pixels, from 1 (nothing changes) to 1024. angle: degrees, counter-clockwise
+    from the horizontal; a number or [b].
     """
-    length = _number("motion_blur", "length", length, 1)
     if length == 1:
         return x
     radius = math.ceil((length + 1) / 2)
     i = jnp.arange(-radius, radius + 1, dtype=x.dtype)
-    turn = jnp.deg2rad(jnp.asarray(angle, x.dtype))[..., None, None]
+    turn = jnp.deg2rad(per_image(angle, x[..., 0]))
     down, right = i[:, None], i[None]
     along = jnp.abs(right * jnp.cos(turn) - down * jnp.sin(turn))
     across = jnp.abs(right * jnp.sin(turn) + down * jnp.cos(turn))
@@ -38,25 +36,18 @@ def motion_blur(x: jax.Array, length: float, *, angle: Any = 0.0) -> jax.Array:
     return _blur(x, kernel, radius)
 
 
-@operator(static=("radius",))
+@operator(static=("radius",), radius=Numbers(0, 512))
 def defocus_blur(x: jax.Array, radius: float) -> jax.Array:
     """The mean over a disc, as of a lens out of focus, in linear light.
 
-    x: [b h w c], clipped to [0, 1]. radius: pixels, from 0 (nothing changes), fractions too.
+    x: [b h w c], clipped to [0, 1]. radius: pixels, from 0 (nothing changes) to 512, fractions too.
     """
-    radius = _number("defocus_blur", "radius", radius, 0)
     if radius == 0:
         return x
     reach = math.ceil(radius)
     i = np.arange(-reach, reach + 1)
     kernel = np.clip(radius + 0.5 - np.hypot(i[:, None], i[None]), 0, 1)
     return _blur(x, jnp.asarray(kernel, x.dtype), reach)
-
-
-def _number(place: str, name: str, value: Any, least: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= float(value) < math.inf:
-        raise InputError(f"{place}: {name}={value}; allowed: numbers from {least}, in pixels")
-    return float(value)
 
 
 def _blur(x: jax.Array, kernel: jax.Array, radius: int) -> jax.Array:

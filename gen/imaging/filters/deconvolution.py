@@ -16,12 +16,15 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError
+from gen.imaging import bounds
 from gen.imaging.arrays import operator, per_image, reflect
+from gen.imaging.bounds import FROM_0, Numbers, whole
 from gen.imaging.filters import fir
 
 __all__ = ["richardson_lucy", "wiener"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_SIGMA = Numbers(0, 64)
 
 
 def _spread(function: Function) -> Function:
@@ -37,28 +40,38 @@ def _spread(function: Function) -> Function:
             raise InputError(f"{place}: {'neither' if psf is None else 'both'} of sigma and psf; allowed: one of them")
         if psf is None:
             return by_sigma(*args, **kwargs)
+        bounds.check(place, signature.parameters["psf"], psf, function.allowed)  # type: ignore[attr-defined]
         shape = np.shape(psf)
         if len(shape) != 2 or not all(n % 2 for n in shape):
             raise InputError(f"{place}: psf has shape {list(shape)}; allowed: [k l] with odd k and l")
+        if not isinstance(psf, jax.core.Tracer) and not np.sum(psf) > 1e-6:
+            raise InputError(f"{place}: psf has the sum {np.sum(psf):g}; allowed: above 0")
         return function(*args, **kwargs | {"psf": jnp.asarray(psf)})
 
     return call  # type: ignore[return-value]
 
 
 @_spread
-@operator(static=("iterations", "radius"))
+@operator(
+    static=("iterations", "radius"),
+    work=lambda iterations, radius: 16 * iterations * ((radius or 8) + 1),
+    sigma=_SIGMA,
+    radius=whole(0, 256),
+    psf=FROM_0,
+    iterations=whole(1, 1000),
+)
 def richardson_lucy(
     x: jax.Array, sigma: Any | None, *, psf: Any = None, iterations: int = 10, radius: int | None = None
 ) -> jax.Array:
     """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
 
-    x: [b h w c], at least 0; the result is too, but may be above 1.
-    sigma: of a Gaussian blur, pixels, a number, or [b]. psf: instead, [k l] with odd k and l, its centre in the middle,
-    made to have sum 1. iterations: from 1; more are sharper, and noisier. radius: of the Gaussian; None: ceil(4 sigma).
+    x: [b h w c]; counts are not negative: what is below 0 counts as 0. The result is at least 0, and may be above 1.
+    sigma: of a Gaussian blur, pixels up to 64, a number, or [b]. psf: instead, [k l] with odd k and l, its centre in
+    the middle, made to have sum 1. iterations: from 1 to 1000; more are sharper, and noisier. radius: of the Gaussian;
+    None: ceil(4 sigma).
     Equals skimage.restoration.richardson_lucy(x, psf, iterations, clip=False) away from the border, which skimage
     takes to be black. Source: Richardson (1972); Lucy (1974), equation 15.
     """
-    fir.count("richardson_lucy", "iterations", iterations, least=1)
     if psf is None:
         assert radius is not None
         taps = lax.optimization_barrier(fir.gaussian_taps(sigma, radius, x.dtype))
@@ -71,6 +84,8 @@ def richardson_lucy(
         psf = _unit(psf, x)
         blur, back = functools.partial(_correlate, taps=psf[::-1, ::-1]), functools.partial(_correlate, taps=psf)
 
+    x = jnp.maximum(x, 0)
+
     def step(_: int, u: jax.Array) -> jax.Array:
         return u * back(x / jnp.maximum(blur(u), 1e-7))
 
@@ -79,7 +94,7 @@ def richardson_lucy(
 
 
 @_spread
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=_SIGMA, radius=whole(0, 256), balance=FROM_0)
 def wiener(
     x: jax.Array, sigma: Any | None, *, psf: Any = None, balance: Any = 0.1, radius: int | None = None
 ) -> jax.Array:

@@ -11,26 +11,30 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import operator, per_image
+from gen.imaging.bounds import FROM_0, Numbers, whole
 from gen.imaging.filters import fir
 
 __all__ = ["anisotropic_diffusion", "non_local_means", "total_variation"]
 
 
-@operator(static=("patch", "search"))
+@operator(
+    static=("patch", "search"),
+    work=lambda patch, search: (2 * search + 1) ** 2 * (2 * patch + 10),
+    strength=FROM_0,
+    patch=whole(0, 16),
+    search=whole(1, 64),
+    noise=FROM_0,
+)
 def non_local_means(x: jax.Array, strength: Any, *, patch: int = 2, search: int = 6, noise: Any = 0.0) -> jax.Array:
     """The mean of the pixels within `search`, weighted by how alike the patches around them are.
 
     The weight is exp(-max(d - 2 noise^2, 0) / strength^2), d the mean squared difference of the patches over pixels and
     channels. x: [b h w c]. strength: in units of x, from 0 (nothing changes); a number or [b]. patch, search: radii in
-    pixels, patch from 0, search from 1. noise: standard deviation of the noise; a number or [b].
+    pixels, patch from 0 to 16, search from 1 to 64. noise: standard deviation of the noise; a number or [b].
     As skimage.restoration.denoise_nl_means(x, 2*patch+1, search, strength, True, noise, channel_axis=-1), whose patches
     however lack a row and a column, and which drops weights below exp(-5).
     Source: Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR 2005.
     """
-    patch, search = (
-        fir.count("non_local_means", "patch", patch),
-        fir.count("non_local_means", "search", search, least=1),
-    )
     h, w, c = x.shape[1:]
     # The weight of two pixels is used for both: half of the offsets, and for each of them the weights of all pixels
     # from which the offset leads to a pixel of the image.
@@ -76,16 +80,15 @@ def _planes(strength: Any, x: jax.Array) -> jax.Array:
     return jnp.broadcast_to(per_image(strength, x[..., 0]), (x.shape[0], 1, 1))
 
 
-@operator(static=("iterations",))
+@operator(static=("iterations",), work=lambda iterations: 25 * iterations, weight=FROM_0, iterations=whole(0, 10_000))
 def total_variation(x: jax.Array, weight: Any, *, iterations: int = 50) -> jax.Array:
     """The image u near to x that has little total variation: argmin |u - x|^2 / 2 + weight * sum |gradient of u|.
 
     x: [b h w c], each channel by itself. weight: from 0 (nothing changes), more is smoother; a number or [b].
-    iterations: from 0. No flow across the border, so that the mean of the image stays.
+    iterations: from 0 to 10,000. No flow across the border, so that the mean of the image stays.
     Equals skimage.restoration.denoise_tv_chambolle(x, weight, eps=0, max_num_iter=iterations + 1, channel_axis=-1).
     Source: Chambolle, An algorithm for total variation minimization and applications, 2004, equation 9.
     """
-    iterations = fir.count("total_variation", "iterations", iterations)
     b, h, w, c = x.shape
     tau = 0.25
 
@@ -116,19 +119,24 @@ def _divergence(rows: jax.Array, columns: jax.Array) -> jax.Array:
     return rows - above + columns - jnp.pad(columns[:, :, :-1], ((0, 0), (0, 0), (1, 0)))
 
 
-@operator(static=("iterations", "conduction"))
+@operator(
+    static=("iterations", "conduction"),
+    work=lambda iterations: 40 * iterations,
+    kappa=FROM_0,
+    iterations=whole(0, 10_000),
+    rate=Numbers(0, 0.25),
+)
 def anisotropic_diffusion(
     x: jax.Array, kappa: Any, *, iterations: int = 20, rate: Any = 0.2, conduction: str = "exponential"
 ) -> jax.Array:
     """Diffusion that stops at edges: each pixel moves towards its four neighbours, the less the more they differ.
 
     x: [b h w c]. kappa: the difference, in units of x, at which the flow falls; from 0 (nothing changes); a number or
-    [b]. Differences are root mean squares over the channels. iterations: from 0. rate: step in time, 0 to 0.25; a
-    number or [b]. conduction: "exponential", exp(-(d/kappa)^2), or "rational", 1 / (1 + (d/kappa)^2), which favours
-    wide regions. No flow across the border, so that the mean of the image stays.
+    [b]. Differences are root mean squares over the channels. iterations: from 0 to 10,000. rate: step in time, 0 to
+    0.25; a number or [b]. conduction: "exponential", exp(-(d/kappa)^2), or "rational", 1 / (1 + (d/kappa)^2), which
+    favours wide regions. No flow across the border, so that the mean of the image stays.
     Source: Perona and Malik, Scale-space and edge detection using anisotropic diffusion, PAMI 1990, equations 7 to 10.
     """
-    iterations = fir.count("anisotropic_diffusion", "iterations", iterations)
     choices = ("exponential", "rational")
     if conduction not in choices:
         hint = nearest(str(conduction), choices)

@@ -12,24 +12,27 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging.bounds import FROM_0, RADIUS, odd, whole
 from gen.imaging.filters import fir
 
 __all__ = ["bilateral", "guided", "joint_bilateral"]
 
+_SIGMAS = {"sigma_color": FROM_0, "sigma_space": FROM_0}
 
-@operator(static=("diameter",))
+
+@operator(static=("diameter",), work=lambda diameter: 8 * diameter**2, diameter=odd(255), **_SIGMAS)
 def bilateral(x: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None) -> jax.Array:
     """The mean of the pixels in a circular window, weighted by nearness in place and in colour.
 
-    x: [b h w c]. diameter: pixels, odd, from 1 (nothing changes). sigma_color: in units of x, of the sum of the
+    x: [b h w c]. diameter: pixels, odd, from 1 (nothing changes) to 255. sigma_color: in units of x, of the sum of the
     absolute differences of the channels. sigma_space: pixels; None: a third of diameter - 1. Either may be [b].
     Equals cv2.bilateralFilter(x, diameter, sigma_color, sigma_space).
     Source: Tomasi and Manduchi, Bilateral filtering for gray and color images, ICCV 1998.
     """
-    return _bilateral("bilateral", x, x, diameter, sigma_color, sigma_space)
+    return _bilateral(x, x, diameter, sigma_color, sigma_space)
 
 
-@operator(static=("diameter",))
+@operator(static=("diameter",), work=lambda diameter: 8 * diameter**2, diameter=odd(255), **_SIGMAS)
 def joint_bilateral(
     x: jax.Array, guide: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None
 ) -> jax.Array:
@@ -39,7 +42,7 @@ def joint_bilateral(
     Equals cv2.ximgproc.jointBilateralFilter(guide, x, diameter, sigma_color, sigma_space).
     Source: Petschnigg et al., Digital photography with flash and no-flash image pairs, SIGGRAPH 2004.
     """
-    return _bilateral("joint_bilateral", x, _like("joint_bilateral", x, guide), diameter, sigma_color, sigma_space)
+    return _bilateral(x, _like("joint_bilateral", x, guide), diameter, sigma_color, sigma_space)
 
 
 def _like(place: str, x: jax.Array, guide: jax.Array) -> jax.Array:
@@ -50,8 +53,8 @@ def _like(place: str, x: jax.Array, guide: jax.Array) -> jax.Array:
     return jnp.broadcast_to(guide, x.shape[:3] + guide.shape[3:]).astype(x.dtype)
 
 
-def _bilateral(place: str, x: jax.Array, guide: jax.Array, diameter: int, color: Any, space: Any) -> jax.Array:
-    radius = fir.count(place, "diameter", diameter, least=1, odd=True) // 2
+def _bilateral(x: jax.Array, guide: jax.Array, diameter: int, color: Any, space: Any) -> jax.Array:
+    radius = diameter // 2
     b, h, w, c = x.shape
     at = [(i, j, (i - radius) ** 2 + (j - radius) ** 2) for i in range(diameter) for j in range(diameter)]
     at = [(i, j, square) for i, j, square in at if square <= radius * radius]
@@ -89,21 +92,20 @@ def _bilateral(place: str, x: jax.Array, guide: jax.Array, diameter: int, color:
     return jnp.stack([total / sums[-1] for total in sums[:-1]], axis=-1)
 
 
-@operator(static=("radius", "subsample"))
+@operator(static=("radius", "subsample"), radius=RADIUS, eps=FROM_0, subsample=whole(1, 1024))
 def guided(
     x: jax.Array, radius: int, *, guide: jax.Array | None = None, eps: Any = 1e-3, subsample: int = 1
 ) -> jax.Array:
     """In each window of 2*radius+1 pixels the linear function of the guide nearest to x; the mean of these.
 
-    x: [b h w c]. radius: pixels, from 0. guide: [b h w 1] or [b h w 3], b may be 1; None: x, which then has 1 or 3
-    channels. eps: variance in the guide (units of x squared) up to which detail is smoothed away; a number or [b].
+    x: [b h w c]. radius: pixels, from 0 to 4096. guide: [b h w 1] or [b h w 3], b may be 1; None: x, which then has 1
+    or 3 channels. eps: variance in the guide (units of x squared) up to which detail is smoothed away; a number or [b].
     subsample: the windows are fitted on an image smaller by this factor; much faster, nearly the same for radii of
     several times it. Equals, away from the border, cv2.ximgproc.guidedFilter(guide, x, radius, eps), which however
     takes coloured guides in [0, 1] with small eps for singular, and then only blurs.
     Source: He, Sun and Tang, Guided image filtering, PAMI 2013, equations 11 to 21; He and Sun, Fast guided filter,
     2015.
     """
-    radius, step = fir.count("guided", "radius", radius), fir.count("guided", "subsample", subsample, least=1)
     if guide is None:
         colours(x, "guided", allowed=(1, 3))
     else:
@@ -111,7 +113,7 @@ def guided(
         if guide.shape[-1] not in (1, 3):
             raise InputError(f"guided: guide has {guide.shape[-1]} channels; allowed: 1 or 3")
     eps = jnp.broadcast_to(per_image(eps, x[..., 0]), (x.shape[0], 1, 1))
-    return fir.each(functools.partial(_guided, radius, step), x, eps, *([] if guide is None else [guide]))
+    return fir.each(functools.partial(_guided, radius, subsample), x, eps, *([] if guide is None else [guide]))
 
 
 def _guided(radius: int, step: int, x: jax.Array, eps: jax.Array, guide: jax.Array | None = None) -> jax.Array:

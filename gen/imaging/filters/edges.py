@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import colours, luma, operator, per_image
+from gen.imaging.bounds import RADIUS, SIGMA, Numbers
 from gen.imaging.filters import fir
 from gen.imaging.filters.smooth import gaussian
 
@@ -62,17 +62,16 @@ def laplacian(x: jax.Array, *, neighbours: int = 4) -> jax.Array:
 
 
 @fir.sized
-@operator(static=("ratio", "radius"))
+@operator(static=("ratio", "radius"), sigma=SIGMA, ratio=Numbers(1, 64, above=True), radius=RADIUS)
 def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: int | None = None) -> jax.Array:
     """gaussian(x, sigma) - gaussian(x, ratio * sigma): a band of detail, positive in bright spots of about that size.
 
-    x: [b h w c]. sigma: pixels, a number, or [b]. ratio: above 1; 1.6 is nearest to the Laplacian of a Gaussian.
+    x: [b h w c]. sigma: pixels, a number, or [b]. ratio: above 1, up to 64; 1.6 is nearest to the Laplacian of a
+    Gaussian.
     radius: of the narrow Gaussian, the wide one ends at ratio * radius; None: ceil(4 sigma), if sigma is a number.
     Equals skimage.filters.difference_of_gaussians(x, sigma, ratio * sigma, mode="mirror", channel_axis=-1) where 4
     sigma and 4 ratio * sigma are whole numbers. Source: Marr and Hildreth, Theory of edge detection (1980), appendix B.
     """
-    if not isinstance(ratio, numbers.Real) or not ratio > 1:
-        raise InputError(f"difference_of_gaussians: ratio={ratio}; allowed: numbers above 1")
     assert radius is not None
     sigma = jnp.asarray(sigma, x.dtype)
     wide = math.ceil(radius * ratio)
@@ -80,7 +79,7 @@ def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: i
 
 
 @fir.sized
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None = None) -> jax.Array:
     """1 on edges one pixel thin, else 0: [b h w 1]. Its gradient is 0.
 

@@ -16,7 +16,7 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging.arrays import colours, operator, per_image
-from gen.imaging.filters import fir
+from gen.imaging.bounds import Numbers, whole
 from gen.imaging.filters.edges import slopes
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 Errors = tuple[jax.Array, jax.Array, jax.Array]
+_LEVELS = whole(2, 256)
 _ONE = 1 << 16  # 1.0 in the whole numbers of error_diffusion
 # Degrees: the screens of cyan, magenta, yellow 30 apart, where they give no moire; one ink at 45, the least visible.
 _ANGLES = {1: (45.0,), 3: (15.0, 75.0, 45.0)}
@@ -80,15 +81,17 @@ def emboss(x: jax.Array, amount: Any, *, angle: Any = 135.0) -> jax.Array:
     return 0.5 + per_image(amount, x) * (jnp.sin(radians) * down - jnp.cos(radians) * right)
 
 
-@operator(static=("size",))
+@operator(static=("size",), size=whole(1, 1_000_000))
 def pixelate(x: jax.Array, size: int) -> jax.Array:
     """Squares of size x size pixels, from the top left, each of its mean; those at the end may be smaller.
 
-    x: [b h w c]. size: pixels, from 1 (nothing changes).
+    x: [b h w c]. size: pixels, from 1 (nothing changes); larger than the image is as
+    large as that.
     """
-    size = fir.count("pixelate", "size", size, least=1)
-    for axis in (1, 2) if size > 1 else ():
+    whole_square = size
+    for axis in (1, 2) if whole_square > 1 else ():
         n = x.shape[axis]
+        size = min(whole_square, n)
         blocks = -(-n // size)
         widths = [(0, blocks * size - n) if i == axis else (0, 0) for i in range(4)]
         split = jnp.pad(x, widths).reshape(*x.shape[:axis], blocks, size, *x.shape[axis + 1 :])
@@ -98,25 +101,23 @@ def pixelate(x: jax.Array, size: int) -> jax.Array:
     return x
 
 
-@operator(static=("levels",))
+@operator(static=("levels",), levels=_LEVELS)
 def posterize(x: jax.Array, levels: int) -> jax.Array:
     """A few levels, evenly from 0 to 1, each for an equal share of [0, 1]. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256.
     Equals PIL.ImageOps.posterize to b bits with levels = 2**b, stretched so that the brightest level is white.
     """
-    levels = _levels("posterize", levels)
     return _through(jnp.clip(jnp.floor(x * levels), 0, levels - 1) / (levels - 1), x)
 
 
-@operator(static=("levels", "size"))
+@operator(static=("levels", "size"), levels=_LEVELS)
 def ordered_dither(x: jax.Array, levels: int, *, size: int = 8) -> jax.Array:
     """A few levels, in between a pattern of Bayer's: the mean of size x size pixels is kept. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. size: of the pattern, 2, 4, 8 or 16.
     Source: Bayer, An optimum method for two-level rendition of continuous-tone pictures (1973).
     """
-    levels = _levels("ordered_dither", levels)
     if size not in (2, 4, 8, 16):
         raise InputError(f"ordered_dither: size={size}; allowed: 2, 4, 8 or 16")
     order = np.zeros((1, 1))
@@ -128,7 +129,7 @@ def ordered_dither(x: jax.Array, levels: int, *, size: int = 8) -> jax.Array:
     return _through(step / (levels - 1), x)
 
 
-@operator(static=("levels",))
+@operator(static=("levels",), levels=_LEVELS)
 def error_diffusion(x: jax.Array, levels: int) -> jax.Array:
     """A few levels; what rounding takes from a pixel goes to those after it (Floyd-Steinberg). Clipped to [0, 1].
 
@@ -137,7 +138,6 @@ def error_diffusion(x: jax.Array, levels: int) -> jax.Array:
     Source: Floyd and Steinberg, An adaptive algorithm for spatial grayscale (1976). Pixels x + 2y = t need only pixels
     of t - 1, t - 2 and t - 3, so each such diagonal is one step.
     """
-    levels = _levels("error_diffusion", levels)
     b, h, w, c = x.shape
     steps = w + 2 * (h - 1)
     fixed = jnp.round(jnp.clip(lax.stop_gradient(x), 0, 1) * _ONE).astype(jnp.int32)
@@ -166,7 +166,7 @@ def error_diffusion(x: jax.Array, levels: int) -> jax.Array:
     return _through(jnp.moveaxis(level, 1, 3).astype(x.dtype) / (levels - 1), x)
 
 
-@operator()
+@operator(size=Numbers(2, 4096), hardness=Numbers(0, 1000, above=True))
 def halftone(x: jax.Array, size: Any, *, angle: Any = 0.0, hardness: Any = 2.0) -> jax.Array:
     """Ink dots on a grid, larger where x is darker, a grid for each ink (cyan, magenta, yellow). Clipped to [0, 1].
 
@@ -197,13 +197,6 @@ def _spot_distribution() -> np.ndarray:
     angle = np.cos((np.arange(512) + 0.5) * (np.pi / 512))
     values = np.sort((angle[:, None] + angle).ravel())
     return np.searchsorted(values, np.linspace(-2, 2, 513)) / values.size
-
-
-def _levels(place: str, levels: int) -> int:
-    levels = fir.count(place, "levels", levels, least=2)
-    if levels > 256:
-        raise InputError(f"{place}: levels={levels}; allowed: whole numbers from 2 to 256")
-    return levels
 
 
 def _through(steps: jax.Array, x: jax.Array) -> jax.Array:

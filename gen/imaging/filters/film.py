@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import jax
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, luma, operator, per_image
+from gen.imaging.arrays import colours, luma, operator, per_image, strengths
+from gen.imaging.bounds import RADIUS, SIGMA, Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import fir
 from gen.imaging.filters.smooth import gaussian
@@ -19,17 +19,16 @@ from gen.imaging.filters.smooth import gaussian
 __all__ = ["bloom", "chromatic_aberration", "grain", "halation", "vignette"]
 
 
-@operator(static=("size", "colour"))
+@operator(static=("size", "colour"), size=Numbers(0, 64))
 def grain(key: jax.Array, x: jax.Array, amount: Any, *, size: float = 0.7, colour: bool = False) -> jax.Array:
     """Noise in clumps, as of film: strongest at middle gray, none in black and white. Not clipped.
 
     key: jax.random.key, one for all images (they get different grain), or [b]; a single image and a batch of one get
     the same from it. x: [b h w c]. amount: standard deviation at middle gray, such as 0.05; or [b].
-    size: sigma of the clumps in pixels, a number; 0: each pixel by itself. colour: grain for each channel by itself.
+    size: sigma of the clumps in pixels, up to 64, a number; 0: each pixel by itself. colour: grain for each channel by
+    itself.
     Source: the variance p (1 - p) of a layer of opaque grains (Nutting 1913), smoothed by the grains' own shape.
     """
-    if not isinstance(size, numbers.Real) or not 0 <= size < math.inf:
-        raise InputError(f"grain: size={size}; allowed: numbers from 0, in pixels")
     colours(x, "grain", allowed=(1, 3))
     b, h, w, c = x.shape
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape not in ((), (b,)):
@@ -65,7 +64,7 @@ def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
 
 
 @fir.sized
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius: int | None = None) -> jax.Array:
     """Light of the highlights spread over their surroundings by the lens, in linear light. Stays in [0, 1].
 
@@ -81,7 +80,7 @@ def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius
 
 
 @fir.sized
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def halation(
     x: jax.Array,
     sigma: Any,
@@ -113,7 +112,7 @@ def chromatic_aberration(x: jax.Array, amount: Any) -> jax.Array:
     """
     colours(x, "chromatic_aberration")
     h, w = x.shape[1:3]
-    share = jnp.broadcast_to(jnp.asarray(amount, x.dtype), x.shape[:1]) / max(math.hypot((h - 1) / 2, (w - 1) / 2), 1)
+    share = jnp.broadcast_to(strengths(amount, x), x.shape[:1]) / max(math.hypot((h - 1) / 2, (w - 1) / 2), 1)
     red, green, blue = (x[..., i] for i in range(3))
     return jnp.stack([_magnified(red, share), green, _magnified(blue, -share)], axis=-1)
 

@@ -19,36 +19,28 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import pad, reflect
+from gen.imaging import bounds
+from gen.imaging.arrays import pad
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def count(place: str, name: str, value: Any, *, least: int = 0, odd: bool = False) -> int:
-    """`value` if it is a whole number of at least `least` (and odd); else InputError in the name of `place`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least or (odd and value % 2 == 0):
-        kind = "odd numbers" if odd else "whole numbers"
-        raise InputError(f"{place}: {name}={value}; allowed: {kind} from {least}")
-    return int(value)
 
 
 def sized(function: Function) -> Function:
     """Around an operator with `sigma` and `radius=None`: the radius is ceil(4 sigma) where sigma is a Python number."""
     signature = inspect.signature(function)
     place = function.__name__
+    allowed = function.allowed  # type: ignore[attr-defined]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs).arguments
         sigma, radius = given["sigma"], given.get("radius")
-        number = isinstance(sigma, numbers.Real)
-        if number and not 0 <= sigma < math.inf:
-            raise InputError(f"{place}: sigma={sigma}; allowed: numbers from 0, in pixels")
-        if radius is None and not number:
+        bounds.check(place, signature.parameters["sigma"], sigma, allowed)
+        if radius is None and not isinstance(sigma, numbers.Real):
             raise InputError(
                 f"{place}: radius=None with a traced or per-image sigma; allowed: a whole number of pixels"
             )
-        kwargs["radius"] = math.ceil(4 * sigma) if radius is None else count(place, "radius", radius)
+        kwargs["radius"] = math.ceil(4 * sigma) if radius is None else radius
         return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -104,13 +96,19 @@ def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
 
 
 def _band(x: jax.Array, taps: Any, axis: int) -> jax.Array:
-    """`correlate` as the product with a matrix [n n] that has the taps in a band, folded at the border."""
+    """`correlate` as the product with a matrix [n n] that has the taps in a band, folded at the border.
+
+    The reflected image repeats itself after 2 (n - 1) pixels, so taps that far apart are one: there is no more work
+    for a window that is larger than the image.
+    """
     n, length = x.shape[axis], taps.shape[-1]
-    rows = np.repeat(np.arange(n), length)
-    columns = np.stack([reflect(n, length // 2, length // 2)[k : k + n] for k in range(length)], axis=1).ravel()
-    weights = jnp.broadcast_to(jnp.asarray(taps, x.dtype)[..., None, :], (*taps.shape[:-1], n, length))
-    weights = weights.reshape(*taps.shape[:-1], n * length)
-    matrix = jnp.zeros((*taps.shape[:-1], n, n), x.dtype).at[..., rows, columns].add(weights)
+    period = max(2 * (n - 1), 1)
+    taps = jnp.asarray(taps, x.dtype)
+    place = (np.arange(length) - length // 2) % period
+    folded = jnp.zeros((*taps.shape[:-1], period), x.dtype).at[..., place].add(taps)
+    i, j = jnp.arange(n)[:, None], jnp.arange(n)
+    ahead, mirrored = folded[..., (j - i) % period], folded[..., (-j - i) % period]
+    matrix = ahead + jnp.where((j > 0) & (j < n - 1), mirrored, 0)
     matrix = jnp.broadcast_to(matrix, (x.shape[0], n, n)) if matrix.ndim == 3 else matrix
     letters = ("bij" if matrix.ndim == 3 else "ij") + (",bjwc->biwc" if axis == 1 else ",bhjc->bhic")
     return jnp.einsum(letters, matrix, x, precision=lax.Precision.HIGHEST)
@@ -119,7 +117,7 @@ def _band(x: jax.Array, taps: Any, axis: int) -> jax.Array:
 def box(x: jax.Array, radius: int) -> jax.Array:
     """The mean of the (2*radius+1)^2 pixels around each pixel of x [b h w c]."""
     for axis in (1, 2) if radius else ():
-        x = _box(x, radius, axis)
+        x = _box(x, radius, axis) if x.shape[axis] > 1 else x
     return x
 
 
@@ -127,7 +125,7 @@ def _box(x: jax.Array, radius: int, axis: int) -> jax.Array:
     """The mean along one axis, by sums of 1, 2, 4, .. neighbours: log2 additions, and no error as of running sums."""
     b, h, w, c = x.shape
     length = 2 * radius + 1
-    if 8 * radius >= x.shape[axis] > 1:
+    if 8 * radius >= x.shape[axis]:
         return _band(x, np.full(length, 1 / length), axis)
     flat = padded(x, radius, 0).reshape(b, -1, w * c) if axis == 1 else padded(x, 0, radius).reshape(b, h, -1)
     stride, size = (1, h) if axis == 1 else (c, w * c)

@@ -14,29 +14,31 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import operator
-from gen.imaging.filters import fir
+from gen.imaging.bounds import whole
 
 __all__ = ["black_hat", "closing", "dilate", "erode", "morphological_gradient", "opening", "reconstruct", "top_hat"]
 
 SHAPES = ("square", "disk")
 METHODS = ("dilation", "erosion")
+_RADIUS, _LARGEST_DISK = whole(0, 1_000_000), 255
 State = tuple[jax.Array, jax.Array]
 Arrays = tuple[jax.Array, ...]
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def erode(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """The smallest value around each pixel: bright things shrink.
 
-    x: [b h w c]. radius: pixels, from 0 (nothing changes). shape: "square" of 2*radius+1 pixels, or "disk" of all
-    pixels at a distance of at most radius. The gradient goes to the pixel that was selected.
+    x: [b h w c]. radius: pixels, from 0 (nothing changes); beyond the image there is nothing more to find. shape:
+    "square" of 2*radius+1 pixels, or "disk" of all pixels at a distance of at most radius, then up to 255. The gradient
+    goes to the pixel that was selected.
     Equals cv2.erode(x, kernel), scipy.ndimage.grey_erosion(x, footprint=kernel, mode="mirror"),
     skimage.morphology.erosion, with kernel numpy.ones((2*radius+1,) * 2) or skimage.morphology.disk(radius).
     """
     return _extreme("erode", x, radius, shape, jnp.inf)
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def dilate(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """The largest value around each pixel: bright things grow.
 
@@ -45,7 +47,7 @@ def dilate(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("dilate", x, radius, shape, -jnp.inf)
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def opening(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """Eroded, then dilated: removes what is bright and narrower than the window, and keeps the rest of the outlines.
 
@@ -54,7 +56,7 @@ def opening(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("opening", _extreme("opening", x, radius, shape, jnp.inf), radius, shape, -jnp.inf)
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def closing(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """Dilated, then eroded: removes what is dark and narrower than the window.
 
@@ -63,7 +65,7 @@ def closing(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("closing", _extreme("closing", x, radius, shape, -jnp.inf), radius, shape, jnp.inf)
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def top_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """x - opening(x): only what is bright and narrower than the window, at least 0.
 
@@ -72,7 +74,7 @@ def top_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return x - opening(x, radius, shape=shape)
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def black_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """closing(x) - x: only what is dark and narrower than the window, at least 0.
 
@@ -81,7 +83,7 @@ def black_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return closing(x, radius, shape=shape) - x
 
 
-@operator(static=("radius", "shape"))
+@operator(static=("radius", "shape"), radius=_RADIUS)
 def morphological_gradient(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     """dilate(x) - erode(x): how much the values around each pixel differ, at least 0.
 
@@ -113,7 +115,6 @@ def reconstruct(x: jax.Array, mask: jax.Array, *, method: str = "dilation") -> j
 
 def _extreme(place: str, x: jax.Array, radius: int, shape: str, worst: float) -> jax.Array:
     """The maximum (worst = -inf) or minimum (worst = inf) over the window."""
-    radius = fir.count(place, "radius", radius)
     if shape not in SHAPES:
         raise InputError(f"{place}: shape={shape!r}; allowed: square, disk{nearest(str(shape), SHAPES)}")
     if radius == 0:
@@ -125,6 +126,10 @@ def _extreme(place: str, x: jax.Array, radius: int, shape: str, worst: float) ->
 
     # Beyond the size of the image there is nothing to find, and the square of that radius is the whole image.
     rows, columns = min(radius, h - 1), min(radius, w - 1)
+    if shape == "disk" and radius >= math.hypot(h - 1, w - 1):
+        shape = "square"
+    if shape == "disk" and radius > _LARGEST_DISK:
+        raise InputError(f"{place}: radius={radius} of a disk; allowed: whole numbers from 0 to {_LARGEST_DISK}")
     flat = jnp.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)), constant_values=worst)
     flat = lax.optimization_barrier(flat.reshape(b, h + 2 * rows, -1))
     if shape == "square":

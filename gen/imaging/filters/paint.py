@@ -13,7 +13,7 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging.arrays import colours, luma, operator, pad, per_image
-from gen.imaging.filters import fir
+from gen.imaging.bounds import whole
 
 __all__ = ["inpaint", "jpeg", "kuwahara"]
 
@@ -89,7 +89,7 @@ def _round_blocks(plane: jax.Array, scale: jax.Array, table: Any, offset: int) -
     return back[:, :h, :w] + offset
 
 
-@operator(static=("iterations",))
+@operator(static=("iterations",), work=lambda iterations: 30 * iterations, iterations=whole(1, 10_000))
 def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Array:
     """Fills the holes of a picture smoothly from what is around them: the harmonic function with these borders.
 
@@ -101,7 +101,6 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
     if mask.shape[1:] != (*x.shape[1:3], 1) or mask.shape[0] not in (1, x.shape[0]):
         b, h, w, _ = x.shape
         raise InputError(f"inpaint: mask has shape {list(mask.shape)}; allowed: [{b} or 1, {h}, {w}, 1], as x")
-    count = fir.count("inpaint", "iterations", iterations, least=1)
     hole = jnp.broadcast_to(mask > 0.5, (*x.shape[:3], 1))
     known = jnp.where(hole, 0.0, x)
 
@@ -128,21 +127,20 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
     def solve(_: Any, border: jax.Array) -> jax.Array:
         border = jnp.where(hole, border, 0.0)
         state = (jnp.zeros_like(x), border, border, dot(border, border))
-        return lax.scan(step, state, None, length=count)[0][0]
+        return lax.scan(step, state, None, length=iterations)[0][0]
 
     value = lax.custom_linear_solve(laplacian, jnp.where(hole, neighbours(known), 0.0), solve, symmetric=True)
     return jnp.where(hole, value, x)
 
 
-@operator(static=("radius",))
+@operator(static=("radius",), radius=whole(0, 127))
 def kuwahara(x: jax.Array, radius: int) -> jax.Array:
     """As if painted: each pixel takes the mean of that of four squares about it whose values differ least.
 
-    x: [b h w c]. radius: pixels, from 0 (nothing changes); a square has radius + 1 pixels a side, the pixel is one of
-    its corners. Variances are those of the luma.
+    x: [b h w c]. radius: pixels, from 0 (nothing changes) to 127; a square has radius + 1 pixels a side, the pixel is
+    one of its corners. Variances are those of the luma.
     Source: Kuwahara et al., Processing of RI-angiocardiographic images, 1976.
     """
-    radius = fir.count("kuwahara", "radius", radius)
     if radius == 0:
         return x
     light = luma(x) if x.shape[-1] == 3 else jnp.mean(x, axis=-1, keepdims=True)

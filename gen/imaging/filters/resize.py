@@ -12,7 +12,7 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import operator
-from gen.imaging.filters import fir
+from gen.imaging.bounds import whole
 
 __all__ = ["resize"]
 
@@ -33,20 +33,23 @@ _KERNELS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
     "lanczos3": (3.0, lambda t: np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0.0)),
 }
 METHODS = (*_KERNELS, "nearest")
+_SIDE, _MOST_PIXELS = whole(1, 16_384), 100_000_000
 
 
-@operator(static=("height", "width", "method", "antialias"))
+@operator(static=("height", "width", "method", "antialias"), height=_SIDE, width=_SIDE)
 def resize(x: jax.Array, height: int, width: int, *, method: str = "area", antialias: bool = True) -> jax.Array:
     """The image with another number of pixels; the outer edges of the outermost pixels stay where they are.
 
-    x: [b h w c] to [b height width c]. method: "area" (the mean of what falls into a pixel), "linear", "cubic",
-    "lanczos3" (both may overshoot [0, 1]), "nearest". antialias: when there are fewer pixels the kernel is as many
-    times wider; False: it has the same width in samples of x, which aliases. Weights outside x are left out.
+    x: [b h w c] to [b height width c], up to 16,384 a side and 100,000,000 pixels. method: "area" (Pillow's box filter:
+    the mean of the pixels of x whose centres fall into a pixel, whole ones; a pixel that lies across a border is not
+    shared out, and an enlargement repeats pixels), "linear", "cubic", "lanczos3" (both may overshoot [0, 1]),
+    "nearest". antialias: when there are fewer pixels the kernel is as many times wider; False: it has the same width in
+    samples of x, which aliases. Weights outside x are left out.
     Equals PIL's resize((width, height), BOX, BILINEAR, BICUBIC, LANCZOS, NEAREST) of a mode "F" image, and
     cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) by "area" to whole fractions of the size.
     """
-    height = fir.count("resize", "height", height, least=1)
-    width = fir.count("resize", "width", width, least=1)
+    if height * width > _MOST_PIXELS:
+        raise InputError(f"resize: {height} x {width} is {height * width:,} pixels; allowed: {_MOST_PIXELS:,}")
     if method not in METHODS:
         raise InputError(f"resize: method={method!r}; allowed: {', '.join(METHODS)}{nearest(str(method), METHODS)}")
     h, w = x.shape[1:3]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.imaging.arrays import operator, per_image
+from gen.imaging.bounds import FROM_0, RADIUS, SIGMA
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import fir
 from gen.imaging.filters.edge_aware import guided
@@ -18,7 +19,7 @@ __all__ = ["contrast_adaptive_sharpen", "detail_enhance", "high_boost", "unsharp
 
 
 @fir.sized
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=SIGMA, radius=RADIUS, threshold=FROM_0)
 def unsharp(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.0, radius: int | None = None) -> jax.Array:
     """x + amount * (x - gaussian(x, sigma)), without what is smaller than a threshold.
 
@@ -66,14 +67,14 @@ def contrast_adaptive_sharpen(x: jax.Array, sharpness: Any) -> jax.Array:
     return from_linear(jnp.clip(out, 0, 1))
 
 
-@operator(static=("radius",))
+@operator(static=("radius",), radius=RADIUS, eps=FROM_0)
 def detail_enhance(x: jax.Array, amount: Any, *, radius: int = 8, eps: Any = 1e-2) -> jax.Array:
     """x + amount * (x - guided(x, radius, eps=eps)): more of the detail that has no strong edges, so without halos.
 
     x: [b h w 1] or [b h w 3]; the result may leave [0, 1]. amount: 0 changes nothing; a number or [b]. radius, eps: as
     in `guided`. Source: He, Sun and Tang, Guided image filtering, PAMI 2013, section 4, detail enhancement.
     """
-    return x + per_image(amount, x) * (x - guided(x, fir.count("detail_enhance", "radius", radius), eps=eps))
+    return x + per_image(amount, x) * (x - guided(x, radius, eps=eps))
 
 
 @operator()

@@ -9,30 +9,30 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging.arrays import operator
+from gen.imaging.bounds import RADIUS, SIGMA, Numbers, odd
 from gen.imaging.filters import fir
 
 __all__ = ["box", "gaussian", "median", "percentile"]
 
 
-@operator(static=("radius",))
+@operator(static=("radius",), radius=RADIUS)
 def box(x: jax.Array, radius: int) -> jax.Array:
     """The mean of the square of 2*radius+1 pixels around each pixel.
 
-    x: [b h w c]. radius: pixels, from 0 (nothing changes).
+    x: [b h w c]. radius: pixels, from 0 (nothing changes) to 4096.
     Equals cv2.blur(x, (2*radius+1, 2*radius+1)).
     """
-    return fir.box(x, fir.count("box", "radius", radius))
+    return fir.box(x, radius)
 
 
 @fir.sized
-@operator(static=("radius",))
+@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Array:
     """Convolution with a Gaussian that ends at `radius`.
 
-    x: [b h w c]. sigma: standard deviation in pixels, from 0 (nothing changes); a number, or [b] one for each image.
-    radius: pixels; None: ceil(4 sigma), which needs sigma to be a Python number.
+    x: [b h w c]. sigma: standard deviation in pixels, from 0 (nothing changes) to 1024; a number, or [b] one for each
+    image. radius: pixels; None: ceil(4 sigma), which needs sigma to be a Python number.
     Equals cv2.GaussianBlur(x, (2*radius+1, 2*radius+1), sigma), and where 4*sigma is a whole number
     skimage.filters.gaussian(x, sigma, mode="mirror", channel_axis=-1).
     """
@@ -41,31 +41,27 @@ def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Arra
     return fir.correlate(fir.correlate(x, taps, 1), taps, 2) if radius else x
 
 
-@operator(static=("size",))
+@operator(static=("size",), work=lambda size: 32 * size**2, size=odd(255))
 def median(x: jax.Array, size: int) -> jax.Array:
     """The median of the square of size x size pixels around each pixel, exact, for each channel.
 
-    x: [b h w c]. size: pixels, odd, from 1 (nothing changes). The gradient goes to the pixel that was selected, in
-    equal parts where several have its value.
+    x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. The gradient goes to the pixel that was selected,
+    in equal parts where several have its value.
     Equals scipy.ndimage.median_filter(x, (size, size, 1), mode="mirror"); cv2.medianBlur has another border.
     Source: up to 13, Batcher's odd-even merging (Knuth, The Art of Computer Programming 3, 5.3.4) without what the
     median does not need; above, bisection of the 32 bits of the result.
     """
-    size = fir.count("median", "size", size, least=1, odd=True)
     return _ranked(x, size, size * size // 2) if size > 1 else x
 
 
-@operator(static=("size", "percent"))
+@operator(static=("size", "percent"), work=lambda size: 32 * size**2, size=odd(255), percent=Numbers(0, 100))
 def percentile(x: jax.Array, size: int, percent: float) -> jax.Array:
     """The value below which so many per cent of the size x size pixels around each pixel are, for each channel.
 
-    x: [b h w c]. size: pixels, odd, from 1 (nothing changes). percent: 0 (the minimum) to 100 (the maximum), 50 is the
-    median; of n pixels the one of rank round(percent / 100 * (n - 1)). Gradient and source as of `median`.
+    x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. percent: 0 (the minimum) to 100 (the maximum), 50
+    is the median; of n pixels the one of rank round(percent / 100 * (n - 1)). Gradient and source as of `median`.
     Equals scipy.ndimage.rank_filter(x, rank, (size, size, 1), mode="mirror").
     """
-    size = fir.count("percentile", "size", size, least=1, odd=True)
-    if not 0 <= percent <= 100:
-        raise InputError(f"percentile: percent={percent}; allowed: 0 to 100")
     return _ranked(x, size, round(percent / 100 * (size * size - 1))) if size > 1 else x
 
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging.arrays import operator
+from gen.imaging.bounds import whole
 from gen.imaging.counts import sums_by_label
 from gen.imaging.segment.components import relabel
 
@@ -76,15 +76,13 @@ def dice(mask: jax.Array, reference: jax.Array) -> jax.Array:
     return jnp.where(total > 0, 2 * both / jnp.where(total > 0, total, 1), 1)
 
 
-@operator(static=("tolerance",))
+@operator(static=("tolerance",), tolerance=whole(0, 255))
 def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: int = 2) -> jax.Array:
     """The share [b] of the boundaries of the truth `other` that `labels` has, too, at most `tolerance` pixels away.
 
     A boundary is where the pixel below or to the right has another label; distance is the larger of rows and columns.
     1 if the truth has none. (Neubert & Protzel 2012, "Superpixel Benchmark and Comparison".)
     """
-    if tolerance < 0:
-        raise InputError(f"boundary_recall: tolerance={tolerance}; allowed: at least 0")
     truth = _edges(other)
     window = (1, 2 * tolerance + 1, 2 * tolerance + 1)
     near = lax.reduce_window(_edges(labels), False, lax.bitwise_or, window, (1, 1, 1), "SAME")
@@ -92,14 +90,12 @@ def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: int = 2) 
     return jnp.where(total > 0, jnp.sum(truth & near, axis=(1, 2)) / jnp.maximum(total, 1), 1.0)
 
 
-@operator(static=("count",))
+@operator(static=("count",), count=whole(1, 10**7))
 def explained_variation(x: jax.Array, labels: jax.Array, count: int) -> jax.Array:
     """The share [b] of the variance of x [b h w c] that the means of its regions explain; 1 if it has none.
 
     labels: [b h w] from 0 to `count`, each of which is a region. Moore et al. 2008, "Superpixel Lattices".
     """
-    if count < 1:
-        raise InputError(f"explained_variation: count={count}; allowed: at least 1")
     d = x - jnp.mean(x, axis=(1, 2), keepdims=True)
     sums = sums_by_label(jnp.concatenate([jnp.ones_like(d[..., :1]), d], axis=-1), labels + 1, count + 1)
     between = jnp.sum(jnp.square(sums[..., 1:]) / jnp.maximum(sums[..., :1], 1), axis=(1, 2))

@@ -11,6 +11,7 @@ from jax import lax
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging.bounds import FROM_0, whole
 from gen.imaging.segment.components import connected_components, look_up
 
 __all__ = ["boundaries", "chan_vese", "clear_border", "distance_transform", "expand"]
@@ -19,7 +20,7 @@ __all__ = ["boundaries", "chan_vese", "clear_border", "distance_transform", "exp
 _AT_ONCE = 8  # columns to either side that the distance transform looks at in a pass
 
 
-@operator(static=("steps",))
+@operator(static=("steps",), work=lambda steps: 60 * steps, steps=whole(1, 10_000))
 def chan_vese(
     x: jax.Array,
     *,
@@ -40,8 +41,6 @@ def chan_vese(
     Chan & Vese 2001, "Active Contours Without Edges"; (22) of Getreuer 2012, doi 10.5201/ipol.2012.g-cv. Its threshold
     at 1/2 equals skimage.segmentation.chan_vese(x, mu, tol=0, max_num_iter=steps), for one channel; more are averaged.
     """
-    if steps < 1:
-        raise InputError(f"chan_vese: steps={steps}; allowed: at least 1")
     _, h, w, _ = x.shape
     axes = (1, 2, 3)
     low, high = jnp.min(x, axes, keepdims=True), jnp.max(x, axes, keepdims=True)
@@ -86,15 +85,13 @@ def boundaries(labels: jax.Array, *, mode: str = "thick") -> jax.Array:
     return (found & (labels != 0) if mode == "inner" else found).astype(jnp.float32)[..., None]
 
 
-@operator(static=("distance",))
+@operator(static=("distance",), distance=FROM_0)
 def expand(labels: jax.Array, distance: float) -> jax.Array:
     """Labels [b h w] that grow by up to `distance` pixels (Euclidean) over label 0, and stop where they meet.
 
     A pixel goes to the nearest label, the smaller one of equally near ones.
     Equals skimage.segmentation.expand_labels but for ties.
     """
-    if not 0 <= distance < math.inf:
-        raise InputError(f"expand: distance={distance}; allowed: 0 or more pixels")
     reach = min(int(distance), max(labels.shape[1:]))
     far = jnp.int32(2**30)
     square, owner = jnp.where(labels > 0, 0, far), jnp.where(labels > 0, labels, far)
@@ -123,14 +120,12 @@ def _nearest_along(
     return lax.fori_loop(1, reach + 1, look, (square, owner))
 
 
-@operator(static=("margin",))
+@operator(static=("margin",), margin=whole(0, 1_000_000))
 def clear_border(labels: jax.Array, *, margin: int = 0) -> jax.Array:
     """Labels [b h w] without the connected (8) pieces that come within `margin` pixels of the border, or touch it.
 
     Equals skimage.segmentation.clear_border(labels, buffer_size=margin).
     """
-    if margin < 0:
-        raise InputError(f"clear_border: margin={margin}; allowed: at least 0")
     b, h, w = labels.shape
     pieces = connected_components(labels).labels
     rows, columns = jnp.arange(h)[:, None], jnp.arange(w)

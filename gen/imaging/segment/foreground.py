@@ -11,6 +11,7 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging.arrays import colours, operator
+from gen.imaging.bounds import FROM_0, Numbers, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment.walker import edge_weights, solve_walk
 
@@ -36,7 +37,13 @@ _STARTS = np.asarray(  # where the components start, in standard deviations: apa
 )
 
 
-@operator(static=("components", "rounds"))
+@operator(
+    static=("components", "rounds"),
+    components=whole(1, 8),
+    rounds=whole(1, 100),
+    edges=FROM_0,
+    smoothness=Numbers(0, above=True),
+)
 def foreground(
     x: jax.Array,
     *,
@@ -62,10 +69,6 @@ def foreground(
     colours(x, "foreground", allowed=(1, 3))
     if box is not None and mask is not None:
         raise InputError("foreground: both box and mask; allowed: one of them or none")
-    if not 1 <= components <= len(_STARTS):
-        raise InputError(f"foreground: components={components}; allowed: 1 to {len(_STARTS)}")
-    if rounds < 1:
-        raise InputError(f"foreground: rounds={rounds}; allowed: at least 1")
     b, h, w, _ = x.shape
     free, prior = _prior(x, box, mask)
     lab = rgb_to_lab(jnp.broadcast_to(x, (b, h, w, 3))) / 100

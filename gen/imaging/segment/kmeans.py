@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError
 from gen.imaging.arrays import luma, operator, per_image
+from gen.imaging.bounds import whole
 from gen.imaging.clusters import lloyd
 
 __all__ = ["kmeans"]
@@ -21,7 +21,7 @@ class Clusters(NamedTuple):
     centres: jax.Array
 
 
-@operator(static=("clusters", "iterations"))
+@operator(static=("clusters", "iterations"), clusters=whole(1, 256), iterations=whole(0, 1000))
 def kmeans(x: jax.Array, clusters: int, *, position_weight: Any = 0.0, iterations: int = 10) -> Clusters:
     """Divides the pixels of each image into `clusters` groups of similar values.
 
@@ -33,8 +33,6 @@ def kmeans(x: jax.Array, clusters: int, *, position_weight: Any = 0.0, iteration
     Perceived distances: kmeans(rgb_to_oklab(x), ...). Like cv2.kmeans, whose seeds are random.
     InputError: clusters or iterations out of range.
     """
-    check_count("kmeans", "clusters", clusters, 1, 256)
-    check_count("kmeans", "iterations", iterations, 0, 1000)
     _, h, w, c = x.shape
     side = max(h, w)
     across = jnp.broadcast_to((jnp.arange(w, dtype=x.dtype) / side)[None, :, None], (h, w, 1))
@@ -47,9 +45,3 @@ def kmeans(x: jax.Array, clusters: int, *, position_weight: Any = 0.0, iteration
     rank = jnp.argsort(order, axis=-1).astype(jnp.int32)
     labels = jnp.take_along_axis(rank, labels.reshape(x.shape[0], -1), axis=1).reshape(labels.shape) + 1
     return Clusters(labels, jnp.take_along_axis(centres, order[..., None], axis=1))
-
-
-def check_count(place: str, name: str, value: int, low: int, high: int) -> None:
-    """InputError unless value is a whole number in low..high."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{place}: {name}={value!r}; allowed: whole numbers from {low} to {high}")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError
 from gen.imaging.arrays import operator
+from gen.imaging.bounds import whole
 from gen.imaging.counts import sums_by_label
 
 __all__ = ["RegionStatistics", "region_statistics"]
@@ -28,14 +28,12 @@ class RegionStatistics(NamedTuple):
     centroid: jax.Array
 
 
-@operator(static=("count",))
+@operator(static=("count",), count=whole(1, 10**7))
 def region_statistics(x: jax.Array, labels: jax.Array, count: int) -> RegionStatistics:
     """Statistics of x [b h w c] over the regions 1 to `count` of `labels` [b h w]; other labels are left out.
 
     Differentiable in x. Equals area, intensity_mean, bbox and centroid of skimage.measure.regionprops.
     """
-    if count < 1:
-        raise InputError(f"region_statistics: count={count}; allowed: at least 1")
     b, h, w, c = x.shape
     centre = jax.lax.stop_gradient(jnp.mean(x, axis=(1, 2), keepdims=True))  # so that squares do not cancel
     y = jnp.broadcast_to(jnp.arange(h, dtype=x.dtype)[:, None, None] - (h - 1) / 2, (b, h, w, 1))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging.bounds import FROM_0, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment.cells import Grid, Places
 from gen.imaging.segment.components import connected_components, neighbours, relabel, shifted
@@ -21,7 +21,12 @@ _FAR = 1e9
 _OFFSETS = [(dy, dx) for dy in (0, -1, 1) for dx in (0, -1, 1)]
 
 
-@operator(static=("segments", "iterations", "connected"))
+@operator(
+    static=("segments", "iterations", "connected"),
+    segments=whole(1, 10**9),
+    iterations=whole(1, 1000),
+    compactness=FROM_0,
+)
 def slic(
     x: jax.Array, segments: int, *, compactness: Any = 10.0, iterations: int = 10, connected: bool = True
 ) -> jax.Array:
@@ -38,10 +43,6 @@ def slic(
     of skimage.segmentation.slic.
     """
     colours(x, "slic", allowed=(1, 3))
-    if segments < 1:
-        raise InputError(f"slic: segments={segments}; allowed: at least 1")
-    if iterations < 1:
-        raise InputError(f"slic: iterations={iterations}; allowed: at least 1")
     lab = rgb_to_lab(jnp.broadcast_to(x, (*x.shape[:3], 3)))
     grid = Grid.of(x.shape[1], x.shape[2], segments)
     labels = _cluster(lab, grid, per_image(compactness, x), iterations)

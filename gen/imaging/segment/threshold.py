@@ -14,6 +14,7 @@ import numpy as np
 
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import luma, operator, per_image
+from gen.imaging.bounds import BINS, whole
 from gen.imaging.counts import histogram
 from gen.imaging.filters.smooth import box, gaussian, median
 
@@ -22,7 +23,7 @@ __all__ = ["local_threshold", "multi_otsu", "otsu"]
 METHODS = ("gaussian", "mean", "median")
 
 
-@operator(static=("bins",))
+@operator(static=("bins",), bins=BINS)
 def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
     """The threshold that splits x [b h w c] into two classes whose means are as far apart as possible: [b].
 
@@ -36,7 +37,7 @@ def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
     return _thresholds("otsu", x, 2, bins)[:, 0]
 
 
-@operator(static=("classes", "bins"))
+@operator(static=("classes", "bins"), classes=whole(2, 4), bins=BINS)
 def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
     """The thresholds, ascending, that split x [b h w c] into 2, 3 or 4 classes with the largest variance between them.
 
@@ -47,14 +48,10 @@ def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
     Source: Liao, Chen and Chung, J. Information Science and Engineering 17 (2001).
     InputError: classes or bins out of range.
     """
-    if isinstance(classes, bool) or not isinstance(classes, int) or not 2 <= classes <= 4:
-        raise InputError(f"multi_otsu: classes={classes!r}; allowed: 2, 3 or 4")
     return _thresholds("multi_otsu", x, classes, bins)
 
 
 def _thresholds(place: str, x: jax.Array, classes: int, bins: int) -> jax.Array:
-    if isinstance(bins, bool) or not isinstance(bins, int) or not 2 <= bins <= 1024:
-        raise InputError(f"{place}: bins={bins!r}; allowed: whole numbers from 2 to 1024")
     b, dtype = x.shape[0], x.dtype
     y = luma(x) if x.shape[-1] == 3 else x
     level = jnp.clip(jnp.round(y * (bins - 1)), 0, bins - 1).astype(jnp.int32).reshape(b, -1)
@@ -94,7 +91,7 @@ def _thresholds(place: str, x: jax.Array, classes: int, bins: int) -> jax.Array:
     return jnp.sort(jnp.where((below < 0) | (above >= bins), constant, middle), axis=1)
 
 
-@operator(static=("radius", "method"))
+@operator(static=("radius", "method"), radius=whole(1, 2048))
 def local_threshold(x: jax.Array, radius: int, *, method: str = "gaussian", offset: Any = 0.0) -> jax.Array:
     """A threshold for each pixel, [b h w 1]: a mean of the pixels around it, less an offset; of the luma of [b h w c].
 
@@ -103,8 +100,6 @@ def local_threshold(x: jax.Array, radius: int, *, method: str = "gaussian", offs
     Equals skimage.filters.threshold_local(x, 2 * radius + 1, method, offset, mode="mirror").
     InputError: a radius below 1, an unknown method.
     """
-    if isinstance(radius, bool) or not isinstance(radius, int) or radius < 1:
-        raise InputError(f"local_threshold: radius={radius!r}; allowed: whole numbers of at least 1")
     if method not in METHODS:
         raise InputError(f"local_threshold: method={method!r}; allowed: {', '.join(METHODS)}{nearest(method, METHODS)}")
     y = luma(x) if x.shape[-1] == 3 else x

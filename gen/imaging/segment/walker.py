@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging.arrays import operator, per_image
+from gen.imaging.bounds import FROM_0, whole
 from gen.imaging.segment.components import neighbours
 
 __all__ = ["RandomWalk", "random_walker"]
@@ -25,7 +25,7 @@ class RandomWalk(NamedTuple):
     probabilities: jax.Array
 
 
-@operator(static=("classes",))
+@operator(static=("classes",), classes=whole(2, 256), beta=FROM_0)
 def random_walker(x: jax.Array, markers: jax.Array, classes: int, *, beta: Any = 130.0) -> RandomWalk:
     """Spreads the `markers` int32 [b h w], 1 to `classes` or 0 for none, over x [b h w c] along its even regions.
 
@@ -36,8 +36,6 @@ def random_walker(x: jax.Array, markers: jax.Array, classes: int, *, beta: Any =
     Grady 2006, "Random Walks for Image Segmentation", by conjugate gradients without a matrix. Equals
     skimage.segmentation.random_walker(x, markers, beta, return_full_prob=True) to the tolerance of both solvers.
     """
-    if classes < 2:
-        raise InputError(f"random_walker: classes={classes}; allowed: at least 2")
     down, right = edge_weights(x, beta)
     held = jnp.stack([markers == k for k in range(1, classes)], axis=1).astype(x.dtype)  # the last one is the rest
     free = ((markers <= 0) | (markers > classes)).astype(x.dtype)[:, None]
