@@ -52,10 +52,12 @@ ANY = Numbers()
 
 
 def whole(least: int, most: int) -> Numbers:
+    """Whole numbers, both ends among them."""
     return Numbers(least, most, whole=True)
 
 
 def odd(most: int) -> Numbers:
+    """Odd numbers from 1 to `most`: whole windows around a pixel."""
     return Numbers(1, most, odd=True)
 
 
