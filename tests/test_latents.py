@@ -22,6 +22,7 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import Gaussian
 from gen.models.recurrent import Recurrent
 from gen.report import to_uint8
+from gen.spaces import latents as codes
 from gen.spaces import projection
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.prior import Prior
@@ -253,3 +254,26 @@ def test_the_program_ends_with_one_line_and_2(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "gen: unknown flag --setps; did you mean '--steps'?\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": np.array("a")}, "no file of latents"),
+        ({"names": np.array([0x110000] * 2, np.uint32).view("<U1")}, "no file of latents"),
+        ({"latents": np.array(["a", "b"])}, "no file of latents"),
+        ({"latents": np.full((2, 3), np.nan)}, "do not fit their names, or are no numbers"),
+        ({"latents": np.zeros((3, 3))}, "do not fit their names"),
+        ({"labels": np.array(["x", "y"])}, "do not fit their names, or are no numbers"),
+        ({"run": np.array("other\x1b")}, r"digest other\\x1b"),
+        ({"latents": np.array([{}, {}])}, "pickled objects"),
+    ],
+)
+def test_files_that_encode_did_not_write_get_one_line(tmp_path, change, message):
+    good = {"latents": np.zeros((2, 3), np.float32), "names": np.array(["a", "b"]), "run": np.array("r")}
+    np.savez(tmp_path / "x.npz", **good)
+    assert codes.read(tmp_path / "x.npz", run="r")[1] == ["a", "b"]
+    np.savez(tmp_path / "x.npz", **(good | change))
+    with pytest.raises(InputError, match=message) as error:
+        codes.read(tmp_path / "x.npz", run="r")
+    assert str(error.value).isprintable()

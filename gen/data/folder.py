@@ -108,7 +108,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         beside = os.listdir(root.parent) if os.path.isdir(root.parent) else []
         meant = nearest(root.name, beside) or "; name a folder of images, or a zip of one, by --config.data.path"
         raise InputError(f"folder: {printable(root)} does not exist{meant}")
-    if not os.path.isdir(root) and not zipfile.is_zipfile(root):
+    if not os.path.isdir(root) and not (os.path.isfile(root) and zipfile.is_zipfile(root)):
         raise InputError(f"folder: {printable(root)} is a file, neither a folder of images nor a zip of one")
     return root
 

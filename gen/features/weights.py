@@ -75,6 +75,8 @@ def _read(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _float32(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind in "SU":
+        raise InputError(f"{name!r} is text, no weights")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         return array
     try:

@@ -15,7 +15,7 @@ import numpy as np
 
 from gen.arrays import read_npz
 from gen.errors import InputError
-from gen.files import atomic_write
+from gen.files import atomic_write, printable
 from gen.metrics.arrays import checked, features, rows, same_dimensions
 from gen.metrics.bootstrap import REPLICATES, Value
 from gen.metrics.influence import linearised
@@ -145,20 +145,21 @@ def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
 def read_statistics(path: str | os.PathLike[str]) -> Moments:
     """Moments from .npz with mu [d] and sigma [d d], as pytorch-fid, clean-fid and `write_statistics` write it."""
     path = os.fspath(path)
+    shown = printable(path)
     try:
         found = read_npz(path, ("mu", "sigma", "count"))
         mean, cov, count = found["mu"], found["sigma"], int(found.get("count", 0))
     except KeyError:
-        raise InputError(f"{path} lacks mu or sigma; statistics are .npz with mu [d] and sigma [d d]") from None
+        raise InputError(f"{shown} lacks mu or sigma; statistics are .npz with mu [d] and sigma [d d]") from None
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise InputError(f"{path} is no .npz of statistics with mu [d] and sigma [d d]: {error}") from None
+        raise InputError(f"{shown} is no .npz of statistics with mu [d] and sigma [d d]: {error}") from None
     if mean.ndim != 1 or cov.shape != (len(mean),) * 2 or count < 0:
-        raise InputError(f"{path}: mu has shape {mean.shape} and sigma {cov.shape}; they must be [d] and [d d]")
-    mean, cov = features(mean[None], f"mu of {path}")[0], features(cov, f"sigma of {path}")
+        raise InputError(f"{shown}: mu has shape {mean.shape} and sigma {cov.shape}; they must be [d] and [d d]")
+    mean, cov = features(mean[None], f"mu of {shown}")[0], features(cov, f"sigma of {shown}")
     deviation = np.sqrt(np.maximum(np.diag(cov), 0))
     bound = np.outer(deviation, deviation) + 1e-6 * np.abs(cov).max()
     if not (np.abs(cov - cov.T) <= 1e-6 * np.abs(cov).max()).all() or not (np.abs(cov) <= bound).all():
-        raise InputError(f"{path}: sigma is no covariance; it must be symmetric and positive semidefinite")
+        raise InputError(f"{shown}: sigma is no covariance; it must be symmetric and positive semidefinite")
     return Moments(count, mean, cov)
 
 

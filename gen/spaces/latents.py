@@ -47,7 +47,8 @@ def read(path: Path, *, run: str) -> tuple[Codes, list[str]]:
         codes = Codes(arrays["latents"].astype(np.float32), arrays.get("labels"))
         count, dimensions = codes.z.shape
         sizes = {len(names), count, *(() if codes.label is None else codes.label.shape[:1])}
-        if len(sizes) > 1 or not np.isfinite(codes.z).all():
+        numbers = codes.label is None or (codes.label.dtype.kind in "iuf" and np.isfinite(codes.label).all())
+        if len(sizes) > 1 or not numbers or not np.isfinite(codes.z).all():
             raise ValueError(f"{count} latents of {dimensions} numbers do not fit their names, or are no numbers")
     except (ValueError, KeyError, TypeError, SystemError) as error:
         reason = f"without {error}" if isinstance(error, KeyError) else printable(error)

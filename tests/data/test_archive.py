@@ -2,13 +2,14 @@
 
 import io
 import json
+import os
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gen.data import folder
+from gen.data import celeba, folder
 from gen.errors import InputError
 
 
@@ -86,3 +87,12 @@ def test_what_does_not_fit_gets_one_line(tmp_path, monkeypatch, files, options, 
     (tmp_path / "y.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match="neither a folder of images nor a zip of one"):
         folder(tmp_path / "y.zip", 8)
+
+
+def test_a_pipe_or_a_device_is_neither(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(InputError, match="neither a folder of images nor a zip of one"):
+            folder(path, 8)
+        with pytest.raises(InputError, match="is no file or folder"):
+            celeba(path, 8)
