@@ -90,7 +90,6 @@ def main(arguments: Sequence[str]) -> None:
     began = time.monotonic()
     from gen.quality import cards, folders, pages, runs
 
-    pages.check(out)
     given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields if name in FLAGS}
     moved = {name: FLAGS[f"config.data.{name}"].value for name in ("path", "data_dir")}
     asked = runs.Asked(**given, moved={name: path for name, path in moved.items() if path})

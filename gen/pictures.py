@@ -35,10 +35,18 @@ def suffix(format: str) -> str:
 def check(paths: Iterable[Path]) -> None:
     """Raises InputError unless each of `paths` is free, or an image with a record of gen, which may be replaced."""
     for path in paths:
-        if os.path.lexists(path) and not _is_own(path):
+        if os.path.lexists(path) and not is_own(path):
             raise InputError(
                 f"cannot write {printable(path)}: it is there and not made by gen; name another place, or move it away"
             )
+
+
+def is_own(path: Path) -> bool:
+    """Whether an image file carries a record of gen."""
+    try:
+        return path.is_file() and not path.is_symlink() and bool(read_all(path))
+    except (InputError, OSError):
+        return False
 
 
 def check_finite(images: np.ndarray, what: str | Path) -> None:
@@ -62,13 +70,6 @@ def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Recor
         raise InputError(f"cannot write {printable(path)}: {error}") from error
     except OSError as error:
         raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
-
-
-def _is_own(path: Path) -> bool:
-    try:
-        return path.is_file() and not path.is_symlink() and bool(read_all(path))
-    except (InputError, OSError):
-        return False
 
 
 def encode(

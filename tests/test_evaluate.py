@@ -244,6 +244,7 @@ def test_what_is_not_of_an_evaluation_stays(folders, tmp_path):
     for _ in range(2):
         program(*arguments, f"--out={tmp_path}")
         assert (tmp_path / "evaluation-baseline.json").read_text() == "mine"
+        assert (tmp_path / "map.png").read_text() == "mine"
 
 
 def test_a_model_without_classes_has_no_numbers_of_classes(tmp_path):

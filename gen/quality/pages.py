@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen import cli
 from gen import pictures as files
 from gen.files import atomic_write, printable
 from gen.quality import cards
@@ -64,21 +66,22 @@ def write(folder: Path, measured: Measured) -> None:
     body = f"{_verdicts(measured)}{_body(measured.boards, shown)}"
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
-        for name in (*(f"{title}.png" for title in PICTURES), *map(_file, _BOARDS)):
+        for path in (folder / f"{title}.png" for title in PICTURES):
+            if files.is_own(path):
+                path.unlink()
+        for name in map(_file, _BOARDS):
             (folder / name).unlink(missing_ok=True)
     cards.write(folder / "evaluation.json", measured.boards[first])
     for title in others:
         cards.write(folder / _file(title), measured.boards[title])
     for name, (_, picture) in shown.items():
-        save_png(folder / f"{name}.png", picture)
+        path = folder / f"{name}.png"
+        if os.path.lexists(path) and not files.is_own(path):
+            cli.say(f"{printable(path)} is not of gen and stays; the picture is in evaluation.html")
+        else:
+            save_png(path, picture)
     atomic_write(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
     atomic_write(folder / "evaluation.html", _page(body))
-
-
-def check(folder: Path) -> None:
-    """Raises InputError when a picture would go over a file in a folder that is of no evaluation and no gen."""
-    if not (folder / "evaluation.html").is_file():
-        files.check(folder / f"{title}.png" for title in PICTURES)
 
 
 def _file(title: str) -> str:
