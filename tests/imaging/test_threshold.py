@@ -30,6 +30,16 @@ def test_otsu_divides_as_scikit_image_and_opencv():
     np.testing.assert_array_equal(foreground, opencv < IMAGE)
 
 
+def test_low_contrast_uses_all_bins():
+    """12 bits in 16, and an offset: the same division as of the stretched image; 8-bit levels in part of the range."""
+    for scale, offset in ((1 / 16, 0.0), (0.01, 0.7), (3.0, -1.0)):
+        low = X * scale + offset
+        np.testing.assert_array_equal(low > otsu(low), otsu(X) < X)
+        np.testing.assert_array_equal(low > multi_otsu(low, 3)[1], multi_otsu(X, 3)[1] < X)
+    levels = np.repeat([90, 91, 92, 140, 141, 142], [5, 9, 5, 5, 9, 5]).reshape(1, -1, 1) / 255
+    assert (np.asarray(jnp.float32(levels) > otsu(jnp.float32(levels))) == (levels > 0.5)).all()
+
+
 @pytest.mark.parametrize("classes", [2, 3, 4])
 def test_multi_otsu_divides_as_scikit_image(classes):
     def compute():

@@ -45,7 +45,8 @@ def adapted_rand(labels: jax.Array, other: jax.Array) -> AdaptedRand:
     """Agreement of pairs of pixels between `labels` and the truth `other`, whose label 0 is left out.
 
     precision: of the pairs that are together in `labels`, the share that is together in `other`; recall: the other way
-    round. Where there is no such pair, 1. Equals skimage.metrics.adapted_rand_error(other, labels).
+    round. Where there is no such pair, 1. Equals skimage.metrics.adapted_rand_error(other, labels), whose second number
+    is this recall and whose third is this precision, against the words of its documentation.
     """
     joint, mine, theirs, _ = _joint(labels, other, leave_out=True)
     both, first, second = (jnp.sum(n * (n - 1), axis=1) for n in (joint, mine, theirs))

@@ -15,7 +15,7 @@ import numpy as np
 from gen.errors import InputError, nearest
 from gen.imaging.arrays import luma, operator, per_image
 from gen.imaging.bounds import BINS, whole
-from gen.imaging.counts import histogram
+from gen.imaging.counts import histogram, sums_by_label
 from gen.imaging.filters.smooth import box, gaussian, median
 
 __all__ = ["local_threshold", "multi_otsu", "otsu"]
@@ -27,8 +27,9 @@ METHODS = ("gaussian", "mean", "median")
 def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
     """The threshold that splits x [b h w c] into two classes whose means are as far apart as possible: [b].
 
-    `bins` levels in [0, 1], 2 to 1024; values outside count as 0 or 1. The threshold lies half way between the last
-    level of the darker class and the first of the brighter one, so x > threshold does not depend on rounding. For a
+    `bins` levels, 2 to 1024, from the smallest to the largest value of each image: an image of low contrast, such as
+    12-bit data in 16 bits, uses all of them. The threshold lies half way between the last level of the darker class
+    and the first of the brighter one, so x > threshold does not depend on rounding. For a
     constant image it is the constant: nothing is above. Not differentiable: gradients are 0.
     Equals skimage.filters.threshold_otsu and cv2.threshold(.., THRESH_OTSU) on 8-bit values as a division into classes.
     Source: Otsu, IEEE Trans. SMC 9 (1979), eq. 12.
@@ -54,11 +55,15 @@ def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
 def _thresholds(place: str, x: jax.Array, classes: int, bins: int) -> jax.Array:
     b, dtype = x.shape[0], x.dtype
     y = luma(x) if x.shape[-1] == 3 else x
-    level = jnp.clip(jnp.round(y * (bins - 1)), 0, bins - 1).astype(jnp.int32).reshape(b, -1)
+    y = y.reshape(b, -1)
+    low, high = jnp.min(y, axis=1, keepdims=True), jnp.max(y, axis=1, keepdims=True)
+    place = (y - low) / jnp.where(high > low, high - low, 1)
+    level = jnp.clip(jnp.round(place * (bins - 1)), 0, bins - 1).astype(jnp.int32)
     counts = histogram(level, bins).astype(jnp.float32)
     share = counts / level.shape[1]
+    # A level counts with the mean of its values, so that whole levels (of 8 bits) between two ends are exact.
+    value = sums_by_label(place[..., None], level + 1, bins)[..., 0] / jnp.maximum(counts, 1)
     # Levels around their mean: then the sums are small, and their squares keep their digits.
-    value = jnp.arange(bins, dtype=jnp.float32) / (bins - 1)
     value = value - jnp.sum(share * value, axis=-1, keepdims=True)
     mass, moment = (jnp.pad(jnp.cumsum(v, axis=-1), ((0, 0), (1, 0))) for v in (share, share * value))
 
@@ -86,9 +91,8 @@ def _thresholds(place: str, x: jax.Array, classes: int, bins: int) -> jax.Array:
     filled, all_levels = counts[:, None, :] > 0, jnp.arange(bins)
     below = jnp.max(jnp.where(filled & (all_levels < end[..., None]), all_levels, -1), axis=-1)
     above = jnp.min(jnp.where(filled & (all_levels >= end[..., None]), all_levels, bins), axis=-1)
-    middle = (below + above).astype(dtype) / (2 * (bins - 1))
-    constant = jnp.max(y, axis=(1, 2, 3))[:, None]
-    return jnp.sort(jnp.where((below < 0) | (above >= bins), constant, middle), axis=1)
+    middle = low + (high - low) * (below + above).astype(dtype) / (2 * (bins - 1))
+    return jnp.sort(jnp.where((below < 0) | (above >= bins), high, middle), axis=1)
 
 
 @operator(static=("radius", "method"), radius=whole(1, 2048))
