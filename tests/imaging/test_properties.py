@@ -14,6 +14,7 @@ from reference import photo
 
 from gen.errors import InputError
 from gen.imaging import color, filters, segment
+from gen.imaging.operators import OPERATORS
 
 TABLES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("table_*.py"))
 ROWS = [row for table in TABLES for row in importlib.import_module(table).OPERATORS]
@@ -129,6 +130,18 @@ def test_sizes_that_are_small_and_odd(row, height, width):
     assert leaves_finite(y)
     if row.image:
         assert y.shape == x.shape
+
+
+@pytest.mark.usefixtures("compiled_quickly")
+@each(list({row.name: row for row in IMAGES if row.name in OPERATORS}.values()))
+def test_finite_images_stay_finite(row):
+    """Whatever an operator before it may have made: negative, above 1, one bright pixel, nothing at all."""
+    shape, rng = (5, 6, 1 if row.gray else 3), np.random.default_rng(0)
+    spike = np.zeros(shape, np.float32)
+    spike[0, 0] = 65504
+    images = [rng.uniform(-1, 3, shape), spike, np.where(rng.random(shape) > 0.5, 1, 0)]
+    images += [np.full(shape, value) for value in (0, 1, -1, 0.3, 1e-30)]
+    assert leaves_finite(row.call(jnp.asarray(np.stack(images), jnp.float32)))
 
 
 @each(IMAGES)

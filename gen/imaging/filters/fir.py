@@ -34,8 +34,12 @@ def sized(function: Function) -> Function:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs).arguments
-        sigma, radius = given["sigma"], given.get("radius")
+        x, sigma, radius = given["x"], given["sigma"], given.get("radius")
         bounds.check(place, signature.parameters["sigma"], sigma, allowed)
+        if sigma is not None and np.shape(sigma) not in ((), (1,), np.shape(x)[:1] if np.ndim(x) == 4 else ()):
+            raise InputError(
+                f"{place}: sigma has shape {list(np.shape(sigma))}; allowed: a number, or one for each image"
+            )
         if radius is None and not isinstance(sigma, numbers.Real):
             raise InputError(
                 f"{place}: radius=None with a traced or per-image sigma; allowed: a whole number of pixels"
