@@ -35,7 +35,7 @@ def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
     Source: Otsu, IEEE Trans. SMC 9 (1979), eq. 12.
     InputError: bins out of range.
     """
-    return _thresholds("otsu", x, 2, bins)[:, 0]
+    return _thresholds(x, 2, bins)[:, 0]
 
 
 @operator(static=("classes", "bins"), classes=whole(2, 4), bins=BINS)
@@ -49,20 +49,20 @@ def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
     Source: Liao, Chen and Chung, J. Information Science and Engineering 17 (2001).
     InputError: classes or bins out of range.
     """
-    return _thresholds("multi_otsu", x, classes, bins)
+    return _thresholds(x, classes, bins)
 
 
-def _thresholds(place: str, x: jax.Array, classes: int, bins: int) -> jax.Array:
+def _thresholds(x: jax.Array, classes: int, bins: int) -> jax.Array:
     b, dtype = x.shape[0], x.dtype
     y = luma(x) if x.shape[-1] == 3 else x
     y = y.reshape(b, -1)
     low, high = jnp.min(y, axis=1, keepdims=True), jnp.max(y, axis=1, keepdims=True)
-    place = (y - low) / jnp.where(high > low, high - low, 1)
-    level = jnp.clip(jnp.round(place * (bins - 1)), 0, bins - 1).astype(jnp.int32)
+    spread = (y - low) / jnp.where(high > low, high - low, 1)
+    level = jnp.clip(jnp.round(spread * (bins - 1)), 0, bins - 1).astype(jnp.int32)
     counts = histogram(level, bins).astype(jnp.float32)
     share = counts / level.shape[1]
     # A level counts with the mean of its values, so that whole levels (of 8 bits) between two ends are exact.
-    value = sums_by_label(place[..., None], level + 1, bins)[..., 0] / jnp.maximum(counts, 1)
+    value = sums_by_label(spread[..., None], level + 1, bins)[..., 0] / jnp.maximum(counts, 1)
     # Levels around their mean: then the sums are small, and their squares keep their digits.
     value = value - jnp.sum(share * value, axis=-1, keepdims=True)
     mass, moment = (jnp.pad(jnp.cumsum(v, axis=-1), ((0, 0), (1, 0))) for v in (share, share * value))
