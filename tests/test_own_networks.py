@@ -64,6 +64,8 @@ def test_the_documented_example_makes_a_step(monkeypatch):
     keys = jax.eval_shape(lambda: jax.vmap(jax.random.key)(jnp.arange(3)))
     images = jax.eval_shape(lambda p, k: task.sample(p, k, {}), state.ema_params, keys)
     assert images.shape == (3, 32, 32, 3)
+    with pytest.raises(InputError, match="and this generator is own_generator"):
+        task.first_map(state.ema_params)
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ class Gan:
 
     def _require_stages(self) -> None:
         if not isinstance(self.generator, Generator):
-            name = type(self.generator).__name__
+            name = f"{type(self.generator).__module__}.{type(self.generator).__name__}"
             raise InputError(f"directions are found in gen.models.r3gan.Generator alone, and this generator is {name}")
 
     def _progress(self, step: jax.Array) -> jax.Array:
