@@ -18,6 +18,7 @@ from gen.errors import InputError
 from gen.report import Progress, Report, enlargement, grid, save_png, to_uint8
 from gen.report import report as report_module
 from gen.report.curves import Series, chart, compact, thin, ticks
+from gen.report.events import Events
 from gen.report.page import REFRESH_SECONDS, Facts, duration, render
 
 CONFIG = {
@@ -255,6 +256,21 @@ def test_tensorboard_gets_scalars_and_images_without_tensorflow(tmp_path):
     with Image.open(io.BytesIO(found["preview"].tensor.string_val[2])) as image:
         assert image.size == grid(images(4)).shape[1::-1]
     assert "tensorflow" not in sys.modules
+
+
+def test_events_go_on_in_a_new_file_after_one_that_could_not_be_written(tmp_path):
+    loader = pytest.importorskip("tensorboard.backend.event_processing.event_file_loader")
+    events = Events(tmp_path / "tensorboard")
+    events.scalars(1, {"loss": 1.0})
+    whole, events._file = events._file, open("/dev/full", "wb")  # noqa: SIM115
+    with pytest.raises(OSError, match=r"No space left on device: .*tensorboard"):
+        events.scalars(2, {"loss": 2.0})
+    events.scalars(3, {"loss": 3.0})
+    events.close()
+    whole.close()
+    paths = sorted((tmp_path / "tensorboard").iterdir())
+    steps = [[event.step for event in loader.EventFileLoader(str(path)).Load()] for path in paths]
+    assert steps == [[0, 1], [0, 3]]
 
 
 def test_tensorboard_that_is_missing_is_named(tmp_path, monkeypatch):

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import base64
 import datetime
-import errno
 import io
 import json
 import logging
 import math
 import os
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen.errors import InputError
 from gen.files import atomic_write, printable, set_aside
 from gen.image_io import open_image
 from gen.report import history, page
+from gen.report.events import Events
 from gen.report.pictures import grid, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
@@ -47,7 +45,7 @@ class Report:
         self._previews = self._workdir / "previews"
         self._config = json.loads(config_json)
         self._data = data_facts
-        self._events = _Events(self._workdir / "tensorboard") if tensorboard else None
+        self._events = Events(self._workdir / "tensorboard") if tensorboard else None
         self._pictures: dict[Path, page.Picture] = {}  # those of the last page, encoded once; the others are forgotten
         self._unshown: set[Path] = set()  # what the page leaves out, as was said
         self._history, self._fault = history.read(self._metrics)
@@ -200,53 +198,6 @@ class Report:
         """Ends the TensorBoard file, if there is one."""
         if self._events:
             self._events.close()
-
-
-class _Events:
-    """Scalars and images for TensorBoard, written without TensorFlow."""
-
-    def __init__(self, folder: Path) -> None:
-        try:
-            from tensorboard.compat.proto import event_pb2, summary_pb2
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            message = "tensorboard=True needs the package tensorboard: pip install 'gen[tensorboard]'"
-            raise InputError(message) from error
-        self._event, self._summary = event_pb2, summary_pb2
-        self._folder = str(folder)
-        self._writer: Any = EventFileWriter(self._folder)
-
-    def _add(self, step: int, **content: Any) -> None:
-        if self._writer is None:
-            return
-        try:
-            self._writer.add_event(self._event.Event(step=step, wall_time=time.time(), **content))
-            self._writer.flush()
-        except OSError as error:  # its thread has ended: what it could not write stays in its buffer for ever
-            self._writer = None
-            reason = "no more is written for TensorBoard until the run is started again"
-            raise OSError(error.errno or errno.EIO, f"{error.strerror or error}; {reason}", self._folder) from None
-
-    def rewind(self, step: int) -> None:
-        """TensorBoard hides what earlier files say about later steps."""
-        self._add(step + 1, session_log=self._event.SessionLog(status=self._event.SessionLog.START))
-
-    def scalars(self, step: int, line: Mapping[str, Any]) -> None:
-        values = [
-            self._summary.Summary.Value(tag=name, simple_value=value)
-            for name, value in line.items()
-            if name != "step" and value is not None
-        ]
-        self._add(step, summary=self._summary.Summary(value=values))
-
-    def image(self, step: int, png: bytes, shape: tuple[int, ...]) -> None:
-        image = self._summary.Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=png)
-        value = self._summary.Summary.Value(tag="preview", image=image)
-        self._add(step, summary=self._summary.Summary(value=[value]))
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
 
 def _plain(value: Any) -> float | int | None:
