@@ -316,7 +316,7 @@ def test_list_names_operators(capsys):
         (["nowhere.png", "--chain=invert", "--out=OUT"], "nowhere.png: there is no such file"),
         (["EMPTY", "--chain=invert", "--out=OUT"], "no image files in this folder"),
         (["IN", "--chain=invret", "--out=OUT"], "no operator 'invret'; did you mean 'invert'?"),
-        (["IN", "--chain=median(4)", "--out=OUT"], "in.png: median: size=4"),
+        (["IN", "--chain=median(4)", "--out=OUT"], "position 8: median: size=4"),
         (["IN", "--chain=invert", "--out=one.png"], "--out=one.png: looks like a file"),
         (["IN", "--chain=invert", "--out=HERE"], "would be overwritten by its own result"),
         (["IN", "TWIN", "--chain=invert", "--out=OUT"], "would both be written to"),

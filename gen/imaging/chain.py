@@ -58,10 +58,11 @@ def _chain(text: str, depth: int) -> Chain:
 def _split(text: str, separator: str, offset: int) -> Iterator[tuple[int, str]]:
     """The parts between separators that are outside quotes and brackets, with their positions (from 1)."""
     closing: list[str] = []
-    quote, begin = "", 0
+    quote, begin, escaped = "", 0, False
     for i, letter in enumerate(text):
         if quote:
-            quote = "" if letter == quote and text[i - 1] != "\\" else quote
+            quote = "" if letter == quote and not escaped else quote
+            escaped = letter == "\\" and not escaped
         elif letter in "'\"":
             quote = letter
         elif letter in _BRACKETS:

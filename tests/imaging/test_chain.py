@@ -134,6 +134,13 @@ def test_chains_as_long_and_as_deep_as_is_allowed_are_read():
     assert chain(nested(3)).size == 4
 
 
+@pytest.mark.parametrize("path", ["a\\", "a'b", 'a"b', "a\\'b", "|", "a(b", "\udcff"])
+def test_any_name_of_a_file_can_be_written_and_read_again(path):
+    post = chain(f"gamma(1.1)|lut({path!r})|invert")
+    assert [dict(step.arguments).get("path") for step in post.steps] == [None, path, None]
+    assert chain(str(post)) == post
+
+
 def test_no_warning_of_python_is_shown_for_a_text():
     assert str(chain(r"lut('C:\looks\dusk.cube')")) == r"lut('C:\\looks\\dusk.cube')"
 
