@@ -56,7 +56,9 @@ def load(name: str) -> Config:
     path, _, arg = name.partition(":")
     if not pathlib.Path(path).is_file():
         there = experiments(path)
-        raise InputError(f"no experiment '{path}'{nearest(path, there)}; there are: {', '.join(there) or 'none'}")
+        named = {pathlib.Path(file).stem: file for file in there}
+        meant = f"; did you mean '{named[path]}'?" if path in named else nearest(path, there)
+        raise InputError(f"no experiment '{path}'{meant}; there are: {', '.join(there) or 'none'}")
     flag_values = flags.FlagValues()
     flag = config_flags.DEFINE_config_file("config", flag_values=flag_values, lock_config=False, sys_argv=[])
     with warnings.catch_warnings(), located(path, arg):

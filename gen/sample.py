@@ -108,6 +108,8 @@ def main(inputs: Sequence[str] = ()) -> None:
     seeds = parse_seeds(text, repeated=FLAGS.interpolate)
     if FLAGS.workdir is None:
         raise InputError("--workdir is missing: the folder of the run to sample from")
+    if FLAGS.interpolate and FLAGS.grid:
+        raise InputError("--interpolate and --grid do not go together; leave one out")
     if FLAGS.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={FLAGS.seeds} is one")
     post = _chain(FLAGS.refine) if FLAGS.refine else None

@@ -57,6 +57,8 @@ def main(inputs: Sequence[str]) -> None:
         if not FLAGS[name].value:
             raise InputError(f"--{name} is missing: {what}")
     out = Path(FLAGS.out)
+    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".json", ".jsonl"):
+        raise InputError(f"--out={out}: looks like a file; gen.score writes into a folder")
     check_writable(out)
     from gen import predict, sharding
     from gen import run as runs

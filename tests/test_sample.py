@@ -403,6 +403,7 @@ def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
         (["--top_p=0"], "--top_p=0; it must be a number from 1e-06 to 1.0"),
         (["--guidance=inf"], "--guidance=inf; it must be a number from 0.0 to 100.0"),
         (["--seeds=0,0,0"], "seed 0 is named twice"),
+        (["--interpolate", "--grid"], "do not go together"),
         (["--format=bmp"], "bmp"),
     ],
 )

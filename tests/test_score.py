@@ -109,6 +109,7 @@ def test_a_label_is_told_to_the_model(scored, colour):
         (["torn.png"], r"torn\.png: cannot be read"),
         (["in.png", "--label=rond"], "did you mean 'round'"),
         (["in.png", "--label=all"], "one class"),
+        (["in.png", "--out=o.png"], "looks like a file"),
         (["in.png", "--out="], "--out is empty"),
         (["in.png", "--workdir="], "--workdir is empty"),
         (["in.png", "--workdir=nowhere"], "nowhere: there is no such folder"),

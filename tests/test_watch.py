@@ -108,6 +108,7 @@ def trained_source(config):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"best_by": "FID"}, "best_by is 'FID'; training measures by networks of its own"),
         ({"best_by": "FD-won"}, "best_by is 'FD-won'; did you mean 'FD-own'"),
         (
             {"best_by": "AuthPct", "metrics": ("frechet", "memorisation")},
@@ -115,7 +116,7 @@ def trained_source(config):
         ),
         ({"metrics": ("frechet", "kernle")}, "did you mean 'kernel'"),
     ],
-    ids=["best_by", "no way", "metrics"],
+    ids=["of Inception", "best_by", "no way", "metrics"],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):

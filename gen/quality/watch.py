@@ -28,6 +28,13 @@ from gen.values import require, strict_json
 _log = logging.getLogger(__name__)
 
 
+_BEGINNINGS = (
+    *(f"{name}-own" for name in ("FD", "KD", "MMD", "MIND", "Vendi", "IS", "PPL")),
+    *("precision", "recall", "density", "coverage", "memorised", "C_T", "AuthPct", "modes-", "class-agreement"),
+    *("SWD-", "MS-SSIM"),
+)
+
+
 class Best(NamedTuple):
     """The checkpoint that a metric prefers: best.json in the run folder."""
 
@@ -51,6 +58,11 @@ class Watch:
             )
         if not (task.samples or task.reconstructs):
             raise InputError("metrics_every: this task neither samples nor reconstructs; allowed: 0")
+        if config.best_by and not config.best_by.startswith(_BEGINNINGS):  # before minutes of work
+            raise InputError(
+                f"best_by is '{config.best_by}'{nearest(config.best_by, _BEGINNINGS)}; training measures by "
+                f"networks of its own, and names begin with {', '.join(_BEGINNINGS)}"
+            )
         self._config, self._task, self._source, self._mesh = config, task, source, mesh
         self._extractor = own(source)
         self._reference = reference(source, self._extractor)
