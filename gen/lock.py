@@ -101,7 +101,10 @@ class RunLock:
                 elif _is_named(file, self._path):  # else its holder has just removed it: again
                     self._file, file = file, -1
                     remove_leftovers(self._workdir)  # before the first write: the disk may be full of them
-                    _write(self._file)
+                    try:
+                        _write(self._file)
+                    except OSError as error:  # which names no file
+                        raise OSError(error.errno, error.strerror, str(self._path)) from None
             finally:
                 if file >= 0:
                     os.close(file)

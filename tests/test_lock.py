@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -106,6 +107,16 @@ def test_another_host_is_watched_for_a_sign_of_life(tmp_path, monkeypatch, capsy
     threading.Timer(0.05, os.utime, [tmp_path / ".lock"]).start()
     with pytest.raises(InputError, match=r"on far trains there .* and is alive"), RunLock(tmp_path):
         pass
+
+
+def test_a_disk_that_is_full_is_named_and_no_lock_is_left(tmp_path, monkeypatch):
+    def full(file, content, offset):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/\.lock'"), RunLock(tmp_path / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_holder_shows_that_it_lives(tmp_path, monkeypatch):
