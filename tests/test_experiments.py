@@ -208,9 +208,12 @@ FOLDER = "--config=experiments/folder.py:cpu"
         ),
         ([FOLDER], "data.path is missing: gen.data.folder:folder needs it"),
         ([FOLDER, "--config.data.path={tmp}/god"], "does not exist; did you mean 'good'?"),
-        ([FOLDER, "--config.data.path={tmp}/empty"], "/empty is empty"),
-        ([FOLDER, "--config.data.path={tmp}/texts"], "/texts holds 2 files but no image"),
-        ([FOLDER, "--config.data.path={small}"], "is 20x20, smaller than resolution=32: choose a smaller resolution"),
+        ([FOLDER, "--config.data.path={tmp}/empty"], "/empty: it is empty"),
+        ([FOLDER, "--config.data.path={tmp}/texts"], "/texts: 2 files ignored: 1 .md, 1 .txt"),
+        (
+            [FOLDER, "--config.data.path={small}"],
+            "is 20x20, smaller than resolution=32); --config.data.small=enlarge takes",
+        ),
         ([FOLDER, "--config.data.path={mixed}", "--config.data.strict"], "mixed/half.png"),
         (
             [FOLDER, "--config.data.path={good}", "--config.task.conditional"],
@@ -296,4 +299,5 @@ def test_the_program_itself_says_one_line(tmp_path):
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == f"gen: folder: {tmp_path / 'none'} does not exist\n"
+    assert done.stderr.startswith(f"gen: folder: {tmp_path / 'none'} does not exist")
+    assert done.stderr.count("\n") == 1
