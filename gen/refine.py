@@ -5,7 +5,7 @@ DIR, as .png or --format: jpeg, webp, gif, or same, the format of the input wher
 that would get one name the other keeps its suffix: a.gif.png. Kept are transparency (in JPEG white), the frames of
 animations, 16 bits a channel in png, and the author, copyright and date; colors are sRGB. Example:
 
-    python -m gen.refine photos --chain "guided(4)|white_balance('gray_world')|vibrance(0.3)" --out refined
+    python -m gen.refine photos --chain "shadows_highlights(shadows=0.3)|vibrance(0.2)" --out refined
 
 Nothing that gen did not write is replaced, unless you say --overwrite, and the input never; results that are found
 among the input are not refined again. Files that cannot be read, or that the chain refuses, are left out and listed at
