@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -75,11 +74,16 @@ def test_signals_stay_as_they_are_outside_the_main_thread():
         assert pool.submit(handler_inside).result() == (before, 0)
 
 
+# A shell lets programs in the background ignore it, and so the tests that it started there.
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
 def test_ctrl_c_while_a_program_imports_is_one_line():
     # A module that gen.main imports stands for all: it says that it is being imported, and waits.
     script = "import os, sys, time\nos.write(1, b'importing\\n')\ntime.sleep(30)\n"
-    code = f"import sys; sys.argv = ['-m']; sys.orig_argv = ['python', '-m', 'gen.main']; import gen\n{script}"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+    code = f"{LISTEN}import sys; sys.argv = ['-m']; sys.orig_argv = ['python', '-m', 'gen.main']; import gen\n{script}"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as program:
         assert program.stdout.readline() == b"importing\n"
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=10)
@@ -87,6 +91,6 @@ def test_ctrl_c_while_a_program_imports_is_one_line():
 
 
 def test_importing_gen_elsewhere_leaves_the_signals_alone():
-    code = "import signal, gen; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    code = f"{LISTEN}import gen; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "True\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +16,12 @@ from gen.imaging.arrays import reflect
 
 def cv2():
     return pytest.importorskip("cv2")
+
+
+def with_ximgproc() -> str:
+    """The module to ask `reference` for: OpenCV where it is built with contrib, else one that is nowhere."""
+    found = importlib.util.find_spec("cv2") and hasattr(importlib.import_module("cv2"), "ximgproc")
+    return "cv2" if found else "cv2_contrib"
 
 
 def padded(x, radius):
@@ -40,7 +48,9 @@ def test_bilateral_is_that_of_opencv(diameter):
 
 def test_joint_bilateral_is_that_of_opencv():
     x, guide = photo(28, 32), np.ascontiguousarray(photo(28, 32)[:, ::-1])
-    wanted = reference("joint_bilateral", "cv2", lambda: cv2().ximgproc.jointBilateralFilter(guide, x, 7, 0.15, 2.5))
+    wanted = reference(
+        "joint_bilateral", with_ximgproc(), lambda: cv2().ximgproc.jointBilateralFilter(guide, x, 7, 0.15, 2.5)
+    )
     found = filters.joint_bilateral(x, guide, 7, sigma_color=0.15, sigma_space=2.5)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
@@ -60,7 +70,7 @@ def test_guided_is_that_of_opencv_away_from_the_border(kind):
     flipped = np.ascontiguousarray(x[:, ::-1])
     guide = {"own": x, "colour": flipped, "gray": np.ascontiguousarray(flipped[..., 1])}[kind]
     # eps 0.02: OpenCV takes the matrix for singular where its determinant is below 1e-6, and then only blurs.
-    wanted = reference(f"guided_{kind}", "cv2", lambda: cv2().ximgproc.guidedFilter(guide, x, 3, 0.02))
+    wanted = reference(f"guided_{kind}", with_ximgproc(), lambda: cv2().ximgproc.guidedFilter(guide, x, 3, 0.02))
     given = {"own": None, "colour": guide, "gray": guide.reshape(28, 32, -1)}[kind]
     inner = slice(7, -7)
     found = filters.guided(x, 3, guide=given, eps=0.02)
