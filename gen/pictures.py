@@ -86,14 +86,14 @@ def encode(
 
     about: the author's texts to carry over: author, copyright, date. durations: of the frames, milliseconds. plays: how
     often an animation is shown, 0 = without end. tagged: with a color profile, that of sRGB. What a format cannot hold
-    is left out: transparency in JPEG (on white), more than 8 bits in all but a still PNG, texts and profiles in GIF.
-    Raises InputError for values that are not finite, and what cannot be encoded.
+    is left out: transparency in JPEG (on white), degrees of it in GIF, more than 8 bits in all but a still PNG, texts
+    and profiles in GIF. Raises InputError for values that are not finite, and what cannot be encoded.
     """
     height, width = frames[0].shape[:2]
     if max(height, width) > (most := _LONGEST_SIDE.get(format, 2**31)):
         raise InputError(f"{width}x{height} pixels cannot become {format}: at most {most:,} on a side")
     options = save_options(record, format.upper(), about or {})
-    if tagged and format != "gif":
+    if tagged and format != "gif" and frames[0].shape[-1] > 2:  # for gray a profile of colors is none
         options["icc_profile"] = srgb_profile()
     if format == "png" and len(frames) == 1 and frames[0].dtype == np.uint16:
         return deep_png.encode(frames[0], **options)
@@ -145,8 +145,18 @@ def _eight_bits(frame: np.ndarray) -> np.ndarray:
 
 
 def _picture(frame: np.ndarray, format: str) -> Image.Image:
-    frame = on_white(frame) if format == "jpeg" else frame
+    if format == "jpeg":
+        frame = on_white(frame)
+    elif format == "gif" and frame.shape[-1] in (2, 4):
+        frame = _on_or_off(frame)
     return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+
+
+def _on_or_off(frame: np.ndarray) -> np.ndarray:
+    """uint8 gray or RGB with alpha as RGBA with an alpha of 0 or 255, all that GIF has; Pillow would lose the rest."""
+    color = frame[..., :-1].repeat(3, -1) if frame.shape[-1] == 2 else frame[..., :3]
+    opaque = frame[..., -1:] >= 128
+    return np.concatenate([color * opaque, opaque * np.uint8(255)], -1)
 
 
 def _animated(

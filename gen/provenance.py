@@ -153,7 +153,7 @@ def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
     """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
     for name, tag in (("author", _AUTHOR), ("copyright", _COPYRIGHT)):
         if about.get(name):
-            tags[tag] = about[name]
+            tags[tag] = about[name].encode()  # of a text Pillow keeps ASCII alone
     if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
         tags[_DATE] = about["date"]
         tags[_EXIF_IFD] = {_DATE_TAKEN: about["date"]}

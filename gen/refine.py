@@ -2,8 +2,9 @@
 
 IN are image files and folders (searched with their subfolders). Each result has the place and name of its input under
 DIR, as .png or --format: jpeg, webp, gif, or same, the format of the input where gen writes it and else png. Of two
-that would get one name the other keeps its suffix: a.gif.png. Kept are transparency (in JPEG white), the frames of
-animations, 16 bits a channel in png, and the author, copyright and date; colors are sRGB. Example:
+that would get one name, in upper or lower case, the other keeps its suffix: a.gif.png. Kept are transparency (in JPEG
+white, in GIF all or none), the frames of animations, 16 bits a channel in png, and the author, copyright and date;
+colors are sRGB. Example:
 
     python -m gen.refine photos --chain "shadows_highlights(shadows=0.3)|vibrance(0.2)" --out refined
 
@@ -29,7 +30,7 @@ from gen import cli, refining, written
 from gen.asked import check_writable
 from gen.errors import InputError
 from gen.files import printable
-from gen.image_io import Unreadable
+from gen.image_io import SUFFIXES, Unreadable
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("chain", None, "Operators joined by |, see docs/imaging.md.", flag_values=FLAGS)
@@ -61,7 +62,7 @@ def main(inputs: Sequence[str]) -> int:
     if not FLAGS.out:
         raise InputError("--out is missing: the folder for the results")
     out = Path(FLAGS.out)
-    if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".gif") or out.is_file():
+    if (out.suffix.lower() in SUFFIXES and not out.is_dir()) or out.is_file():
         raise InputError(
             f"--out={printable(out)}: looks like a file; gen.refine writes into a folder, under the names of its input"
         )
@@ -101,11 +102,11 @@ def _named(flag: str, read: Callable[[Path], np.ndarray]) -> dict[str, np.ndarra
     for text in FLAGS[flag].value or ():
         name, equals, file = text.partition("=")
         if not equals or not name:
-            raise InputError(f"--{flag}={text}: allowed: NAME=FILE")
+            raise InputError(f"--{flag}={printable(text)}: allowed: NAME=FILE")
         try:
             found[name] = read(Path(file))
         except Unreadable as error:
-            raise InputError(f"--{flag}={text}: cannot be read ({error})") from None
+            raise InputError(f"--{flag}={printable(text)}: cannot be read ({error})") from None
     return found
 
 

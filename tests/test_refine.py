@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import cli, pictures, provenance, refine, written
+from gen import cli, image_io, pictures, provenance, refine, written
 from gen.errors import InputError
 from gen.refining import transparency
 from gen.report import save_png
@@ -183,6 +183,24 @@ def test_two_of_one_stem_keep_their_suffix(tmp_path):
     assert files(tmp_path / "same") == ["a.gif", "a.webp", "b.bmp.png", "b.png"]
 
 
+def test_each_has_a_name_of_its_own_on_file_systems_that_ignore_case_too(tmp_path):
+    for name in ("A.JPG", "a.png", "b.jpg", "b.jpg.gif", "b.webp", "b.png"):
+        picture(tmp_path / "in" / name)
+    (tmp_path / "in" / "c.png").symlink_to("a.png")
+    assert program(tmp_path / "in", tmp_path / "in" / "a.png", "--chain=invert", f"--out={tmp_path / 'out'}") == 0
+    expected = ["A.JPG.png", "a.png", "b.jpg-2.png", "b.jpg.png", "b.png", "b.webp.png", "c.png"]
+    assert files(tmp_path / "out") == expected
+
+
+def test_a_preview_is_never_written_over_an_input(tmp_path):
+    picture(tmp_path / "in" / "preview.png")
+    before = (tmp_path / "in" / "preview.png").read_bytes()
+    place = tmp_path / "in"
+    program(place, "--chain=invert", f"--out={place}", "--format=jpeg", "--preview", "--overwrite")
+    assert files(place) == ["preview-2.png", "preview.jpg", "preview.png"]
+    assert (place / "preview.png").read_bytes() == before
+
+
 def test_odd_names_come_through(tmp_path, capsys):
     long, raw = "x" * 251 + ".png", b"caf\xe9.png".decode("utf-8", "surrogateescape")
     for name in (long, raw, "\x1b[31m.png"):
@@ -224,6 +242,17 @@ def test_sixteen_bits_stay(tmp_path):
         program(tmp_path / name, "--chain=invert", f"--out={tmp_path / 'out'}")
         assert (read(tmp_path / "out" / f"{name[0]}.png") == 65535 - deep).all()
     assert provenance.read(tmp_path / "out" / "a.png")["gen:refine"] == "invert"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_letters_of_an_author_stay(tmp_path, encoding):
+    tags = Image.Exif()
+    tags[0x013B], tags[0x8298] = "Zoë Núñez".encode(encoding), "© Zoë".encode(encoding)
+    picture(tmp_path / "in.jpg", exif=tags)
+    for format in ("jpeg", "webp", "png"):
+        program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
+        found = image_io.open_picture(tmp_path / "out" / f"in{pictures.suffix(format)}").metadata
+        assert (found["author"], found["copyright"]) == ("Zoë Núñez", "© Zoë")
 
 
 def test_the_author_stays_and_where_it_was_taken_goes(tmp_path):
@@ -320,6 +349,9 @@ def test_list_names_operators(capsys):
         (["IN", "--chain=invert", "--out=one.png"], "--out=one.png: looks like a file"),
         (["IN", "--chain=invert", "--out=HERE"], "would be overwritten by its own result"),
         (["IN", "TWIN", "--chain=invert", "--out=OUT"], "would both be written to"),
+        (["", "--chain=invert", "--out=OUT"], "the name of a file or folder is empty"),
+        (["IN", "--chain=invert", "--out=FULL", "--overwrite"], "in.png is a folder"),
+        (["IN", "--chain=invert", "--out=OUT", f"--mask={'x' * 900}"], "xxx: allowed: NAME=FILE"),
         (["IN", "--chain=invert", "--out=OUT", "--mask=x"], "--mask=x: allowed: NAME=FILE"),
         (["IN", "--chain=invert", "--out=OUT", "--reference=a=none.png"], "cannot be read"),
     ],
@@ -328,13 +360,15 @@ def test_bad_input_is_refused_and_nothing_is_written(tmp_path, arguments, words)
     picture(tmp_path / "here" / "in.png")
     picture(tmp_path / "twin" / "in.png")
     (tmp_path / "empty").mkdir()
-    places = {"TWIN": "twin/in.png", "IN": "here/in.png", "EMPTY": "empty", "OUT": "out", "HERE": "here"}
+    (tmp_path / "full" / "in.png").mkdir(parents=True)
+    places = {"TWIN": "twin/in.png", "IN": "here/in.png"} | {n: n.lower() for n in ("EMPTY", "FULL", "OUT", "HERE")}
     for name, place in places.items():
         arguments = [argument.replace(name, str(tmp_path / place)) for argument in arguments]
     before = files(tmp_path)
     with pytest.raises(InputError, match=words) as caught:
         program(*arguments)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
     assert files(tmp_path) == before
 
 

@@ -46,6 +46,8 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
     """
     found, ignored = list[Path](), Counter[str]()
     for text in inputs:
+        if not os.fspath(text).strip():  # of a variable of a shell that is not set; for pathlib the current folder
+            raise InputError("the name of a file or folder is empty")
         path = expand(text)
         if os.path.isdir(path):
             files, others = images_in(path)
@@ -55,8 +57,9 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
             found += files
             ignored.update(others)
         elif not os.path.lexists(path):
-            beside = os.listdir(path.parent) if os.path.isdir(path.parent) else []
-            raise InputError(f"{printable(path)}: there is no such file or folder{nearest(path.name, beside)}")
+            beside = os.listdir(path.parent) if os.path.isdir(path.parent) and len(path.name) <= 80 else []
+            meant = nearest(path.name, beside)
+            raise InputError(f"{printable(path)}: there is no such file or folder{meant}")
         elif not os.path.isfile(path):
             raise InputError(f"{printable(path)}: is neither a file nor a folder")
         else:

@@ -5,6 +5,7 @@ And one that gen writes: `gen:shows`, in files that show something made of image
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +54,7 @@ def _exif_text(opened: Any, tag: int) -> str:
         tags = opened.tag_v2 if opened.format == "TIFF" else opened.getexif()
     except Exception:  # EXIF that cannot be parsed says nothing
         return ""
-    return _text(tags, tag)
+    return _text(tags, tag, latin=True)
 
 
 def _date_taken(opened: Any) -> str:
@@ -65,9 +66,13 @@ def _date_taken(opened: Any) -> str:
         return ""
 
 
-def _text(values: Mapping[Any, Any], key: Any) -> str:
+def _text(values: Mapping[Any, Any], key: Any, *, latin: bool = False) -> str:
+    """latin: of EXIF, which Pillow reads as Latin-1; most programs write UTF-8, and what is both is meant as that."""
     try:
         value = values.get(key)
+        if latin and isinstance(value, str):
+            with contextlib.suppress(UnicodeError):
+                value = value.encode("latin-1").decode("utf-8")
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return printable(value.strip("\0 \n"), longest=_LONGEST) if isinstance(value, str) else ""
     except Exception:

@@ -150,7 +150,7 @@ def _literal(text: str, place: str, name: str, parameter: inspect.Parameter, dep
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # of a backslash in a text
             warnings.simplefilter("ignore", DeprecationWarning)
-            value = _frozen(ast.literal_eval(text))
+            value = _frozen(ast.literal_eval(text.encode("utf-8", "backslashreplace").decode()))  # bytes of a name
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         quoted = "; texts stand in quotes, ' or \"" if text[:1].isidentifier() or not text.isascii() else ""
         raise InputError(f"{place}: {name}: '{_cut(text)}' is not a number, text, list or tuple{quoted}") from None

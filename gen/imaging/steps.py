@@ -93,6 +93,16 @@ class Chain:
         return str(self.recorded)
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """The sha256 of each .cube file as it is now, in order. Raises InputError for one that cannot be read."""
+        found = list[str]()
+        for step in self.steps:
+            if step.name == "lut":
+                found.append(color.cube.cube_digest(dict(step.arguments)["path"]))
+            found += [digest for nested in step.nested for digest in nested.tables]
+        return tuple(found)
+
+    @property
     def random(self) -> bool:
         """Does any step draw random numbers, so that a key must be given?"""
         return any(step.random for step in self.steps)
@@ -153,7 +163,7 @@ class Chain:
             names = ", ".join(step.name for step in self.steps if step.random)
             raise InputError(f"chain: {names} is random, and key is None; allowed: key=jax.random.key(0)")
         with _refusals(self):
-            y = _compiled(self)(x, key, given)
+            y = _compiled(self, self.tables)(x, key, given)
             if not isinstance(y, jax.core.Tracer):
                 arrays.finite("chain", "the result", y)
         return y
@@ -194,7 +204,8 @@ def _refusals(chain: Chain) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(chain: Chain) -> Callable[..., jax.Array]:
+def _compiled(chain: Chain, tables: tuple[str, ...]) -> Callable[..., jax.Array]:
+    """tables: of the chain: other content of its files makes another function."""
     return jax.jit(lambda x, key, given: jnp.clip(chain.apply(key, x, given), 0.0, 1.0))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,7 +45,8 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
     if not inputs:
         raise InputError("no images: name files or folders, python -m gen.refine photos --chain ... --out DIR")
     files, results = list[_File](), list[_File]()
-    for file in {file.source.resolve(): file for file in _files(inputs)}.values():
+    once = {os.path.abspath(file.source): file for file in _files(inputs)}.values()
+    for file in {(file.source.resolve(), file.place): file for file in once}.values():  # by a link, too
         there = file.source.resolve().is_relative_to(out.resolve()) and _made_before(file.source, is_result)
         (results if there else files).append(file)
     if not files:  # somebody who names results alone wants them
@@ -60,10 +63,10 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
 
 
 def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
-    """Where before and after go: preview.png, with a number where that is a result."""
-    taken = {job.target for job in jobs}
+    """Where before and after go: preview.png, with a number where that is a result or an input."""
+    taken = {path.resolve() for job in jobs for path in (job.source, job.target)}
     names = (f"preview{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(taken) + 2))
-    return next(out / name for name in names if out / name not in taken)
+    return next(out / name for name in names if (out / name).resolve() not in taken)
 
 
 def _files(inputs: Sequence[str]) -> Iterator[_File]:
@@ -88,19 +91,24 @@ def _made_before(file: Path, is_result: Callable[[provenance.Record], bool]) -> 
 def _apart(places: Sequence[Path], formats: Sequence[str]) -> list[Path]:
     """The names of results: those of the inputs with another suffix, after the input's own where two would be alike.
 
-    An input that has the very name of its result keeps it.
+    An input that has the very name of its result keeps it. Where that is not enough there is a number, too. Names are
+    alike that differ in upper and lower case alone: some file systems take them for one.
     """
     wanted = [_renamed(place, place.stem, kind) for place, kind in zip(places, formats, strict=True)]
-    count = Counter(wanted)
-    settled = [new if count[new] == 1 or new == old else None for old, new in zip(places, wanted, strict=True)]
-    taken = {new for new in settled if new is not None}
+    count = Counter(map(_folded, wanted))
+    kept = [new == old or count[_folded(new)] == 1 for old, new in zip(places, wanted, strict=True)]
+    taken = {_folded(new) for new, keep in zip(wanted, kept, strict=True) if keep}
     for i, (old, kind) in enumerate(zip(places, formats, strict=True)):
-        if settled[i] is None:
-            longer = _renamed(old, old.name, kind)
-            if longer not in taken:
-                settled[i] = longer
-                taken.add(longer)
-    return [new or old for old, new in zip(wanted, settled, strict=True)]
+        number = 1
+        while not kept[i]:
+            wanted[i] = _renamed(old, old.name if number == 1 else f"{old.name}-{number}", kind)
+            kept[i], number = _folded(wanted[i]) not in taken, number + 1
+        taken.add(_folded(wanted[i]))
+    return wanted
+
+
+def _folded(place: Path) -> str:
+    return unicodedata.normalize("NFC", str(place)).casefold()
 
 
 def _renamed(place: Path, stem: str, format: str) -> Path:
@@ -116,14 +124,17 @@ def _renamed(place: Path, stem: str, format: str) -> Path:
 
 
 def _check(jobs: Sequence[Job], out: Path) -> None:
-    """Raises InputError for a result in the place of an input, or of another result."""
+    """Raises InputError for a result in the place of an input, of another result, or of a folder."""
     sources = {job.source.resolve() for job in jobs}
     taken = dict[Path, Path]()
     for source, target, *_ in jobs:
+        if target.is_dir():
+            raise InputError(f"--out={printable(out)}: {printable(target)} is a folder; name another folder")
         if target.resolve() in sources:
+            result = "its own result" if target.resolve() == source.resolve() else f"the result of {printable(source)}"
             raise InputError(
-                f"--out={printable(out)}: the input {printable(target)} would be overwritten by its own result, "
-                f"or that of {printable(source)}; name another folder"
+                f"--out={printable(out)}: the input {printable(target)} would be overwritten by {result}; "
+                "name another folder"
             )
         if target in taken:
             both = f"{printable(taken[target])} and {printable(source)}"

@@ -141,6 +141,19 @@ def test_any_name_of_a_file_can_be_written_and_read_again(path):
     assert chain(str(post)) == post
 
 
+def test_a_table_that_changed_is_read_again(tmp_path):
+    text, grey = f"lut('{tmp_path}/look.cube')", np.full((2, 2, 3), 0.5, np.float32)
+    for white in (1.0, 0.5):
+        (tmp_path / "look.cube").write_text(f"LUT_1D_SIZE 2\n0 0 0\n{white} {white} {white}\n")
+        np.testing.assert_allclose(chain(text)(grey), white / 2, atol=1e-6)
+        within = chain(f"inside('all', {text!r})")
+        np.testing.assert_allclose(within(grey, masks={"all": np.ones((2, 2, 1))}), white / 2, atol=1e-6)
+
+
+def test_bytes_of_a_name_that_are_not_utf_8_may_stand_in_a_text():
+    assert chain("lut('caf\udce9.cube')").steps[0].arguments == (("path", "caf\udce9.cube"),)
+
+
 def test_no_warning_of_python_is_shown_for_a_text():
     assert str(chain(r"lut('C:\looks\dusk.cube')")) == r"lut('C:\\looks\\dusk.cube')"
 
