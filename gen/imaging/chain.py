@@ -182,6 +182,8 @@ def _wanted(parameter: inspect.Parameter) -> str:
         return "True or False"
     if kind in ("int", "int | None"):
         return "a whole number"
+    if kind in ("float", "float | None"):
+        return f"a number, up to {_LARGEST:g}"
     return f"a number or a tuple of numbers, up to {_LARGEST:g}"
 
 
@@ -192,6 +194,8 @@ def _fits(value: Any, wanted: str) -> bool:
         return isinstance(value, bool)
     if wanted == "a whole number":
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    if isinstance(value, tuple) and "tuple" not in wanted:
+        return False
     numbers = value if isinstance(value, tuple) else (value,)
     return bool(numbers) and all(
         _fits(n, wanted)

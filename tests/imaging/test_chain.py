@@ -66,6 +66,7 @@ def test_the_text_comes_back():
         ("gaussian(__import__('os'))", "is not a number, text, list or tuple"),
         ("gaussian(wide)", "'wide' is not a number, text, list or tuple; texts stand in quotes"),
         ("gaussian('wide')", "sigma='wide'; allowed: a number"),
+        ("defocus_blur((1, 2))", r"radius=\(1, 2\); allowed: a number, up to"),
         ("median(2.5)", "size=2.5; allowed: a whole number"),
         ("white_balance(3)", "method=3; allowed: a text in quotes"),
         ("match_linear(3)", "reference=3; allowed: a name in quotes"),
