@@ -43,9 +43,11 @@ def cache_home() -> Path:
     """
     if given := os.environ.get("GEN_CACHE"):
         return expand(given)
+    named = os.environ.get("XDG_CACHE_HOME", "")
     with contextlib.suppress(InputError):
-        home = expand(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "gen"
-        if os.access(next(path for path in home.absolute().parents if os.path.exists(path)), os.W_OK | os.X_OK):
+        home = expand(named if named.startswith(("/", "~")) else "~/.cache") / "gen"  # as its specification says
+        folder = next(path for path in home.absolute().parents if os.path.exists(path))
+        if home.is_absolute() and os.access(folder, os.W_OK | os.X_OK):
             return home
     return Path(tempfile.gettempdir()) / f"gen-cache-{os.getuid()}"
 

@@ -39,6 +39,8 @@ def test_the_home_of_caches(tmp_path, monkeypatch):
     assert files.cache_home() == tmp_path / ".cache" / "gen"
     monkeypatch.setenv("XDG_CACHE_HOME", "~/xdg")
     assert files.cache_home() == tmp_path / "xdg" / "gen"
+    monkeypatch.setenv("XDG_CACHE_HOME", "no/absolute/path")
+    assert files.cache_home() == tmp_path / ".cache" / "gen"
     monkeypatch.setenv("GEN_CACHE", "~/mine")
     assert files.cache_home() == tmp_path / "mine"
 
@@ -61,6 +63,14 @@ def test_a_home_that_cannot_be_written_holds_no_cache(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    assert files.cache_home().name == f"gen-cache-{os.getuid()}"
+
+
+def test_a_relative_home_holds_no_cache_wherever_a_program_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("GEN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "home")
     assert files.cache_home().name == f"gen-cache-{os.getuid()}"
 
 
