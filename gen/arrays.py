@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import unicodedata
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ def texts(array: np.ndarray, what: str) -> tuple[str, ...]:
     if array.ndim != 1 or array.dtype.kind not in "SUiu":
         raise InputError(f"{what} is {array.dtype} {list(array.shape)}; it must be [n] texts")
     try:
-        found = tuple(printable(item) for item in array.tolist())
+        found = tuple(unicodedata.normalize("NFC", printable(item)) for item in array.tolist())
     except (ValueError, SystemError):  # NumPy's texts can hold numbers that are no characters
         raise InputError(f"{what} holds what is no text") from None
     if len(set(found)) != len(found):

@@ -22,6 +22,7 @@ from gen.values import canonical, require, shown, strict_json
 _FILES = ("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json")
 _FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
 _MOST_BYTES = 64 * 2**20  # of a JSON file that is read
+_MOST_LEVELS = 32  # of folders in a run's folders; what reads and removes them goes down level by level
 _MOST_PIXELS = 2**14  # of a side
 _MOST_CLASSES = 1_000_000
 # Of data.json, what is used where a run is opened: name -> its type. All but the first two may be absent.
@@ -150,10 +151,12 @@ def _check_facts(facts: Any) -> None:
         raise InputError(f"it names {len(names):,} classes, and num_classes is {count:,}")
 
 
-def _refuse_links_below(folder: str) -> None:
+def _refuse_links_below(folder: str, levels: int = _MOST_LEVELS) -> None:
+    if not levels:
+        raise InputError(f"{printable(folder)}: more than {_MOST_LEVELS} folders deep, which no run is; remove it")
     for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False):
-            _refuse_links_below(entry.path)
+            _refuse_links_below(entry.path, levels - 1)
         elif not entry.is_file(follow_symlinks=False):
             what = "a link" if entry.is_symlink() else "no file and no folder"
             raise InputError(f"{printable(entry.path)} is {what}; a run folder may hold none: remove it")

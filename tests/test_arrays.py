@@ -140,3 +140,6 @@ def test_texts_are_texts(array):
         texts(array, "names")
     assert texts(np.array([b"a", b"\xff"]), "names") == ("a", "\\xff")
     assert texts(np.arange(2), "names") == ("0", "1")
+    assert texts(np.array(["e\u0301"]), "names") == ("\u00e9",)
+    with pytest.raises(InputError, match="twice"):
+        texts(np.array(["\u00e9", "e\u0301"]), "names")

@@ -98,6 +98,13 @@ def test_pipes_are_refused(folder):
             read()
 
 
+@pytest.mark.parametrize("name", ["previews", "checkpoints/5", "checkpoints/saving-7", "evaluation"])
+def test_folders_too_deep_to_go_down_are_refused(folder, name):
+    (folder.path / name / "/".join("a" * 40)).mkdir(parents=True)
+    with pytest.raises(InputError, match="more than 32 folders deep, which no run is; remove it"):
+        folder.refuse_links()
+
+
 def test_the_folder_itself_may_be_a_link_and_may_be_absent(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder.path)
     RunFolder(tmp_path / "link").refuse_links()

@@ -47,7 +47,7 @@ def npz(
         if "x_test" in arrays:
             test = _images(file, arrays, "x_test"), _labels(file, arrays, "y_test", "x_test")
             if test[0].shape[1:] != images.shape[1:]:
-                raise InputError(f"npz: {file}: images of x_train and x_test differ in shape")
+                raise InputError(f"npz: {printable(file)}: images of x_train and x_test differ in shape")
         else:
             chosen = _held_out(file, images, held_out)
             test = images[chosen], None if labels is None else labels[chosen]
@@ -61,7 +61,7 @@ def npz(
             try:
                 resized = x if resolution is None else to_resolution(x, resolution, padding)
             except ValueError as error:
-                raise InputError(f"npz: {file}: {error}") from error
+                raise InputError(f"npz: {printable(file)}: {error}") from error
             add(split, resized, labelled)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
@@ -72,7 +72,7 @@ def sha256_of(file: Path) -> str:
     """Of the file's content, 64 hexadecimal digits. Raises InputError, with the nearest name, when it is no file."""
     if not file.is_file():
         beside = [entry.name for entry in file.parent.glob("*.npz")] if file.parent.is_dir() else []
-        raise InputError(f"npz: {file} is not a file{nearest(file.name, beside)}")
+        raise InputError(f"npz: {printable(file)} is not a file{nearest(file.name, beside)}")
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -94,7 +94,7 @@ def _images(file: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:
     images = arrays[key][..., None] if arrays[key].ndim == 3 else arrays[key]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
         raise InputError(
-            f"npz: {file}: {key} is {arrays[key].dtype} {list(arrays[key].shape)}; "
+            f"npz: {printable(file)}: {key} is {arrays[key].dtype} {list(arrays[key].shape)}; "
             "it must be uint8 [n, height, width, 1 or 3] or [n, height, width]"
         )
     return images
@@ -104,11 +104,12 @@ def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) ->
     if "y_train" not in arrays:
         return None
     if key not in arrays:
-        raise InputError(f"npz: {file} has y_train and x_test, but no y_test")
+        raise InputError(f"npz: {printable(file)} has y_train and x_test, but no y_test")
     labels, count = arrays[key], len(arrays[images])
-    if not np.issubdtype(labels.dtype, np.integer) or labels.size != count or len(labels) != count or labels.min() < 0:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape not in ((count,), (count, 1)) or labels.min() < 0:
         raise InputError(
-            f"npz: {file}: {key} is {labels.dtype} {list(labels.shape)}; it must be {count} integers from 0 on"
+            f"npz: {printable(file)}: {key} is {labels.dtype} {list(labels.shape)}; "
+            f"it must be {count} integers from 0 on"
         )
     return labels.reshape(-1)
 
@@ -136,5 +137,5 @@ def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray 
 def _held_out(file: Path, images: np.ndarray, share: float) -> np.ndarray:
     positions = np.array([position(image.tobytes()) for image in images])
     if len(np.unique(positions)) < 2:
-        raise InputError(f"npz: {file}: x_train needs at least 2 different images, or an x_test beside it")
+        raise InputError(f"npz: {printable(file)}: x_train needs at least 2 different images, or an x_test beside it")
     return positions <= np.clip(share, positions.min(), np.max(positions[positions < positions.max()]))

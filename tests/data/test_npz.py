@@ -85,6 +85,7 @@ def test_limit_chooses_a_fixed_subset_and_leaves_the_held_out_images(tmp_path):
         ({"x_train": X, "y_train": Y[:9]}, {}, "60 integers"),
         ({"x_train": X, "y_train": Y + 0.5}, {}, "60 integers"),
         ({"x_train": X, "y_train": Y - 1}, {}, "60 integers"),
+        ({"x_train": X[:1], "y_train": np.int64(0)}, {}, r"int64 \[\]; it must be 1 integers"),
         ({"x_train": X, "y_train": Y, "x_test": X}, {}, "no y_test"),
         ({"x_train": X, "x_test": X[:, :20]}, {}, "differ in shape"),
         ({"x_train": X, "y_train": Y, "class_names": ["a", "b"]}, {}, "label 2 has no name"),
