@@ -199,6 +199,9 @@ def test_a_preview_is_never_written_over_an_input(tmp_path):
     program(place, "--chain=invert", f"--out={place}", "--format=jpeg", "--preview", "--overwrite")
     assert files(place) == ["preview-2.png", "preview.jpg", "preview.png"]
     assert (place / "preview.png").read_bytes() == before
+    picture(tmp_path / "other" / "Preview.PNG")
+    program(tmp_path / "other", "--chain=invert", f"--out={tmp_path / 'out'}", "--preview")
+    assert files(tmp_path / "out") == ["Preview.png", "preview-2.png"]
 
 
 def test_odd_names_come_through(tmp_path, capsys):

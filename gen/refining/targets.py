@@ -64,9 +64,9 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
 
 def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
     """Where before and after go: preview.png, with a number where that is a result or an input."""
-    taken = {path.resolve() for job in jobs for path in (job.source, job.target)}
+    taken = {_folded(path.resolve()) for job in jobs for path in (job.source, job.target)}
     names = (f"preview{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(taken) + 2))
-    return next(out / name for name in names if (out / name).resolve() not in taken)
+    return next(out / name for name in names if _folded((out / name).resolve()) not in taken)
 
 
 def _files(inputs: Sequence[str]) -> Iterator[_File]:
