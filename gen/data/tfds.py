@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
+from gen.components import is_own
 from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
 from gen.data.dataset import Source
@@ -81,11 +84,14 @@ def tfds(
 def _builder(name: str, data_dir: str | None) -> Any:
     try:
         import tensorflow_datasets
+        from tensorflow_datasets.core import naming
     except ImportError as error:
         raise InputError(f"tfds: tensorflow_datasets cannot be imported ({error}); install it, or use npz") from error
     place = _data_dir(data_dir)
     try:
-        with quiet():
+        if (parsed := naming.parse_builder_name_kwargs(name)[0]).namespace:
+            raise InputError(f"the sets of {parsed.namespace} come with programs of their own; allowed: sets of tfds")
+        with quiet(), _no_foreign_features():
             return tensorflow_datasets.builder(name, data_dir=str(place), file_format="array_record", try_gcs=False)
     except tensorflow_datasets.core.DatasetNotFoundError as error:
         known = tensorflow_datasets.list_builders(with_community_datasets=False)
@@ -97,6 +103,28 @@ def _builder(name: str, data_dir: str | None) -> Any:
                 "give another data_dir, where it is prepared once more (manual_dir saves the download)"
             ) from error
         raise InputError(f"tfds: {printable(name)}: {printable(error)}") from error
+
+
+@contextlib.contextmanager
+def _no_foreign_features() -> Iterator[None]:
+    """Within, a prepared set may name only what tfds or the user has: else its features.json imports any module.
+
+    A run from elsewhere may name a folder of its own as data_dir.
+    """
+    from tensorflow_datasets.core.features.feature import FeatureConnector
+
+    def checked(found: str) -> Any:
+        module = str(found).rpartition(".")[0]
+        if module.partition(".")[0] != "tensorflow_datasets" and not is_own(module):
+            raise InputError(
+                f"its features.json names {printable(found)}; if that is your own, list its package in the environment "
+                "variable GEN_PACKAGES"
+            )
+        return by_name(found)
+
+    by_name = FeatureConnector.cls_from_name
+    with mock.patch.object(FeatureConnector, "cls_from_name", checked):
+        yield
 
 
 def _data_dir(given: str | None) -> Path:

@@ -250,3 +250,26 @@ def test_wrong_options_get_one_line(tmp_path, name, options, match):
 def test_imported_only_when_used():
     code = "import sys, gen.data; sys.exit('tensorflow_datasets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_prepared_set_imports_nothing_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "payload.py").write_text(f"open({str(tmp_path / 'OWNED')!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "payload", raising=False)
+    folder = tmp_path / "sets" / "mine" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text('{"name": "mine", "version": "1.0.0", "fileFormat": "array_record"}')
+    inner = '{"pythonClassName": "payload.Image", "jsonFeature": {"json": "{}"}}'
+    outer = "tensorflow_datasets.core.features.features_dict.FeaturesDict"
+    for features in (
+        '{"pythonClassName": "payload.Features", "featuresDict": {"features": {}}}',
+        f'{{"pythonClassName": "{outer}", "featuresDict": {{"features": {{"image": {inner}}}}}}}',
+    ):
+        (folder / "features.json").write_text(features)
+        with pytest.raises(InputError, match=r"tfds: mine: its features\.json names payload\.[A-Z]") as error:
+            tfds("mine", 8, data_dir=str(tmp_path / "sets"), download=False)
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "OWNED").exists()
+    for name in ("huggingface:mnist", "kaggle:mine", "somebody:mine/a"):
+        with pytest.raises(InputError, match="come with programs of their own"):
+            tfds(name, 8, data_dir=str(tmp_path / "sets"), download=False)
