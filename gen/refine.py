@@ -71,7 +71,7 @@ def main(inputs: Sequence[str]) -> int:
     post = chain(FLAGS.chain)
     references, masks = _named("reference", refining.reference), _named("mask", refining.mask)
     recipe = refining.Recipe(post, post.record_text, FLAGS.seed, references, masks)
-    jobs = refining.jobs_of(inputs, out, FLAGS.format, recipe.made)
+    jobs, lines = refining.jobs_of(inputs, out, FLAGS.format, recipe.made)
     preview = refining.preview_path(out, jobs) if FLAGS.preview else None
     for folder in {job.target.parent for job in jobs}:
         check_writable(folder)
@@ -89,6 +89,8 @@ def main(inputs: Sequence[str]) -> int:
     images = f"{done.made:,} image{'' if done.made == 1 else 's'}"
     beside = f", beside {done.again:,} made by gen before," if done.again else ""
     print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(out)}")
+    for line in lines:
+        cli.say(line)
     for source, reason in done.left_out[:_MOST_LISTED]:
         cli.say(f"{printable(source)}: left out, {reason}")
     if len(done.left_out) > _MOST_LISTED:

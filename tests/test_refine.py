@@ -183,6 +183,16 @@ def test_two_of_one_stem_keep_their_suffix(tmp_path):
     assert files(tmp_path / "same") == ["a.gif", "a.webp", "b.bmp.png", "b.png"]
 
 
+def test_what_was_passed_over_is_not_said_where_nothing_was_done(tmp_path, capsys):
+    picture(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "notes.txt").touch()
+    program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'in'}")
+    assert "1 file ignored" in capsys.readouterr().err
+    with pytest.raises(InputError, match="overwritten by its own result"):
+        program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'in'}", "--format=same")
+    assert capsys.readouterr().err == ""  # so that the error is one line
+
+
 def test_each_has_a_name_of_its_own_on_file_systems_that_ignore_case_too(tmp_path):
     for name in ("A.JPG", "a.png", "b.jpg", "b.jpg.gif", "b.webp", "b.png"):
         picture(tmp_path / "in" / name)

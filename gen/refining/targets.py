@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gen import cli, pictures, provenance, written
+from gen import pictures, provenance, written
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import find_images, ignored_line
@@ -35,8 +35,10 @@ class _File(NamedTuple):
     named: bool
 
 
-def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[provenance.Record], bool]) -> list[Job]:
-    """Each file to refine once, with where its result goes.
+def jobs_of(
+    inputs: Sequence[str], out: Path, format: str, is_result: Callable[[provenance.Record], bool]
+) -> tuple[list[Job], list[str]]:
+    """Each file to refine once, with where its result goes; and lines about what was passed over.
 
     format: png, jpeg, webp, gif, or same. is_result: of this chain, by a record. Results that stand in `out` already
     are passed over. Raises InputError, before anything is written, when there is nothing to refine, and for names that
@@ -45,7 +47,8 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
     if not inputs:
         raise InputError("no images: name files or folders, python -m gen.refine photos --chain ... --out DIR")
     files, results = list[_File](), list[_File]()
-    once = {os.path.abspath(file.source): file for file in _files(inputs)}.values()
+    lines = list[str]()
+    once = {os.path.abspath(file.source): file for file in _files(inputs, lines)}.values()
     for file in {(file.source.resolve(), file.place): file for file in once}.values():  # by a link, too
         there = file.source.resolve().is_relative_to(out.resolve()) and _made_before(file.source, is_result)
         (results if there else files).append(file)
@@ -54,12 +57,12 @@ def jobs_of(inputs: Sequence[str], out: Path, format: str, is_result: Callable[[
     if not files:
         raise InputError(f"--out={printable(out)}: all images there are results of gen.refine; nothing is left to do")
     if results:
-        cli.say(f"{len(results):,} results of gen.refine in {printable(out)} are not refined again")
+        lines.append(f"{len(results):,} results of gen.refine in {printable(out)} are not refined again")
     formats = [_SAME.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files]
     places = _apart([file.place for file in files], formats)
     jobs = [Job(f.source, out / place, kind, f.named) for f, place, kind in zip(files, places, formats, strict=True)]
     _check(jobs, out)
-    return jobs
+    return jobs, lines
 
 
 def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
@@ -69,11 +72,11 @@ def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
     return next(out / name for name in names if _folded((out / name).resolve()) not in taken)
 
 
-def _files(inputs: Sequence[str]) -> Iterator[_File]:
+def _files(inputs: Sequence[str], lines: list[str]) -> Iterator[_File]:
     for text in inputs:
         root, found = expand(text), find_images([text])
         if line := ignored_line(found):
-            cli.say(f"{printable(root)}: {line}")
+            lines.append(f"{printable(root)}: {line}")
         for file in found.files:
             inner = root.is_dir()
             yield _File(file, file.relative_to(root) if inner else Path(file.name), not inner)
