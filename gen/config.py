@@ -93,6 +93,7 @@ _MINIMUM = {
     "preview_images": 1,
     "mesh.fsdp": 1,
 }
+_MAXIMUM = {"batch_size": 2**20, "preview_images": 2**14}  # beyond, a slip of the keyboard takes the machine's memory
 # Fields that came after the first version, and what they were before: they count in a digest only where they differ.
 _LATER: dict[str, Any] = {"init_from": {}}
 _MAY_CHANGE_ON_RESUME = {
@@ -135,6 +136,9 @@ def _check_numbers(config: Config) -> None:
     for name, least in _MINIMUM.items():
         if flat[name] < least:
             raise InputError(f"{name} is {flat[name]}; it must be at least {least}")
+    for name, most in _MAXIMUM.items():
+        if flat[name] > most:
+            raise InputError(f"{name} is {flat[name]}; it must be at most {most}")
     if not 0 <= config.seed < 2**32:
         raise InputError(f"seed is {config.seed}; it must be from 0 to {2**32 - 1}")
     if config.best_by and not config.metrics_every:
