@@ -178,6 +178,8 @@ def directions(session: Session, inputs: Sequence[str]) -> int:
         known = session.space.encode(images, label=session.label)
     start = known.take(slice(_MAX_SHOWN)) if known else session.space.drawn(_seeds(), label=session.label)
     found = _directions(session, known, FLAGS.count)
+    if len(found.sigma) < FLAGS.count and FLAGS["count"].present:
+        cli.say(f"--count={FLAGS.count}: there are {len(found.sigma)} directions")
     steps = np.linspace(-_REACH, _REACH, _POINTS)
     rows = [[moved(start, found, i, step).z for step in steps] for i in range(len(found.sigma))]
     z = np.stack([np.stack(row, axis=1) for row in rows])  # [directions images steps d]

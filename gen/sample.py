@@ -113,6 +113,8 @@ def main(inputs: Sequence[str] = ()) -> None:
     if FLAGS.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={FLAGS.seeds} is one")
     post = _chain(FLAGS.refine) if FLAGS.refine else None
+    if not (FLAGS.interpolate or question == "continue" or FLAGS["frames"].using_default_value):
+        raise InputError(f"--frames={FLAGS.frames} is of --interpolate and --continue; leave it out")
     target = where(FLAGS.out, FLAGS.format, FLAGS.interpolate or question == "continue")
     if question and (target.file or target.format == "jpeg"):
         raise InputError(f"--out={FLAGS.out}: answers are .png files in a folder, and --out must name the folder")

@@ -198,6 +198,11 @@ def test_strips_of_directions(method, runs, images, tmp_path):
         close(middle[::6, ::6], tiles[3])  # every row shows the same start
 
 
+def test_fewer_directions_than_asked_for_are_said(runs, tmp_path, capsys):
+    program("directions", f"--workdir={runs / 'gan'}", "--count=50", f"--out={tmp_path / 'strips.png'}", "--seeds=4")
+    assert "--count=50: there are 8 directions" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

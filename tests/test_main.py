@@ -225,11 +225,12 @@ def test_the_compilation_cache(call, monkeypatch, flag, variables, folder):
     monkeypatch.setattr(jax.config, "update", chosen.__setitem__)
     for name in ("GEN_CACHE", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in ({"HOME": "home"} | variables).items():
-        monkeypatch.setenv(name, value)
+    for name, value in ({"HOME": "home"} | variables).items():  # the first two must be absolute
+        monkeypatch.setenv(name, os.path.abspath(value) if name in ("HOME", "XDG_CACHE_HOME") else value)
     code, _, err = call(TRIAL, PATH, *flag)
     assert code == 0
-    assert chosen == ({"jax_compilation_cache_dir": folder} if folder else {})
+    found = {name: os.path.abspath(value) for name, value in chosen.items()}
+    assert found == ({"jax_compilation_cache_dir": os.path.abspath(folder)} if folder else {})
     assert not folder or os.stat(folder).st_mode & 0o777 == 0o700
     assert err.startswith("gen: no compilation cache: /proc/cache: ") == (flag == ["--compilation_cache=/proc/cache"])
 

@@ -404,6 +404,7 @@ def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
         (["--guidance=inf"], "--guidance=inf; it must be a number from 0.0 to 100.0"),
         (["--seeds=0,0,0"], "seed 0 is named twice"),
         (["--interpolate", "--grid"], "do not go together"),
+        (["--frames=5"], "--frames=5 is of --interpolate and --continue; leave it out"),
         (["--format=bmp"], "bmp"),
     ],
 )
