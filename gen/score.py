@@ -26,7 +26,7 @@ from absl import flags
 from gen import cli, pictures
 from gen.asked import check_writable, parse_labels
 from gen.errors import InputError
-from gen.files import atomic_write, printable
+from gen.files import atomic_write, printable, sha256
 from gen.report import enlargement, to_uint8
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _write(
     from gen.report.sheet import Tile, sheet
 
     fields = {"shows": "surprise", "label": run.class_names[labels[0]] if labels else None}
-    digests = [predict.sha256_of(file) for _, file in named]
+    digests = [sha256(file) for _, file in named]
     for (name, _), digest, values in zip(named, digests, bits, strict=True):
         made = predict.record(run, fields | {"source": digest})
         pictures.save(out / f"{name}-surprise.png", [heat_map(values, unit=SURPRISE)], format="png", record=made)

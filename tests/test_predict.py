@@ -17,6 +17,7 @@ from gen import cli, config, draw, predict, provenance, run, sample, sharding
 from gen.checkpoint import Checkpoints
 from gen.data import shapes
 from gen.errors import InputError
+from gen.files import sha256
 from gen.imaging.filters import resize
 from gen.predict.answers import _Following, agreeing, bits_of_answers, put_in
 from gen.state import TrainState
@@ -198,7 +199,7 @@ def test_every_file_is_there_and_tells_how_it_was_made(completed, plain):
     found = provenance.read(folder / "out" / "a-seed0002.png")
     expected = {"seed": 2, "step": 3, "predict": "complete", "mask": "top_half", "temperature": 0.9}
     assert expected.items() <= {key.removeprefix("gen:"): value for key, value in found.items()}.items()
-    assert found["gen:source"] == predict.sha256_of(folder / "in" / "a.png")
+    assert found["gen:source"] == sha256(folder / "in" / "a.png")
     assert "gen:label" not in found
     for name in [*names[3:5], "predictions.png"]:
         found = provenance.read(folder / "out" / name)

@@ -12,7 +12,7 @@ from prior_runs import files, make_run, picture, read
 
 from gen import cli, provenance, run, score
 from gen.errors import InputError
-from gen.predict import sha256_of
+from gen.files import sha256
 from gen.report import save_png
 
 
@@ -87,7 +87,7 @@ def test_every_picture_tells_how_it_was_made(scored):
     names = ["a-surprise.png", "b-surprise.png", "scores.jsonl", "surprise.png", "x/a-surprise.png"]
     assert files(folder / "out") == names
     found = provenance.read(folder / "out" / "x" / "a-surprise.png")
-    assert found["gen:source"] == sha256_of(folder / "in" / "x" / "a.png")
+    assert found["gen:source"] == sha256(folder / "in" / "x" / "a.png")
     assert (found["gen:step"], found["gen:shows"]) == (3, "surprise")
     assert read(folder / "out" / "surprise.png").shape[-1] == 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from gen.data.cache import Add, Made, cached
 from gen.data.dataset import Source
 from gen.data.decode import check_padding, position, to_resolution
 from gen.errors import InputError, nearest
-from gen.files import expand, printable
+from gen.files import expand, printable, sha256
 
 _MOST_CLASSES = 100_000
 KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
@@ -73,8 +72,7 @@ def sha256_of(file: Path) -> str:
     if not file.is_file():
         beside = [entry.name for entry in file.parent.glob("*.npz")] if file.parent.is_dir() else []
         raise InputError(f"npz: {printable(file)} is not a file{nearest(file.name, beside)}")
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return sha256(file)
 
 
 def arrays_of(file: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:

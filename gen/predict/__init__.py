@@ -6,7 +6,7 @@ Every seed is another answer. Images are [n h w c]; what is asked about is float
 from gen.predict.answers import Settings, bits, draw_answers
 from gen.predict.background import background_bits
 from gen.predict.files import write
-from gen.predict.inputs import named_files, prior, read, read_named, record, sha256_of
+from gen.predict.inputs import named_files, prior, read, read_named, record
 from gen.predict.questions import REGIONS, Question, complete, enlarge, follow
 
 __all__ = [
@@ -24,6 +24,5 @@ __all__ = [
     "read",
     "read_named",
     "record",
-    "sha256_of",
     "write",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -61,11 +60,6 @@ def read_named(
     """
     kept, images = load_readable([file for _, file in named], shape, padding=padding_of(run.data_facts))
     return [named[index] for index in kept], images
-
-
-def sha256_of(file: Path) -> str:
-    """Of the file's content."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def record(run: Loaded, fields: dict[str, Any]) -> provenance.Record:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from gen import cli
 from gen.errors import InputError, nearest
-from gen.files import printable
+from gen.files import printable, sha256
 from gen.image_io import Unreadable, open_image
 from gen.load import image_files, load_images
-from gen.predict.inputs import named_files, prior, read, read_named, sha256_of
+from gen.predict.inputs import named_files, prior, read, read_named
 from gen.report import to_uint8
 from gen.run import Loaded
 from gen.tasks.prior import Prior
@@ -53,8 +53,8 @@ def complete(run: Loaded, inputs: Sequence[str], what: str) -> Question:
     if not (task.given_first or any(task.random_order)) and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any():
         cli.say("learned in raster order alone (task.given_first=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(given))
-    mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256_of(Path(what))}
-    records = [{"predict": "complete", **mask, "source": sha256_of(file)} for file in files]
+    mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256(Path(what))}
+    records = [{"predict": "complete", **mask, "source": sha256(file)} for file in files]
     return Question([name for name, _ in named], list(shown[:, None]), {"given": given, "known": ~hidden}, records)
 
 
@@ -63,7 +63,7 @@ def enlarge(run: Loaded, inputs: Sequence[str]) -> Question:
     task, named = _with_context(run, "--enlarge", "half_size"), named_files(inputs)
     small = np.stack([_halved(run, task, file) for _, file in named])
     shown = to_uint8(small).repeat(2, axis=1).repeat(2, axis=2)
-    records = [{"predict": "enlarge", "source": sha256_of(file)} for _, file in named]
+    records = [{"predict": "enlarge", "source": sha256(file)} for _, file in named]
     return Question([name for name, _ in named], list(shown[:, None]), {"context": small}, records)
 
 
@@ -77,7 +77,7 @@ def follow(run: Loaded, inputs: Sequence[str], frames: int) -> Question:
             raise InputError(f"two films are named {name}, the second {text}; give them apart")
         films[name] = sorted(image_files([text]), key=_in_numbers)
     given = [read(run, files, task.shape) for files in films.values()]
-    records = [{"predict": "continue", "frames": frames, "source": sha256_of(files[-1])} for files in films.values()]
+    records = [{"predict": "continue", "frames": frames, "source": sha256(files[-1])} for files in films.values()]
     context = np.stack([film[-1] for film in given])
     return Question(list(films), [to_uint8(film) for film in given], {"context": context}, records, frames)
 

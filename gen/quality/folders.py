@@ -14,7 +14,7 @@ from gen.data import Examples, Source
 from gen.data.decode import TooSmall, fit
 from gen.errors import InputError
 from gen.features import Extractor, chosen
-from gen.files import printable
+from gen.files import printable, sha256
 from gen.image_io import Unreadable, open_image
 from gen.load import image_files, left_out_line
 from gen.metrics import moments
@@ -85,7 +85,7 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
         samples=len(images),
         references=stored.count,
         seed=asked.seed,
-        data_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        data_digest=sha256(path),
         of={"folder": str(asked.images), "reference": str(path)},
     )
     return Measured({"images": [card]}, {})
