@@ -82,7 +82,7 @@ KNOWN = frozenset(name for kind in KINDS.values() for name in kind.known)
 
 # Packages that are nobody's own: a name of theirs in GEN_PACKAGES opens nothing.
 _OTHERS = {
-    *("PIL", "absl", "chex", "flax", "gen", "jax", "jaxlib", "ml_collections", "numpy", "optax", "orbax", "pip"),
+    *("PIL", "absl", "chex", "flax", "gen", "jax", "jaxlib", "numpy", "optax", "orbax", "pip"),
     *("pkg_resources", "pytest", "scipy", "setuptools", "tensorflow", "tensorflow_datasets", "torch", "yaml"),
 }
 

@@ -1,4 +1,4 @@
-"""An experiment file: loaded by config_flags from `FILE.py:variant`, its fields set by `--config.a.b=v`, its sweep().
+"""An experiment file: loads `FILE.py:variant`, sets fields by `--config.a.b=v`, reads its sweep().
 
 An override is a pair (dotted path, text); the text None stands for a flag without a value. Imports no jax.
 """
@@ -10,16 +10,14 @@ import collections.abc
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import pathlib
 import re
 import runpy
 import traceback
 import typing
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from absl import flags
 
 from gen.config import PROVIDED, Config
 from gen.errors import InputError, nearest
@@ -51,23 +49,15 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
 
 def load(name: str) -> Config:
     """The Config of "FILE.py" or "FILE.py:variant". Raises InputError: no such file, or where in the file it failed."""
-    from ml_collections import config_flags  # PyYAML comes with it: not for --help
-
     path, _, arg = name.partition(":")
     if not pathlib.Path(path).is_file():
         there = experiments(path)
         named = {pathlib.Path(file).stem: file for file in there}
         meant = f"; did you mean '{named[path]}'?" if path in named else nearest(path, there)
         raise InputError(f"no experiment '{path}'{meant}; there are: {', '.join(there) or 'none'}")
-    flag_values = flags.FlagValues()
-    flag = config_flags.DEFINE_config_file("config", flag_values=flag_values, lock_config=False, sys_argv=[])
-    with warnings.catch_warnings(), located(path, arg):
-        warnings.filterwarnings("ignore", r"the load_module\(\) method is deprecated", DeprecationWarning)
-        flag_values(["", f"--config={name}"])
-        config = flag.value
-        if not isinstance(config, Config):
-            getattr(config, "seed", None)  # raises what config_flags held back: an OSError
-            raise InputError(f"{path}: get_config() must return a gen.config.Config, not {type(config).__name__}")
+    config = _call(path, "get_config", *filter(None, [arg]))
+    if not isinstance(config, Config):
+        raise InputError(f"{path}: get_config() must return a gen.config.Config, not {type(config).__name__}")
     return config
 
 
@@ -81,18 +71,15 @@ def experiments(path: str = "") -> list[str]:
 def sweep(name: str) -> list[dict[str, Any]]:
     """The override dicts that the experiment's sweep() yields. Raises InputError: no sweep(), or the same run twice."""
     path = name.partition(":")[0]
-    with located(path, ""):
-        function = runpy.run_path(path).get("sweep")
-        if function is None:
-            raise InputError(f"{path} has no sweep(), which would yield override dicts such as {{'batch_size': 32}}")
-        runs = list(function())
-    if not all(isinstance(run, Mapping) and all(isinstance(name, str) for name in run) for run in runs):
+    runs = _call(path, "sweep", missing=", which would yield override dicts such as {'batch_size': 32}")
+    each = runs if isinstance(runs, list | tuple) else [runs]
+    if not all(isinstance(run, Mapping) and all(isinstance(name, str) for name in run) for run in each):
         raise InputError(f"{path}: sweep() must yield dicts of overrides such as {{'batch_size': 32}}")
-    folders = [folder_name(run) for run in runs]
+    folders = [folder_name(run) for run in each]
     for folder in folders:
         if folders.count(folder) > 1:
             raise InputError(f"{path}: sweep() yields the run '{folder}' twice")
-    return runs
+    return list(each)
 
 
 def as_overrides(run: Mapping[str, Any]) -> list[Override]:
@@ -107,45 +94,43 @@ def folder_name(run: Mapping[str, Any]) -> str:
     return safe if safe == exact else f"{safe}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
 
 
-@contextlib.contextmanager
-def located(path: str, arg: str) -> Iterator[None]:
-    """Turns any exception of an experiment file into one InputError with file:line."""
+def _call(path: str, name: str, *args: str, missing: str = "") -> Any:
+    """What a function of an experiment file returns, a list where it yields.
+
+    Raises InputError: "FILE:LINE: ..." for any exception of the file; `missing` where it has no such function.
+    """
     try:
-        yield
-    except Exception as raised:
-        # absl and config_flags wrap some exceptions, with the traceback as text; the file's own is the first that
-        # passed through it.
-        chain: list[BaseException] = [raised]
-        while inner := chain[-1].__cause__ or chain[-1].__context__:
-            chain.append(inner)
-        passed = [(error, line) for error in chain if (line := _line(error, path))]
-        error, line = passed[0] if passed else (chain[-1], 0)
-        raise InputError(_message(error, line, path, arg)) from error
+        function = runpy.run_path(path, run_name="experiment").get(name)
+        if function is None:
+            raise InputError(f"{path} has no {name}(){missing}")
+        try:
+            inspect.signature(function).bind(*args)
+        except TypeError:
+            wanted = f"takes no variant ':{args[0]}'" if args else f"needs a variant, --config={path}:NAME"
+            raise InputError(f"{path}: {name}() {wanted}") from None
+        made = function(*args)
+        return list(made) if isinstance(made, Iterator) else made
+    except Exception as error:
+        if line := _line(error, path):
+            raise InputError(f"{path}:{line}: {_told(error, path)}") from error
+        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from error
 
 
-def _line(error: BaseException, path: str) -> int:
+def _line(error: Exception, path: str) -> int:
     """The line of the file at `path` where the error happened, 0 when it happened elsewhere."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return error.lineno or 0
-    frames = traceback.walk_tb(error.__traceback__)
-    return next((n for frame, n in reversed(list(frames)) if frame.f_code.co_filename == path), 0)
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == path), 0)
 
 
-def _message(error: BaseException, line: int, path: str, arg: str) -> str:
-    if line and isinstance(error, InputError):
-        return f"{path}:{line}: {error}"
-    if line:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        inside = last.filename == path or isinstance(error, SyntaxError)
-        text = error.msg if isinstance(error, SyntaxError) else error
-        origin = "" if inside else f" (raised at {last.filename}:{last.lineno})"
-        return f"{path}:{line}: {type(error).__name__}: {text}{origin}"
-    if isinstance(error, AttributeError) and error.name == "get_config":
-        return f"{path} has no get_config()"
-    if isinstance(error, TypeError) and "get_config()" in str(error):
-        wanted = f"takes no variant ':{arg}'" if arg else f"needs a variant, --config={path}:NAME"
-        return f"{path}: get_config() {wanted}"
-    return str(error)
+def _told(error: Exception, path: str) -> str:
+    """An error of an experiment file in words; where else it was raised, if it was."""
+    if isinstance(error, InputError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text, elsewhere = (error.msg, False) if isinstance(error, SyntaxError) else (str(error), last.filename != path)
+    return f"{type(error).__name__}: {text}" + (f" (raised at {last.filename}:{last.lineno})" if elsewhere else "")
 
 
 def override(config: Config, path: str, text: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 
 import pytest
 import stub_components as stub
@@ -184,7 +183,7 @@ def test_load_passes_the_variant(tmp_path):
         (
             "from gen.config import spec\ndef net(): ...\ndef get_config():\n    return spec(net)\n",
             "",
-            "{path}:4: spec names 'config_config:net', outside",
+            "{path}:4: spec names 'experiment:net', outside",
         ),
         ("def get_config():\n    return 3\n", "", "{path}: get_config() must return a gen.config.Config, not int"),
         (
@@ -198,8 +197,7 @@ def test_load_passes_the_variant(tmp_path):
         ("def f():\n    return 1 // 0\n\ndef get_config():\n    return f()\n", "", "{path}:2: ZeroDivisionError"),
     ],
 )
-def test_what_is_wrong_in_an_experiment_is_said_with_its_line(tmp_path, monkeypatch, text, arg, message):
-    monkeypatch.delitem(sys.modules, "config_config", raising=False)
+def test_what_is_wrong_in_an_experiment_is_said_with_its_line(tmp_path, text, arg, message):
     path = file(tmp_path, text)
     with pytest.raises(InputError) as caught:
         load(path + arg)
