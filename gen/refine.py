@@ -20,17 +20,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from absl import flags
 
-from gen import cli, refining, written
+from gen import cli, written
 from gen.asked import check_writable
 from gen.errors import InputError
 from gen.files import printable
-from gen.image_io import SUFFIXES, Unreadable
+from gen.image_io import SUFFIXES
+
+if TYPE_CHECKING:
+    from gen.refining import RefineResult
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("chain", None, "Operators joined by |, see docs/imaging.md.", flag_values=FLAGS)
@@ -52,78 +56,69 @@ flags.DEFINE_bool("list", False, "Print the operators and what they take, and st
 _MOST_LISTED = 50  # files that are left out
 
 
-def main(inputs: Sequence[str]) -> int:
-    """Refines what the flags and `inputs` ask for; returns the exit code. Raises InputError for bad input."""
-    if FLAGS.list:
-        print(_listing())
-        return 0
-    if not FLAGS.chain:
+@dataclass(frozen=True, kw_only=True)
+class RefineOptions:
+    """What to refine, how, and where the results go."""
+
+    inputs: Sequence[str] = ()
+    chain: str | None = None
+    out: str | None = None
+    reference: Sequence[str] = ()
+    mask: Sequence[str] = ()
+    seed: int = 0
+    format: Literal["png", "jpeg", "webp", "gif", "same"] = "png"
+    overwrite: bool = False
+    preview: bool = False
+
+
+def refine(options: RefineOptions) -> RefineResult:
+    """Refines image files. Raises InputError for bad input, and when nothing could be refined."""
+    if not options.chain:
         raise InputError('--chain is missing: operators joined by |, such as --chain "gaussian(2)|unsharp(1, 0.5)"')
-    if not FLAGS.out:
+    if not options.out:
         raise InputError("--out is missing: the folder for the results")
-    out = Path(FLAGS.out)
+    out = Path(options.out)
     if (out.suffix.lower() in SUFFIXES and not out.is_dir()) or out.is_file():
         raise InputError(
             f"--out={printable(out)}: looks like a file; gen.refine writes into a folder, under the names of its input"
         )
+    from gen import refining
     from gen.imaging.chain import chain
 
-    post = chain(FLAGS.chain)
-    references, masks = _named("reference", refining.reference), _named("mask", refining.mask)
-    recipe = refining.Recipe(post, post.record_text, FLAGS.seed, references, masks)
-    jobs, lines = refining.jobs_of(inputs, out, FLAGS.format, recipe.made)
-    preview = refining.preview_path(out, jobs) if FLAGS.preview else None
+    references = refining.named_arrays("reference", options.reference, refining.reference)
+    masks = refining.named_arrays("mask", options.mask, refining.mask)
+    recipe = refining.Recipe(chain(options.chain), options.seed, references, masks)
+    jobs, notes = refining.jobs_of(options.inputs, out, options.format, recipe.made)
+    preview = refining.preview_path(out, jobs) if options.preview else None
     for folder in {job.target.parent for job in jobs}:
         check_writable(folder)
-    if not FLAGS.overwrite:
+    if not options.overwrite:
         targets = [*(job.target for job in jobs), *([preview] if preview else [])]
         written.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
+    result = refining.refine_all(recipe, jobs, preview=preview, overwrite=options.overwrite)
+    return result._replace(notes=notes)
+
+
+def main(inputs: Sequence[str]) -> int:
+    """Refines what the flags and `inputs` ask for; returns the exit code. Raises InputError for bad input."""
+    if FLAGS.list:
+        from gen.imaging.operators import listing
+
+        print(listing())
+        return 0
     began = time.monotonic()
-    done = refining.refine_all(recipe, jobs, preview=preview, overwrite=FLAGS.overwrite)
-    if not done.made and done.left_out:
-        first = f"{printable(done.left_out[0].source)}: {done.left_out[0].reason}"
-        raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")
-    if not done.made:
-        what = f"all {done.again:,} images are results of this chain, or sheets of gen"
-        raise InputError(f"{what}; to refine them nevertheless, name the files")
-    images = f"{done.made:,} image{'' if done.made == 1 else 's'}"
-    beside = f", beside {done.again:,} made by gen before," if done.again else ""
-    print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(out)}")
-    for line in lines:
-        cli.say(line)
+    given: dict[str, Any] = {name: FLAGS[name].value for name in FLAGS if name in RefineOptions.__dataclass_fields__}
+    done = refine(RefineOptions(inputs=inputs, **given))
+    images = f"{done.refined:,} image{'' if done.refined == 1 else 's'}"
+    beside = f", beside {done.passed_over:,} made by gen before," if done.passed_over else ""
+    print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(FLAGS.out)}")
+    for note in done.notes:
+        cli.say(note)
     for source, reason in done.left_out[:_MOST_LISTED]:
         cli.say(f"{printable(source)}: left out, {reason}")
     if len(done.left_out) > _MOST_LISTED:
         cli.say(f"and {len(done.left_out) - _MOST_LISTED:,} more left out")
     return 1 if done.left_out else 0
-
-
-def _named(flag: str, read: Callable[[Path], np.ndarray]) -> dict[str, np.ndarray]:
-    """What the flag gives as NAME=FILE, by name."""
-    found = {}
-    for text in FLAGS[flag].value or ():
-        name, equals, file = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"--{flag}={printable(text)}: allowed: NAME=FILE")
-        try:
-            found[name] = read(Path(file))
-        except Unreadable as error:
-            raise InputError(f"--{flag}={printable(text)}: cannot be read ({error})") from None
-    return found
-
-
-def _listing() -> str:
-    """Every operator with what it takes, the first line of its docstring, and the texts that it allows."""
-    import inspect
-
-    from gen.imaging.operators import OPERATORS, choices, takes
-
-    lines = []
-    for name, function in sorted(OPERATORS.items()):
-        given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in takes(function).values()]
-        lines.append(f"{name}({', '.join(given)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
-        lines += [f"    {parameter}: {allowed}" for parameter, allowed in choices(name).items()]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from prior_runs import files, make_run, picture, read
 from gen import cli, provenance, run, score
 from gen.errors import InputError
 from gen.files import sha256
+from gen.predict import scoring
 from gen.report import save_png
 
 
@@ -126,8 +127,8 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(colour, tmp_pa
 
 
 def test_an_image_of_many_tells_which_numbers_are_left_out(monkeypatch):
-    monkeypatch.setattr(score, "_MAX_LINES", 2)
+    monkeypatch.setattr(scoring, "_MAX_LINES", 2)
     lines = [{"bits": b, "bits_per_dim": b / 2, "bits_per_token": b / 4, "file": f"{b}.png"} for b in (8.0, 6.0, 4.0)]
-    table = score._table(lines).splitlines()
+    table = scoring.ScoreResult(lines, 3).table().splitlines()
     assert table[3] == "... and 1 more in scores.jsonl"
     assert table[4].split() == ["6.0", "3.0000", "1.5000", "mean", "of", "3"]

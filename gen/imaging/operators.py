@@ -67,3 +67,13 @@ def choices(name: str) -> dict[str, str]:
                 found[parameter.name] = allowed
                 given[parameter.name] = re.split(r"\W", allowed)[0]  # so that it can be asked for the next
     return found
+
+
+def listing() -> str:
+    """Every operator with what it takes, the first line of its docstring, and the texts that it allows."""
+    lines = []
+    for name, function in sorted(OPERATORS.items()):
+        given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in takes(function).values()]
+        lines.append(f"{name}({', '.join(given)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
+        lines += [f"    {parameter}: {allowed}" for parameter, allowed in choices(name).items()]
+    return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,20 +22,24 @@ if TYPE_CHECKING:
     from gen.imaging.chain import Chain
 
 _PREVIEW_IMAGES = 8
+_log = logging.getLogger(__name__)
 
 
 class Recipe(NamedTuple):
     """What is done to each image."""
 
     post: Chain
-    text: str  # of the chain, as records have it
     seed: int  # of random operators
     references: Mapping[str, np.ndarray]  # that the chain names, see `original.reference`
     masks: Mapping[str, np.ndarray]  # see `original.mask`
 
+    def record(self, kept: provenance.Record | None = None, **more: str) -> provenance.Record:
+        """The record of a refined image. kept: that of its source. more: see `provenance.refined`."""
+        return provenance.refined(kept, chain=self.post.record_text, seed=self.seed, **more)
+
     def made(self, record: provenance.Record) -> bool:
         """Whether an image with this record came out of this recipe."""
-        text = provenance.refined(None, chain=self.text, seed=self.seed)["gen:refine"]
+        text = self.record()["gen:refine"]
         same = record.get("gen:refine") == text and "gen:refine_seed" in record
         return same and (not self.post.random or record["gen:refine_seed"] == self.seed)
 
@@ -50,16 +55,17 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-class Done(NamedTuple):
+class RefineResult(NamedTuple):
     """What became of the files."""
 
-    made: int
-    again: int  # passed over: found in a folder, and made by gen, see `Recipe.passes`
+    refined: int
+    passed_over: int  # found in a folder, and made by gen, see `Recipe.passes`
     left_out: list[LeftOut]
+    notes: Sequence[str] = ()  # about what was not taken for an input
 
 
-def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, overwrite: bool) -> Done:
-    """Writes the results. Raises InputError for what the disk refuses.
+def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, overwrite: bool) -> RefineResult:
+    """Writes the results. Raises InputError when there are none, and for what the disk refuses.
 
     preview: where the first ones go, before and after. overwrite: also files that gen did not write.
     """
@@ -84,13 +90,20 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
             if preview and len(shown) < _PREVIEW_IMAGES:
                 shown.append((shrunk(stacked(original.frames[0])), shrunk(images[0])))
             if original.left:
-                cli.say(f"{printable(job.source)}: only the first of its {original.left + 1} frames or pages is there")
+                _log.warning(
+                    "%s: only the first of its %d frames or pages is there", printable(job.source), original.left + 1
+                )
         cli.tell(i + 1, len(jobs), began)
     if preview and shown:
-        record = provenance.refined(None, chain=recipe.text, seed=recipe.seed, shows="before and after")
-        sheet = pictures.encode([side_by_side(shown)], format="png", record=record)
+        sheet = pictures.encode([side_by_side(shown)], format="png", record=recipe.record(shows="before and after"))
         written.write(preview, sheet, program=PROGRAM, overwrite=overwrite)
-    return Done(made, again, left_out)
+    if not made and left_out:
+        first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
+        raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")
+    if not made:
+        what = f"all {again:,} images are results of this chain, or sheets of gen"
+        raise InputError(f"{what}; to refine them nevertheless, name the files")
+    return RefineResult(made, again, left_out)
 
 
 def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndarray], bytes]:
@@ -100,9 +113,8 @@ def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndar
     records = list(original.records.values())
     if any(_texts(record) != _texts(records[0]) for record in records):
         places = " and ".join(original.records)
-        cli.say(f"{printable(job.source)}: its records in {places} disagree; the first is kept")
-    kept = records[0] if records else None
-    record = provenance.refined(kept, chain=recipe.text, seed=recipe.seed, source=original.digest)
+        _log.warning("%s: its records in %s disagree; the first is kept", printable(job.source), places)
+    record = recipe.record(records[0] if records else None, source=original.digest)
     return images, encode(original, images, format=job.format, record=record)
 
 

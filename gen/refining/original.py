@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,9 +56,8 @@ def refine(
     """
     import jax
 
-    top = np.float32(np.iinfo(picture.pixels.dtype).max)
-    image = picture.pixels.astype(np.float32) / top
-    alpha = np.ones(image.shape[:2], np.float32) if picture.alpha is None else picture.alpha.astype(np.float32) / top
+    image = _floats(picture.pixels)
+    alpha = np.ones(image.shape[:2], np.float32) if picture.alpha is None else _floats(picture.alpha)
     key = jax.random.key(seed) if post.random else None
     widths = (1, 3) if image.shape[-1] == 1 else (3,)
     for channels in widths:
@@ -73,11 +72,11 @@ def refine(
                 raise
     if bad := made.size - int(np.isfinite(made).sum()):
         raise InputError(f"the chain makes {bad:,} of {made.size:,} values NaN or infinite")
-    out = np.rint(np.clip(made, 0, 1) * top).astype(picture.pixels.dtype)
+    dtype = picture.pixels.dtype
+    out = _whole_numbers(made, dtype)
     if image.shape[-1] == 1 and (out == out[..., :1]).all():
         out = out[..., :1]
-    hidden = np.rint(np.clip(seen, 0, 1) * top).astype(out.dtype)[..., None]
-    return out if picture.alpha is None else np.concatenate([out, hidden], -1)
+    return out if picture.alpha is None else np.concatenate([out, _whole_numbers(seen, dtype)[..., None]], -1)
 
 
 def encode(original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record) -> bytes:
@@ -107,6 +106,20 @@ def mask(path: Path) -> np.ndarray:
     image = _floats(picture.pixels)
     light = image if image.shape[-1] == 1 else (image @ _LUMA)[..., None]
     return light if picture.alpha is None else light * _floats(picture.alpha)[..., None]
+
+
+def named_arrays(flag: str, texts: Iterable[str], read: Callable[[Path], np.ndarray]) -> dict[str, np.ndarray]:
+    """Reads each NAME=FILE of a flag; by name. Raises InputError."""
+    found = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--{flag}={printable(text)}: allowed: NAME=FILE")
+        try:
+            found[name] = read(Path(file))
+        except Unreadable as error:
+            raise InputError(f"--{flag}={printable(text)}: cannot be read ({error})") from None
+    return found
 
 
 def widened(image: np.ndarray, channels: int) -> np.ndarray:
@@ -147,6 +160,10 @@ def _records(path: Path) -> dict[str, provenance.Record]:
 
 def _floats(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+
+
+def _whole_numbers(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return np.rint(np.clip(values, 0, 1) * np.float32(np.iinfo(dtype).max)).astype(dtype)
 
 
 def _plays(path: Path) -> int:
