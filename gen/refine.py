@@ -85,8 +85,8 @@ def refine(options: RefineOptions) -> RefineResult:
     from gen import refining
     from gen.imaging.chain import chain
 
-    references = refining.named_arrays("reference", options.reference, refining.reference)
-    masks = refining.named_arrays("mask", options.mask, refining.mask)
+    references = refining.named_arrays(options.reference, refining.reference, flag="reference")
+    masks = refining.named_arrays(options.mask, refining.mask, flag="mask")
     recipe = refining.Recipe(chain(options.chain), options.seed, references, masks)
     jobs, notes = refining.jobs_of(options.inputs, out, options.format, recipe.made)
     preview = refining.preview_path(out, jobs) if options.preview else None

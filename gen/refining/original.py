@@ -108,7 +108,7 @@ def mask(path: Path) -> np.ndarray:
     return light if picture.alpha is None else light * _floats(picture.alpha)[..., None]
 
 
-def named_arrays(flag: str, texts: Iterable[str], read: Callable[[Path], np.ndarray]) -> dict[str, np.ndarray]:
+def named_arrays(texts: Iterable[str], read: Callable[[Path], np.ndarray], *, flag: str) -> dict[str, np.ndarray]:
     """Reads each NAME=FILE of a flag; by name. Raises InputError."""
     found = {}
     for text in texts:
