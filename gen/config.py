@@ -7,6 +7,7 @@ the components that a config names are imported only when it is validated or bui
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -33,7 +34,6 @@ __all__ = [
     "spec",
     "to_json",
     "validate",
-    "validate_stored",
     "variant",
 ]
 
@@ -43,12 +43,21 @@ PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num
 CHEAP = ("frechet", "kernel", "neighbours", "memorisation")  # what training measures unless told otherwise
 
 
+def _field(default: Any, **rules: Any) -> Any:
+    """A field with its rules as metadata, all optional.
+
+    at_least, at_most: bounds, both included. may_change: when a run is resumed; it is no part of the digest. later: it
+    came after the first version, and counts in the digest only where it is not empty.
+    """
+    return field(default=default, metadata=rules)
+
+
 @dataclass
 class MeshConfig:
     """Devices along each axis of the mesh; -1: all that are left."""
 
-    data: int = -1  # each holds a share of the batch
-    fsdp: int = 1  # each holds a share of the batch and of the parameters
+    data: int = _field(-1, may_change=True)  # each holds a share of the batch
+    fsdp: int = _field(1, at_least=1, may_change=True)  # each holds a share of the batch and of the parameters
 
 
 @dataclass
@@ -57,22 +66,23 @@ class Config:
 
     data: Spec  # -> gen.data.Source
     task: Spec  # -> gen.tasks.Task
-    seed: int = 0
-    batch_size: int = 64  # images per step, over all devices and processes
-    total_images: int = 1_000_000  # training ends when this many real images have been shown
+    seed: int = _field(0, at_least=0, at_most=2**32 - 1)
+    # The upper bounds here and of previews: beyond, a slip of the keyboard takes the machine's memory.
+    batch_size: int = _field(64, at_least=1, at_most=2**20)  # images per step, over all devices and processes
+    total_images: int = _field(1_000_000, at_least=1, may_change=True)  # real images shown when training ends
     mirror: bool = False  # flip each real image left-right with probability 1/2
-    log_every: int = 50  # steps
-    preview_every: int = 500  # steps
-    checkpoint_every: int = 1000  # steps
-    keep_checkpoints: int = 3
-    metrics_every: int = 0  # steps between measurements of samples, see gen.evaluate; 0: none
-    metrics: tuple[str, ...] = CHEAP  # groups of gen.quality
-    metrics_samples: int = 1000
-    best_by: str = ""  # the metric, "FD-own" for one, whose best checkpoint is kept too; "": none
-    preview_images: int = 64
-    tensorboard: bool = False
-    init_from: dict[str, str] = field(default_factory=dict)  # role -> RUN or RUN:ROLE whose weights it starts with
-    refine: str = ""  # chain of gen.imaging that previews and gen.sample apply to what the model makes; "": none
+    log_every: int = _field(50, at_least=1, may_change=True)  # steps
+    preview_every: int = _field(500, at_least=1, may_change=True)  # steps
+    checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps
+    keep_checkpoints: int = _field(3, at_least=1, may_change=True)
+    metrics_every: int = _field(0, at_least=0, may_change=True)  # steps between measurements of samples; 0: none
+    metrics: tuple[str, ...] = _field(CHEAP, may_change=True)  # groups of gen.quality
+    metrics_samples: int = _field(1000, at_least=2, may_change=True)
+    best_by: str = _field("", may_change=True)  # the metric, "FD-own", whose best checkpoint is kept too; "": none
+    preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)
+    tensorboard: bool = _field(False, may_change=True)
+    init_from: dict[str, str] = field(default_factory=dict, metadata={"later": True})  # role -> RUN[:ROLE], for weights
+    refine: str = _field("", may_change=True)  # chain of gen.imaging on what previews and gen.sample make; "": none
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     @property
@@ -81,66 +91,17 @@ class Config:
         return math.ceil(self.total_images / self.batch_size)
 
 
-_MINIMUM = {
-    "batch_size": 1,
-    "total_images": 1,
-    "log_every": 1,
-    "preview_every": 1,
-    "checkpoint_every": 1,
-    "keep_checkpoints": 1,
-    "metrics_every": 0,
-    "metrics_samples": 2,
-    "preview_images": 1,
-    "mesh.fsdp": 1,
-}
-_MAXIMUM = {"batch_size": 2**20, "preview_images": 2**14}  # beyond, a slip of the keyboard takes the machine's memory
-# Fields that came after the first version, and what they were before: they count in a digest only where they differ.
-_LATER: dict[str, Any] = {"init_from": {}}
-_MAY_CHANGE_ON_RESUME = {
-    "total_images",
-    "log_every",
-    "preview_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "metrics_every",
-    "metrics",
-    "metrics_samples",
-    "best_by",
-    "preview_images",
-    "tensorboard",
-    "refine",
-    "mesh.data",
-    "mesh.fsdp",
-}
+def validate(config: Config, *, with_data: bool = True) -> None:
+    """Checks every field, each component and its arguments. Raises InputError: field, value, what is allowed.
 
-
-def validate(config: Config) -> None:
-    """Checks every field, each component and its arguments. Raises InputError: field, value, what is allowed."""
-    _check_numbers(config)
-    for name, provided in PROVIDED.items():
-        check(getattr(config, name), name, provided=provided)
-
-
-def validate_stored(config: Config) -> None:
-    """Checks the config of a run that is opened without its data, as `validate` does.
-
-    Of the data only the name is checked, and that without an import: what made it need not be here.
+    Without its data, a run that was stored can be opened: then only the name of the data is checked, and nothing is
+    imported for it, since what made the data need not be here.
     """
-    _check_numbers(config)
-    check_name(config.data, "data")
-    check(config.task, "task", provided=PROVIDED["task"])
-
-
-def _check_numbers(config: Config) -> None:
-    flat = dict(_leaves(_plain(config)))
-    for name, least in _MINIMUM.items():
-        if flat[name] < least:
-            raise InputError(f"{name} is {flat[name]}; it must be at least {least}")
-    for name, most in _MAXIMUM.items():
-        if flat[name] > most:
-            raise InputError(f"{name} is {flat[name]}; it must be at most {most}")
-    if not 0 <= config.seed < 2**32:
-        raise InputError(f"seed is {config.seed}; it must be from 0 to {2**32 - 1}")
+    flat = _flat(config)
+    for name, rules in _rules(Config).items():
+        low, high = rules.get("at_least", -math.inf), rules.get("at_most", math.inf)
+        if (rules.keys() & {"at_least", "at_most"}) and not low <= flat[name] <= high:
+            raise InputError(f"{name} is {flat[name]}; it must be {allowed(rules)}")
     if config.best_by and not config.metrics_every:
         raise InputError(
             f"best_by is {shown(config.best_by)}, but nothing is measured: metrics_every is 0; "
@@ -148,6 +109,11 @@ def _check_numbers(config: Config) -> None:
         )
     if config.mesh.data < 1 and config.mesh.data != -1:
         raise InputError(f"mesh.data is {config.mesh.data}; it must be at least 1, or -1 for all devices that are left")
+    if with_data:
+        check(config.data, "data", provided=PROVIDED["data"])
+    else:
+        check_name(config.data, "data")
+    check(config.task, "task", provided=PROVIDED["task"])
 
 
 def to_json(config: Config) -> str:
@@ -162,8 +128,8 @@ def from_json(text: str) -> Config:
     """
     stored = strict_json(text, "the config")
     written = stored.pop("digest", None) if isinstance(stored, dict) else None
-    config = _read(Config, stored, "")
-    if written is not None and written != (found := digest(config)):
+    config: Config = _read(Config, stored, "")
+    if written not in (None, found := digest(config)):
         raise InputError(
             f"the config was changed after it was written: its digest is {found[:12]}, and {printable(written)[:12]} "
             "stands in it; undo the change"
@@ -176,11 +142,10 @@ def digest(config: Config) -> str:
 
     What may change when a run is resumed does not count: pictures of before still match their run.
     """
-    decides = {
-        name: value
-        for name, value in _leaves(_plain(config))
-        if name not in _MAY_CHANGE_ON_RESUME and not (name in _LATER and value == _LATER[name])
-    }
+    decides = _flat(config)
+    for name, rules in _rules(Config).items():
+        if rules.get("may_change") or (rules.get("later") and decides.get(name) == {}):
+            del decides[name]
     text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -190,13 +155,21 @@ def check_resumable(stored: Config, given: Config) -> None:
 
     How long to train, how often to report and save, and on which devices may change.
     """
-    before, after = dict(_leaves(_plain(stored))), dict(_leaves(_plain(given)))
-    for name in [*before, *(name for name in after if name not in before)]:
+    before, after = _flat(stored), _flat(given)
+    for name in before | after:
         old, new = (json.dumps(flat[name]) if name in flat else "not set" for flat in (before, after))
-        if old != new and name not in _MAY_CHANGE_ON_RESUME:
+        if old != new and not _rules(Config).get(name, {}).get("may_change"):
             raise InputError(
                 f"the run folder holds another experiment: {name} is {old} there, {new} here; use another --workdir"
             )
+
+
+def allowed(rules: Mapping[str, Any]) -> str:
+    """The bounds of a field in words; "" for none."""
+    low, high = rules.get("at_least"), rules.get("at_most")
+    if None not in (low, high):
+        return f"from {low} to {high}"
+    return f"at least {low}" if low is not None else ""
 
 
 def variant(arg: str, allowed: Iterable[str]) -> str:
@@ -207,25 +180,37 @@ def variant(arg: str, allowed: Iterable[str]) -> str:
     return arg
 
 
+@functools.cache
+def _rules(kind: type, place: str = "") -> dict[str, Mapping[str, Any]]:
+    """Dotted name -> rules of each field of a dataclass, those of the dataclasses in it included."""
+    hints = typing.get_type_hints(kind)
+    found: dict[str, Mapping[str, Any]] = {}
+    for inner in dataclasses.fields(kind):
+        name = f"{place}{inner.name}"
+        nested = dataclasses.is_dataclass(hints[inner.name])
+        found |= _rules(hints[inner.name], f"{name}.") if nested else {name: inner.metadata}
+    return found
+
+
 def _plain(config: Any, place: str = "") -> dict[str, Any]:
     """A dataclass as JSON values, each checked against its annotation."""
     plain = {}
     for name, kind in typing.get_type_hints(type(config)).items():
         value, inner = getattr(config, name), f"{place}{name}"
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            if not isinstance(value, kind):
+            if type(value) is not kind:
                 raise InputError(f"{inner} is {shown(value)}; it must be a {kind.__name__}")
             plain[name] = _plain(value, f"{inner}.")
         else:
-            plain[name] = require(canonical(value, inner), kind, inner)
+            plain[name] = _checked(value, kind, inner)
     return plain
 
 
 def _read(kind: Any, stored: Any, place: str) -> Any:
-    hints = typing.get_type_hints(kind)
+    """A dataclass of what `_plain` made of it."""
     if not isinstance(stored, dict):
         raise InputError(f"{place.rstrip('.') or 'the config'} is {shown(stored)}; it must be a JSON object")
-    values = {}
+    hints, values = typing.get_type_hints(kind), {}
     for name, value in stored.items():
         inner = f"{place}{printable(name)}"
         if name not in hints:
@@ -233,14 +218,21 @@ def _read(kind: Any, stored: Any, place: str) -> Any:
                 f"unknown field '{inner}' in the stored config{nearest(name, hints)}; "
                 "was it written by another version of gen?"
             )
-        if dataclasses.is_dataclass(hints[name]):
-            values[name] = _read(hints[name], value, f"{inner}.")
-        else:
-            values[name] = require(canonical(value, inner), hints[name], inner)
+        nested = dataclasses.is_dataclass(hints[name])
+        values[name] = _read(hints[name], value, f"{inner}.") if nested else _checked(value, hints[name], inner)
     missing = [f.name for f in dataclasses.fields(kind) if f.name not in values and f.default is f.default_factory]
     if missing:
         raise InputError(f"the stored config lacks '{place}{missing[0]}'")
     return kind(**values)
+
+
+def _checked(value: Any, kind: Any, name: str) -> Any:
+    return require(canonical(value, name), kind, name)
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    """Dotted name -> JSON value of all in a config, checked."""
+    return dict(_leaves(_plain(config)))
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -22,7 +22,7 @@ from typing import Any
 from gen.config import PROVIDED, Config
 from gen.errors import InputError, nearest
 from gen.spec import arguments, resolve
-from gen.values import Spec, canonical, conform, describe
+from gen.values import Spec, canonical, conform, misfit
 
 Override = tuple[str, str | None]
 
@@ -212,7 +212,7 @@ def _value(text: str, annotation: Any, path: str) -> Any:
     for reading in _readings(text):
         with contextlib.suppress(TypeError, InputError):
             return canonical(conform(reading, annotation), path)
-    raise InputError(f"{path} is {text!r}; it must be {describe(annotation)}")
+    raise misfit(text, annotation, path)
 
 
 def _readings(text: str) -> Iterator[Any]:

@@ -6,6 +6,7 @@ What a field means is the comment behind it, in a dataclass or in the signature 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import inspect
 import io
@@ -14,7 +15,7 @@ import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gen.config import Config, MeshConfig
+from gen.config import Config, MeshConfig, allowed
 from gen.errors import InputError
 from gen.experiment import fields_of
 from gen.files import printable
@@ -54,7 +55,15 @@ def _lines(holder: Any, place: str, kinds: Mapping[str, Any]) -> Iterator[str]:
         else:
             shown = f"{path} = {_text(value)}" if value is not inspect.Parameter.empty else f"{path} (needed)"
             meaning = known.get(name) or describe(kind)
+            if name in known and (within := _limits(holder, name, kind)):
+                meaning = f"{meaning} ({within})"
             yield f"{printable(shown):<{_WIDTH}}  {meaning}"
+
+
+def _limits(holder: Any, name: str, kind: Any) -> str:
+    """What a field allows beyond its type: bounds, or one of some texts; "" for nothing."""
+    rules = {f.name: f.metadata for f in dataclasses.fields(holder)} if dataclasses.is_dataclass(holder) else {}
+    return allowed(rules.get(name, {})) or (describe(kind) if describe(kind).startswith("one of") else "")
 
 
 def _target(holder: Any, place: str) -> Callable[..., Any] | None:

@@ -115,7 +115,7 @@ def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
     config, data_facts = folder.read_config(), folder.read_facts()
     folder.refuse_links()
     try:
-        configs.validate_stored(config)
+        configs.validate(config, with_data=False)
         task = build_task(config, tuple(data_facts["image_shape"]), data_facts["num_classes"])
     except InputError as error:
         raise InputError(f"{printable(folder.config)}: {error}") from error

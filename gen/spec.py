@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import os
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 from gen.components import KINDS, KNOWN, PLACES, Kind, is_dotted, is_own, own_packages
 from gen.errors import InputError, nearest
 from gen.files import printable
-from gen.values import Spec, canonical, components, conform, describe, require, shown
+from gen.values import Spec, canonical, describe, require, shown
 
 Wanted = str | tuple[type, ...]  # a kind of gen.components, or classes
 
@@ -52,6 +53,23 @@ def spec(target: Callable[..., Any], /, **kwargs: Any) -> Spec:
     return named
 
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """A component and arguments that fit it; those that are components are Checked themselves."""
+
+    call: str
+    target: Callable[..., Any]
+    takes: Arguments
+    given: Mapping[str, Any]
+
+    def build(self, **context: Any) -> Any:
+        """Builds the components among the arguments, and calls this one with them and what it takes of `context`."""
+        given = {name: _built(value) for name, value in self.given.items()}
+        given |= {name: value for name, value in context.items() if self.takes.open or name in self.takes.types}
+        with blamed(self.call, OSError):
+            return self.target(**given)
+
+
 def build(spec: Mapping[str, Any], place: str = "", /, **context: Any) -> Any:
     """The object that `spec` describes: nested specs are built first, then the component is called.
 
@@ -59,21 +77,20 @@ def build(spec: Mapping[str, Any], place: str = "", /, **context: Any) -> Any:
     it takes, and nested specs receive nothing. `place` is the dotted name of the spec in messages; "data" and "task"
     are also its kind. Raises InputError as `check` does.
     """
-    check(spec, place or str(spec.get("call", "spec")).rpartition(":")[2], provided=context)
-    return _build(canonical(spec, place), context)
+    place = place or str(spec.get("call", "spec")).rpartition(":")[2]
+    return check(spec, place, provided=context).build(**context)
 
 
-def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted: Wanted | None = None) -> None:
+def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted: Wanted | None = None) -> Checked:
     """Checks a spec and the specs inside it without building; `provided` names arguments that come from the program.
 
     wanted: the kind of component, or classes of which it must be; None: that of the place "data" or "task", elsewhere
     any. Raises InputError, with the dotted place, for a component that may not stand there, an unknown or missing
     argument, a value of the wrong type.
     """
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
-        raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
-    call = spec["call"]
-    takes = arguments(resolve(call, place, PLACES[""].get(place) if wanted is None else wanted))
+    call = _call(spec, place)
+    target = resolve(call, place, PLACES[""].get(place) if wanted is None else wanted)
+    takes, given = arguments(target), {}
     for name, value in spec.items():
         if name == "call":
             continue
@@ -84,16 +101,16 @@ def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted
             allowed = [known for known in takes.types if known not in provided]
             meant = nearest(name, allowed)
             raise InputError(f"unknown argument {inside}{meant}; {call} takes: {', '.join(allowed) or 'none'}")
-        kind = takes.types.get(name, Any)
-        value = require(canonical(value, inside), kind, inside)
-        for inner_place, inner, classes in components(value, kind, inside):
-            check(inner, inner_place, wanted=PLACES.get(call, {}).get(name, () if call in KNOWN else classes))
+        kind = PLACES.get(call, {}).get(name, () if call in KNOWN else None)
+        inner = functools.partial(_check_inside, kind)
+        given[name] = require(canonical(value, inside), takes.types.get(name, Any), inside, inner)
     for name in takes.types:
         if name in takes.required and name not in spec and name not in provided:
             wanted_type = describe(takes.types[name])
             raise InputError(
                 f"{place}.{name} is missing: {call} needs it ({wanted_type}); add --config.{place}.{name}=VALUE"
             )
+    return Checked(call, target, takes, given)
 
 
 def check_name(spec: Any, place: str) -> None:
@@ -101,9 +118,7 @@ def check_name(spec: Any, place: str) -> None:
 
     For what will not be built: a model can be had without its data, and without what made the data.
     """
-    if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
-        raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
-    _check_name(spec["call"], place, PLACES[""].get(place))
+    _check_name(_call(spec, place), place, PLACES[""].get(place))
 
 
 def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[..., Any]:
@@ -175,6 +190,24 @@ def _check_name(call: str, place: str, wanted: Wanted | None) -> None:
     )
 
 
+def _check_inside(wanted: Wanted | None, spec: Spec, place: str, classes: tuple[type, ...]) -> Checked:
+    return check(spec, place, wanted=classes if wanted is None else wanted)
+
+
+def _call(spec: Any, place: str) -> str:
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
+        raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
+    return str(spec["call"])
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, Checked):
+        return value.build()
+    if isinstance(value, Mapping):
+        return {key: _built(inner) for key, inner in value.items()}
+    return tuple(_built(inner) for inner in value) if isinstance(value, tuple) else value
+
+
 def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
     """Raises InputError unless a component of the user's own is what this kind must be."""
     kind: Kind = KINDS[wanted]
@@ -183,18 +216,15 @@ def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
         how = f"subclass {made}" if isinstance(found, type) else f"annotate it '-> {made.rpartition('.')[2]}'"
         raise InputError(f"{place} names '{call}', which is no {wanted}: {how} ({made})")
     takes = arguments(found)
-    missing = [name for name in kind.given if name not in takes.types and not takes.open]
-    if missing:
-        raise InputError(
-            f"{place} names '{call}', which is no {wanted}: it must take {', '.join(kind.given)} and lacks "
-            f"{', '.join(missing)}; docs/own_networks.md has an example"
-        )
-    missing = [name for name in kind.members if not hasattr(found, name) and name not in takes.types]
-    if missing:
-        raise InputError(
-            f"{place} names '{call}', which is no {wanted}: it must have {', '.join(kind.members)} and lacks "
-            f"{', '.join(missing)}; docs/own_networks.md has an example"
-        )
+    for verb, names, there in (
+        ("take", kind.given, lambda name: takes.open),
+        ("have", kind.members, lambda name: hasattr(found, name)),
+    ):
+        if missing := [name for name in names if name not in takes.types and not there(name)]:
+            raise InputError(
+                f"{place} names '{call}', which is no {wanted}: it must {verb} {', '.join(names)} and lacks "
+                f"{', '.join(missing)}; docs/own_networks.md has an example"
+            )
 
 
 def _made(found: Any, wanted: str | tuple[type, ...]) -> bool:
@@ -235,13 +265,13 @@ def _module(name: str, place: str) -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def blamed(what: str) -> Iterator[None]:
-    """Turns any exception of a component into one InputError: what failed, why, and in which line."""
+def blamed(what: str, *passed: type[Exception]) -> Iterator[None]:
+    """Turns any exception of a component, but those passed on, into one InputError: what failed, why, in which line."""
     try:
         yield
-    except InputError:
-        raise
     except Exception as error:
+        if isinstance(error, (InputError, *passed)):
+            raise
         raise InputError(f"{what} fails: {blame(error)}") from error
 
 
@@ -251,25 +281,3 @@ def blame(error: BaseException) -> str:
     outside = [frame for frame in frames if "-packages" not in frame.filename and frame.filename[:1] != "<"] or frames
     where = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
     return f"{type(error).__name__}: {printable(next(iter(str(error).splitlines()), ''))}{where}"
-
-
-def _build(spec: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-    """What a checked spec describes."""
-    target = resolve(spec["call"], "")
-    takes = arguments(target)
-    given = {name: _built(conform(value, takes.types.get(name, Any))) for name, value in spec.items() if name != "call"}
-    given |= {name: value for name, value in context.items() if takes.open or name in takes.types}
-    try:
-        return target(**given)
-    except (InputError, OSError):
-        raise
-    except Exception as error:
-        raise InputError(f"{spec['call']} fails: {blame(error)}") from error
-
-
-def _built(value: Any) -> Any:
-    if isinstance(value, Spec):
-        return _build(value, {})
-    if isinstance(value, Mapping):
-        return {key: _built(inner) for key, inner in value.items()}
-    return tuple(_built(inner) for inner in value) if isinstance(value, list | tuple) else value

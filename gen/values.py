@@ -15,7 +15,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gen.errors import InputError, nearest
@@ -35,6 +35,9 @@ class Spec(dict[str, Any]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = canonical(value, name)
+
+
+Component = Callable[[Spec, str, tuple[type, ...]], Any]
 
 
 def strict_json(text: str, place: str) -> Any:
@@ -86,36 +89,58 @@ def shown(value: Any) -> str:
     return printable(repr(value))
 
 
-def require(value: Any, annotation: Any, place: str) -> Any:
+def require(value: Any, annotation: Any, place: str, component: Component | None = None) -> Any:
     """`conform`, with InputError that names the place, the value and the type."""
     try:
-        return conform(value, annotation)
+        return conform(value, annotation, place, component)
     except TypeError:
-        raise InputError(f"{place} is {shown(value)}; it must be {describe(annotation)}") from None
+        raise misfit(value, annotation, place) from None
 
 
-def conform(value: Any, annotation: Any) -> Any:
+def misfit(value: Any, annotation: Any, place: str) -> InputError:
+    """The error that a value does not fit its annotation: the place, the value, what is allowed, the nearest match."""
+    members = (annotation, *typing.get_args(annotation))
+    texts = [str(text) for member in members if _is_literal(member) for text in typing.get_args(member)]
+    meant = nearest(value, texts) if isinstance(value, str) else ""
+    return InputError(f"{place} is {shown(value)}{meant}; it must be {describe(annotation)}")
+
+
+def conform(value: Any, annotation: Any, place: str = "", component: Component | None = None) -> Any:
     """`value` as the annotation wants it, an int as a float where one is wanted. Raises TypeError if it does not fit.
 
-    An annotation that names another class takes a Spec of such a component, see `components`; Any takes all but Specs.
+    An annotation that names another class takes a Spec of such a component, and `component`, given that Spec, its place
+    and the classes, returns what stands for it; None: the Spec itself. Any takes all but Specs.
     """
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType):
+    if isinstance(value, Spec):
+        classes = component_classes(annotation)
+        if not classes:
+            raise TypeError
+        return value if component is None or annotation is Spec else component(value, place, classes)
+    if _is_union(annotation):
         for member in inner:
             with contextlib.suppress(TypeError):
-                return conform(value, member)
+                return conform(value, member, place, component)
         raise TypeError
     if annotation in (tuple, list, Sequence) or origin in (tuple, list, Sequence):
-        return _conform_elements(value, inner, fixed_length=origin is tuple and Ellipsis not in inner)
+        if not isinstance(value, list | tuple):
+            raise TypeError
+        fixed = inner if origin is tuple and Ellipsis not in inner else (inner[:1] or (Any,)) * len(value)
+        if len(fixed) != len(value):
+            raise TypeError
+        pairs = zip(value, fixed, strict=True)
+        return tuple(conform(v, kind, f"{place}[{i}]", component) for i, (v, kind) in enumerate(pairs))
     if annotation in (dict, Mapping) or origin in (dict, Mapping):
-        return _conform_items(value, inner)
+        if not isinstance(value, Mapping):
+            raise TypeError
+        key_kind, kind = inner or (str, Any)
+        items = {conform(key, key_kind): (key, element) for key, element in value.items()}
+        return {k: conform(v, kind, f"{place}.{printable(key)}", component) for k, (key, v) in items.items()}
     kind = origin or annotation
-    if origin is typing.Literal:
-        fits = any(value == allowed and type(value) is type(allowed) for allowed in inner)
+    if _is_literal(annotation):
+        fits = any(value == text and type(value) is type(text) for text in inner)
     elif annotation in (int, float):
         fits = isinstance(value, int | annotation) and not isinstance(value, bool)
-    elif isinstance(value, Spec):
-        fits = annotation is Spec or _names_a_class(annotation)
     elif annotation is Any or not isinstance(kind, type):  # what only type checkers understand
         fits = not _holds_spec(value)
     else:
@@ -125,26 +150,20 @@ def conform(value: Any, annotation: Any) -> Any:
     return float(value) if annotation is float else value
 
 
-def components(value: Any, annotation: Any, place: str) -> Iterator[tuple[str, Spec, tuple[type, ...]]]:
-    """The Specs in a value that conforms to an annotation: the place of each, and the classes that it may be of."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    members = inner if origin in (typing.Union, types.UnionType) else (annotation,)
-    if isinstance(value, Spec):
-        yield place, value, tuple(typing.get_origin(m) or m for m in members if _names_a_class(m))
-        return
-    for member in members:
-        with contextlib.suppress(TypeError):
-            conform(value, member)
-            annotation, inner = member, typing.get_args(member)
-            break
-    if isinstance(value, tuple):
-        fixed = typing.get_origin(annotation) is tuple and Ellipsis not in inner
-        kinds = inner if fixed and inner else (inner[:1] or (Any,)) * len(value)
-        for index, (element, kind) in enumerate(zip(value, kinds, strict=True)):
-            yield from components(element, kind, f"{place}[{index}]")
-    elif isinstance(value, Mapping):
-        for key, element in value.items():
-            yield from components(element, inner[1] if inner else Any, f"{place}.{printable(key)}")
+def component_classes(annotation: Any) -> tuple[type, ...]:
+    """The classes of which a component may be that stands at an annotation; () where none may."""
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    kinds = [typing.get_origin(member) or member for member in members]
+    plain = ("builtins", "types", "typing", "collections.abc")  # those that JSON has itself
+    return tuple(kind for kind in kinds if isinstance(kind, type) and kind.__module__ not in plain)
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def _is_literal(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is typing.Literal
 
 
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
@@ -154,9 +173,9 @@ _MANY = {float: ("numbers", "1e-3,1e-4,1e-5"), int: ("whole numbers", "128,64,32
 def describe(annotation: Any) -> str:
     """An annotation in words: "a number", "one of 'a', 'b'", "a whole number or none"."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
+    if _is_literal(annotation):
         return "one of " + ", ".join(repr(allowed) for allowed in inner)
-    if origin in (typing.Union, types.UnionType):
+    if _is_union(annotation):
         words = [describe(member) for member in inner]
         return " or ".join(dict.fromkeys(word for word in words if word != "text" or "a path" not in words))
     if isinstance(origin or annotation, type) and issubclass(origin or annotation, os.PathLike):
@@ -170,26 +189,6 @@ def describe(annotation: Any) -> str:
         return "values by name"
     known = {types.NoneType: "none", Spec: "a spec(component, ...)"} | _WORDS
     return known.get(annotation) or inspect.formatannotation(annotation)
-
-
-def _conform_elements(values: Any, kinds: tuple[Any, ...], *, fixed_length: bool) -> tuple[Any, ...]:
-    if not isinstance(values, list | tuple) or (fixed_length and len(values) != len(kinds)):
-        raise TypeError
-    each = kinds if fixed_length else (kinds[:1] or (Any,)) * len(values)
-    return tuple(conform(value, kind) for value, kind in zip(values, each, strict=True))
-
-
-def _conform_items(value: Any, kinds: tuple[Any, ...]) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or isinstance(value, Spec):
-        raise TypeError
-    key_kind, kind = kinds or (str, Any)
-    return {conform(key, key_kind): conform(element, kind) for key, element in value.items()}
-
-
-def _names_a_class(annotation: Any) -> bool:
-    """Could an object of this class be a component? Not of the plain ones, which JSON has itself."""
-    kind = typing.get_origin(annotation) or annotation
-    return isinstance(kind, type) and kind.__module__ not in ("builtins", "types", "typing", "collections.abc")
 
 
 def _holds_spec(value: Any) -> bool:

@@ -11,11 +11,11 @@ from gen.tasks.gan import Gan
 def test_every_field_is_listed_with_its_value_and_its_meaning():
     lines = listing(tiny.config()).splitlines()
     for name, value, meaning in (
-        ("batch_size", "8", "images per step, over all devices and processes"),
+        ("batch_size", "8", "images per step, over all devices and processes (from 1 to 1048576)"),
         ("task.gamma", "0.5,0.1", "weight of the penalties: gamma / 2 * (R1 + R2)"),
         ("task.conditional", "none", "by class; None: if the data has labels"),
         ("task.generator.latent", "8", "size of the latent vector"),
-        ("mesh.fsdp", "1", "each holds a share of the batch and of the parameters"),
+        ("mesh.fsdp", "1", "each holds a share of the batch and of the parameters (at least 1)"),
         ("data.num_train", "64", "a whole number"),
     ):
         (line,) = (line for line in lines if line.startswith(f"{name} ="))

@@ -113,7 +113,7 @@ def test_the_exit_code_is_that_of_training(call, trainer, code):
             "unknown field 'task.gama'; did you mean 'task.gamma'?; task has: net, gamma",
         ),
         ([TRIAL, "--config.task.gamma=abc"], "task.gamma is 'abc'; it must be a number"),
-        ([TRIAL, PATH, "--config.batch_size=0"], "batch_size is 0; it must be at least 1"),
+        ([TRIAL, PATH, "--config.batch_size=0"], "batch_size is 0; it must be from 1 to 1048576"),
         ([TRIAL, PATH, "--workdr=x"], "unknown flag --workdr; did you mean '--workdir'?"),
         ([TRIAL, PATH, "x"], "unexpected argument 'x'; every argument is a flag, --name=value"),
         ([TRIAL, PATH, "--workdir=gs://bucket/run"], "--workdir gs://bucket/run is a URL; it must be a folder"),
