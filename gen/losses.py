@@ -9,13 +9,16 @@ gradient at the images as they were given. It must judge each image by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 Critic = Callable[[jax.Array], jax.Array]
 PairLoss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+Adversarial = Literal["relativistic", "non_saturating", "hinge", "least_squares", "wasserstein"]
 
 
 class AdversarialLoss(NamedTuple):
@@ -47,7 +50,7 @@ def _adversarial(discriminator: PairLoss, generator: PairLoss) -> AdversarialLos
 
 
 # softplus(-x) is -log(sigmoid(x)), written so that neither it nor its derivatives overflow.
-ADVERSARIAL: dict[str, AdversarialLoss] = {
+ADVERSARIAL: dict[Adversarial, AdversarialLoss] = {
     # Each real image is paired with one generated one (Jolicoeur-Martineau 2018; Huang et al. 2024, RpGAN).
     "relativistic": _adversarial(
         lambda real, fake: jax.nn.softplus(-(real - fake)),

@@ -159,7 +159,6 @@ def _differs(a, b) -> bool:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "hing"}, "task.loss='hing' does not exist; did you mean 'hinge'?"),
         ({"decay_images": 0}, "task.decay_images=0; allowed: 1 to 1e+12"),
         ({"discriminator": None, "perceptual": 0.0}, "task.adversarial=0.1 needs a task.discriminator"),
         (

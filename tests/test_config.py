@@ -6,9 +6,11 @@ import dataclasses
 import json
 import subprocess
 import sys
+import typing
 
 import pytest
 import stub_components as stub
+import tiny
 
 from gen.config import (
     Config,
@@ -23,6 +25,9 @@ from gen.config import (
     variant,
 )
 from gen.errors import InputError
+from gen.losses import ADVERSARIAL, Adversarial
+from gen.models.cells import CELLS, Cell
+from gen.models.recurrent import Recurrent
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +95,35 @@ def test_validate_names_field_value_and_what_is_allowed(changes, message):
     with pytest.raises(InputError) as caught:
         validate(config(**changes()))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (
+            lambda: tiny.task_spec(loss="relativistik"),
+            "task.loss is 'relativistik'; did you mean 'relativistic'?; it must be one of 'relativistic', 'non_",
+        ),
+        (lambda: tiny.autoencoder_spec(loss="hing"), "task.loss is 'hing'; did you mean 'hinge'?; it must be one of"),
+        (
+            lambda: tiny.prior_spec(context="half_sized"),
+            "task.context is 'half_sized'; did you mean 'half_size'?; it must be one of 'none', 'half_size', 'previous",
+        ),
+        (
+            lambda: tiny.prior_spec(network=spec(Recurrent, width=8, layers=1, cell="lsmt")),
+            "task.network.cell is 'lsmt'; did you mean 'lstm'?; it must be one of 'rglru', 'mingru', 'gru', 'lstm'",
+        ),
+    ],
+)
+def test_texts_that_a_component_allows_are_named_with_the_nearest(task, message):
+    with pytest.raises(InputError) as caught:
+        validate(tiny.config(task=task()))
+    assert str(caught.value).startswith(message)
+
+
+def test_what_an_annotation_allows_is_what_there_is():
+    for annotation, table in ((Adversarial, ADVERSARIAL), (Cell, CELLS)):
+        assert list(typing.get_args(annotation)) == list(table)
 
 
 def test_json_round_trip_and_digest():

@@ -325,7 +325,6 @@ def test_truncation(sample):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "relativistik"}, "task.loss='relativistik' does not exist; did you mean 'relativistic'?"),
         ({"penalty_every": 3}, "task.penalty_every=3 must divide batch_size=8"),
         ({"penalty_every": 0}, "task.penalty_every=0"),
         ({"gamma": (-1.0, -1.0)}, "task.gamma=(-1.0, -1.0); allowed: 0 to 1e+06"),

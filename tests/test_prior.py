@@ -631,7 +631,6 @@ def test_dropout_has_its_share(kind):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"context": "half_sized"}, "task.context='half_sized' does not exist; did you mean 'half_size'?"),
         ({"class_dropout": 1.5}, "task.class_dropout=1.5; allowed: 0 to 1"),
         ({"given_first": -0.1}, "task.given_first=-0.1; allowed: 0 to 1"),
         ({"random_order": (1.0, 2.0)}, "task.random_order=(1.0, 2.0); allowed: 0 to 1"),
@@ -646,7 +645,6 @@ def test_dropout_has_its_share(kind):
             "task.tokenizer has continuous codes",
         ),
         ({"tokenizer": Autoencoder(), "image_shape": (10, 8, 3)}, "task.tokenizer.widths="),
-        ({"network": Recurrent(width=8, layers=1, cell="lsmt")}, "task.network.cell='lsmt' does not exist"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

@@ -389,7 +389,6 @@ def test_gradients_are_finite_and_reach_every_parameter(cell):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cell": "rglur"}, "task.network.cell='rglur' does not exist; did you mean 'rglru'?; allowed: rglru, mingru"),
         ({"width": 0}, "task.network.width=0; allowed: more than 0"),
         ({"expansion": -1.0}, "task.network.expansion=-1.0; allowed: more than 0"),
     ],

@@ -141,5 +141,6 @@ class LSTM(nn.Module):
         return y.swapaxes(0, 1), jnp.stack([h, c], axis=1)
 
 
-CELLS: dict[str, type[nn.Module]] = {"rglru": RGLRU, "mingru": MinGRU, "gru": GRU, "lstm": LSTM}
+Cell = Literal["rglru", "mingru", "gru", "lstm"]
+CELLS: dict[Cell, type[nn.Module]] = {"rglru": RGLRU, "mingru": MinGRU, "gru": GRU, "lstm": LSTM}
 STATES = {"rglru": 1, "mingru": 1, "gru": 1, "lstm": 2}  # vectors of the state of each

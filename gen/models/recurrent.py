@@ -10,10 +10,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.models import places
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
-from gen.models.cells import CELLS, STATES
+from gen.models.cells import CELLS, STATES, Cell
 from gen.models.places import Grid
 from gen.models.rows import Linear, Norm, spread
 
@@ -56,7 +56,7 @@ class CausalConv(nn.Module):
 class Layer(nn.Module):
     """Residual recurrent block and residual MLP (Griffin, figure 2)."""
 
-    cell: str
+    cell: Cell
     hidden: int
     gain: float  # of what is added to the residual
     num_classes: int
@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
 
     width: int  # channels, and size of each layer's state
     layers: int
-    cell: str = "rglru"  # a name of cells.CELLS
+    cell: Cell = "rglru"  # of each layer
     expansion: float = 2.0  # hidden channels of the MLPs per channel
     neighbours: bool = True  # is each step told the known tokens around its position?
     vocabulary: int = 256  # this and the next are given by the task
@@ -92,9 +92,6 @@ class Recurrent(nn.Module):
 
     def check(self, place: str) -> None:
         """InputError unless these fields make a network. `place` is the field to blame."""
-        if self.cell not in CELLS:
-            meant = nearest(self.cell, CELLS)
-            raise InputError(f"{place}.cell={self.cell!r} does not exist{meant}; allowed: {', '.join(CELLS)}")
         for name in ("width", "layers", "expansion"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{place}.{name}={getattr(self, name)}; allowed: more than 0")

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen.errors import InputError, nearest
-from gen.losses import ADVERSARIAL, lecam, squared_gradient_norm
+from gen.errors import InputError
+from gen.losses import ADVERSARIAL, Adversarial, lecam, squared_gradient_norm
 from gen.sharding import constrain
 from gen.state import TrainState, ema
 from gen.tasks import Metrics
@@ -40,7 +40,7 @@ class Autoencoder:
     features: nn.Module | None = None  # a trained discriminator, filled by init_from; None: the one in training
     perceptual: float = 0.0  # weight of the feature distance
     adversarial: float = 0.0  # weight of the adversarial loss
-    loss: str = "non_saturating"  # a name of losses.ADVERSARIAL
+    loss: Adversarial = "non_saturating"  # of the two networks
     gamma: float = 0.1  # weight of the penalty on real images: gamma / 2 * R1
     lecam: float = 0.0  # weight of the LeCam regulariser
     learning_rate: Range = (1e-3, 1e-4)  # of Adam, for both networks
@@ -54,9 +54,6 @@ class Autoencoder:
     reconstructs = True
 
     def __post_init__(self) -> None:
-        if self.loss not in ADVERSARIAL:
-            meant = nearest(self.loss, ADVERSARIAL)
-            raise InputError(f"task.loss={self.loss!r} does not exist{meant}; allowed: {', '.join(ADVERSARIAL)}")
         check_numbers(self, decay_images=(1, IMAGES[1]), l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
         check_numbers(self, gamma=WEIGHT, lecam=WEIGHT, learning_rate=RATE, beta1=DECAY, ema_half_life=IMAGES)
         if self.adversarial and self.discriminator is None:

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import optax
 
 from gen.augment import DEFAULT, augment
-from gen.errors import InputError, nearest
-from gen.losses import ADVERSARIAL, squared_gradient_norm
+from gen.errors import InputError
+from gen.losses import ADVERSARIAL, Adversarial, squared_gradient_norm
 from gen.models.r3gan import Generator
 from gen.sharding import constrain
 from gen.state import TrainState, ema
@@ -39,7 +39,7 @@ class Gan:
     discriminator: nn.Module  # images, labels [b] -> logits [b]
     decay_images: int  # real images over which every Range goes from its first to its second value
     conditional: bool | None = None  # by class; None: if the data has labels
-    loss: str = "relativistic"  # a name of losses.ADVERSARIAL
+    loss: Adversarial = "relativistic"  # of the two networks
     gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
     penalty_every: int = 1  # penalise every k-th image of the batch: the same expectation for a k-th of the work
     learning_rate: Range = (2e-4, 5e-5)  # of Adam, for both networks
@@ -56,9 +56,6 @@ class Gan:
     reconstructs = False
 
     def __post_init__(self) -> None:
-        if self.loss not in ADVERSARIAL:
-            meant = nearest(self.loss, ADVERSARIAL)
-            raise InputError(f"task.loss={self.loss!r} does not exist{meant}; allowed: {', '.join(ADVERSARIAL)}")
         if self.penalty_every < 1 or self.batch_size % self.penalty_every:
             raise InputError(f"task.penalty_every={self.penalty_every} must divide batch_size={self.batch_size}")
         check_numbers(self, decay_images=(1, IMAGES[1]), gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)

@@ -10,14 +10,14 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.models.recurrent import Recurrent
 from gen.sharding import constrain
 from gen.state import TrainState, ema
@@ -25,7 +25,7 @@ from gen.tasks import Metrics, orders, sequences
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
 from gen.tasks.tokens import Tokens, of_shape
 
-CONTEXTS = ("none", "half_size", "previous_frame")
+Context = Literal["none", "half_size", "previous_frame"]
 _LABEL = 2**31  # what separates the random number of the label from those of the tokens, of which there are fewer
 
 
@@ -44,7 +44,7 @@ class Prior:
     tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
     conditional: bool | None = None  # by class; None: if the data has labels
     class_dropout: float = 0.1  # share of images without their class, for guidance and images of unknown class
-    context: str = "none"  # a name of CONTEXTS
+    context: Context = "none"  # what is given: the image at half size, or the frame before
     context_dropout: float = 0.1  # share of images without their context
     random_order: Range = (0.0, 0.0)  # probability of any permutation of the cells
     given_first: float = 0.0  # share of the others that have a region first, whose tokens the loss does not count
@@ -81,9 +81,6 @@ class Prior:
         object.__setattr__(self, "network", network)
 
     def _check(self) -> None:
-        if self.context not in CONTEXTS:
-            meant = nearest(self.context, CONTEXTS)
-            raise InputError(f"task.context={self.context!r} does not exist{meant}; allowed: {', '.join(CONTEXTS)}")
         check_numbers(self, class_dropout=SHARE, context_dropout=SHARE, random_order=SHARE, given_first=SHARE)
         check_numbers(self, decay_images=(1, IMAGES[1]), warmup_images=IMAGES, learning_rate=RATE)
         check_numbers(self, weight_decay=WEIGHT, ema_half_life=IMAGES)
