@@ -4,13 +4,14 @@ from gen.quality.board import METRICS, Question, check_metrics, measure
 from gen.quality.cards import Card, compare
 from gen.quality.made import about, made_images
 from gen.quality.sets import Images, Reference, described, folder_reference, part, reference
-from gen.quality.watch import Best, Watch
+from gen.quality.watch import Best, NoWatch, Watch, watch_of
 
 __all__ = [
     "METRICS",
     "Best",
     "Card",
     "Images",
+    "NoWatch",
     "Question",
     "Reference",
     "Watch",
@@ -23,4 +24,5 @@ __all__ = [
     "measure",
     "part",
     "reference",
+    "watch_of",
 ]

@@ -43,6 +43,26 @@ class Best(NamedTuple):
     value: float
 
 
+class NoWatch:
+    """The `Watch` of a run that is not measured: never due."""
+
+    best_step: int | None = None
+
+    def due(self, step: int, total: int) -> bool:
+        """Returns False."""
+        return False
+
+    def check(self, ema_params: Mapping[str, Tree]) -> None:
+        """Does nothing."""
+
+    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
+        """Returns no metrics."""
+        return {}
+
+    def remember(self) -> None:
+        """Does nothing."""
+
+
 class Watch:
     """Measures a model in training every `metrics_every` steps, and remembers which step was the best.
 
@@ -68,6 +88,11 @@ class Watch:
         self._reference = reference(source, self._extractor)
         self._path = workdir / "best.json"
         self.best = read_best(self._path, config.best_by, start)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best checkpoint so far."""
+        return self.best.step if self.best else None
 
     def due(self, step: int, total: int) -> bool:
         """Is this a step to measure at?"""
@@ -98,6 +123,11 @@ class Watch:
         generated = described(examples, self._extractor, labelled=bool(self._source.num_classes))
         question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
         return measure(question, metrics=self._config.metrics)
+
+
+def watch_of(config: Config, task: Task, source: Source, mesh: Mesh, workdir: Path, start: int) -> Watch | NoWatch:
+    """The evaluator of a run that goes on from step `start`. Raises InputError for metrics that cannot be computed."""
+    return Watch(config, task, source, mesh, workdir, start) if config.metrics_every else NoWatch()
 
 
 def _named(cards: Sequence[Card], metric: str) -> Card:
