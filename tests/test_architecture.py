@@ -25,7 +25,7 @@ FLOORS = {
     -4: ["errors"],
     -3: ["files", "components", "silence"],
     -2: ["values", "arrays"],
-    -1: ["spec", "image_io", "written", "deep_png"],
+    -1: ["spec", "image_io", "written", "deep_png", "naming"],
     0: ["config", "compile_cache", "digests", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
     1: [
         "experiment",

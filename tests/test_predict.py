@@ -369,7 +369,7 @@ def test_settings_reach_plain_sampling_and_its_records(plain, tmp_path):
         (["torn.png", "--complete=top_half"], r"torn\.png: cannot be read"),
         (["absent.png", "--complete=top_half"], "no such file or folder"),
         (["tiny.png", "--complete=top_half"], r"tiny\.png: .*8x8"),
-        (["in.png", "in.png", "--complete=top_half"], r"both be written to in\.png\.\.\."),
+        (["in.png", "in.png", "--complete=top_half"], r"both be written to in\.png; give them apart"),
         (["in.png", "--enlarge"], "context='half_size'; this one has 'none'"),
         (["in.png", "--continue"], "context='previous_frame'; this one has 'none'"),
         (["in.png", "--enlarge", "--complete=center"], "--complete and --enlarge do not go together"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ import numpy as np
 from gen import provenance
 from gen.config import digest
 from gen.errors import InputError
-from gen.files import expand, printable
 from gen.load import image_files, load_images, load_readable, padding_of
+from gen.naming import check_apart, distinct_names, inputs_in
 from gen.run import Loaded
 from gen.tasks.prior import Prior
 
@@ -28,22 +26,12 @@ def prior(run: Loaded, what: str) -> Prior:
 
 
 def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
-    """Image files and those in folders, each with its name for results: its place there.
-
-    The suffix is kept where names would be the same without it. Raises InputError for what is missing, and for two
-    files of one name.
-    """
-    roots = [(root, file) for root in map(expand, inputs) for file in image_files([root])]
-    places = [file.relative_to(root) if os.path.isdir(root) else Path(file.name) for root, file in roots]
-    count = Counter(place.with_suffix("") for place in places)
-    found: dict[str, Path] = {}
-    for (_, file), place in zip(roots, places, strict=True):
-        name = (place if count[place.with_suffix("")] > 1 else place.with_suffix("")).as_posix()
-        if name in found:
-            both = f"{printable(found[name])} and {printable(file)}"
-            raise InputError(f"{both} would both be written to {printable(name)}...; give them apart")
-        found[name] = file
-    return list(found.items())
+    """Image files and those in folders, each with its name for results, see `distinct_names`. Raises InputError."""
+    given = [file for text in inputs for file in inputs_in(text, image_files([text]))]
+    places = [file.place for file in given]
+    names = distinct_names(places, [""] * len(places))
+    check_apart((file.file, file.place) for file in given)
+    return [(name.as_posix(), file.file) for name, file in zip(names, given, strict=True)]
 
 
 def read(run: Loaded, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:

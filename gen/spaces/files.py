@@ -12,6 +12,7 @@ import numpy as np
 from gen import pictures
 from gen.errors import InputError
 from gen.load import image_files, load_readable
+from gen.naming import check_inputs_stay, distinct_names
 from gen.provenance import PREFIX, Record
 from gen.spaces.latents import Codes
 
@@ -33,9 +34,8 @@ class Files(NamedTuple):
         Raises InputError when nothing is left, and for a file that its own result would overwrite.
         """
         files = image_files(inputs)
-        for file in files:
-            if file.resolve() in (self.out.resolve(), (self.out / f"{file.stem}.png").resolve()):
-                raise InputError(f"--out={self.out}: {file} would be overwritten by its own result; name another place")
+        targets = [self.out if self.out.suffix else self.out / f"{file.stem}.png" for file in files]
+        check_inputs_stay(list(zip(files, targets, strict=True)), out=self.out)
         kept, images = load_readable(files, self.image_shape, padding=self.padding)
         return [files[index] for index in kept], images
 
@@ -88,7 +88,6 @@ class Files(NamedTuple):
 
 
 def names_of(files: Sequence[Path], sheet: str) -> list[str]:
-    """A file name for the result of each: its own, with a number where two would be the same, or be that of `sheet`."""
-    stems = [file.stem for file in files]
-    clear = len({*stems, sheet}) == len(stems) + 1
-    return stems if clear else [f"{i:04d}-{stem}" for i, stem in enumerate(stems)]
+    """A file name for the result of each, without a suffix, and none that of `sheet`; see `distinct_names`."""
+    names = distinct_names([Path(file.name) for file in files], [""] * len(files), reserved=[sheet])
+    return list(map(str, names))
