@@ -84,7 +84,7 @@ def sweep(name: str) -> list[dict[str, Any]]:
 
 def as_overrides(run: Mapping[str, Any]) -> list[Override]:
     """One dict of a sweep as it would stand on the command line."""
-    return [(path, _text(value)) for path, value in run.items()]
+    return [(path, as_text(value)) for path, value in run.items()]
 
 
 def folder_name(run: Mapping[str, Any]) -> str:
@@ -141,34 +141,28 @@ def override(config: Config, path: str, text: str | None) -> None:
     nearest name, or what the type allows.
     """
     names = path.split(".")
-    holder: Any = None
-    current: Any = config
-    fields: dict[str, Any] = {}
-    for depth, name in enumerate(names):
-        place = ".".join(names[:depth])
-        if (kind := _kind_of_items(fields.get(names[depth - 1]) if depth else None)) and not isinstance(current, Spec):
-            current = {} if current is None else current  # any name: init_from.ROLE=RUN
-            _set(holder, names[depth - 1], current)
-            fields = dict.fromkeys([*current, name], kind)
-        else:
-            fields = fields_of(current, place)
-        holder = current
-        if name not in fields:
-            inside = f"; {place or 'the config'} has: {', '.join(fields)}" if fields else f"; {place} holds no fields"
+    holder: Any = vars(config)
+    kinds = fields_of(config, "")
+    for depth, name in enumerate(names, 1):
+        place = ".".join(names[: depth - 1])
+        if name not in kinds:
+            inside = f"; {place or 'the config'} has: {', '.join(kinds)}" if kinds else f"; {place} holds no fields"
             raise InputError(f"unknown field '{path}'{nearest(path, _all_fields(config))}{inside}")
-        current = _get(holder, name)
-    if inner := fields_of(current, path):
+        kind, value = kinds[name], holder.get(name)
+        items = None if isinstance(value, Spec) else _kind_of_items(kind)
+        if depth == len(names):
+            break
+        if items:  # any name: init_from.ROLE=RUN
+            value = holder[name] = {} if value is None else value
+            kinds = dict.fromkeys([*value, names[depth]], items)
+        else:
+            kinds = fields_of(value, ".".join(names[:depth]))
+        holder = vars(value) if dataclasses.is_dataclass(value) else value
+    if inner := fields_of(value, path):
         raise InputError(f"{path} cannot be set as a whole; set one of {', '.join(f'{path}.{name}' for name in inner)}")
-    if _kind_of_items(fields[name]) and text not in ("none", "None"):
+    if items and text not in ("none", "None"):
         raise InputError(f"{path} cannot be set as a whole; set its values by name, --config.{path}.NAME=VALUE")
-    _set(holder, name, _value("true" if text is None else text, fields[name], path))
-
-
-def _set(holder: Any, name: str, value: Any) -> None:
-    if isinstance(holder, dict):
-        holder[name] = value
-    else:
-        setattr(holder, name, value)
+    holder[name] = _value("true" if text is None else text, kind, path)
 
 
 def _kind_of_items(annotation: Any) -> Any:
@@ -200,11 +194,8 @@ def _all_fields(holder: Any, place: str = "") -> Iterator[str]:
     for name in fields_of(holder, place):
         inner = f"{place}.{name}" if place else name
         yield inner
-        yield from _all_fields(_get(holder, name), inner)
-
-
-def _get(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name)
+        values = holder if isinstance(holder, Mapping) else vars(holder)
+        yield from _all_fields(values.get(name), inner)
 
 
 def _value(text: str, annotation: Any, path: str) -> Any:
@@ -232,8 +223,8 @@ def _readings(text: str) -> Iterator[Any]:
     yield tuple(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
 
 
-def _text(value: Any) -> str:
-    """What `_readings` reads as `value`."""
-    if isinstance(value, tuple | list) and all(isinstance(element, int | float) for element in value):
-        return ",".join(map(_text, value))
+def as_text(value: Any) -> str:
+    """A value as it is written on the command line, and as `_readings` reads it."""
+    if isinstance(value, tuple | list) and all(re.fullmatch(r"[\w.+-]+", str(element)) for element in value):
+        return ",".join(map(as_text, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -15,11 +15,11 @@ import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gen.config import Config, MeshConfig, allowed
+from gen.config import Config, allowed
 from gen.errors import InputError
-from gen.experiment import fields_of
+from gen.experiment import as_text, fields_of
 from gen.files import printable
-from gen.spec import resolve
+from gen.spec import arguments, resolve
 from gen.values import Spec, describe
 
 _WIDTH = 44  # characters of the first column
@@ -27,33 +27,27 @@ _WIDTH = 44  # characters of the first column
 
 def listing(config: Config | None) -> str:
     """A line for each field, --config.NAME=VALUE; None: those that every experiment has, with their defaults."""
-    if config is None:
-        plain = Config(data=Spec(call=""), task=Spec(call=""))
-        kinds = {name: kind for name, kind in fields_of(plain, "").items() if name not in ("data", "task")}
-        return "\n".join(
-            [
-                *_lines(plain, "", kinds),
-                "",
-                "--config=FILE.py --list shows an experiment's.",
-            ]
-        )
-    return "\n".join(_lines(config, "", fields_of(config, "")))
+    if config is not None:
+        return "\n".join(_lines(config, "", fields_of(config, "")))
+    plain = Config(data=Spec(call=""), task=Spec(call=""))
+    kinds = {name: kind for name, kind in fields_of(plain, "").items() if name not in ("data", "task")}
+    return "\n".join([*_lines(plain, "", kinds), "", "--config=FILE.py --list shows an experiment's."])
 
 
 def _lines(holder: Any, place: str, kinds: Mapping[str, Any]) -> Iterator[str]:
     target = _target(holder, place)
-    known, defaults = meanings(target), _defaults(target)
+    known, defaults = meanings(target), arguments(target).defaults if target else {}
+    values = {**defaults, **(holder if isinstance(holder, Mapping) else vars(holder))}
     for name, kind in kinds.items():
         path = f"{place}.{name}" if place else name
-        given = isinstance(holder, Mapping) and name in holder
-        value = holder[name] if given else getattr(holder, name, defaults.get(name, inspect.Parameter.empty))
+        value = values.get(name)
         if inner := fields_of(value, path):
-            target = _target(value, path)
             about = value.get("call", "") if isinstance(value, Mapping) else ""
-            yield f"\n{path} {about}  {(inspect.getdoc(target) or '').partition(chr(10))[0]}".rstrip()
+            summary = (inspect.getdoc(_target(value, path)) or "").partition("\n")[0]
+            yield f"\n{path} {about}  {summary}".rstrip()
             yield from _lines(value, path, inner)
         else:
-            shown = f"{path} = {_text(value)}" if value is not inspect.Parameter.empty else f"{path} (needed)"
+            shown = f"{path} = {as_text(value) or repr('')}" if name in values else f"{path} (needed)"
             meaning = known.get(name) or describe(kind)
             if name in known and (within := _limits(holder, name, kind)):
                 meaning = f"{meaning} ({within})"
@@ -70,21 +64,6 @@ def _target(holder: Any, place: str) -> Callable[..., Any] | None:
     if isinstance(holder, Mapping):
         return resolve(holder["call"], place) if "call" in holder else None
     return type(holder)
-
-
-def _defaults(target: Callable[..., Any] | None) -> dict[str, Any]:
-    if target in (None, Config, MeshConfig):
-        return {}
-    return {name: p.default for name, p in inspect.signature(target).parameters.items()}
-
-
-def _text(value: Any) -> str:
-    """A value as it is written on the command line."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return str(value) or "''"
 
 
 @functools.cache

@@ -33,7 +33,7 @@ class Arguments(NamedTuple):
     """What a component takes by keyword."""
 
     types: dict[str, Any]  # name -> annotation, or the type of the default, or Any
-    required: frozenset[str]
+    defaults: dict[str, Any]
     open: bool  # takes any keyword
 
 
@@ -105,7 +105,7 @@ def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted
         inner = functools.partial(_check_inside, kind)
         given[name] = require(canonical(value, inside), takes.types.get(name, Any), inside, inner)
     for name in takes.types:
-        if name in takes.required and name not in spec and name not in provided:
+        if name not in takes.defaults and name not in spec and name not in provided:
             wanted_type = describe(takes.types[name])
             raise InputError(
                 f"{place}.{name} is missing: {call} needs it ({wanted_type}); add --config.{place}.{name}=VALUE"
@@ -154,18 +154,17 @@ def arguments(target: Callable[..., Any]) -> Arguments:
         hints = typing.get_type_hints(target.__init__ if own_init else target)
     except (NameError, TypeError):  # an annotation that exists only for type checkers
         hints = {}
-    types_, required = {}, set()
+    found = Arguments({}, {}, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()))
     for name, parameter in parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             continue
         if flax_module and name in ("parent", "name"):
             continue
         default = None if parameter.default is parameter.empty else parameter.default
-        types_[name] = hints.get(name, Any if default is None else type(default))
-        if parameter.default is parameter.empty:
-            required.add(name)
-    open_ = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    return Arguments(types_, frozenset(required), open_)
+        found.types[name] = hints.get(name, Any if default is None else type(default))
+        if parameter.default is not parameter.empty:
+            found.defaults[name] = parameter.default
+    return found
 
 
 def _check_name(call: str, place: str, wanted: Wanted | None) -> None:

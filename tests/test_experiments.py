@@ -45,7 +45,8 @@ def variants(path: Path) -> list[str]:
 
 def completed(config: Config) -> Config:
     """With the path that only the person who runs it can give."""
-    if "path" in arguments(resolve(config.data.call, "data")).required:
+    takes = arguments(resolve(config.data.call, "data"))
+    if "path" in takes.types.keys() - takes.defaults:
         config.data.setdefault("path", "somewhere")
     return config
 

@@ -126,7 +126,7 @@ def test_arguments_of_a_flax_module_are_its_own():
     assert takes.types["blocks"] is int
     assert takes.types["widths"] == tuple[int, ...]
     assert {"parent", "name"}.isdisjoint(takes.types)
-    assert takes.required == {"widths"}
+    assert takes.types.keys() - takes.defaults == {"widths"}
     assert arguments(stub.untyped).types == {"width": int, "activation": Any}
 
 
