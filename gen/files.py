@@ -92,6 +92,15 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
         raise
 
 
+def write_result(path: Path, content: bytes | str) -> None:
+    """Writes a file as `atomic_write` does, making its folder. Raises InputError for what the system refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text of somebody else's. Raises ValueError for all else, what is nested too deeply too."""
     try:

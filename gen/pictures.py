@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from gen import deep_png
+from gen import deep_png, written
 from gen.errors import InputError
-from gen.files import atomic_write, printable
+from gen.files import printable, write_result
 from gen.provenance import Record, read_all, save_options
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
@@ -34,11 +33,7 @@ def suffix(format: str) -> str:
 
 def check(paths: Iterable[Path]) -> None:
     """Raises InputError unless each of `paths` is free, or an image with a record of gen, which may be replaced."""
-    for path in paths:
-        if os.path.lexists(path) and not is_own(path):
-            raise InputError(
-                f"cannot write {printable(path)}: it is there and not made by gen; name another place, or move it away"
-            )
+    written.check(paths, is_own=is_own, what="cannot write")
 
 
 def is_own(path: Path) -> bool:
@@ -64,12 +59,9 @@ def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Recor
     check([path])
     try:
         content = encode(frames, format=format, record=record)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, content)
     except InputError as error:
         raise InputError(f"cannot write {printable(path)}: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+    write_result(path, content)
 
 
 def encode(

@@ -10,22 +10,29 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.files import atomic_write, printable, sha256
+from gen.files import printable, sha256, write_result
 
 MANIFEST = ".gen-written.jsonl"
 _LARGEST = 2**28  # bytes of a manifest that are read
 
 
-def check(paths: Iterable[Path], *, what: str = "--out", remedy: str = "name another place, or move it away") -> None:
+def check(
+    paths: Iterable[Path],
+    *,
+    is_own: Callable[[Path], bool] = lambda path: by(path) is not None,
+    what: str = "--out",
+    remedy: str = "name another place, or move it away",
+) -> None:
     """Raises InputError unless each of `paths` is free or has what gen wrote there; nothing is written.
 
-    what: how the message begins. remedy: how it ends, what the user can do.
+    is_own: whether a file is gen's; by default by the manifest. what: how the message begins. remedy: how it ends, what
+    the user can do.
     """
-    foreign = [path for path in paths if os.path.lexists(path) and by(path) is None]
+    foreign = [path for path in paths if os.path.lexists(path) and not is_own(path)]
     if foreign:
         more = f" and {len(foreign) - 1:,} more are" if len(foreign) > 1 else " is"
         raise InputError(f"{what}: {printable(foreign[0])}{more} there, not written by gen or changed since; {remedy}")
@@ -57,9 +64,9 @@ def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = F
         if (digest, program) not in _lines(path.parent, path.name):
             # Before the file: after a crash between the two, an old file is still known by its older line.
             _append(path.parent, {"name": path.name, "sha256": digest, "by": program})
-        atomic_write(path, data)
     except OSError as error:
         raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
+    write_result(path, data)
 
 
 def _lines(folder: Path, name: str) -> list[tuple[str, str]]:

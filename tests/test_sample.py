@@ -430,7 +430,7 @@ def test_an_image_that_is_not_of_gen_is_never_replaced(conditional, tmp_path):
     Image.new("RGB", (3, 3)).save(tmp_path / "seed0001.png")
     Image.new("RGB", (3, 3)).save(tmp_path / "mine.png")
     for arguments in ((tmp_path, "--seeds=0-1"), (tmp_path / "mine.png", "--seeds=0-1")):
-        with pytest.raises(InputError, match=r"(seed0001|mine)\.png: it is there and not made by gen"):
+        with pytest.raises(InputError, match=r"(seed0001|mine)\.png is there, not written by gen"):
             program(conditional, *arguments)
     assert files(tmp_path) == ["mine.png", "seed0001.png"]
     program(conditional, tmp_path / "a", "--seeds=0-1")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from gen import written
+from gen import files, written
 from gen.errors import InputError
 
 
@@ -33,7 +33,7 @@ def test_a_crash_between_manifest_and_file_leaves_both_known(tmp_path, monkeypat
     path = tmp_path / "a"
     written.write(path, b"one", program="gen.x")
     with monkeypatch.context() as patched:
-        patched.setattr(written, "atomic_write", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+        patched.setattr(files, "atomic_write", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
         with pytest.raises(InputError, match="disk full"):
             written.write(path, b"two", program="gen.x")
     assert written.by(path) == "gen.x"

@@ -11,7 +11,7 @@ import numpy as np
 
 from gen.arrays import read_npz
 from gen.errors import InputError
-from gen.files import atomic_write, printable
+from gen.files import printable, write_result
 
 
 class Codes(NamedTuple):
@@ -32,11 +32,7 @@ def write(path: Path, codes: Codes, names: Sequence[str], *, run: str) -> None:
         arrays["labels"] = codes.label
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_result(path, buffer.getvalue())
 
 
 def read(path: Path, *, run: str) -> tuple[Codes, list[str]]:
