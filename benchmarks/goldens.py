@@ -146,7 +146,7 @@ def metrics(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
     source, extractor = Source("pictures", *parts[:2], ("a", "b", "c"), {"digest": "0" * 64}), pixels(4)
     generated = described(parts[2], extractor, labelled=True)
     question = Question(generated, reference(source, extractor), extractor, path=(_pictures(9, 32, 32),) * 2)
-    for card in measure(question, metrics=("frechet",)) if smoke else measure(question):
+    for card in measure(question, groups=("frechet",)) if smoke else measure(question):
         yield card.metric, _digest(np.asarray([card.value, card.low or 0, card.high or 0]))
 
 

@@ -61,7 +61,7 @@ def examined(workdir: pathlib.Path, extractor: Extractor, samples: int) -> Found
     made = made_images(loaded.task, loaded.ema_params, source, samples, mesh=mesh)
     generated = described(made, extractor, labelled=bool(source.num_classes))
     question = Question(generated, reference(source, extractor), extractor)
-    cards = {card.metric: card for card in measure(question, metrics=["memorisation"])}
+    cards = {card.metric: card for card in measure(question, groups=["memorisation"])}
     seen = loaded.step * loaded.config.batch_size
     return Found(workdir.name, len(source.train.images), seen, cards, nearest(question))
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from gen.features.extractor import Extractor, Seen
 from gen.metrics import moments
-from gen.quality import METRICS, Images, Question, Reference, measure
+from gen.quality import GROUPS, Images, Question, Reference, measure
 
 CLASSES, SIDE, PAIRS = 10, 32, 2000
 TOTAL_BAR, FRECHET_BAR, FRECHET_DIMENSIONS = 60.0, 5.0, 2048
@@ -55,9 +55,9 @@ def board(n: int, d: int) -> float:
     question = Question(generated, reference, extractor, path=(pairs, pairs))
     print(f"\nd = {d:,}, {n:,} against {n:,}\n\n| metrics | seconds | of the processor |\n| --- | --- | --- |")
     total = processor = 0.0
-    for name in METRICS:
+    for name in GROUPS:
         used = time.process_time()
-        seconds, cards = timed(lambda name=name: measure(question, metrics=[name]))
+        seconds, cards = timed(lambda name=name: measure(question, groups=[name]))
         used = time.process_time() - used
         assert cards, f"{name} was left out"
         total, processor = total + seconds, processor + used

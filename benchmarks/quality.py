@@ -45,7 +45,7 @@ class Yardstick(NamedTuple):
 
     def measured(self, examples: Examples, of: dict[str, Any]) -> list[Card]:
         generated = described(examples, self.extractor, labelled=bool(self.source.num_classes))
-        return measure(Question(generated, self.reference, self.extractor, of), metrics=CHEAP)
+        return measure(Question(generated, self.reference, self.extractor, of), groups=CHEAP)
 
 
 class Row(NamedTuple):

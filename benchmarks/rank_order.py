@@ -34,7 +34,7 @@ from gen.config import build
 from gen.data import Examples, Source, npz, shapes
 from gen.features import Extractor, own, pixels
 from gen.imaging.filters import gaussian
-from gen.quality import METRICS, Card, Images, Question, Reference, described, made_images, measure, reference
+from gen.quality import GROUPS, Card, Images, Question, Reference, described, made_images, measure, reference
 
 BLURS = (0.5, 1.0, 2.0)  # sigma, pixels
 NOISES = (0.05, 0.1, 0.2)  # standard deviation where white is 1
@@ -70,7 +70,7 @@ class Setting(NamedTuple):
     def board(self, generated: Images) -> Board:
         """The cards of a set of images, by name without the extractor; distances within classes as their mean."""
         named, within = Board(), list[Card]()
-        for card in measure(Question(generated, self.reference, self.extractor), metrics=self.metrics):
+        for card in measure(Question(generated, self.reference, self.extractor), groups=self.metrics):
             name = card.metric.replace(f"-{self.extractor.name}", "")
             if name.startswith("FD-class-"):
                 within.append(card)
@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="in a set, fewer where classes are small")
     parser.add_argument("--references", type=int, default=5000, help="real images to compare with")
     parser.add_argument("--apart", type=int, default=1000, help="held-out images that tell how near new images are")
-    parser.add_argument("--metrics", default=",".join(METRICS))
+    parser.add_argument("--metrics", default=",".join(GROUPS))
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()

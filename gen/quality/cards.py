@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from gen import __version__
 from gen.errors import InputError
-from gen.features import Extractor
 from gen.files import atomic_write, printable, read_regular
 from gen.values import canonical, require, shown, strict_json
 
@@ -45,12 +44,6 @@ class Card:
     of: dict[str, Any] = field(default_factory=dict)  # what was measured: a run and its step, or a folder
     version: str = __version__
     time: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-
-
-def distance_name(kind: str, extractor: Extractor) -> str:
-    """What a metric of kind "FD", "KD" ... is called: only the FID Inception makes it FID, KID or IS."""
-    known = {"FD": "FID", "KD": "KID", "IS": "IS"}
-    return known[kind] if extractor.name == "fid" and kind in known else f"{kind}-{extractor.name}"
 
 
 def write(path: Path, cards: Sequence[Card]) -> None:

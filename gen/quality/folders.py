@@ -18,8 +18,9 @@ from gen.files import printable, sha256
 from gen.image_io import Unreadable, open_image
 from gen.load import image_files, left_out_line
 from gen.metrics import moments
-from gen.quality.board import Question, measure
-from gen.quality.cards import Card, distance_name
+from gen.quality.board import METRICS, measure
+from gen.quality.cards import Card
+from gen.quality.comparison import Question
 from gen.quality.runs import CONDITIONS, Asked, Measured, Say
 from gen.quality.sets import described, folder_reference
 
@@ -44,7 +45,7 @@ def measure_folders(asked: Asked, say: Say) -> Measured:
     generated = described(_examples(images), extractor, labelled=False)
     of = {"folder": str(asked.images), "reference": str(asked.reference)}
     question = Question(generated, folder_reference(source, extractor, digest), extractor, of, asked.seed)
-    return Measured({"images": measure(question, metrics=groups, say=say)}, {"images": question})
+    return Measured({"images": measure(question, groups=groups, say=say)}, {"images": question})
 
 
 def _against_statistics(asked: Asked, say: Say) -> Measured:
@@ -73,7 +74,7 @@ def _against_statistics(asked: Asked, say: Say) -> Measured:
     value = moments.frechet_distance(features, stored, seed=asked.seed)
     say("the Fréchet distance alone: statistics tell no more")
     card = Card(
-        metric=distance_name("FD", extractor),
+        metric=METRICS[0].named(extractor.name),
         value=value.value,
         low=max(0.0, value.low),
         high=value.high,

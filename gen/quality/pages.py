@@ -17,6 +17,7 @@ from gen import cli
 from gen import pictures as files
 from gen.files import atomic_write, printable
 from gen.quality import cards
+from gen.quality.board import METRICS
 from gen.quality.cards import Card
 from gen.quality.pictures import PICTURES, pictures
 from gen.quality.runs import Measured
@@ -30,32 +31,6 @@ _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
 _BOARDS = {
     "refined": "the same samples after the chain",
     "real, held out": "held-out real images in the samples' place, which no model can be asked to beat",
-}
-_METRICS = {  # what a metric's name holds, or begins with
-    "-infinite": "the same as of infinitely many samples",
-    "-class-": "within one class",
-    "FID": "Fréchet distance of Inception features; falls with the number of samples",
-    "FD": "Fréchet distance of features; falls with the number of samples",
-    "KID": "kernel distance of Inception features, unbiased",
-    "KD": "kernel distance of features, unbiased",
-    "MMD": "distance of features by a Gaussian kernel",
-    "MIND": "distance along random directions of features",
-    "precision": "share of samples among real images",
-    "recall": "share of real images among samples",
-    "density": "how crowded with real images it is about a sample",
-    "coverage": "share of real images with a sample near by",
-    "memorised-p": "probability of so many near ones, were the samples new images",
-    "memorised": "share of samples nearer to a training image than 99 % of held-out images are",
-    "C_T": "nearer to training images than new ones are (below -3: copied)",
-    "AuthPct": "per cent of samples whose nearest training image is nearer to another one",
-    "Vendi": "number of different samples that would be as varied",
-    "IS": "classes that are told well, and are many",
-    "modes-covered": "classes among the samples, by the classifier",
-    "modes-divergence": "of the shares of classes from the real ones, nats",
-    "class-agreement": "share of samples that show the class asked for",
-    "PPL": "length of the ways between images in features",
-    "SWD": "distance of patches of pixels, at this size",
-    "MS-SSIM": "likeness of pairs of samples in pixels",
 }
 
 
@@ -180,19 +155,12 @@ def _table(boards: Mapping[str, Sequence[Card]]) -> str:
     for name in names:
         held = [found[title].get(name) for title in boards]
         cells = "".join(f"<td>{_cell(card)}</td>" for card in held)
-        arrow = next(_ARROWS[card.better] for card in held if card)
-        words = f'{html.escape(name)}{arrow}<br><span class="quiet">{html.escape(_words(name))}</span>'
+        card = next(card for card in held if card)
+        described = next((m.description for m in METRICS if m.matches(name, card.extractor)), "")
+        words = f'{html.escape(name)}{_ARROWS[card.better]}<br><span class="quiet">{html.escape(described)}</span>'
         rows.append(f"<tr><td>{words}</td>{cells}</tr>")
     head = f"<tr><th>↓ lower is better, ↑ higher</th>{heads}</tr>"
     return f'<div class="wide"><table class="facts board">{head}{"".join(rows)}</table></div>'
-
-
-def _words(metric: str) -> str:
-    """What a metric is, in brief."""
-    fits = (
-        words for part, words in _METRICS.items() if (part in metric if part[0] == "-" else metric.startswith(part))
-    )
-    return next(fits, "")
 
 
 def _cell(card: Card | None) -> str:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gen.metrics import neighbours
 from gen.metrics.neighbours import Manifold
-from gen.quality.board import LEAST_HELD_OUT, Question
+from gen.quality.comparison import Question
+from gen.quality.metric_functions import LEAST_HELD_OUT
 from gen.quality.sets import K, subset
 from gen.report import enlargement, grid
 from gen.report.heat import text

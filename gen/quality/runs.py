@@ -20,9 +20,11 @@ from gen.data import Examples, Source
 from gen.errors import InputError
 from gen.features import chosen
 from gen.imaging.chain import Chain, chain
-from gen.quality.board import EPSILON, METRICS, Question, check_metrics, measure
+from gen.quality.board import GROUPS, check_groups, measure
 from gen.quality.cards import Card
+from gen.quality.comparison import Question
 from gen.quality.made import about, made_images, near_pairs
+from gen.quality.metric_functions import EPSILON
 from gen.quality.sets import described, part, reference
 from gen.quality.verdict import Verdict, verdict
 from gen.spec import arguments, resolve
@@ -60,10 +62,10 @@ class Asked(NamedTuple):
     @property
     def groups(self) -> tuple[str, ...]:
         """The metrics as groups of the board. Raises InputError for an unknown one."""
-        known: Mapping[str, tuple[str, ...]] = {"all": METRICS, "cheap": CHEAP}
+        known: Mapping[str, tuple[str, ...]] = {"all": GROUPS, "cheap": CHEAP}
         each = [known.get(name.strip(), (name.strip(),)) for name in self.metrics.split(",")]
         names = tuple(dict.fromkeys(name for group in each for name in group))
-        check_metrics(names)
+        check_groups(names)
         return names
 
     @property
@@ -107,7 +109,7 @@ def measure_run(asked: Asked, say: Say) -> Measured:
     def add(title: str, examples: Examples, more: dict[str, Any], path: Any = None) -> None:
         generated = described(examples, extractor, labelled=bool(source.num_classes))
         questions[title] = Question(generated, real, extractor, of | more, asked.seed, path=path)
-        boards[title] = measure(questions[title], metrics=groups, say=lambda text: say(f"{title}: {text}"))
+        boards[title] = measure(questions[title], groups=groups, say=lambda text: say(f"{title}: {text}"))
 
     conditions = {name: np.float32(value) for name, value in asked.conditions.items()}  # as gen.sample gives them
     options: dict[str, Any] = {"seed": asked.seed, "conditions": conditions, "mesh": mesh}

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.metrics import diversity, neighbours
-from gen.quality.board import Question
 from gen.quality.cards import Card
+from gen.quality.comparison import Question
 
 LEAST = 100  # real images, and images to judge: fewer say nothing
 _MOST = 1000  # images a side

@@ -17,8 +17,9 @@ from gen.data import Source
 from gen.errors import InputError, nearest
 from gen.features import own
 from gen.files import atomic_write, printable, read_regular, set_aside
-from gen.quality.board import Question, check_metrics, measure
+from gen.quality.board import METRICS, check_groups, measure
 from gen.quality.cards import Card
+from gen.quality.comparison import Question
 from gen.quality.made import about, made_images
 from gen.quality.sets import described, reference
 from gen.state import Tree
@@ -26,13 +27,6 @@ from gen.tasks import Task
 from gen.values import require, strict_json
 
 _log = logging.getLogger(__name__)
-
-
-_BEGINNINGS = (
-    *(f"{name}-own" for name in ("FD", "KD", "MMD", "MIND", "Vendi", "IS", "PPL")),
-    *("precision", "recall", "density", "coverage", "memorised", "C_T", "AuthPct", "modes-", "class-agreement"),
-    *("SWD-", "MS-SSIM"),
-)
 
 
 class Best(NamedTuple):
@@ -71,18 +65,14 @@ class Watch:
 
     def __init__(self, config: Config, task: Task, source: Source, mesh: Mesh, workdir: Path, start: int) -> None:
         """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
-        check_metrics(config.metrics)
+        check_groups(config.metrics)
         if jax.process_count() > 1:
             raise InputError(
                 "metrics_every measures in one process; with several, run gen.evaluate beside the training"
             )
         if not (task.samples or task.reconstructs):
             raise InputError("metrics_every: this task neither samples nor reconstructs; allowed: 0")
-        if config.best_by and not config.best_by.startswith(_BEGINNINGS):  # before minutes of work
-            raise InputError(
-                f"best_by is '{config.best_by}'{nearest(config.best_by, _BEGINNINGS)}; training measures by "
-                f"networks of its own, and names begin with {', '.join(_BEGINNINGS)}"
-            )
+        _check_best_by(config.best_by)  # before minutes of work
         self._config, self._task, self._source, self._mesh = config, task, source, mesh
         self._extractor = own(source)
         self._reference = reference(source, self._extractor)
@@ -122,12 +112,22 @@ class Watch:
         examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)
         generated = described(examples, self._extractor, labelled=bool(self._source.num_classes))
         question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
-        return measure(question, metrics=self._config.metrics)
+        return measure(question, groups=self._config.metrics)
 
 
 def watch_of(config: Config, task: Task, source: Source, mesh: Mesh, workdir: Path, start: int) -> Watch | NoWatch:
     """The evaluator of a run that goes on from step `start`. Raises InputError for metrics that cannot be computed."""
     return Watch(config, task, source, mesh, workdir, start) if config.metrics_every else NoWatch()
+
+
+def _check_best_by(name: str) -> None:
+    """Raises InputError unless a metric, by the networks that training measures with, may have this name."""
+    if name and not any(metric.matches(name, "own") for metric in METRICS):
+        known = [metric.named("own", "...") for metric in METRICS]
+        raise InputError(
+            f"best_by is '{name}'{nearest(name, known)}; training measures by networks of its own; "
+            f"allowed: {', '.join(known)}"
+        )
 
 
 def _named(cards: Sequence[Card], metric: str) -> Card:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import runpy
 
 import numpy as np
 import pytest
@@ -10,20 +12,20 @@ from questions import extractor, question
 
 from gen.errors import InputError
 from gen.metrics import diversity, kernel, labels, memorisation, moments, neighbours, sliced
-from gen.quality import METRICS, measure
-from gen.quality.board import EPSILON
+from gen.quality import GROUPS, METRICS, measure
+from gen.quality.metric_functions import EPSILON
 
-QUICK = tuple(name for name in METRICS if name not in ("sliced", "ms_ssim"))
+QUICK = tuple(name for name in GROUPS if name not in ("sliced", "ms_ssim"))
 
 
 def cards(asked, *metrics):
-    return {card.metric: card for card in measure(asked, metrics=metrics or QUICK)}
+    return {card.metric: card for card in measure(asked, groups=metrics or QUICK)}
 
 
 def words(asked, *metrics) -> list[str]:
     """What is said of metrics that are left out."""
     said = []
-    measure(asked, metrics=metrics or QUICK, say=said.append)
+    measure(asked, groups=metrics or QUICK, say=said.append)
     return [line for line in said if "left out" in line]
 
 
@@ -242,18 +244,18 @@ def test_gray_images_and_small_ones():
 
 def test_metrics_come_in_the_order_asked_for_and_say_how_long_they_took():
     said = []
-    found = measure(question(), metrics=("kernel", "frechet"), say=said.append)
+    found = measure(question(), groups=("kernel", "frechet"), say=said.append)
     assert [card.metric for card in found] == ["KD-own", "FD-own"]
     assert [line.split(" in ")[0] for line in said] == ["kernel", "frechet"]
 
 
 def test_an_unknown_metric():
     with pytest.raises(InputError, match="no metric 'kernal'; did you mean 'kernel'"):
-        measure(question(), metrics=("kernal",))
+        measure(question(), groups=("kernal",))
 
 
 def test_the_same_question_has_the_same_answer():
-    one, other = (measure(question(), metrics=QUICK) for _ in range(2))
+    one, other = (measure(question(), groups=QUICK) for _ in range(2))
     assert [dataclasses.replace(card, time="") for card in one] == [
         dataclasses.replace(card, time="") for card in other
     ]
@@ -264,3 +266,18 @@ def test_worse_images_have_worse_numbers():
     for name in good:
         sign = 1 if good[name].better == "lower" else -1
         assert sign * bad[name].value > sign * good[name].value, name
+
+
+def test_the_table_of_the_docs_is_that_of_the_records():
+    path = pathlib.Path(__file__).parents[2] / "docs" / "make_metrics.py"
+    page = runpy.run_path(str(path))
+    text = page["PAGE"].read_text(encoding="utf-8")
+    assert page["with_table"](text) == text, "python docs/make_metrics.py writes it"
+    assert all(f"| {metric.group} | {metric.description} |" in text for metric in METRICS)
+
+
+def test_a_name_belongs_to_one_metric_at_most(board):
+    for name, card in board.items():
+        assert [metric.better for metric in METRICS if metric.matches(name, card.extractor)] == [card.better]
+    assert not any(metric.matches("FID", "own") for metric in METRICS)
+    assert [metric.named("fid") for metric in METRICS if metric.matches("FID-infinite", "fid")] == ["FID-infinite"]

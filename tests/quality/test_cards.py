@@ -12,7 +12,7 @@ from questions import question
 
 from gen import __version__
 from gen.errors import InputError
-from gen.quality import cards
+from gen.quality import cards, measure
 from gen.quality.cards import Card, compare, verdict
 
 DIGEST = "0123456789abcdef" * 4
@@ -41,15 +41,15 @@ def like(**changes) -> Card:
 
 def test_a_card_says_all_that_a_number_depends_on(tmp_path):
     asked = question()
-    card = asked.card("FD-own", 1.0, "lower", k=3)
-    cards.write(tmp_path / "evaluation.json", [card])
-    (entry,) = json.loads((tmp_path / "evaluation.json").read_text())
+    found = measure(asked, groups=("neighbours",))
+    cards.write(tmp_path / "evaluation.json", found)
+    entry = json.loads((tmp_path / "evaluation.json").read_text())[0]
     assert entry | {"time": ""} == {
-        "metric": "FD-own",
-        "value": 1.0,
-        "low": None,
-        "high": None,
-        "better": "lower",
+        "metric": "precision",
+        "value": found[0].value,
+        "low": found[0].low,
+        "high": found[0].high,
+        "better": "higher",
         "extractor": "own",
         "extractor_digest": asked.extractor.digest,
         "resize": "none at all",

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from questions import extractor, question
+from questions import question
 
 from gen.metrics import memorisation, neighbours
 from gen.quality import measure, pages
@@ -136,7 +136,7 @@ def test_the_map_has_all_kinds_of_points_and_no_others():
 
 def test_the_page_has_every_number_and_picture(tmp_path):
     asked = question()
-    boards = {"samples": measure(asked, metrics=CHEAP), "refined": measure(question(50), metrics=CHEAP)}
+    boards = {"samples": measure(asked, groups=CHEAP), "refined": measure(question(50), groups=CHEAP)}
     boards["refined"] = [dataclasses.replace(card, of={"refine": "blur(<1>)"}) for card in boards["refined"]]
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
     pages.write(tmp_path / "out", Measured(boards, {"samples": asked, "refined": question(50)}))
@@ -154,6 +154,7 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     assert "precision ↑" in page
     assert "blur(&lt;1&gt;)" in page
     assert "<td>–</td>" in page
+    assert 'FD-own ↓<br><span class="quiet">Fréchet distance of two Gaussians' in page
     assert "FID" not in re.sub('base64,[^"]+', "", page)
     assert asked.extractor.digest[:12] in page
     assert len(json.loads((tmp_path / "out" / "evaluation-refined.json").read_text())) == len(boards["refined"])
@@ -161,20 +162,12 @@ def test_the_page_has_every_number_and_picture(tmp_path):
         assert image.size == (560, 646)
 
 
-def test_every_metric_is_explained():
-    asked = question(12, real=20, by=extractor("fid"))
-    asked = dataclasses.replace(asked, path=(asked.generated.images / np.float32(255),) * 2)
-    for card in measure(asked):
-        assert pages._words(card.metric), card.metric
-    assert pages._words("FD-own-class-star") != pages._words("FD-own") != pages._words("FD-own-infinite")
-
-
 def test_sets_without_pictures_have_a_page_and_nothing_of_an_earlier_one(tmp_path):
     asked = question()
-    earlier = {"samples": measure(asked, metrics=("frechet",))}
+    earlier = {"samples": measure(asked, groups=("frechet",))}
     pages.write(tmp_path, Measured(earlier | {"refined": earlier["samples"]}, {"samples": asked}))
     assert len(list(tmp_path.iterdir())) > 3
-    pages.write(tmp_path, Measured({"images": measure(asked, metrics=("frechet",))}, {}))
+    pages.write(tmp_path, Measured({"images": measure(asked, groups=("frechet",))}, {}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.html", "evaluation.json", "section.html"]
 
 
@@ -183,7 +176,7 @@ def test_a_report_is_written_again_unless_its_run_goes_on(tmp_path):
     folder.config.write_text(json.dumps({"total_images": 8}))
     folder.data.write_text(json.dumps({"name": "x"}))
     asked = question()
-    pages.write(tmp_path / "evaluation", Measured({"samples": measure(asked, metrics=("frechet",))}, {}))
+    pages.write(tmp_path / "evaluation", Measured({"samples": measure(asked, groups=("frechet",))}, {}))
     path = tmp_path / "report.html"
     path.write_text('<span class="status running">')
     pages.refresh(tmp_path)

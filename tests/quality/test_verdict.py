@@ -1,11 +1,13 @@
 """A verdict holds against one good number: few images over and over, and varied noise, are both poor."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from questions import question
 
+from gen.quality import measure
 from gen.quality.verdict import verdict
 
 MODES = 4 * np.random.default_rng(7).normal(size=(40, 12))
@@ -60,11 +62,12 @@ def test_half_of_the_kinds_is_neither_good_nor_poor():
 
 def test_copies_decide():
     plain = asked(real(800, 1))
-    cards = [plain.card("memorised", 0.2, "lower"), plain.card("memorised-p", 1e-30, "neither")]
+    (card,) = measure(plain, groups=("frechet",))
+    cards = [replace(card, metric=name, value=value) for name, value in (("memorised", 0.2), ("memorised-p", 1e-30))]
     found = verdict(plain, cards)
     assert found.level == "poor"
     assert found.words[-1].startswith("Training images are copied: 20.0%")
-    cards[1] = plain.card("memorised-p", 0.4, "neither")
+    cards[1] = replace(cards[1], value=0.4)
     assert verdict(plain, cards).level == "good"
 
 
