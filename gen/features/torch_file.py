@@ -1,14 +1,15 @@
 """State dicts as torch.save writes them, in both formats: a zip since PyTorch 1.6, before that a stream of pickles.
 
-A pickle is a program. This reads the few instructions that a dict of tensors is made of, and does what they say with
-its own hands; it imports and calls nothing by name. All else is refused. Damage ends in an exception of any kind:
-`read_weights` is the door.
+A pickle is a program. It is parsed by pickletools, which runs nothing; the few instructions that a dict of tensors
+needs are interpreted here, without any import or call by name, and all others are refused. The published Inception
+weights are in this format alone. Damage raises exceptions of any kind, which `read_weights` turns into one line.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import pickletools
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
@@ -32,12 +33,14 @@ _DICT, _TENSOR, _PARAMETER = (
     "torch._utils _rebuild_tensor_v2",
     "torch._utils _rebuild_parameter",
 )
-# Instructions that put a number, a text or a fresh value on the stack: how it, or the length of it, is written.
-_NUMBERS = {b"J": "<i", b"K": "<B", b"M": "<H", b"G": ">d"}
-_TEXTS = {b"X": "<I", b"\x8c": "<B", b"T": "<I", b"U": "<B"}
-_FRESH: dict[bytes, Callable[[], Any]] = {
-    **{b"N": lambda: None, b"\x88": lambda: True, b"\x89": lambda: False},
-    **{b"}": dict, b"]": list, b")": tuple},
+# Instructions (of pickletools) that put their argument, or a fresh value, on the stack.
+_VALUES = (
+    *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"),
+)
+_FRESH: dict[str, Callable[[], Any]] = {
+    **{"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False},
+    **{"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple},
 }
 
 
@@ -163,98 +166,66 @@ def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
 
 def _unpickled(stream: io.BytesIO) -> Any:
     """What the pickle that begins here describes; the stream is left behind it."""
-    return _Machine(stream).run()
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[int, Any] = {}
+    argument: Any
 
+    def popped(count: int) -> list[Any]:
+        if not 0 <= count <= len(stack):
+            raise InputError("a damaged file: its stack is empty")
+        items = stack[len(stack) - count :]
+        del stack[len(stack) - count :]
+        return items
 
-class _Machine:
-    """The stack, the marks on it and the memo of one pickle. Names of instructions are those of pickletools."""
+    def items_of(name: str, count: int) -> list[Any]:
+        """Those of one entry, or for a name that ends with S all since the last mark."""
+        return popped(len(stack) - marks.pop() if name.endswith("S") else count)
 
-    def __init__(self, stream: io.BytesIO) -> None:
-        self.stream = stream
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def run(self) -> Any:
-        for _ in range(_INSTRUCTIONS):
-            code = self.stream.read(1)
-            if not code:
-                raise InputError("a damaged file: it has no end")
-            if code == b".":  # STOP
-                return self.stack.pop()
-            if code in _NUMBERS:
-                self.stack.append(self.number(_NUMBERS[code]))
-            elif code in _TEXTS:
-                self.stack.append(self.bytes(_TEXTS[code]).decode())
-            elif code in _FRESH:
-                self.stack.append(_FRESH[code]())
-            else:
-                self.step(code)
-        raise InputError(f"a pickle of more than {_INSTRUCTIONS:,} instructions, which a state dict does not need")
-
-    def step(self, code: bytes) -> None:
-        stack = self.stack
-        match code:
-            case b"\x80" | b"\x95":  # PROTO, FRAME
-                self.number("<B" if code == b"\x80" else "<Q")
-            case b"\x8a":  # LONG1
-                stack.append(int.from_bytes(self.bytes("<B"), "little", signed=True))
-            case b"(":  # MARK
-                self.marks.append(len(stack))
-            case b"q" | b"r":  # BINPUT, LONG_BINPUT
-                self.memo[self.number("<B" if code == b"q" else "<I")] = stack[-1]
-            case b"\x94":  # MEMOIZE
-                self.memo[len(self.memo)] = stack[-1]
-            case b"h" | b"j":  # BINGET, LONG_BINGET
-                stack.append(self.memo[self.number("<B" if code == b"h" else "<I")])
-            case b"\x85" | b"\x86" | b"\x87":  # TUPLE1, TUPLE2, TUPLE3
-                stack.append(tuple(self.popped(code[0] - 0x84)))
-            case b"t":  # TUPLE
-                stack.append(tuple(self.marked()))
-            case b"a" | b"e":  # APPEND, APPENDS
-                items = self.popped(1) if code == b"a" else self.marked()
+    for index, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+        if index == _INSTRUCTIONS:
+            raise InputError(f"a pickle of more than {_INSTRUCTIONS:,} instructions, which a state dict does not need")
+        match name := instruction.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "STOP":
+                return stack.pop()
+            case _ if name in _VALUES:
+                stack.append(argument)
+            case _ if name in _FRESH:
+                stack.append(_FRESH[name]())
+            case "MARK":
+                marks.append(len(stack))
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                memo[len(memo) if argument is None else argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(popped(int(name[-1]))))
+            case "TUPLE":
+                stack.append(tuple(popped(len(stack) - marks.pop())))
+            case "APPEND" | "APPENDS":
+                items = items_of(name, 1)
                 _expect(stack[-1], list).extend(items)
-            case b"s" | b"u":  # SETITEM, SETITEMS
-                items = self.popped(2) if code == b"s" else self.marked()
+            case "SETITEM" | "SETITEMS":
+                items = items_of(name, 2)
                 # Keys that hash in one step: a tuple of tuples may take for ever.
                 pairs = {_expect(key, str, int): value for key, value in zip(items[::2], items[1::2], strict=True)}
                 _expect(stack[-1], dict).update(pairs)
-            case b"b":  # BUILD: the attributes of a state dict, which are its _metadata
-                self.popped(1)
+            case "BUILD":  # the attributes of a state dict, which are its _metadata
+                popped(1)
                 _expect(stack[-1], dict)
-            case b"c":  # GLOBAL
-                stack.append(_global(self.line(), self.line()))
-            case b"\x93":  # STACK_GLOBAL
-                stack.append(_global(*self.popped(2)))
-            case b"Q":  # BINPERSID
-                stack.append(_storage(*self.popped(1)))
-            case b"R":  # REDUCE
-                stack.append(_called(*self.popped(2)))
+            case "GLOBAL":
+                stack.append(_global(argument))
+            case "STACK_GLOBAL":
+                stack.append(_global(" ".join(_expect(part, str) for part in popped(2))))
+            case "BINPERSID":
+                stack.append(_storage(*popped(1)))
+            case "REDUCE":
+                stack.append(_called(*popped(2)))
             case _:
-                raise InputError(f"the pickle has the instruction {code!r}, which a state dict does not need: refused")
-
-    def number(self, layout: str) -> Any:
-        return struct.unpack(layout, self.stream.read(struct.calcsize(layout)))[0]
-
-    def bytes(self, layout: str) -> bytes:
-        length = self.number(layout)
-        content = self.stream.read(length)
-        if len(content) != length:
-            raise InputError("a damaged file: a text has no end")
-        return content
-
-    def line(self) -> str:
-        return self.stream.readline().decode().removesuffix("\n")
-
-    def popped(self, count: int) -> list[Any]:
-        if count > len(self.stack):
-            raise InputError("a damaged file: its stack is empty")
-        items = self.stack[len(self.stack) - count :]
-        del self.stack[len(self.stack) - count :]
-        return items
-
-    def marked(self) -> list[Any]:
-        return self.popped(len(self.stack) - self.marks.pop())
+                raise InputError(f"the pickle has the instruction {name}, which a state dict does not need: refused")
+    raise InputError("a damaged file: it has no end")
 
 
 def _expect(value: Any, *kinds: type) -> Any:
@@ -263,8 +234,7 @@ def _expect(value: Any, *kinds: type) -> Any:
     return value
 
 
-def _global(module: Any, attribute: Any) -> _Global:
-    name = f"{_expect(module, str)} {_expect(attribute, str)}"
+def _global(name: str) -> _Global:
     if name not in (_DICT, _TENSOR, _PARAMETER, *_TYPES):
         raise InputError(f"the pickle wants {name.replace(' ', '.')}, which a state dict does not need: refused")
     return _Global(name)
