@@ -18,7 +18,7 @@ Critic = Callable[[jax.Array], jax.Array]
 PairLoss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-Adversarial = Literal["relativistic", "non_saturating", "hinge", "least_squares", "wasserstein"]
+Adversarial = Literal["relativistic", "non_saturating", "hinge", "least_squares"]
 
 
 class AdversarialLoss(NamedTuple):
@@ -71,11 +71,6 @@ ADVERSARIAL: dict[Adversarial, AdversarialLoss] = {
         lambda real, fake: (jnp.square(real - 1) + jnp.square(fake)) / 2,
         lambda real, fake: jnp.square(fake - 1) / 2,
     ),
-    # Arjovsky et al. 2017, equation 2. The critic must be kept Lipschitz: see `gradient_penalty`.
-    "wasserstein": _adversarial(
-        lambda real, fake: fake - real,
-        lambda real, fake: -fake,
-    ),
 }
 
 
@@ -91,23 +86,6 @@ def squared_gradient_norm(critic: Critic, images: jax.Array) -> tuple[jax.Array,
     (gradient,) = pullback(jnp.ones_like(logits))
     gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
     return logits, jnp.sum(jnp.square(gradient), axis=tuple(range(1, images.ndim)))
-
-
-def gradient_penalty(
-    key: jax.Array, critic: Critic, real: jax.Array, fake: jax.Array, *, target: float = 1.0
-) -> jax.Array:
-    """[b]: how far the gradient norm is from `target`, squared, at one random point between each real and fake image.
-
-    Gulrajani et al. 2017, equation 3 (usually weighted by 10). `real` and `fake` are [b ...], of one shape.
-    """
-    if real.shape != fake.shape:
-        raise ValueError(f"real and fake must have one shape; got real {list(real.shape)}, fake {list(fake.shape)}")
-    share = jax.random.uniform(key, (len(real),) + (1,) * (real.ndim - 1), real.dtype)
-    _, squared = squared_gradient_norm(critic, share * real + (1 - share) * fake)
-    # The root has no finite slope at 0, where a critic with a zero-initialised head starts.
-    flat = squared == 0
-    norm = jnp.where(flat, 0, jnp.sqrt(jnp.where(flat, 1, squared)))
-    return jnp.square(norm - target)
 
 
 def lecam(
