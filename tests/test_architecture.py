@@ -40,8 +40,8 @@ FLOORS = {
         "report",
     ],
     2: ["fields", "identity", "tasks", "pictures", "features"],
-    3: ["run", "draw", "cli", "flags_from", "load", "asked"],
-    4: ["spaces", "predict", "quality", "refining", "reporter", "preflight"],
+    3: ["run", "draw", "cli", "load", "asked"],
+    4: ["flags_from", "spaces", "predict", "quality", "refining", "reporter", "preflight"],
     5: ["train"],
     6: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
 }
