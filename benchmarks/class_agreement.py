@@ -25,10 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from gen import draw, run, sharding
+from gen import devices
 from gen.config import build
-from gen.features.trained import Training, train_classifier
+from gen.features.self_supervised import Training, train_classifier
 from gen.report import grid, save_png
+from gen.runs import trained_run
+from gen.sampling import by_seed
 
 RED = (1.0, 0.0, 0.0)
 
@@ -37,14 +39,14 @@ def agreement(
     workdir: pathlib.Path, *, samples: int, steps: int, settings: Sequence[dict[str, float]]
 ) -> list[dict[str, Any]]:
     """Judges the newest checkpoint of a run, by the same judge for each of the sampler's settings."""
-    mesh = sharding.mesh(-1, 1)
-    loaded = run.load(workdir, mesh=mesh)
+    mesh = devices.mesh(-1, 1)
+    loaded = trained_run.load(workdir, mesh=mesh)
     judge = train_classifier(build(loaded.config.data, "data"), training=Training(classifier_steps=steps))
-    seeds, classes = range(samples), loaded.data_facts["num_classes"]
+    seeds, classes = range(samples), loaded.data_metadata["num_classes"]
     labels = np.arange(samples) % classes
     found = []
     for asked in settings:
-        drawn = draw.images(loaded.task, loaded.ema_params, seeds, labels=labels, conditions=asked, mesh=mesh)
+        drawn = by_seed.images(loaded.task, loaded.ema_params, seeds, labels=labels, conditions=asked, mesh=mesh)
         images = np.concatenate(list(drawn))
         right = judge.logits(images).argmax(-1) == labels
         result = {
@@ -58,7 +60,7 @@ def agreement(
         }
         found.append(result)
     save_png(workdir / "agreement.png", grid(framed(images, ~right)[: 10 * classes], columns=classes))
-    run.write_json(workdir / "agreement.json", found)
+    trained_run.write_json(workdir / "agreement.json", found)
     return found
 
 

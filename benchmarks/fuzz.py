@@ -38,13 +38,14 @@ from damage import KINDS, damaged, whole  # noqa: E402
 from mutations import mutated  # noqa: E402
 
 from gen import config as configs  # noqa: E402
-from gen import provenance, run  # noqa: E402
+from gen import provenance  # noqa: E402
 from gen.data import folder  # noqa: E402
 from gen.errors import InputError  # noqa: E402
+from gen.evaluation.evaluate_folders import read_folder  # noqa: E402
 from gen.image_io import Unreadable, open_image, open_picture  # noqa: E402
-from gen.load import load_images  # noqa: E402
-from gen.quality.folders import read_folder  # noqa: E402
-from gen.train import train  # noqa: E402
+from gen.image_io.load import load_images  # noqa: E402
+from gen.runs import trained_run
+from gen.training.loop import train  # noqa: E402
 
 SIDE = 16  # pixels, that all images are brought to
 Verdicts = dict[str, bool]  # name of the file -> can it be read?
@@ -137,7 +138,7 @@ def fuzz_runs(count: int) -> Iterator[str]:
         original.mkdir()
         with contextlib.redirect_stderr(io.StringIO()):
             train(tiny.config(total_images=16), original)
-        true, rng, refused, loaded = run.load(original), random.Random(0), 0, 0
+        true, rng, refused, loaded = trained_run.load(original), random.Random(0), 0, 0
         began = time.monotonic()
         for i in range(count):
             copy = pathlib.Path(scratch, f"copy{i}")
@@ -145,7 +146,7 @@ def fuzz_runs(count: int) -> Iterator[str]:
             changed = change_run(copy, rng)
             with _watched() as seen:
                 try:
-                    found = run.load(copy)
+                    found = trained_run.load(copy)
                     loaded += 1
                     if differs := _difference(found, true):
                         yield f"run {i}, {changed}: loaded with another {differs}"
@@ -177,7 +178,7 @@ def change_run(folder: pathlib.Path, rng: random.Random) -> str:
     return str(path.relative_to(folder))
 
 
-def _difference(found: run.Loaded, true: run.Loaded) -> str:
+def _difference(found: trained_run.TrainedRun, true: trained_run.TrainedRun) -> str:
     """What of a loaded run is not as it was; "" for nothing."""
     if configs.digest(found.config) != configs.digest(true.config):
         return "config"

@@ -32,24 +32,26 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the gallery's examples
 
-from gen import draw, experiment, run, sharding  # noqa: E402
-from gen.checkpoint import Checkpoints  # noqa: E402
-from gen.config import Config, spec  # noqa: E402
-from gen.data import Examples, Source, folder  # noqa: E402
+from gen import devices
+from gen.config import Config, experiment, spec  # noqa: E402
+from gen.data import DatasetSplits, Examples, folder  # noqa: E402
+from gen.evaluation import Question, measure  # noqa: E402
+from gen.evaluation.feature_sets import extract_features, reference  # noqa: E402
 from gen.features import pixels  # noqa: E402
 from gen.imaging.chain import chain  # noqa: E402
 from gen.models import bottleneck  # noqa: E402
-from gen.quality import Question, measure  # noqa: E402
-from gen.quality.sets import described, reference  # noqa: E402
-from gen.train import train  # noqa: E402
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints  # noqa: E402
+from gen.sampling import by_seed  # noqa: E402
+from gen.training.loop import train  # noqa: E402
 
 Digests = dict[str, str]
 BOTTLENECKS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "plain": (bottleneck.Plain, {}),
-    "gaussian": (bottleneck.Gaussian, {}),
-    "finite_scalar": (bottleneck.FiniteScalar, {"levels": (8, 5, 5, 5)}),
-    "lookup_free": (bottleneck.LookupFree, {}),
-    "vector_quantized": (bottleneck.VectorQuantised, {}),
+    "plain": (bottleneck.Identity, {}),
+    "gaussian": (bottleneck.DiagonalGaussian, {}),
+    "finite_scalar": (bottleneck.FSQ, {"levels": (8, 5, 5, 5)}),
+    "lookup_free": (bottleneck.LFQ, {}),
+    "vector_quantized": (bottleneck.VectorQuantizer, {}),
 }
 PRIORS = {"prior": "fashion_mnist_prior", "pixels": "fashion_mnist_pixels", "video": "sprites_video"}
 
@@ -87,13 +89,13 @@ def compare(before: Digests, after: Digests, parts: list[str]) -> int:
 
 def runs(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
     """The state after 20 steps, leaf by leaf, and 64 images of each run."""
-    steps, count, mesh = *((2, 4) if smoke else (20, 64)), sharding.mesh(-1, 1)
+    steps, count, mesh = *((2, 4) if smoke else (20, 64)), devices.mesh(-1, 1)
     for name, config in _configs(smoke):
         config.total_images, config.preview_images = steps * config.batch_size, 4
         config.checkpoint_every = config.preview_every = config.log_every = steps
         (scratch / name).mkdir()
         train(config, scratch / name)
-        loaded = run.load(scratch / name, mesh=mesh)
+        loaded = trained_run.load(scratch / name, mesh=mesh)
         state = jax.eval_shape(loaded.task.init, jax.random.key(0))
         with Checkpoints(scratch / name / "checkpoints") as checkpoints:
             restored = checkpoints.restore(state)
@@ -101,7 +103,7 @@ def runs(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
         for path, leaf in jax.tree.leaves_with_path(restored[0]):
             yield f"{name}/state/{jax.tree_util.keystr(path, simple=True, separator='/')}", _digest(leaf)
         if loaded.task.samples:
-            images = np.concatenate(list(draw.images(loaded.task, loaded.ema_params, range(count), mesh=mesh)))
+            images = np.concatenate(list(by_seed.images(loaded.task, loaded.ema_params, range(count), mesh=mesh)))
         else:
             images = np.asarray(loaded.task.reconstruct(loaded.ema_params, _pictures(count, 32, 32)))
         yield f"{name}/images", _digest(images)
@@ -143,8 +145,8 @@ def metrics(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
     """Every metric, by pixels, of two fixed sets of images."""
     train_set, held_out, made = np.split((255 * _pictures(600, 32, 32)).astype(np.uint8), [300, 450])
     parts = [Examples(x, np.arange(len(x), dtype=np.int32) % 3) for x in (train_set, held_out, made)]
-    source, extractor = Source("pictures", *parts[:2], ("a", "b", "c"), {"digest": "0" * 64}), pixels(4)
-    generated = described(parts[2], extractor, labelled=True)
+    source, extractor = DatasetSplits("pictures", *parts[:2], ("a", "b", "c"), {"digest": "0" * 64}), pixels(4)
+    generated = extract_features(parts[2], extractor, labeled=True)
     question = Question(generated, reference(source, extractor), extractor, path=(_pictures(9, 32, 32),) * 2)
     for card in measure(question, groups=("frechet",)) if smoke else measure(question):
         yield card.metric, _digest(np.asarray([card.value, card.low or 0, card.high or 0]))

@@ -42,7 +42,7 @@ from peers import imaging as peers
 from peers.images import Arrays
 from peers.imaging import BETA, CLAHE_CLIP, CLUSTERS, COMPACTNESS, NOISE, SEGMENTS, Call, Library
 
-from gen import sharding
+from gen import devices
 
 TURN_SECONDS = 0.05  # a turn is at least this long
 PART_SECONDS = 0.6  # a library that needs longer for the batch gets as many images as fit; not gen
@@ -67,9 +67,9 @@ def rows() -> list[Row]:
     from gen.imaging.segment.components import connected_components
     from gen.imaging.segment.contours import chan_vese, distance_transform
     from gen.imaging.segment.kmeans import kmeans
+    from gen.imaging.segment.random_walker import random_walker
     from gen.imaging.segment.superpixels import slic
     from gen.imaging.segment.threshold import otsu
-    from gen.imaging.segment.walker import random_walker
     from gen.imaging.segment.watershed import watershed
 
     def resized(method: str, factor: float) -> Callable[[Arrays], Any]:
@@ -87,7 +87,7 @@ def rows() -> list[Row]:
         Row("rgb_to_lab", "RGB to Lab", lambda a: color.rgb_to_lab(a.x)),
         Row("match_histogram", "histogram matching", lambda a: color.match_histogram(a.x, a.reference)),
         Row("slic", "SLIC, 200 segments", lambda a: slic(a.x, SEGMENTS, compactness=COMPACTNESS)),
-        Row("guided", "guided, r 8, colour", lambda a: filters.guided(a.x, 8, eps=1e-3), margin=16),
+        Row("guided", "guided, r 8, color", lambda a: filters.guided(a.x, 8, eps=1e-3), margin=16),
         Row("connected_components", "connected components", lambda a: connected_components(a.mask).labels),
         Row("box", "box 9x9", lambda a: filters.box(a.x, 4)),
         Row("non_local_means", "non-local means 5, 13", lambda a: filters.non_local_means(a.x, NOISE)),
@@ -254,7 +254,7 @@ def main() -> None:
     if given.smoke:
         given.size, given.batch, given.rounds = 32, 2, 1
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # kornia needs room on the same device
-    sharding.tune_allocator()
+    devices.tune_allocator()
     jax.config.update("jax_enable_compilation_cache", False)
     device = jax.devices(given.device)[0]
     jax.config.update("jax_default_device", device)

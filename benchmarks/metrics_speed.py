@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from gen.features.extractor import Extractor, Seen
+from gen.evaluation import GROUPS, FeatureSet, Question, Reference, measure
+from gen.features.extractor import Extractor, ExtractorOutput
 from gen.metrics import moments
-from gen.quality import GROUPS, Images, Question, Reference, measure
 
 CLASSES, SIDE, PAIRS = 10, 32, 2000
 TOTAL_BAR, FRECHET_BAR, FRECHET_DIMENSIONS = 60.0, 5.0, 2048
@@ -38,11 +38,11 @@ def features(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
     return np.maximum(rng.standard_normal((n, d), dtype=np.float32) @ mix * scale, 0)
 
 
-def images(rng: np.random.Generator, n: int, d: int) -> Images:
+def images(rng: np.random.Generator, n: int, d: int) -> FeatureSet:
     labels = rng.integers(0, CLASSES, n).astype(np.int32)
     logits = 3 * np.eye(CLASSES, dtype=np.float32)[labels] + rng.standard_normal((n, CLASSES), dtype=np.float32)
     pixels = rng.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
-    return Images(pixels, features(rng, n, d), labels, logits)
+    return FeatureSet(pixels, features(rng, n, d), labels, logits)
 
 
 def board(n: int, d: int) -> float:
@@ -50,7 +50,7 @@ def board(n: int, d: int) -> float:
     rng = np.random.default_rng(1)
     generated, real, held_out = (images(rng, n, d) for _ in range(3))
     reference = Reference("", "train", real, real, held_out, tuple(map(str, range(CLASSES))))
-    extractor = Extractor("random", "", "none", lambda x: Seen(held_out.features[: len(x)]))
+    extractor = Extractor("random", "", "none", lambda x: ExtractorOutput(held_out.features[: len(x)]))
     pairs = np.zeros((min(n, PAIRS), 1, 1, 1), np.float32)  # stand for images on the ways between latents
     question = Question(generated, reference, extractor, path=(pairs, pairs))
     print(f"\nd = {d:,}, {n:,} against {n:,}\n\n| metrics | seconds | of the processor |\n| --- | --- | --- |")

@@ -30,13 +30,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from gen import draw, run, sharding
+from gen import devices
 from gen.config import build
-from gen.data import Source, npz
-from gen.features.trained import Trained, Training, train_classifier
-from gen.predict import background_bits
+from gen.data import DatasetSplits, npz
+from gen.features.self_supervised import Trained, Training, train_classifier
 from gen.report import grid, save_png
-from gen.tasks.tokens import Tokens
+from gen.runs import trained_run
+from gen.sampling import by_seed
+from gen.sampling.conditional import background_bits
+from gen.tasks.tokens import Tokenizer
 
 DRAWS = 5
 
@@ -46,10 +48,10 @@ def batches(count: int, size: int = 100) -> list[slice]:
 
 
 def compiled(function: Any) -> Any:
-    return jax.jit(function, compiler_options=sharding.compiler_options())
+    return jax.jit(function, compiler_options=devices.compiler_options())
 
 
-def total_bits(loaded: run.Loaded, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+def total_bits(loaded: trained_run.TrainedRun, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """The length in bits of the exact code of each image's tokens, [n]."""
     task = loaded.task
     score = compiled(lambda p, x, y: task.surprise(p, x, y).sum((1, 2)))  # type: ignore[attr-defined]
@@ -58,9 +60,9 @@ def total_bits(loaded: run.Loaded, images: np.ndarray, labels: np.ndarray | None
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def tokens(loaded: run.Loaded, images: np.ndarray) -> np.ndarray:
+def tokens(loaded: trained_run.TrainedRun, images: np.ndarray) -> np.ndarray:
     """int [n t] in raster order, of float images."""
-    encode = compiled(Tokens(loaded.task.tokenizer).encode)  # type: ignore[attr-defined]
+    encode = compiled(Tokenizer(loaded.task.tokenizer).encode)  # type: ignore[attr-defined]
     return np.concatenate([np.asarray(encode(loaded.ema_params, images[part])) for part in batches(len(images), 500)])
 
 
@@ -84,7 +86,9 @@ def tables(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, fl
     }
 
 
-def likelihood(loaded: run.Loaded, source: Source, train: np.ndarray, limit: int) -> dict[str, float]:
+def likelihood(
+    loaded: trained_run.TrainedRun, source: DatasetSplits, train: np.ndarray, limit: int
+) -> dict[str, float]:
     images, labels = (np.asarray(a[:limit]) for a in source.held_out)
     images = images / np.float32(255)
     test = tokens(loaded, images)
@@ -97,7 +101,12 @@ def likelihood(loaded: run.Loaded, source: Source, train: np.ndarray, limit: int
 
 
 def unusual(
-    loaded: run.Loaded, source: Source, train: np.ndarray, path: pathlib.Path, limit: int, draws: int = 1000
+    loaded: trained_run.TrainedRun,
+    source: DatasetSplits,
+    train: np.ndarray,
+    path: pathlib.Path,
+    limit: int,
+    draws: int = 1000,
 ) -> dict[str, float]:
     """How well bits tell the images of another set from held-out ones."""
     other = npz(path, source.image_shape[0]).held_out.images[:limit]
@@ -105,7 +114,7 @@ def unusual(
     bits = [total_bits(loaded, images, None) for images in pair]
     table = unigram_table(train, loaded.task.network.vocabulary)  # type: ignore[attr-defined]
     background = [-np.log2(table[tokens(loaded, images)]).sum(1) for images in pair]
-    by_draws = background_bits(loaded, loaded.task, np.concatenate(pair), draws, mesh=sharding.mesh(-1, 1))  # type: ignore[arg-type]
+    by_draws = background_bits(loaded, loaded.task, np.concatenate(pair), draws, mesh=devices.mesh(-1, 1))  # type: ignore[arg-type]
     drawn = np.split(by_draws, [len(pair[0])])
     ratio, scored = ([a - b for a, b in zip(bits, table_bits, strict=True)] for table_bits in (background, drawn))
     return {
@@ -122,8 +131,8 @@ def psnr(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def completion(
-    loaded: run.Loaded,
-    source: Source,
+    loaded: trained_run.TrainedRun,
+    source: DatasetSplits,
     judge: Trained | None,
     count: int,
     path: pathlib.Path,
@@ -139,7 +148,7 @@ def completion(
     complete = compiled(lambda p, k, x, m: loaded.task.sample(p, k, {"given": x, "known": m} | settings))
     answers = []
     for seed in range(DRAWS):
-        keys = draw.keys(seed * count + np.arange(count))
+        keys = by_seed.keys(seed * count + np.arange(count))
         parts = [
             complete(loaded.ema_params, keys[part], images[part], known.repeat(len(images[part]), 0))
             for part in batches(count)
@@ -196,7 +205,7 @@ def main() -> None:
         given.limit, given.completions, given.steps = 8, 4, 2
     if given.workdir is None:
         parser.error("--workdir is missing")
-    loaded = run.load(given.workdir)
+    loaded = trained_run.load(given.workdir)
     source = build(loaded.config.data, "data")
     result: dict[str, Any] = {"images_seen": loaded.step * loaded.config.batch_size}
     train = tokens(loaded, np.asarray(source.train.images[: 6 * given.limit]) / np.float32(255))
@@ -212,7 +221,7 @@ def main() -> None:
         found = [completion(loaded, source, judge, given.completions, path, t) for t in given.temperature]
         assert all(math.isfinite(value) for each in found for value in each.values())
         result["completions"] = found
-    run.write_json(given.workdir / "prior.json", result)
+    trained_run.write_json(given.workdir / "prior.json", result)
     print(json.dumps(result, indent=2))
 
 

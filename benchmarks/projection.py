@@ -22,24 +22,26 @@ from typing import Any
 
 import numpy as np
 
-from gen import run, sharding, spaces
+from gen import devices
 from gen.config import build
 from gen.report import save_png
-from gen.spaces import sheets
+from gen.runs import trained_run
+from gen.sampling import latent_space
+from gen.sampling.latent_space import figures
 
 
 def judge(workdir: pathlib.Path, *, images: int, steps: int) -> dict[str, Any]:
     """Numbers of a run; writes projection.json and projection.png into its folder."""
-    mesh = sharding.mesh(-1, 1)
-    loaded = run.load(workdir, mesh=mesh)
+    mesh = devices.mesh(-1, 1)
+    loaded = trained_run.load(workdir, mesh=mesh)
     held_out = build(loaded.config.data, "data").held_out
     given = np.asarray(held_out.images[:images]) / np.float32(255)
-    space = spaces.of_run(loaded, workdir, mesh=mesh, steps=steps)
+    space = latent_space.of_run(loaded, workdir, mesh=mesh, steps=steps)
     start = time.monotonic()
     codes = space.encode(given)
     seconds = time.monotonic() - start
     made = space.decode(codes)
-    psnr = sheets.psnr(given, made)
+    psnr = figures.psnr(given, made)
     lower, median, upper = np.quantile(psnr, (0.25, 0.5, 0.75))
     result = {
         "images": len(given),
@@ -52,8 +54,8 @@ def judge(workdir: pathlib.Path, *, images: int, steps: int) -> dict[str, Any]:
     }
     if codes.label is not None:
         result["class_agreement"] = float((codes.label == held_out.labels[:images]).mean())
-    run.write_json(workdir / "projection.json", result)
-    save_png(workdir / "projection.png", sheets.comparison(given, made, sheets.difference(given, made)))
+    trained_run.write_json(workdir / "projection.json", result)
+    save_png(workdir / "projection.png", figures.comparison(given, made, figures.difference(given, made)))
     return result
 
 

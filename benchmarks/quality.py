@@ -26,25 +26,36 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gen import run, sharding
+from gen import devices
 from gen.config import CHEAP, build
-from gen.data import Examples, Source
-from gen.features import Extractor, chosen
-from gen.quality import Card, Question, Reference, about, described, made_images, measure, part, reference
+from gen.data import DatasetSplits, Examples
+from gen.evaluation import (
+    MetricResult,
+    Question,
+    Reference,
+    about,
+    extract_features,
+    made_images,
+    measure,
+    random_subset,
+    reference,
+)
+from gen.features import Extractor, parse_extractor
+from gen.runs import trained_run
 
-SHOWN = ("FD", "KD", "precision", "recall", "density", "coverage", "memorised", "memorised-p")
+SHOWN = ("FD", "KD", "precision", "recall", "density", "coverage", "memorized", "memorized-p")
 FLOOR = "real, held out"
 
 
 class Yardstick(NamedTuple):
     """What all runs on one data set are measured by."""
 
-    source: Source
+    source: DatasetSplits
     extractor: Extractor
     reference: Reference
 
-    def measured(self, examples: Examples, of: dict[str, Any]) -> list[Card]:
-        generated = described(examples, self.extractor, labelled=bool(self.source.num_classes))
+    def measured(self, examples: Examples, of: dict[str, Any]) -> list[MetricResult]:
+        generated = extract_features(examples, self.extractor, labeled=bool(self.source.num_classes))
         return measure(Question(generated, self.reference, self.extractor, of), groups=CHEAP)
 
 
@@ -56,7 +67,7 @@ class Row(NamedTuple):
     what: str  # was measured
     images_seen: int | None
     minutes: float | None
-    cards: list[Card]
+    cards: list[MetricResult]
 
 
 class Board:
@@ -69,19 +80,19 @@ class Board:
 
     def add(self, workdir: pathlib.Path) -> None:
         """Measures a run; the floor of its data too, if it is the first on them."""
-        mesh = sharding.mesh(-1, 1)
-        loaded = run.load(workdir, mesh=mesh)
+        mesh = devices.mesh(-1, 1)
+        loaded = trained_run.load(workdir, mesh=mesh)
         source = build(loaded.config.data, "data")
         digest = source.facts["digest"]
-        if digest != loaded.data_facts["digest"]:
+        if digest != loaded.data_metadata["digest"]:
             sys.exit(f"{workdir}: its data has changed since it was trained")
         name = pathlib.Path(source.facts["options"].get("file", source.name)).stem
         if digest not in self._yardsticks:
             self._yardsticks[digest] = self._yardstick(source)
-            held_out = part(source.held_out, self._samples)
+            held_out = random_subset(source.held_out, self._samples)
             cards = self._yardsticks[digest].measured(held_out, {"real": True})
             # These images are those that say how near new ones are: that they are so is no finding.
-            cards = [card for card in cards if not card.metric.startswith("memorised")]
+            cards = [card for card in cards if not card.metric.startswith("memorized")]
             self.rows.append(Row(FLOOR, name, f"{len(held_out.images):,} images", None, None, cards))
         began = time.monotonic()
         made = made_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
@@ -90,9 +101,9 @@ class Board:
         cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step} | about(loaded.task))
         self.rows.append(Row(workdir.name, name, what, *_cost(workdir, loaded.step), cards))
 
-    def _yardstick(self, source: Source) -> Yardstick:
+    def _yardstick(self, source: DatasetSplits) -> Yardstick:
         began = time.monotonic()
-        extractor = chosen(self._extractor, source)
+        extractor = parse_extractor(self._extractor, source)
         made = Yardstick(source, extractor, reference(source, extractor, references=self._references))
         print(f"{source.name}: what measures it in {time.monotonic() - began:.0f} s", file=sys.stderr)
         return made
@@ -120,10 +131,10 @@ def table(rows: Sequence[Row], hardware: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(card: Card | None) -> str:
+def _cell(card: MetricResult | None) -> str:
     if card is None or math.isnan(card.value):
         return ""
-    if card.metric == "memorised":
+    if card.metric == "memorized":
         return f"{card.value:.2%} (expected {card.settings['expected']:.2%})"
     half = "" if card.low is None or card.high is None else f" ± {(card.high - card.low) / 2:.2g}"
     return f"{card.value:.3g}{half}"

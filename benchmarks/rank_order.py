@@ -28,13 +28,24 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from gen import run, sharding
-from gen.checkpoint import Checkpoints
+from gen import devices
 from gen.config import build
-from gen.data import Examples, Source, npz, shapes
-from gen.features import Extractor, own, pixels
+from gen.data import DatasetSplits, Examples, npz, shapes
+from gen.evaluation import (
+    GROUPS,
+    FeatureSet,
+    MetricResult,
+    Question,
+    Reference,
+    extract_features,
+    made_images,
+    measure,
+    reference,
+)
+from gen.features import Extractor, pixels, self_supervised_extractor
 from gen.imaging.filters import gaussian
-from gen.quality import GROUPS, Card, Images, Question, Reference, described, made_images, measure, reference
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
 
 BLURS = (0.5, 1.0, 2.0)  # sigma, pixels
 NOISES = (0.05, 0.1, 0.2)  # standard deviation where white is 1
@@ -52,11 +63,11 @@ _SAID: list[tuple[tuple[str, ...], dict[str, int]]] = [
     (("modes-divergence",), {"dropped": UP}),
     (("IS",), {"blur": DOWN, "noise": DOWN, "dropped": DOWN}),
     (("MS-SSIM",), {"noise": DOWN}),
-    (("memorised",), {"copies": UP}),
-    (("memorised-p", "C_T", "AuthPct"), {"copies": DOWN}),
+    (("memorized",), {"copies": UP}),
+    (("memorized-p", "C_T", "AuthPct"), {"copies": DOWN}),
 ]
 SAID = {metric: said for metrics, said in _SAID for metric in metrics}
-Board = dict[str, Card]
+Board = dict[str, MetricResult]
 
 
 class Setting(NamedTuple):
@@ -64,12 +75,12 @@ class Setting(NamedTuple):
 
     reference: Reference
     extractor: Extractor
-    pool: Images
+    pool: FeatureSet
     metrics: Sequence[str]
 
-    def board(self, generated: Images) -> Board:
+    def board(self, generated: FeatureSet) -> Board:
         """The cards of a set of images, by name without the extractor; distances within classes as their mean."""
-        named, within = Board(), list[Card]()
+        named, within = Board(), list[MetricResult]()
         for card in measure(Question(generated, self.reference, self.extractor), groups=self.metrics):
             name = card.metric.replace(f"-{self.extractor.name}", "")
             if name.startswith("FD-class-"):
@@ -82,7 +93,9 @@ class Setting(NamedTuple):
         return named
 
 
-def setting(source: Source, extractor: Extractor, metrics: Sequence[str], *, apart: int, references: int) -> Setting:
+def setting(
+    source: DatasetSplits, extractor: Extractor, metrics: Sequence[str], *, apart: int, references: int
+) -> Setting:
     """Divides the held-out images: `apart` of them say how near new images are, the rest is the pool."""
     whole = reference(source, extractor)
     order = np.random.default_rng(0).permutation(len(whole.held_out))
@@ -91,7 +104,7 @@ def setting(source: Source, extractor: Extractor, metrics: Sequence[str], *, apa
     return Setting(kept, extractor, whole.held_out.take(order[apart:]), metrics)
 
 
-def spoiled(given: Setting, images: int) -> dict[str, list[tuple[str, Callable[[], Images]]]]:
+def spoiled(given: Setting, images: int) -> dict[str, list[tuple[str, Callable[[], FeatureSet]]]]:
     """The columns of the table: for each way to spoil images, and each degree, its name and what makes the set."""
     pool, train, rng = given.pool, given.reference.train, np.random.default_rng(1)
     assert pool.labels is not None, "images without classes cannot be dropped by class"
@@ -102,11 +115,11 @@ def spoiled(given: Setting, images: int) -> dict[str, list[tuple[str, Callable[[
     n = min(images, *map(len, left))
     plain = pool.take(np.arange(n))
 
-    def changed(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Images]:
+    def changed(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[], FeatureSet]:
         made = lambda: to_uint8(function(plain.images / np.float32(255)))  # noqa: E731
-        return lambda: described(Examples(made(), plain.labels), given.extractor, labelled=True)
+        return lambda: extract_features(Examples(made(), plain.labels), given.extractor, labeled=True)
 
-    def with_copies(share: float) -> Images:
+    def with_copies(share: float) -> FeatureSet:
         count = round(share * n)
         copies = train.take(np.random.default_rng(2).permutation(len(train))[:count])
         return joined(copies, plain.take(np.arange(count, n)))
@@ -128,17 +141,17 @@ def spoiled(given: Setting, images: int) -> dict[str, list[tuple[str, Callable[[
     }
 
 
-def joined(a: Images, b: Images) -> Images:
+def joined(a: FeatureSet, b: FeatureSet) -> FeatureSet:
     """Both sets as one."""
-    pairs = ((getattr(a, each.name), getattr(b, each.name)) for each in dataclasses.fields(Images))
-    return Images(*(None if x is None or y is None else np.concatenate([x, y]) for x, y in pairs))
+    pairs = ((getattr(a, each.name), getattr(b, each.name)) for each in dataclasses.fields(FeatureSet))
+    return FeatureSet(*(None if x is None or y is None else np.concatenate([x, y]) for x, y in pairs))
 
 
 def to_uint8(x: np.ndarray) -> np.ndarray:
     return np.round(np.clip(x, 0, 1) * 255).astype(np.uint8)
 
 
-def mark(cards: Sequence[Card], sign: int) -> str:
+def mark(cards: Sequence[MetricResult], sign: int) -> str:
     """Whether values went up (sign 1) or down (-1): an arrow, an arrow in brackets, or ✗; see the top."""
     first, values = cards[0], [card.value for card in cards]
     reach = 0.0 if first.low is None or first.high is None else (first.high - first.low) / 2
@@ -188,15 +201,15 @@ def by_spoiling(given: Setting, images: int) -> dict[str, Any]:
     }
 
 
-def along(workdir: pathlib.Path, given: Setting, source: Source, images: int) -> dict[str, Any]:
+def along(workdir: pathlib.Path, given: Setting, source: DatasetSplits, images: int) -> dict[str, Any]:
     """Measures samples of every checkpoint of a run, and prints whether the last are better than the first."""
-    with Checkpoints(run.RunFolder(workdir).checkpoints) as checkpoints:
+    with Checkpoints(trained_run.RunFolder(workdir).checkpoints) as checkpoints:
         steps = checkpoints.steps()
-    mesh, boards = sharding.mesh(-1, 1), dict[int, Board]()
+    mesh, boards = devices.mesh(-1, 1), dict[int, Board]()
     for step in steps:
-        loaded = run.load(workdir, step=step, mesh=mesh)
+        loaded = trained_run.load(workdir, step=step, mesh=mesh)
         made = made_images(loaded.task, loaded.ema_params, source, images, mesh=mesh)
-        boards[step] = given.board(described(made, given.extractor, labelled=bool(source.num_classes)))
+        boards[step] = given.board(extract_features(made, given.extractor, labeled=bool(source.num_classes)))
         print(f"step {step:,} measured", flush=True)
     rows = []
     for metric in boards[steps[-1]]:
@@ -223,15 +236,15 @@ def main() -> None:
     metrics = given.metrics.split(",")
     if given.smoke:
         source, extractor = shapes(32, num_train=400, num_held_out=400), pixels(8)
-        given.images, given.apart, metrics = 60, 150, ["frechet", "memorisation", "vendi"]
+        given.images, given.apart, metrics = 60, 150, ["frechet", "memorization", "vendi"]
     else:
         if given.run:
-            source = build(run.load(given.run).config.data, "data")
+            source = build(trained_run.load(given.run).config.data, "data")
         else:
             wide = given.data == "shapes"
             source = shapes(32, num_held_out=10_000) if wide else npz(given.data, given.resolution)
         began = time.monotonic()
-        extractor = own(source)
+        extractor = self_supervised_extractor(source)
         print(f"extractor {extractor.digest[:12]} in {time.monotonic() - began:.0f} s; accuracy {extractor.accuracy}")
     shared = setting(source, extractor, metrics, apart=given.apart, references=given.references)
     found = along(given.run, shared, source, given.images) if given.run else by_spoiling(shared, given.images)

@@ -22,16 +22,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen import run, sharding
+from gen import devices
 from gen.config import build
 from gen.report import grid, save_png
+from gen.runs import trained_run
 
 SHOWN = 20
 
 
 def judge(workdir: pathlib.Path, *, batch_size: int = 200) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """Numbers of a run, and some held-out images with their reconstructions, float [n h w c] in [0, 1]."""
-    loaded = run.load(workdir)
+    loaded = trained_run.load(workdir)
     task, network = loaded.task, loaded.task.network
     images = np.asarray(build(loaded.config.data, "data").held_out.images) / np.float32(255)
 
@@ -39,7 +40,7 @@ def judge(workdir: pathlib.Path, *, batch_size: int = 200) -> tuple[dict[str, An
         code = network.apply(loaded.ema_params["autoencoder"], 2 * x - 1, method="encode")
         return task.reconstruct(loaded.ema_params, x), code.tokens, code.statistics
 
-    encoded = jax.jit(encoded, compiler_options=sharding.compiler_options())
+    encoded = jax.jit(encoded, compiler_options=devices.compiler_options())
     made, counts, bits = [], np.zeros(network.vocabulary, np.int64), []
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
@@ -61,7 +62,7 @@ def judge(workdir: pathlib.Path, *, batch_size: int = 200) -> tuple[dict[str, An
         result |= {"perplexity": float(np.exp(-(share * np.log(share)).sum()))}
     if bits:
         result["rate_bits"] = float(np.mean(bits))
-    run.write_json(workdir / "reconstruction.json", result)
+    trained_run.write_json(workdir / "reconstruction.json", result)
     return result, images[:SHOWN], reconstructed[:SHOWN]
 
 

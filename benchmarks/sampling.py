@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 from transformer import Transformer, grow
 
-from gen import sharding
+from gen import devices
 from gen.models.recurrent import Recurrent
 
 TOLERANCE = 1e-4
@@ -104,7 +104,7 @@ class Sampler:
         """The compiled program for a state of this size."""
         sizes = tuple(leaf.shape for leaf in jax.tree.leaves(self.state))
         if sizes not in self.programs:
-            options = sharding.compiler_options()
+            options = devices.compiler_options()
             jitted = jax.jit(self._draw, donate_argnums=2, compiler_options=options)
             self.programs[sizes] = jitted.lower(self.params, self.label, self.state, self.done).compile()
         return self.programs[sizes]
@@ -195,7 +195,7 @@ def main() -> int:
     if args.side**2 % args.stretch:
         parser.error(f"--stretch={args.stretch} does not divide {args.side**2} tokens")
 
-    sharding.tune_allocator()
+    devices.tune_allocator()
     device = jax.devices()[0]
     print(f"{device.device_kind or device.platform}, jax {jax.__version__}, {args.batch_size} images at once, ", end="")
     print(f"width {args.width}, {args.layers} layers, vocabulary {args.vocabulary}", flush=True)

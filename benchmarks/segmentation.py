@@ -8,7 +8,7 @@ that see one image alone: no kind, no training. What is the ground is decided by
 a picture), so that dark nuclei on a bright ground are found, too. The two numbers of the last chain (0.9 and 0.8) were
 chosen on these images; the first chain has none to choose. The bar is 0.85 by the best chain.
 
-The second is for superpixels: explained variation of the colours, and the share of the edges (Canny's of the smoothed
+The second is for superpixels: explained variation of the colors, and the share of the edges (Canny's of the smoothed
 luma; on drawn shapes those of the exact masks) that lie within a pixel of a boundary. scikit-image returns another
 number of segments than it is asked for: its values are interpolated at gen's number. Bar: gen is at least as good.
 """
@@ -27,7 +27,7 @@ import numpy as np
 
 from gen.data.shapes import render
 from gen.imaging import segment
-from gen.imaging.arrays import luma
+from gen.imaging._operator import luma
 from gen.imaging.filters import canny, gaussian, median
 
 DICE_BAR = 0.85

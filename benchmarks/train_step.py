@@ -2,10 +2,10 @@
 
     python benchmarks/train_step.py                                   # preset xs, batch 64, penalties on every image
     python benchmarks/train_step.py --preset s --batch_size 512       # made for a GPU
-    python benchmarks/train_step.py --penalty_every 4                 # both penalise a quarter of the batch
+    python benchmarks/train_step.py --penalty_every 4                 # both penalize a quarter of the batch
     python benchmarks/train_step.py --smoke                           # two steps of a tiny network, no claim
 
-A step is what gen.train runs: discriminator with RpGAN + R1 + R2, generator against a fresh real batch, Adam, EMA.
+A step is what gen.training.loop runs: discriminator with RpGAN + R1 + R2, generator against a fresh real batch, Adam, EMA.
 Before anything is timed, a narrow form of the networks is run with the same parameters in both, in float32: images,
 logits, losses, penalties, every gradient and every updated parameter must agree, else there is no comparison (exit 1).
 The peer is eager (torch.compile cannot differentiate twice) and gets its fastest memory layout and formulation by
@@ -87,30 +87,30 @@ def resident() -> int:
 
 
 class GenSide:
-    """The compiled step of gen.train on the first device, on images that are already there."""
+    """The compiled step of gen.training.loop on the first device, on images that are already there."""
 
     def __init__(self, settings: Settings) -> None:
         import jax
 
-        from gen import sharding
+        from gen import devices
         from gen.config import Config, spec
         from gen.data import shapes
         from gen.tasks.gan import Gan
-        from gen.train import compile_step
+        from gen.training.loop import compile_step
 
         jax.config.update("jax_enable_compilation_cache", False)
-        sharding.tune_allocator()
+        devices.tune_allocator()
         task, self.baseline = settings.task(), resident()
         # Of the config only the seed and `mirror` are used.
         config = Config(data=spec(shapes), task=spec(Gan), batch_size=settings.batch_size)
         self.device = jax.devices()[0]
-        mesh = sharding.mesh(1, 1, devices=[self.device])
+        mesh = devices.mesh(1, 1, devices=[self.device])
         image, label = real_images(task)
         with jax.set_mesh(mesh):
             abstract = jax.eval_shape(task.init, jax.random.key(0))
-            place = sharding.state_sharding(mesh, abstract)
+            place = devices.state_sharding(mesh, abstract)
             self.state = jax.jit(task.init, out_shardings=place)(jax.random.key(0))
-            self.batch = jax.device_put({"image": image, "label": label}, sharding.batch_sharding(mesh))
+            self.batch = jax.device_put({"image": image, "label": label}, devices.batch_sharding(mesh))
             start = time.perf_counter()
             self.step = compile_step(task, config, mesh, self.state, self.batch)
             compiling = f"{time.perf_counter() - start:.1f} s"
@@ -149,9 +149,9 @@ class TorchSide:
         import torch
         from peers import r3gan_torch
 
-        from gen import sharding
+        from gen import devices
 
-        sharding.tune_allocator()
+        devices.tune_allocator()
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         torch.set_float32_matmul_precision("high")  # TF32 where there is such a thing, as jax does by default
         torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
@@ -294,7 +294,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="xs", help="of gen.models.r3gan.PRESETS")
     parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--penalty_every", type=int, default=1, help="penalise every k-th image of the batch")
+    parser.add_argument("--penalty_every", type=int, default=1, help="penalize every k-th image of the batch")
     parser.add_argument("--pairs", type=int, default=10, help="turns of each framework")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()

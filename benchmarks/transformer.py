@@ -12,9 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen.models import places
+from gen.models import token_grid
 from gen.models.recurrent import MLP
-from gen.models.rows import Linear, Norm
+from gen.models.sequence_layers import Linear, Norm
 
 HEAD = 64  # channels of one head
 
@@ -61,13 +61,13 @@ class Transformer(nn.Module):
     width: int
     layers: int
     expansion: float = 2.0
-    neighbours: bool = True
+    neighbors: bool = True
     vocabulary: int = 256
-    grid: places.Grid = (8, 8, 1)
+    grid: token_grid.Grid = (8, 8, 1)
     num_classes: int = 0
 
     def setup(self) -> None:
-        self.inputs = places.Inputs(self.width, self.vocabulary, self.grid, None)
+        self.inputs = token_grid.Inputs(self.width, self.vocabulary, self.grid, None)
         # A recurrent block has 5 d^2 parameters, attention 4 d^2; an MLP 3 d for each hidden channel.
         hidden, gain = round(self.expansion * self.width + self.width / 3), (2 * self.layers) ** -0.5
         self.stack = [Layer(hidden, gain, self.num_classes) for _ in range(self.layers)]
@@ -76,7 +76,7 @@ class Transformer(nn.Module):
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
         """Logits [b n vocabulary] of whole sequences [b n]."""
-        around = places.seen(tokens, positions, self.grid, None) if self.neighbours else None
+        around = token_grid.causal_neighbors(tokens, positions, self.grid, None) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
         carry = self.start(*tokens.shape)
         return self._run(self.inputs(token, position, positions, around), carry, label)[0]
@@ -84,7 +84,7 @@ class Transformer(nn.Module):
     def start(self, batch: int, capacity: int | None = None) -> Carry:
         """The state before the first step, with room for `capacity` steps (None: all)."""
         size = min(HEAD, self.width)
-        shape = (batch, self.width // size, capacity or places.cells(self.grid), size)
+        shape = (batch, self.width // size, capacity or token_grid.cells(self.grid), size)
         return jnp.zeros((), jnp.int32), tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in range(self.layers))
 
     def step(
@@ -97,7 +97,7 @@ class Transformer(nn.Module):
         label: jax.Array | None,
     ) -> tuple[jax.Array, Carry]:
         """Logits [b vocabulary] of the token at `target` [b], and the state after this step."""
-        around = places.seen_on(canvas, target, self.grid, None)[:, None] if self.neighbours else None
+        around = token_grid.seen_on(canvas, target, self.grid, None)[:, None] if self.neighbors else None
         x = self.inputs(token[:, None], position[:, None], target[:, None], around)
         logits, carry = self._run(x, carry, label)
         return logits[:, 0], carry

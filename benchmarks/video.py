@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 from prior import batches, compiled, psnr
 
-from gen import draw, run
 from gen.config import build
 from gen.report import grid, save_png
+from gen.runs import trained_run
+from gen.sampling import by_seed
 
 DRAWS = 5
 
 
-def judge(loaded: run.Loaded, count: int, path: pathlib.Path, temperature: float) -> dict[str, float]:
+def judge(loaded: trained_run.TrainedRun, count: int, path: pathlib.Path, temperature: float) -> dict[str, float]:
     images, labels = build(loaded.config.data, "data").held_out
     chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
     pairs, labels = np.asarray(images[chosen]) / np.float32(255), np.asarray(labels[chosen])
@@ -42,7 +43,7 @@ def judge(loaded: run.Loaded, count: int, path: pathlib.Path, temperature: float
     follow = compiled(follow)
     drawn = []
     for seed in range(DRAWS):
-        keys = draw.keys(seed * len(chosen) + np.arange(len(chosen)))
+        keys = by_seed.keys(seed * len(chosen) + np.arange(len(chosen)))
         parts = [follow(loaded.ema_params, keys[p], before[p], labels[p]) for p in batches(len(chosen))]
         drawn.append(np.concatenate([np.asarray(part) for part in parts]))
     answers = np.stack(drawn)
@@ -73,10 +74,10 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "gen.main", config, f"--workdir={given.workdir}"], check=True)
     if given.workdir is None:
         parser.error("--workdir is missing")
-    loaded = run.load(given.workdir)
+    loaded = trained_run.load(given.workdir)
     result = {"images_seen": loaded.step * loaded.config.batch_size}
     result |= judge(loaded, given.pairs, given.workdir / "video.png", given.temperature)  # type: ignore[arg-type]
-    run.write_json(given.workdir / "video.json", result)
+    trained_run.write_json(given.workdir / "video.json", result)
     print(json.dumps(result, indent=2))
 
 

@@ -44,7 +44,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "astronaut",
             "per_segment('multi_otsu(3)', 'gaussian(4.0)')",
             (),
-            "A chain on each segment, on a ground of the mean colour of the segment.",
+            "A chain on each segment, on a ground of the mean color of the segment.",
         ),
     ],
     "smoothing": [
@@ -100,7 +100,7 @@ SECTIONS: dict[str, list[Entry]] = {
                 "= cv2.ximgproc.jointBilateralFilter(r, x, 9, 0.15, 3)",
                 "~ kornia.filters.joint_bilateral_blur(t, rt, (9, 9), 0.15, (3.0, 3.0)); square window",
             ),
-            "A bilateral filter with the nearness in colour measured in another image, here one taken with flash.",
+            "A bilateral filter with the nearness in color measured in another image, here one taken with flash.",
         ),
         Entry(
             "noisy",
@@ -191,7 +191,7 @@ SECTIONS: dict[str, list[Entry]] = {
             (
                 "= cv2.Laplacian(x, -1, ksize=1)",
                 "= -skimage.filters.laplace(g, 3)",
-                "~ kornia.filters.laplacian(t, 3); eight equal neighbours, normalised",
+                "~ kornia.filters.laplacian(t, 3); eight equal neighbors, normalized",
             ),
         ),
         Entry(
@@ -338,7 +338,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "coffee",
             "reduce_colors(6, dither='ordered')",
             ("~ im.quantize(6).convert('RGB'); median cut, error diffusion",),
-            "Each pixel in one of the main colours of its image, or in a pattern of two that mix to it.",
+            "Each pixel in one of the main colors of its image, or in a pattern of two that mix to it.",
         ),
         Entry("cat", "kuwahara(3)", ("~ cv2.xphoto.oilPainting(np.uint8(255 * x), 3, 1); by histograms",)),
         Entry(
@@ -427,7 +427,7 @@ SECTIONS: dict[str, list[Entry]] = {
             ),
         ),
     ],
-    "colour": [
+    "color": [
         Entry(
             "coffee",
             "saturation(0.3)",
@@ -460,15 +460,15 @@ SECTIONS: dict[str, list[Entry]] = {
             "cast",
             "white_balance('gray_world')",
             ("~ cv2.xphoto.createGrayworldWB().balanceWhite(np.uint8(255 * x)); 8 bits, gains on R, G, B",),
-            "Without the colour cast of its light, estimated by gray world, white patch or shades of gray.",
+            "Without the color cast of its light, estimated by gray world, white patch or shades of gray.",
         ),
-        Entry("cast", "balance_to_neutral((0.58, 0.68, 0.78))", (), "A picked colour becomes gray, in linear light."),
+        Entry("cast", "balance_to_neutral((0.58, 0.68, 0.78))", (), "A picked color becomes gray, in linear light."),
         Entry(
             "coffee",
             "lut('film.cube')",
             ("~ im.filter(ImageFilter.Color3DLUT(17, table)); trilinear, this one too if told",),
         ),
-        Entry("motorcycle", "simulate_deficiency('deutan')", (), "How it looks with a colour vision deficiency."),
+        Entry("motorcycle", "simulate_deficiency('deutan')", (), "How it looks with a color vision deficiency."),
     ],
     "matching": [
         Entry("cat", "match_reinhard('evening')"),
@@ -489,7 +489,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "coffee",
             "segment.slic(x, 150)",
             ("~ skimage.segmentation.slic(x, 150, 10); other seeds",),
-            "About as many superpixels as asked for, alike in colour and near in place.",
+            "About as many superpixels as asked for, alike in color and near in place.",
             show="outlines",
         ),
         Entry(
@@ -525,7 +525,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "coffee",
             "segment.kmeans(x, 5).labels",
             ("~ cv2.kmeans(x.reshape(-1, 3), 5, None, criteria, 1, cv2.KMEANS_PP_CENTERS); random seeds",),
-            "Groups of similar colours, optionally of near places; shown in their mean colours.",
+            "Groups of similar colors, optionally of near places; shown in their mean colors.",
             show="means",
         ),
         Entry(
@@ -591,7 +591,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "coffee",
             "color.palette(x, 6)",
             ("~ im.quantize(6).getpalette()[:18]; median cut",),
-            "The main colours of each image with their shares of the pixels, most frequent first.",
+            "The main colors of each image with their shares of the pixels, most frequent first.",
             show="stripes",
         ),
         Entry(

@@ -27,7 +27,7 @@ from PIL import Image
 
 from gen.errors import InputError
 from gen.imaging import color, filters, segment
-from gen.imaging.arrays import luma
+from gen.imaging._operator import luma
 from gen.imaging.chain import OPERATORS, chain
 
 PAGE = Path(__file__).parent / "imaging.md"
@@ -133,7 +133,7 @@ def draw(entry: Entry, *, python: bool) -> Image.Image:
     x = before(entry.photo)
     shown = _rgb(display(x) if entry.photo in LINEAR else x)
     if "strokes" in entry.text:
-        shown = np.where(strokes()[..., None] > 0, _COLOURS[strokes()], shown)
+        shown = np.where(strokes()[..., None] > 0, _COLORS[strokes()], shown)
     named = {name: before(photo) for name, photo in REFERENCES.items() if f"'{name}'" in entry.text}
     after = _run_python(entry, x) if python else _run_chain(entry.text, x, named)
     picture = Image.new("RGB", (2 * WIDTH, HEIGHT), "white")
@@ -164,7 +164,7 @@ def _run_chain(text: str, x: np.ndarray, references: dict[str, np.ndarray]) -> n
 
 
 def _film() -> color.Lut:
-    """A table of 17 x 17 x 17 colours: teal shadows, orange lights, faded black."""
+    """A table of 17 x 17 x 17 colors: teal shadows, orange lights, faded black."""
     grid = np.stack(np.meshgrid(*[np.linspace(0, 1, 17)] * 3, indexing="ij"), -1)
     light = grid @ np.array((0.2126, 0.7152, 0.0722))[:, None]
     tint = (1 - light) * np.array((-0.10, 0.03, 0.08)) + light * np.array((0.10, 0.02, -0.12))
@@ -208,14 +208,14 @@ def _drawn(show: str, x: np.ndarray, value: Any) -> np.ndarray:
         means = np.asarray(segment.region_statistics(x, value, int(value.max())).mean)
         return means[value - 1]
     if show == "labels":
-        return 0.4 * _rgb(x) + 0.6 * _COLOURS[value]
+        return 0.4 * _rgb(x) + 0.6 * _COLORS[value]
     value = value / value.max() if show == "scaled" else value
     return value[..., None] if value.ndim == 2 else value
 
 
 # By label: black, then hues a golden angle apart, so that no two of them that follow each other are alike.
 _HUES = np.arange(1024)[:, None] * 0.618034 + np.array((0, 2 / 3, 1 / 3))
-_COLOURS = np.where(np.arange(1024)[:, None] > 0, 0.6 + 0.4 * np.cos(2 * np.pi * _HUES), 0).astype(np.float32)
+_COLORS = np.where(np.arange(1024)[:, None] > 0, 0.6 + 0.4 * np.cos(2 * np.pi * _HUES), 0).astype(np.float32)
 
 
 def _rgb(x: np.ndarray) -> np.ndarray:

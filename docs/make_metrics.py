@@ -1,4 +1,4 @@
-"""Writes the table of metrics in docs/metrics.md from the records in gen.quality.board: python docs/make_metrics.py"""
+"""Writes the table of metrics in docs/metrics.md from the records in gen.evaluation.metric_suite: python docs/make_metrics.py"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gen.quality import METRICS  # noqa: E402
+from gen.evaluation import METRICS  # noqa: E402
 
 PAGE = ROOT / "docs" / "metrics.md"
 _MARKERS = re.compile(r"(<!-- metrics:begin -->\n\n).*?(\n<!-- metrics:end -->)", re.DOTALL)

@@ -10,7 +10,7 @@ Measured: nothing yet; this project had no GPU to run it on.
 from gen.config import Config, spec, variant
 from gen.data import celeba, shapes, tfds
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar
+from gen.models.bottleneck import FSQ
 from gen.models.r3gan import Discriminator
 from gen.tasks.autoencoder import Autoencoder
 
@@ -26,7 +26,7 @@ def get_config(arg: str = "") -> Config:
                 Network,
                 widths=(96, 192, 384),
                 bfloat16=True,
-                bottleneck=spec(FiniteScalar, levels=(8, 8, 8, 8)),
+                bottleneck=spec(FSQ, levels=(8, 8, 8, 8)),
             ),
             discriminator=spec(Discriminator, widths=(256, 128, 64, 64), patch=2, group_size=None, expansion=1.0),
             perceptual=0.1,

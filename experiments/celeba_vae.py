@@ -11,7 +11,7 @@ a range of 2. Measured: nothing yet; this project had no GPU to run it on.
 from gen.config import Config, spec, variant
 from gen.data import celeba, shapes, tfds
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import Gaussian
+from gen.models.bottleneck import DiagonalGaussian
 from gen.tasks.autoencoder import Autoencoder
 
 
@@ -27,7 +27,7 @@ def get_config(arg: str = "") -> Config:
                 widths=(64, 96, 128, 192, 256, 384),
                 blocks=1,
                 bfloat16=True,
-                bottleneck=spec(Gaussian, size=128, beta=8.3e-4),
+                bottleneck=spec(DiagonalGaussian, size=128, beta=8.3e-4),
             ),
             l1=0.0,
             l2=1.0,

@@ -9,7 +9,7 @@ Measured: nothing yet; this project had no GPU to run it on.
 from gen.config import Config, spec, variant
 from gen.data import npz, shapes, tfds
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar
+from gen.models.bottleneck import FSQ
 from gen.models.r3gan import Discriminator
 from gen.tasks.autoencoder import Autoencoder
 
@@ -21,7 +21,7 @@ def get_config(arg: str = "") -> Config:
         task=spec(
             Autoencoder,
             network=spec(
-                Network, widths=(128, 256), blocks=3, bfloat16=True, bottleneck=spec(FiniteScalar, levels=(8, 8, 8, 8))
+                Network, widths=(128, 256), blocks=3, bfloat16=True, bottleneck=spec(FSQ, levels=(8, 8, 8, 8))
             ),
             discriminator=spec(Discriminator, widths=(128, 128, 64), patch=2, group_size=None, expansion=1.0),
             perceptual=0.1,

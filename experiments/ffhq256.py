@@ -17,7 +17,7 @@ def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
     network = PRESETS["ffhq256"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
-        data=spec(folder, path="ffhq256", resolution=256, labelled=False),
+        data=spec(folder, path="ffhq256", resolution=256, labeled=False),
         task=spec(
             Gan,
             generator=spec(Generator, **network.generator),

@@ -1,4 +1,4 @@
-"""Coloured shapes, drawn by the repository itself: the default experiment, eight classes at 32 x 32, on two CPU cores.
+"""Colored shapes, drawn by the repository itself: the default experiment, eight classes at 32 x 32, on two CPU cores.
 
 python -m gen.main --config experiments/shapes.py
 python -m gen.main --config experiments/shapes.py --sweep print    # is the penalty, or the learning rate, better?

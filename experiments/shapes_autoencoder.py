@@ -1,4 +1,4 @@
-"""Coloured shapes as 8 x 8 tokens, with an adversary from the first step: minutes on two CPU cores.
+"""Colored shapes as 8 x 8 tokens, with an adversary from the first step: minutes on two CPU cores.
 
 python -m gen.main --config experiments/shapes_autoencoder.py
 
@@ -9,7 +9,7 @@ Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 images: 29.0 dB on 2,0
 from gen.config import Config, spec, variant
 from gen.data import shapes
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar
+from gen.models.bottleneck import FSQ
 from gen.models.r3gan import PRESETS, Discriminator
 from gen.tasks.autoencoder import Autoencoder
 
@@ -20,7 +20,7 @@ def get_config(arg: str = "") -> Config:
         data=spec(shapes, resolution=32),
         task=spec(
             Autoencoder,
-            network=spec(Network, bottleneck=spec(FiniteScalar, levels=(8, 5, 5, 5))),
+            network=spec(Network, bottleneck=spec(FSQ, levels=(8, 5, 5, 5))),
             discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
             perceptual=0.1,
             adversarial=0.05,

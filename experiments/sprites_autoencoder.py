@@ -11,7 +11,7 @@ Measured 2026-11-21 on two cores of an Intel Xeon: after 40,000 pairs (--config.
 """
 
 from gen.config import Config, spec, variant
-from gen.data import clips, shapes
+from gen.data import frame_pairs, shapes
 from gen.models.autoencoder import Autoencoder as Network
 from gen.tasks.autoencoder import Autoencoder
 
@@ -19,7 +19,7 @@ from gen.tasks.autoencoder import Autoencoder
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
     config = Config(
-        data=spec(clips, resolution=32),
+        data=spec(frame_pairs, resolution=32),
         task=spec(Autoencoder, network=spec(Network), decay_images=120_000),
         batch_size=16,
         total_images=120_000,

@@ -12,7 +12,7 @@ the tokenizer lost of it).
 """
 
 from gen.config import Config, spec, variant
-from gen.data import clips, shapes
+from gen.data import frame_pairs, shapes
 from gen.models.autoencoder import Autoencoder
 from gen.models.recurrent import Recurrent
 from gen.tasks.prior import Prior
@@ -21,7 +21,7 @@ from gen.tasks.prior import Prior
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
     config = Config(
-        data=spec(clips, resolution=32),
+        data=spec(frame_pairs, resolution=32),
         task=spec(
             Prior,
             network=spec(Recurrent, width=256, layers=3),

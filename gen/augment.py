@@ -1,8 +1,8 @@
 """Random augmentation of what a discriminator sees, real and generated alike (Karras et al. 2020, appendix B).
 
-Images are [b h w c], float, in [-1, 1]: 0 is mid-grey. Results are not clipped. Every operation is linear in the image
-(the colours: affine), so it can be differentiated to any order. What an operation brings in from beyond the border is
-the image mirrored about the centres of its border pixels.
+Images are [b h w c], float, in [-1, 1]: 0 is mid-gray. Results are not clipped. Every operation is linear in the image
+(the colors: affine), so it can be differentiated to any order. What an operation brings in from beyond the border is
+the image mirrored about the centers of its border pixels.
 
 Which operations an image undergoes, and how strongly, is drawn for each image by itself. `flip`, `quarter_turn` and
 `luma_flip`, when chosen, draw from all their outcomes, doing nothing included: used with a probability below 1 they
@@ -31,13 +31,13 @@ DEFAULT: Mapping[str, float] = {
     "fractional_translation": 1.0,  # by a normal deviate, standard deviation 1/8 of the side
     "brightness": 0.5,  # plus a normal deviate, standard deviation 0.2
     "contrast": 0.5,  # times a factor, median 1, standard deviation 0.5 octaves
-    "luma_flip": 0.5,  # light for dark, colours kept; one channel: the negative
-    "hue": 0.5,  # turned about the grey axis by any angle; three channels only, else nothing
-    "saturation": 0.5,  # distance from grey times a factor, median 1, standard deviation 1 octave; one channel: nothing
-    "cutout": 1.0,  # a rectangle with half the image's sides, centred anywhere in the image, is made mid-grey
+    "luma_flip": 0.5,  # light for dark, colors kept; one channel: the negative
+    "hue": 0.5,  # turned about the gray axis by any angle; three channels only, else nothing
+    "saturation": 0.5,  # distance from gray times a factor, median 1, standard deviation 1 octave; one channel: nothing
+    "cutout": 1.0,  # a rectangle with half the image's sides, centered anywhere in the image, is made mid-gray
 }
 _WARPS = ("scale", "rotation", "anisotropy", "fractional_translation")
-_COLOURS = ("brightness", "contrast", "luma_flip", "hue", "saturation")
+_COLORS = ("brightness", "contrast", "luma_flip", "hue", "saturation")
 Draws = Mapping[str, jax.Array]
 
 
@@ -68,8 +68,8 @@ def augment(
     images = _move(images, uniform, used)
     if used.keys() & set(_WARPS):
         images = _warp(images, uniform, normal)
-    if used.keys() & set(_COLOURS):
-        images = _recolour(images, uniform, normal)
+    if used.keys() & set(_COLORS):
+        images = _recolor(images, uniform, normal)
     if "cutout" in used:
         images = jnp.where(_drawn(uniform["cutout"]), cutout(images, uniform["cutout"]), images)
     return images
@@ -145,8 +145,8 @@ def _warp(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
     return jnp.where(touched, resample(images, matrix, shift), images)
 
 
-def _recolour(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
-    """The colour operations, as one affine map of the channels."""
+def _recolor(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
+    """The color operations, as one affine map of the channels."""
     contrast = jnp.exp2(0.5 * normal["contrast"][:, 0])
     flip = jnp.minimum(uniform["luma_flip"][:, :1], 0)
     luma = jnp.where(flip[:, 0] < 0, -contrast, contrast)
@@ -154,7 +154,7 @@ def _recolour(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
     offset = luma * 0.2 * normal["brightness"][:, 0]
     angle = jnp.pi * uniform["hue"][:, 0]
     touched = _drawn(normal["brightness"], normal["contrast"], flip, uniform["hue"], normal["saturation"])
-    return jnp.where(touched, recolour(images, offset, luma, chroma, angle), images)
+    return jnp.where(touched, recolor(images, offset, luma, chroma, angle), images)
 
 
 def quarter_turns(images: jax.Array, turns: jax.Array) -> jax.Array:
@@ -187,7 +187,7 @@ def rotation(angle: jax.Array) -> jax.Array:
 
 
 def resample(images: jax.Array, matrix: jax.Array, shift: jax.Array) -> jax.Array:
-    """[b h w c]: at p, (down, right) in pixels from the centre, the image at matrix [b 2 2] @ (p - shift [b 2]).
+    """[b h w c]: at p, (down, right) in pixels from the center, the image at matrix [b 2 2] @ (p - shift [b 2]).
 
     Bilinear. Forward and transposed together, four gathers of single pixels are faster than gathers of 2x2 patches
     and than products with interpolation matrices.
@@ -211,25 +211,25 @@ def resample(images: jax.Array, matrix: jax.Array, shift: jax.Array) -> jax.Arra
     return ((1 - down) * above + down * below).astype(images.dtype).reshape(images.shape)
 
 
-def recolour(images: jax.Array, offset: jax.Array, luma: jax.Array, chroma: jax.Array, angle: jax.Array) -> jax.Array:
+def recolor(images: jax.Array, offset: jax.Array, luma: jax.Array, chroma: jax.Array, angle: jax.Array) -> jax.Array:
     """[b h w c]: luma (the mean of the channels) becomes luma * itself + offset, chroma (the rest) is multiplied too.
 
-    With three channels chroma is also turned by `angle` radians about the grey axis, red towards green (Rodrigues'
+    With three channels chroma is also turned by `angle` radians about the gray axis, red towards green (Rodrigues'
     formula). All four numbers are [b].
     """
     offset, luma, chroma, angle = map(_expand, (offset, luma, chroma, angle))
-    grey = jnp.mean(images, axis=-1, keepdims=True, dtype=jnp.float32)
-    colour = images - grey
+    gray = jnp.mean(images, axis=-1, keepdims=True, dtype=jnp.float32)
+    color = images - gray
     if images.shape[-1] == 3:
-        # The vector product of the grey axis, (1, 1, 1) / sqrt(3), with the colour.
-        cross = (jnp.roll(colour, 1, axis=-1) - jnp.roll(colour, -1, axis=-1)) / math.sqrt(3)
-        colour = jnp.cos(angle) * colour + jnp.sin(angle) * cross
-    return (luma * grey + offset + chroma * colour).astype(images.dtype)
+        # The vector product of the gray axis, (1, 1, 1) / sqrt(3), with the color.
+        cross = (jnp.roll(color, 1, axis=-1) - jnp.roll(color, -1, axis=-1)) / math.sqrt(3)
+        color = jnp.cos(angle) * color + jnp.sin(angle) * cross
+    return (luma * gray + offset + chroma * color).astype(images.dtype)
 
 
-def cutout(images: jax.Array, centre: jax.Array) -> jax.Array:
-    """[b h w c], mid-grey within a quarter of the sides from `centre` [b 2], (down, right), -1 to 1 over the image."""
+def cutout(images: jax.Array, center: jax.Array) -> jax.Array:
+    """[b h w c], mid-gray within a quarter of the sides from `center` [b 2], (down, right), -1 to 1 over the image."""
     h, w = images.shape[1:3]
-    down = jnp.abs((2 * jnp.arange(h) + 1) / h - 1 - centre[:, :1]) < 0.5
-    right = jnp.abs((2 * jnp.arange(w) + 1) / w - 1 - centre[:, 1:]) < 0.5
+    down = jnp.abs((2 * jnp.arange(h) + 1) / h - 1 - center[:, :1]) < 0.5
+    right = jnp.abs((2 * jnp.arange(w) + 1) / w - 1 - center[:, 1:]) < 0.5
     return jnp.where(down[:, :, None, None] & right[:, None, :, None], 0, images)

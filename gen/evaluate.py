@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from gen import cli
-from gen.asked import check_writable
 from gen.errors import InputError
 from gen.files import printable
+from gen.outputs.output_path import check_writable
 
 if TYPE_CHECKING:
-    from gen.quality.runs import Measured
+    from gen.evaluation.evaluate_run import Evaluation
 
 FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
@@ -88,18 +88,20 @@ def main(arguments: Sequence[str]) -> None:
         if folder and out.resolve().is_relative_to(Path(folder).resolve()):
             raise InputError(f"--out={out} is inside --{name}={folder}, where the pictures would be taken for images")
     began = time.monotonic()
-    from gen.quality import cards, folders, pages, runs
+    from gen.evaluation import evaluate_folders, evaluate_run, html, results
 
-    given: dict[str, Any] = {name: FLAGS[name].value for name in runs.Asked._fields if name in FLAGS}
+    given: dict[str, Any] = {name: FLAGS[name].value for name in evaluate_run.EvaluateOptions._fields if name in FLAGS}
     moved = {name: FLAGS[f"config.data.{name}"].value for name in ("path", "data_dir")}
-    asked = runs.Asked(**given, moved={name: path for name, path in moved.items() if path})
-    measured = runs.measure_run(asked, cli.say) if FLAGS.workdir else folders.measure_folders(asked, cli.say)
+    asked = evaluate_run.EvaluateOptions(**given, moved={name: path for name, path in moved.items() if path})
+    measured = (
+        evaluate_run.measure_run(asked, cli.say) if FLAGS.workdir else evaluate_folders.measure_folders(asked, cli.say)
+    )
     if not any(measured.boards.values()):
         raise InputError("none of these metrics can be had of these images; the lines above say why")
     try:
-        pages.write(out, measured)
+        html.write(out, measured)
         if FLAGS.workdir and not FLAGS.out:
-            pages.refresh(Path(FLAGS.workdir))
+            html.refresh(Path(FLAGS.workdir))
         if statistics:
             _save_statistics(measured, statistics)
     except OSError as error:
@@ -107,14 +109,14 @@ def main(arguments: Sequence[str]) -> None:
             f"{error.filename2 or error.filename or out}: cannot be written ({error.strerror or error})"
         ) from None
     for title, found in measured.boards.items():
-        print(f"\n{title}\n{cards.table(found)}")
+        print(f"\n{title}\n{results.table(found)}")
         if title in measured.verdicts:
             print(measured.verdicts[title])
     written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
     print(f"\nin {time.monotonic() - began:.0f} s: {written}")
 
 
-def _save_statistics(measured: Measured, path: Path) -> None:
+def _save_statistics(measured: Evaluation, path: Path) -> None:
     """Writes mu and sigma of the reference."""
     from gen.metrics import moments
 
@@ -126,18 +128,18 @@ def _save_statistics(measured: Measured, path: Path) -> None:
 
 def _compare(names: Sequence[str]) -> None:
     """Prints two evaluations side by side."""
-    from gen.quality import cards
+    from gen.evaluation import results
 
     given = [name for name in _OTHERS if FLAGS[name].present]
     if given:
         raise InputError(f"--{given[0]} is of measuring, and --compare only reads; leave it out")
     if len(names) != 2:
         raise InputError(f"--compare takes two evaluations, runs or evaluation.json; given: {len(names)}")
-    both = [cards.read(Path(name)) for name in names]
-    pairs = cards.compare(*both)
+    both = [results.read(Path(name)) for name in names]
+    pairs = results.compare(*both)
     print(f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap")
     for a, b in pairs:
-        print(f"{a.metric:<28} {cards.number(a.value):>11} {cards.number(b.value):>11}  {cards.verdict(a, b)}")
+        print(f"{a.metric:<28} {results.number(a.value):>11} {results.number(b.value):>11}  {results.verdict(a, b)}")
     shared = {card.metric for card, _ in pairs}
     for which, found in zip(("first", "second"), both, strict=True):
         if alone := [card.metric for card in found if card.metric not in shared]:

@@ -179,3 +179,8 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode keeps it
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def shown(value: Any) -> str:
+    """A value in a message: one printable line of bounded length."""
+    return printable(repr(value))

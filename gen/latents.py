@@ -26,14 +26,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from gen import asked, cli, load, pictures, provenance
+from gen import cli, provenance
+from gen.cli import arguments
 from gen.errors import InputError, nearest
 from gen.files import printable
+from gen.image_io import load
+from gen.outputs import image_writer
+from gen.outputs.output_path import check_writable
 from gen.report import enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
-    from gen.run import Loaded
-    from gen.spaces import Codes, Directions, Files, Space
+    from gen.runs.trained_run import TrainedRun
+    from gen.sampling.latent_space import Directions, Files, Latents, Space
 
 FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run.", flag_values=FLAGS)
@@ -60,7 +64,7 @@ _MAX_SHOWN = 4  # images in a strip
 class Session(NamedTuple):
     """What every command works with."""
 
-    run: Loaded
+    run: TrainedRun
     space: Space
     label: int | None  # --label
     files: Files
@@ -77,17 +81,18 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError(f"no command '{name}'{nearest(name, _COMMANDS)}; {usage}")
     command = _COMMANDS[name]
     out = _check(name, command, inputs)
-    from gen import config, sharding, spaces
-    from gen import run as runs
+    from gen import config, devices
+    from gen.runs import trained_run as runs
+    from gen.sampling import latent_space
 
-    mesh = sharding.mesh(-1, 1)
+    mesh = devices.mesh(-1, 1)
     run = runs.load(FLAGS.workdir, step=FLAGS.step, mesh=mesh)
     options: dict[str, Any] = {name: FLAGS[name].value for name in ("steps", "seed", "batch_size")}
-    space = spaces.of_run(run, FLAGS.workdir, mesh=mesh, tell=cli.tell, **options)
+    space = latent_space.of_run(run, FLAGS.workdir, mesh=mesh, tell=cli.tell, **options)
     label = _label(run.class_names if space.num_classes else [])
     digest = config.digest(run.config)
     record = provenance.record(config_digest=digest, step=run.step, seed=FLAGS.seed, latents=_text(name))
-    files = spaces.Files(out, space.image_shape, run.class_names, record, load.padding_of(run.data_facts))
+    files = latent_space.Files(out, space.image_shape, run.class_names, record, load.padding_of(run.data_metadata))
     began = time.monotonic()
     count = command.call(Session(run, space, label, files, digest), inputs)
     made = f"{count:,} image{'' if count == 1 else 's'} of checkpoint {run.step:,}"
@@ -96,41 +101,41 @@ def main(arguments: Sequence[str]) -> None:
 
 def encode(session: Session, inputs: Sequence[str]) -> int:
     """Images to latents, in a file."""
-    from gen import spaces
+    from gen.sampling import latent_space
 
     files, images = session.files.load(inputs)
     codes = session.space.encode(images, label=session.label)
-    spaces.write(session.files.out, codes, spaces.names_of(files, "decode"), run=session.digest)
+    latent_space.write(session.files.out, codes, latent_space.names_of(files, "decode"), run=session.digest)
     return len(files)
 
 
 def decode(session: Session, inputs: Sequence[str]) -> int:
     """Latents to images."""
-    from gen import spaces
-    from gen.spaces import sheets
+    from gen.sampling import latent_space
+    from gen.sampling.latent_space import figures
 
     source = Path(inputs[0])
-    codes, names = spaces.read(source, run=session.digest)
+    codes, names = latent_space.read(source, run=session.digest)
     made = session.space.decode(codes)
-    sheet = lambda: sheets.comparison(made)  # noqa: E731
+    sheet = lambda: figures.comparison(made)  # noqa: E731
     session.files.save_all(sheet, made, name="decode", names=names, sources=[source] * len(made), codes=codes)
     return len(made)
 
 
 def project(session: Session, inputs: Sequence[str]) -> int:
     """The nearest images that the model can make, and how near."""
-    from gen.run_folder import write_json
-    from gen.spaces import names_of, sheets
+    from gen.runs.run_folder import write_json
+    from gen.sampling.latent_space import figures, names_of
 
     files, images = session.files.load(inputs)
     codes = session.space.encode(images, label=session.label)
     made = session.space.decode(codes)
-    psnr = sheets.psnr(images, made)
+    psnr = figures.psnr(images, made)
     for file, value in zip(files, psnr, strict=True):
         print(f"{value:6.2f} dB  {printable(file)}")
     print(f"{np.median(psnr):6.2f} dB  median")
-    parts, shows = (images, made, sheets.difference(images, made)), ("given", "found", "difference")
-    sheet = lambda: sheets.comparison(*parts, names=shows)  # noqa: E731
+    parts, shows = (images, made, figures.difference(images, made)), ("given", "found", "difference")
+    sheet = lambda: figures.comparison(*parts, names=shows)  # noqa: E731
     names = names_of(files, "project")
     picture = session.files.save_all(sheet, made, name="project", names=names, sources=files, codes=codes)
     labels = [None] * len(files) if codes.label is None else [session.run.class_names[label] for label in codes.label]
@@ -146,7 +151,7 @@ def project(session: Session, inputs: Sequence[str]) -> int:
 
 def interpolate(session: Session, inputs: Sequence[str]) -> int:
     """From each image to the next."""
-    from gen.spaces import interpolation
+    from gen.sampling.latent_space import interpolation
 
     files, images = session.files.load(inputs)
     if len(files) < 2:
@@ -155,7 +160,7 @@ def interpolate(session: Session, inputs: Sequence[str]) -> int:
     space = session.space
     way = interpolation(ends, FLAGS.frames, spherical=space.spherical, classes=space.num_classes)
     made = space.decode(way)
-    pictures.check_finite(made, session.files.out)
+    image_writer.check_finite(made, session.files.out)
     if session.files.out.suffix.lower() == ".png":  # a row for each pair
         rows = [made[i : i + FLAGS.frames + 1] for i in range(0, len(made) - 1, FLAGS.frames)]
         frames = [np.concatenate([grid(row, columns=len(row)) for row in rows])]
@@ -168,7 +173,7 @@ def interpolate(session: Session, inputs: Sequence[str]) -> int:
 
 def directions(session: Session, inputs: Sequence[str]) -> int:
     """Strips of what changes along each direction."""
-    from gen.spaces import Codes, moved, sheets
+    from gen.sampling.latent_space import Latents, figures, moved
 
     files, known = list[Path](), None
     if inputs:
@@ -184,9 +189,9 @@ def directions(session: Session, inputs: Sequence[str]) -> int:
     rows = [[moved(start, found, i, step).z for step in steps] for i in range(len(found.sigma))]
     z = np.stack([np.stack(row, axis=1) for row in rows])  # [directions images steps d]
     label = None if start.label is None else np.tile(start.label.repeat(_POINTS), len(found.sigma))
-    made = session.space.decode(Codes(z.reshape(-1, z.shape[-1]), label))
-    pictures.check_finite(made, session.files.out)
-    picture = sheets.strips(made.reshape(*z.shape[:3], *made.shape[1:]))
+    made = session.space.decode(Latents(z.reshape(-1, z.shape[-1]), label))
+    image_writer.check_finite(made, session.files.out)
+    picture = figures.strips(made.reshape(*z.shape[:3], *made.shape[1:]))
     out = session.files.out
     path = out if out.suffix else out / "directions.png"
     session.files.save(path, [picture], sources=files, label=session.label, shows="directions")
@@ -195,7 +200,7 @@ def directions(session: Session, inputs: Sequence[str]) -> int:
 
 def edit(session: Session, inputs: Sequence[str]) -> int:
     """Images moved along a direction."""
-    from gen.spaces import moved, names_of, sheets
+    from gen.sampling.latent_space import figures, moved, names_of
 
     files, images = session.files.load(inputs)
     measured = session.space.measured and FLAGS.examples is None  # on the images themselves
@@ -204,7 +209,7 @@ def edit(session: Session, inputs: Sequence[str]) -> int:
     after = moved(codes, found or _up_to_direction(session, codes), FLAGS.direction, FLAGS.strength)
     plain, made = session.space.decode(codes), session.space.decode(after)
     moved_by = f"direction {FLAGS.direction}, {FLAGS.strength:+g}"
-    sheet = lambda: sheets.comparison(images, plain, made, names=("given", "found", moved_by))  # noqa: E731
+    sheet = lambda: figures.comparison(images, plain, made, names=("given", "found", moved_by))  # noqa: E731
     names = names_of(files, "edit")
     session.files.save_all(sheet, made, name="edit", names=names, sources=files, codes=codes)
     return len(files)
@@ -245,7 +250,7 @@ def _check(name: str, command: Command, inputs: Sequence[str]) -> Path:
     allowed = " or ".join([*(["a folder"] if command.folder else []), *(f"a {s} file" for s in command.suffixes)])
     if out.suffix.lower() not in (*command.suffixes, *([""] if command.folder else [])):
         raise InputError(f"--out={out}: {name} cannot write that; allowed: {allowed}")
-    asked.check_writable(out.parent if out.suffix else out)
+    check_writable(out.parent if out.suffix else out)
     return out
 
 
@@ -257,20 +262,20 @@ def _text(name: str) -> str:
 
 
 def _label(class_names: Sequence[str]) -> int | None:
-    labels = asked.parse_labels(FLAGS.label, class_names)
+    labels = arguments.parse_labels(FLAGS.label, class_names)
     if labels and len(labels) > 1:
         raise InputError(f"--label={FLAGS.label}: {len(labels)} classes; name one, or leave --label out to try all")
     return labels[0] if labels else None
 
 
 def _seeds() -> list[int]:
-    seeds = asked.parse_seeds(FLAGS.seeds)
+    seeds = arguments.parse_seeds(FLAGS.seeds)
     if len(seeds) > _MAX_SHOWN:
         raise InputError(f"--seeds={FLAGS.seeds}: {len(seeds)} images; a picture shows at most {_MAX_SHOWN}")
     return seeds
 
 
-def _up_to_direction(session: Session, codes: Codes | None) -> Directions:
+def _up_to_direction(session: Session, codes: Latents | None) -> Directions:
     found = _directions(session, codes, FLAGS.direction + 1)
     if FLAGS.direction >= len(found.sigma):
         known = f"allowed: 0-{len(found.sigma) - 1}"
@@ -278,7 +283,7 @@ def _up_to_direction(session: Session, codes: Codes | None) -> Directions:
     return found
 
 
-def _directions(session: Session, codes: Codes | None, count: int) -> Directions:
+def _directions(session: Session, codes: Latents | None, count: int) -> Directions:
     """Measured on --examples, else on these latents."""
     if FLAGS.examples is not None:
         if not session.space.measured:

@@ -22,7 +22,7 @@ Adversarial = Literal["relativistic", "non_saturating", "hinge", "least_squares"
 
 
 class AdversarialLoss(NamedTuple):
-    """What each player minimises: (real_logits [b], fake_logits [b]) -> loss [b]. A ValueError names unequal shapes."""
+    """What each player minimizes: (real_logits [b], fake_logits [b]) -> loss [b]. A ValueError names unequal shapes."""
 
     discriminator: PairLoss
     generator: PairLoss
@@ -56,7 +56,7 @@ ADVERSARIAL: dict[Adversarial, AdversarialLoss] = {
         lambda real, fake: jax.nn.softplus(-(real - fake)),
         lambda real, fake: jax.nn.softplus(-(fake - real)),
     ),
-    # Goodfellow et al. 2014, section 3: the generator maximises log D instead of minimising log(1 - D).
+    # Goodfellow et al. 2014, section 3: the generator maximizes log D instead of minimizing log(1 - D).
     "non_saturating": _adversarial(
         lambda real, fake: jax.nn.softplus(-real) + jax.nn.softplus(fake),
         lambda real, fake: jax.nn.softplus(-fake),
@@ -93,7 +93,7 @@ def lecam(
 ) -> jax.Array:
     """[b]: squared distance of each side's logits from the running average (a scalar) of the other side's logits.
 
-    The regulariser R_LC of Tseng et al. 2021: it keeps the two sides from drifting apart when data are few.
+    The regularizer R_LC of Tseng et al. 2021: it keeps the two sides from drifting apart when data are few.
     """
     real, fake = _vectors(real_logits=real_logits, fake_logits=fake_logits)
     for name, average in (("real_average", real_average), ("fake_average", fake_average)):

@@ -30,14 +30,15 @@ from typing import Any
 
 from absl import flags
 
-from gen import cli, experiment, identity
-from gen.compile_cache import mend
-from gen.config import Config, validate
+from gen import cli
+from gen.config import Config, experiment, validate
+from gen.config.fields import listing
 from gen.errors import InputError
-from gen.fields import listing
 from gen.files import cache_home, expand, printable, private_folder
-from gen.interrupt import interrupts
-from gen.run_folder import RunFolder
+from gen.runs import identity
+from gen.runs.run_folder import RunFolder
+from gen.training.compile_cache import mend
+from gen.training.interrupt import interrupts
 
 FLAGS = flags.FlagValues()
 CONFIG = cli.define_path("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
@@ -109,7 +110,7 @@ def main(argv: Sequence[str]) -> int:
     _prepare(workdir, config, elsewhere=CHECK.value in ("copied", "mounted"))
     accepted = {"accept_changed_data": True} if ACCEPT.value else {}
     if CHECK.value is not None:
-        from gen.preflight import check
+        from gen.training.preflight import check
 
         for line in check(config, workdir, CHECK.value, **accepted):
             cli.say(line)
@@ -117,7 +118,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
             _enable_cache()
-            from gen.train import train
+            from gen.training.loop import train
 
             return train(config, workdir, **accepted)
     except RuntimeError as error:  # what jax raises when a device or the host has too little

@@ -27,11 +27,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from absl import flags
 
-from gen import cli, written
-from gen.asked import check_writable
+from gen import cli
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import SUFFIXES
+from gen.outputs import manifest
+from gen.outputs.output_path import check_writable
 
 if TYPE_CHECKING:
     from gen.refining import RefineResult
@@ -94,7 +95,7 @@ def refine(options: RefineOptions) -> RefineResult:
         check_writable(folder)
     if not options.overwrite:
         targets = [*(job.target for job in jobs), *([preview] if preview else [])]
-        written.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
+        manifest.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
     result = refining.refine_all(recipe, jobs, preview=preview, overwrite=options.overwrite)
     return result._replace(notes=notes)
 
@@ -102,7 +103,7 @@ def refine(options: RefineOptions) -> RefineResult:
 def main(inputs: Sequence[str]) -> int:
     """Refines what the flags and `inputs` ask for; returns the exit code. Raises InputError for bad input."""
     if FLAGS.list:
-        from gen.imaging.operators import listing
+        from gen.imaging.catalog import listing
 
         print(listing())
         return 0

@@ -31,17 +31,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import flags
 
-from gen import cli, pictures, provenance
-from gen.asked import Target, check_writable, parse_labels, parse_seeds, where
+from gen import cli, provenance
+from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError
 from gen.files import atomic_write, printable
+from gen.outputs import image_writer
+from gen.outputs.output_path import OutputPath, check_writable, parse_output
 from gen.report import before_and_after, enlargement, grid, to_uint8
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from gen.imaging.chain import Chain
-    from gen.run import Loaded
+    from gen.runs.trained_run import TrainedRun
 
 FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run.", flag_values=FLAGS)
@@ -85,7 +87,7 @@ cli.define_sampling("guidance", None, "Of priors: above 1 more as asked, less va
 flags.DEFINE_enum(
     "format",
     None,
-    pictures.STILLS + pictures.ANIMATIONS,
+    image_writer.STILLS + image_writer.ANIMATIONS,
     "png (default) or jpeg; animations webp (default) or gif.",
     flag_values=FLAGS,
 )
@@ -115,14 +117,14 @@ def main(inputs: Sequence[str] = ()) -> None:
     post = _chain(FLAGS.refine) if FLAGS.refine else None
     if not (FLAGS.interpolate or question == "continue" or FLAGS["frames"].using_default_value):
         raise InputError(f"--frames={FLAGS.frames} is of --interpolate and --continue; leave it out")
-    target = where(FLAGS.out, FLAGS.format, FLAGS.interpolate or question == "continue")
+    target = parse_output(FLAGS.out, FLAGS.format, FLAGS.interpolate or question == "continue")
     if question and (target.file or target.format == "jpeg"):
         raise InputError(f"--out={FLAGS.out}: answers are .png files in a folder, and --out must name the folder")
     check_writable(target.folder)
-    from gen import run as runs
-    from gen import sharding
+    from gen import devices
+    from gen.runs import trained_run as runs
 
-    mesh = sharding.mesh(-1, 1)
+    mesh = devices.mesh(-1, 1)
     run = runs.load(FLAGS.workdir, step=FLAGS.step, mesh=mesh)
     labels = parse_labels(FLAGS.label, run.class_names)
     _check_settings(run)
@@ -153,21 +155,29 @@ def _question(inputs: Sequence[str]) -> str | None:
 
 
 def _answer(
-    run: Loaded, question: str, inputs: Sequence[str], seeds: str, labels: list[int] | None, target: Target, mesh: Mesh
+    run: TrainedRun,
+    question: str,
+    inputs: Sequence[str],
+    seeds: str,
+    labels: list[int] | None,
+    target: OutputPath,
+    mesh: Mesh,
 ) -> None:
     """Writes the answers to a question about image files."""
-    from gen import predict
+    from gen.sampling import conditional
 
     if labels and len(labels) > 1:
         raise InputError(f"--label={FLAGS.label}: answers are of one class; name one")
     if question == "complete":
-        asked = predict.complete(run, inputs, FLAGS.complete)
+        asked = conditional.complete(run, inputs, FLAGS.complete)
     else:
-        asked = predict.enlarge(run, inputs) if question == "enlarge" else predict.follow(run, inputs, FLAGS.frames)
-    settings = predict.Settings(
+        asked = (
+            conditional.enlarge(run, inputs) if question == "enlarge" else conditional.follow(run, inputs, FLAGS.frames)
+        )
+    settings = conditional.Settings(
         seeds, labels[0] if labels else None, FLAGS.truncation, _settings(), FLAGS.batch_size, mesh
     )
-    predict.write(run, asked, settings, target.folder, format=target.format)
+    conditional.write(run, asked, settings, target.folder, format=target.format)
 
 
 def _settings() -> dict[str, float]:
@@ -175,12 +185,12 @@ def _settings() -> dict[str, float]:
     return {name: value for name in _SETTINGS if (value := FLAGS[name].value) is not None}
 
 
-def _check_settings(run: Loaded) -> None:
+def _check_settings(run: TrainedRun) -> None:
     """Raises InputError for settings of priors where the run is none."""
-    from gen import predict
+    from gen.sampling import conditional
 
     for name in _settings():
-        predict.prior(run, f"--{name}")
+        conditional.prior(run, f"--{name}")
 
 
 def _chain(text: str) -> Chain | None:
@@ -192,11 +202,11 @@ def _chain(text: str) -> Chain | None:
 
 
 def _write_stills(
-    run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh, post: Chain | None
+    run: TrainedRun, seeds: list[int], labels: list[int] | None, target: OutputPath, mesh: Mesh, post: Chain | None
 ) -> int:
     """Writes one file per image, the grid, or both; returns the number of images."""
-    from gen import draw
-    from gen.report.sheet import named_rows
+    from gen.report.contact_sheet import named_rows
+    from gen.sampling import by_seed
 
     every, rows = (seeds * len(labels), len(labels)) if labels else (seeds, 1)
     count = len(every)
@@ -206,16 +216,18 @@ def _write_stills(
         raise InputError(f"a grid of {count:,} images; allowed are {_MAX_GRID_IMAGES:,}: fewer --seeds, or a folder")
     asked = [label for label in labels for _ in seeds] if labels else None
     nothing: list[int | None] = [None] * count
-    known = asked or draw.drawn_labels(run.task, every) or nothing
+    known = asked or by_seed.drawn_labels(run.task, every) or nothing
     slugs, named = _slugs(run.class_names), zip(every, asked or nothing, strict=True)
     names = [_name(seed, label, slugs, rows > 1, target.suffix) for seed, label in named]
     sheet = target.file or target.folder / f"grid{target.suffix}"
-    pictures.check([*(target.folder / name for name in names if target.file is None), *([sheet] if with_grid else [])])
+    image_writer.check(
+        [*(target.folder / name for name in names if target.file is None), *([sheet] if with_grid else [])]
+    )
     done, began, shown, pairs = 0, time.monotonic(), list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
-    for images in draw.images(run.task, run.ema_params, every, labels=asked, **_options(mesh)):
+    for images in by_seed.images(run.task, run.ema_params, every, labels=asked, **_options(mesh)):
         here = slice(done, done + len(images))
         if post is not None:
-            raw, images = images, draw.refine(post, images, every[here])
+            raw, images = images, by_seed.refine(post, images, every[here])
             stems = [name.stem for name in names[here]]
             pairs += zip(to_uint8(raw), to_uint8(images), stems, strict=True) if len(pairs) < _MAX_PAIRS else ()
         shown += list(to_uint8(images)) if with_grid else ()
@@ -223,7 +235,7 @@ def _write_stills(
             for image, seed, label, name in zip(to_uint8(images), every[here], known[here], names[here], strict=True):
                 path = target.file or target.folder / name
                 record = _record(run, seed, None if label is None else [label], post)
-                pictures.save(path, [image], format=target.format, record=record)
+                image_writer.save(path, [image], format=target.format, record=record)
         done += len(images)
         cli.tell(done, count, began)
     if with_grid:
@@ -233,35 +245,35 @@ def _write_stills(
             picture = named_rows(picture, [run.class_names[label] for label in labels])
         record = _record(run, FLAGS.seeds, labels, post)
         record["gen:shows"] = "grid"  # so that nothing takes it for a sample
-        pictures.save(sheet, [picture], format=target.format, record=record)
+        image_writer.save(sheet, [picture], format=target.format, record=record)
     if post is not None:
         atomic_write(target.refinement, before_and_after(pairs[:_MAX_PAIRS], chain=post.record_text, total=count))
     return count
 
 
 def _write_animation(
-    run: Loaded, seeds: list[int], labels: list[int] | None, target: Target, mesh: Mesh, post: Chain | None
+    run: TrainedRun, seeds: list[int], labels: list[int] | None, target: OutputPath, mesh: Mesh, post: Chain | None
 ) -> int:
     """Writes one animation; returns its number of frames."""
-    from gen import draw
+    from gen.sampling import by_seed
 
     if labels and len(labels) > 1:
         raise InputError(f"--label={FLAGS.label}: an interpolation shows one class; name one")
-    latents = draw.interpolation(run.task, seeds, FLAGS.frames)
+    latents = by_seed.interpolation(run.task, seeds, FLAGS.frames)
     count, began, frames = len(latents), time.monotonic(), []
     path = target.file or target.folder / f"interpolation{target.suffix}"
-    pictures.check([path])
+    image_writer.check([path])
     first = seeds[:1]  # one key: what else it decides stays the same
     options = _options(mesh) | {"labels": labels * count if labels else None, "latents": latents}
-    for images in draw.images(run.task, run.ema_params, first * count, **options):
+    for images in by_seed.images(run.task, run.ema_params, first * count, **options):
         if post is not None:
-            images = draw.refine(post, images, first * len(images))
+            images = by_seed.refine(post, images, first * len(images))
         scale = enlargement(*images.shape[1:3])
         frames += list(to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2))
         cli.tell(len(frames), count, began)
-    record = _record(run, FLAGS.seeds, labels or draw.drawn_labels(run.task, first), post)
+    record = _record(run, FLAGS.seeds, labels or by_seed.drawn_labels(run.task, first), post)
     record["gen:shows"] = "interpolation"
-    pictures.save(path, frames, format=target.format, record=record)
+    image_writer.save(path, frames, format=target.format, record=record)
     return count
 
 
@@ -290,7 +302,7 @@ def _name(seed: int, label: int | None, slugs: Sequence[str], folders: bool, suf
     return Path(slugs[label]) / name if folders else name
 
 
-def _record(run: Loaded, seed: int | str, labels: Sequence[int] | None, post: Chain | None) -> provenance.Record:
+def _record(run: TrainedRun, seed: int | str, labels: Sequence[int] | None, post: Chain | None) -> provenance.Record:
     from gen.config import digest
 
     named = None if labels is None else ", ".join(run.class_names[label] for label in labels)

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from gen import cli
-from gen.asked import check_writable, parse_labels
+from gen.cli.arguments import parse_labels
 from gen.errors import InputError
 from gen.files import printable
+from gen.outputs.output_path import check_writable
 
 if TYPE_CHECKING:
-    from gen.predict.scoring import ScoreResult
+    from gen.sampling.conditional.scoring import ScoreResult
 
 FLAGS = flags.FlagValues()
 cli.define_path("workdir", None, "Folder of the run, of a prior.", flag_values=FLAGS)
@@ -67,11 +68,11 @@ def score(options: ScoreOptions) -> ScoreResult:
     if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".json", ".jsonl"):
         raise InputError(f"--out={out}: looks like a file; gen.score writes into a folder")
     check_writable(out)
-    from gen import run as runs
-    from gen import sharding
-    from gen.predict.scoring import score_files
+    from gen import devices
+    from gen.runs import trained_run as runs
+    from gen.sampling.conditional.scoring import score_files
 
-    mesh = sharding.mesh(-1, 1)
+    mesh = devices.mesh(-1, 1)
     run = runs.load(options.workdir, step=options.step, mesh=mesh)
     labels = parse_labels(options.label, run.class_names)
     if labels and len(labels) > 1:

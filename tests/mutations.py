@@ -9,8 +9,21 @@ from collections.abc import Iterator
 from typing import Any
 
 CALLS = (
-    *("gen.experiment:sweep", "gen.files:atomic_write", "gen.run:load", "gen.cli:run", "gen.data.shapes:shapes"),
-    *("gen.tasks.gan:Gan", "gen.models.r3gan:Generator", "gen.models.bottleneck:Gaussian", "os:system", "gen:x", ""),
+    *(
+        "gen.config.experiment:sweep",
+        "gen.files:atomic_write",
+        "gen.runs.trained_run:load",
+        "gen.cli:run",
+        "gen.data.shapes:shapes",
+    ),
+    *(
+        "gen.tasks.gan:Gan",
+        "gen.models.r3gan:Generator",
+        "gen.models.bottleneck:DiagonalGaussian",
+        "os:system",
+        "gen:x",
+        "",
+    ),
     *("gen.report:Report", "gen.config:from_json", "subprocess:run", "gen.main:os.system", "a b:c", ":", "gen..os:x"),
 )
 NUMBERS = (0, -1, 1, 3, 2**31, 2**63, 10**40, -(10**40), 0.0, -0.5, 1e-300, 1e300, 1e999, float("nan"), 65_537)

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from PIL import Image
 
-from gen import run
-from gen.checkpoint import Checkpoints
 from gen.config import Config, build, spec, to_json
 from gen.data import shapes
 from gen.models.recurrent import Recurrent
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
 from gen.tasks.prior import Prior
 
 CLASSES = ("round", "square", "other")
@@ -23,10 +23,10 @@ def make_run(path: Path, image_shape: tuple[int, int, int], *, options: dict[str
     """A run of a Prior with these changes; options: of its data, as in data.json."""
     task = spec(Prior, **{"network": spec(Recurrent, width=16, layers=1), "decay_images": 100, **changes})
     config = Config(data=spec(shapes), task=task, batch_size=8)
-    folder = run.RunFolder(path)
+    folder = trained_run.RunFolder(path)
     path.mkdir(parents=True)
     facts = {"name": "x", "image_shape": image_shape, "num_classes": len(CLASSES), "class_names": CLASSES}
-    run.write_json(folder.data, facts | {"options": options or {}})
+    trained_run.write_json(folder.data, facts | {"options": options or {}})
     folder.config.write_text(to_json(config))
     built = build(task, "task", image_shape=image_shape, num_classes=len(CLASSES), batch_size=8)
     state = jax.jit(built.init)(jax.random.key(0))
@@ -38,7 +38,7 @@ def make_run(path: Path, image_shape: tuple[int, int, int], *, options: dict[str
 
 
 def picture(path: Path, shape: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Writes a grey image of noise, and returns it: uint8 [h w]."""
+    """Writes a gray image of noise, and returns it: uint8 [h w]."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     Image.fromarray(pixels).save(path)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gen.evaluation import FeatureSet, Question, Reference
 from gen.features import Extractor
-from gen.features.extractor import Seen
-from gen.quality import Images, Question, Reference
+from gen.features.extractor import ExtractorOutput
 
 NAMES = ("circle", "square", "star")
 
@@ -16,26 +16,26 @@ NAMES = ("circle", "square", "star")
 def extractor(name: str = "own", *, classes: int = 3, accuracy: float | None = 0.9) -> Extractor:
     """Features of an image: its mean by channel and by quarter; class logits: the means of its first rows."""
 
-    def see(images: np.ndarray) -> Seen:
+    def see(images: np.ndarray) -> ExtractorOutput:
         x = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
         parts = [p.mean((1, 2)) for rows in np.array_split(x, 2, axis=1) for p in np.array_split(rows, 2, axis=2)]
-        return Seen(np.concatenate(parts, axis=1), 9 * x[:, :classes].mean((2, 3)) if classes else None)
+        return ExtractorOutput(np.concatenate(parts, axis=1), 9 * x[:, :classes].mean((2, 3)) if classes else None)
 
     return Extractor(name, "d" * 64, "none at all", see, accuracy if classes else None)
 
 
 def drawn(
-    count: int, *, seed: int, shift: float = 0.0, side: int = 16, channels: int = 3, features: int = 8, labelled=True
-) -> Images:
+    count: int, *, seed: int, shift: float = 0.0, side: int = 16, channels: int = 3, features: int = 8, labeled=True
+) -> FeatureSet:
     """Noise, with normal features of mean `shift`, of each class in turn, which the logits see nine times in ten."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int32) % len(NAMES)
     seen = np.where(rng.random(count) < 0.9, labels, (labels + 1) % len(NAMES))
-    return Images(
+    return FeatureSet(
         rng.integers(0, 256, (count, side, side, channels), dtype=np.uint8),
         (rng.normal(size=(count, features)) + shift).astype(np.float32),
-        labels if labelled else None,
-        4 * np.eye(len(NAMES), dtype=np.float32)[seen] if labelled else None,
+        labels if labeled else None,
+        4 * np.eye(len(NAMES), dtype=np.float32)[seen] if labeled else None,
     )
 
 

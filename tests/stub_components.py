@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gen.data import Examples, Source
+from gen.data import DatasetSplits, Examples
 
 _NONE = Examples(np.zeros((0, 8, 8, 3), np.uint8), np.zeros(0, np.int32))
 
 
 @dataclass(frozen=True)
-class Files(Source):
+class Files(DatasetSplits):
     options: dict[str, Any] = field(default_factory=dict)
 
 

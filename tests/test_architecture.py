@@ -20,32 +20,31 @@ import gen
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# A room (a module or package of gen) imports only from lower floors, or from itself.
-FLOORS = {
-    -4: ["errors"],
-    -3: ["files", "components", "silence"],
-    -2: ["values", "arrays"],
-    -1: ["spec", "image_io", "written", "deep_png", "naming"],
-    0: ["config", "compile_cache", "digests", "data", "models", "losses", "augment", "imaging", "metrics", "watermark"],
-    1: [
-        "experiment",
-        "run_folder",
-        "interrupt",
-        "lock",
-        "compile_cache",
-        "state",
-        "checkpoint",
-        "sharding",
-        "provenance",
-        "report",
-    ],
-    2: ["fields", "identity", "tasks", "pictures", "features"],
-    3: ["run", "draw", "cli", "load", "asked"],
-    4: ["flags_from", "spaces", "predict", "quality", "refining", "reporter", "preflight"],
-    5: ["train"],
-    6: ["main", "sample", "refine", "evaluate", "audit", "verify", "latents", "score"],
-}
-FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+# The rooms (modules and packages) of gen, from the top down: each imports only what stands below it. Those of one line
+# know nothing of each other. CONTRIBUTING.md shows the same list with what is in each.
+ROOMS = """
+main sample refine score latents evaluate
+training
+evaluation
+refining
+sampling
+runs
+features
+report
+outputs
+provenance
+tasks
+data
+image_io
+devices
+config
+cli
+augment imaging losses metrics models
+npz
+files
+errors
+"""
+DEPTH = {room: depth for depth, line in enumerate(ROOMS.split("\n")) for room in line.split()}
 # Costly or optional, so imported where they are used; gen itself must be importable without them.
 LAZY = {"tensorflow_datasets", "importlib_resources", "grain", "c2pa", "tensorboard", "xprof", "scipy", "tensorflow"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -87,24 +86,23 @@ def functions(module: Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
                     yield method, not static
 
 
-def floors(module: Module) -> Iterator[str]:
-    """A room stands on a known floor, and imports only from lower ones or from itself."""
+def rooms(module: Module) -> Iterator[str]:
+    """A room is on the list, and imports only what stands below it, or itself."""
     if module.room == "__init__":  # which every program and every library that uses gen imports first
         cheap = {"os", "signal", "sys", "types"}
         yield from (f"gen/__init__.py imports {'.'.join(name)}" for name in imports(module) if name[0] not in cheap)
-    elif module.room not in FLOOR:
-        yield f"the room {module.room} is on no floor: enter it in FLOORS"
+    elif module.room not in DEPTH:
+        yield f"the room {module.room} is not on the list: enter it in ROOMS and in CONTRIBUTING.md"
     else:
         for name in imports(module):
-            if name[0] == "gen" and name[1] != module.room and name[1] != "__version__":
-                floor = FLOOR.get(name[1])
-                if floor is None or floor >= FLOOR[module.room]:
-                    yield f"{module.room} (floor {FLOOR[module.room]}) imports {name[1]} (floor {floor})"
+            other = name[1] if name[0] == "gen" else module.room
+            if other not in (module.room, "__version__") and DEPTH.get(other, -1) <= DEPTH[module.room]:
+                yield f"{module.room} imports {other}, which does not stand below it"
 
 
 def orbax(module: Module) -> Iterator[str]:
     """Only checkpoint.py imports orbax."""
-    if module.path != "gen/checkpoint.py" and any(name[0] == "orbax" for name in imports(module)):
+    if module.path != "gen/runs/checkpoint.py" and any(name[0] == "orbax" for name in imports(module)):
         yield "imports orbax"
 
 
@@ -190,15 +188,19 @@ def argument_order(module: Module) -> Iterator[str]:
 
 # Each rule with the paths and sources that it must refuse.
 RULES: dict[Callable[[Module], Iterator[str]], list[tuple[str, str]]] = {
-    floors: [
+    rooms: [
         ("gen/losses.py", "from gen.config import Config"),
         ("gen/losses.py", "from gen import augment"),
         ("gen/models/r3gan.py", "def f():\n    import gen.losses"),
-        ("gen/tasks/gan.py", "from ..train import train"),
+        ("gen/evaluation/html.py", "from gen.evaluate import main"),
+        ("gen/tasks/gan.py", "from ..training import loop"),
         ("gen/cupboard.py", ""),
         ("gen/__init__.py", "import jax"),
     ],
-    orbax: [("gen/train.py", "import orbax.checkpoint as ocp"), ("gen/train.py", "from orbax import checkpoint")],
+    orbax: [
+        ("gen/training/loop.py", "import orbax.checkpoint as ocp"),
+        ("gen/training/loop.py", "from orbax import checkpoint"),
+    ],
     modules: [
         ("gen/tasks/gan.py", "class Net(nn.Module): pass"),
         ("gen/tasks/gan.py", "class Net(Module): pass"),
@@ -260,6 +262,16 @@ def test_rule_holds(rule):
 )
 def test_rule_notices(rule, path, source):
     assert list(rule(Module(path, ast.parse(source))))
+
+
+def test_the_list_of_rooms_is_that_of_contributing():
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("```text\n")[2].split("```")[0]
+    shown = [re.match(r" {2}((?:[a-z_]+/? )+) ", line) for line in text.splitlines()]
+    assert [found[1].replace("/", "").split() for found in shown if found] == [
+        line.split() for line in ROOMS.strip().split("\n")
+    ]
+    there = {name_of(path).split("/")[1].removesuffix(".py") for path in sources("gen")} - {"__init__"}
+    assert there == set(DEPTH)
 
 
 def test_every_folder_of_gen_is_a_package():

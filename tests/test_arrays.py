@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from gen.arrays import npz_names, read_npz, texts
 from gen.errors import InputError
+from gen.npz import npz_names, read_npz, texts
 
 ARRAYS = {
     "floats": np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4),
@@ -101,7 +101,7 @@ def _write(path, content):
 
 @pytest.mark.parametrize("kind", BAD)
 def test_what_cannot_be_is_refused_in_one_line_without_memory(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("gen.arrays._MOST", 2**16)
+    monkeypatch.setattr("gen.npz._MOST", 2**16)
     make, message = BAD[kind]
     path = make(tmp_path / "x.npz")
     tracemalloc.start()

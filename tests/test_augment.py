@@ -11,11 +11,11 @@ import pytest
 import scipy.ndimage
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from gen.augment import DEFAULT, augment, cutout, quarter_turns, recolour, resample, rotation, translate
+from gen.augment import DEFAULT, augment, cutout, quarter_turns, recolor, resample, rotation, translate
 from gen.errors import InputError
 from gen.losses import squared_gradient_norm
 
-COLOURS = ("brightness", "contrast", "luma_flip", "hue", "saturation")
+COLORS = ("brightness", "contrast", "luma_flip", "hue", "saturation")
 KEY = jax.random.key(3)
 TRACES: list[tuple[int, ...]] = []
 
@@ -94,10 +94,10 @@ def test_resampling_agrees_with_scipy_and_rotation_with_rot90():
     matrix = np.stack([np.eye(2), np.eye(2) / 2, [[0.3, 1.2], [-0.9, 0.4]], [[2.5, 0], [0.2, -1]]])
     shift = np.array([[0, 0], [0, 0], [0.4, -2.3], [30.0, 5.0]])
     result = jax.jit(resample)(images, matrix, shift)
-    centre = np.array([4, 3])
+    center = np.array([4, 3])
     for i in range(4):
-        at = np.einsum("ij,jyx->iyx", matrix[i], np.indices((9, 7)) - (centre + shift[i])[:, None, None])
-        expected = scipy.ndimage.map_coordinates(images[i, ..., 0], at + centre[:, None, None], order=1, mode="mirror")
+        at = np.einsum("ij,jyx->iyx", matrix[i], np.indices((9, 7)) - (center + shift[i])[:, None, None])
+        expected = scipy.ndimage.map_coordinates(images[i, ..., 0], at + center[:, None, None], order=1, mode="mirror")
         np.testing.assert_allclose(result[i, ..., 0], expected, atol=1e-5)
     np.testing.assert_array_equal(result[0], images[0])
     square = draw(2)
@@ -106,10 +106,10 @@ def test_resampling_agrees_with_scipy_and_rotation_with_rot90():
 
 
 def change(images, *, offset=0.0, luma=1.0, chroma=1.0, angle=0.0):
-    return recolour(images, *(jnp.full(len(images), value) for value in (offset, luma, chroma, angle)))
+    return recolor(images, *(jnp.full(len(images), value) for value in (offset, luma, chroma, angle)))
 
 
-def test_colours():
+def test_colors():
     images = draw(2)
     mean = jnp.mean(images, axis=-1, keepdims=True)
     close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6)  # noqa: E731
@@ -155,7 +155,7 @@ def test_the_drawn_maps_are_the_described_ones():
         assert_normal(results["fractional_translation"].mean(axis=(1, 2))[:, axis], 1.0)
 
 
-def test_the_drawn_colours_are_the_described_ones():
+def test_the_drawn_colors_are_the_described_ones():
     x, results = np.asarray(IMAGES), alone(KEY, IMAGES, 1.0)
     added = np.asarray(results["brightness"]) - x
     added = added[np.any(added != 0, axis=(1, 2, 3))]
@@ -191,7 +191,7 @@ def test_cutout():
 def test_geometry_keeps_a_constant_image():
     images = jnp.broadcast_to(jnp.array([0.7, -0.3, 0.1]), IMAGES.shape)
     for name, result in alone(KEY, images, 1.0).items():
-        if name not in (*COLOURS, "cutout"):
+        if name not in (*COLORS, "cutout"):
             np.testing.assert_allclose(result, images, atol=1e-6, err_msg=name)
 
 

@@ -11,7 +11,7 @@ import tiny
 from gen.config import build, spec
 from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar, Gaussian, LookupFree, Plain, VectorQuantised
+from gen.models.bottleneck import FSQ, LFQ, DiagonalGaussian, Identity, VectorQuantizer
 from gen.models.r3gan import Discriminator
 from gen.tasks.autoencoder import Autoencoder
 
@@ -19,11 +19,11 @@ BATCH = 8
 FACTS = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": tiny.NUM_CLASSES, "batch_size": BATCH}
 BARE = {"discriminator": None, "perceptual": 0.0, "adversarial": 0.0, "lecam": 0.0}
 BOTTLENECKS = [
-    spec(Plain),
-    spec(Gaussian),
-    spec(FiniteScalar, levels=(4, 4)),
-    spec(LookupFree, bits=4),
-    spec(VectorQuantised, codes=16),
+    spec(Identity),
+    spec(DiagonalGaussian),
+    spec(FSQ, levels=(4, 4)),
+    spec(LFQ, bits=4),
+    spec(VectorQuantizer, codes=16),
 ]
 kinds = pytest.mark.parametrize("bottleneck", BOTTLENECKS, ids=lambda s: s.call.rpartition(":")[2])
 
@@ -141,8 +141,8 @@ def test_a_step_moves_every_role_and_keeps_frozen_features(batch):
     assert "features" not in new.opt_state
 
 
-def test_optimisers_leave_a_codebook_to_its_running_mean(batch):
-    task = bare(spec(VectorQuantised, codes=16, size=4, decay=1 - 1e-9, revive_below=0.0))
+def test_optimizers_leave_a_codebook_to_its_running_mean(batch):
+    task = bare(spec(VectorQuantizer, codes=16, size=4, decay=1 - 1e-9, revive_below=0.0))
     state = task.init(jax.random.key(0))
     new, _ = jax.jit(task.step)(state, batch, jax.random.key(1))
     before, after = (s.params["autoencoder"]["params"]["bottleneck"] for s in (state, new))
@@ -167,11 +167,11 @@ def _differs(a, b) -> bool:
         ),
         ({"adversarial": 0.0, "perceptual": 0.0}, "task.discriminator is of no use while"),
         (
-            {"network": spec(Network, widths=(8, 8, 8, 8), patch=4, bottleneck=spec(Plain))},
+            {"network": spec(Network, widths=(8, 8, 8, 8), patch=4, bottleneck=spec(Identity))},
             "task.network.widths=(8, 8, 8, 8) with patch=4 makes one code of 32 x 32 pixels, which does not divide",
         ),
         (
-            {"network": spec(Network, **tiny.AUTOENCODER, bottleneck=spec(LookupFree, bits=0))},
+            {"network": spec(Network, **tiny.AUTOENCODER, bottleneck=spec(LFQ, bits=0))},
             "task.network.bottleneck.bits=0 cannot be used",
         ),
     ],

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from gen.errors import InputError
-from gen.models.bottleneck import FiniteScalar, Gaussian, LookupFree, Plain, VectorQuantised
+from gen.models.bottleneck import FSQ, LFQ, DiagonalGaussian, Identity, VectorQuantizer
 
 DISCRETE = [
-    FiniteScalar((8, 5, 5, 5)),
-    FiniteScalar((2, 3, 4)),
-    LookupFree(bits=6),
-    VectorQuantised(codes=32, size=4),
+    FSQ((8, 5, 5, 5)),
+    FSQ((2, 3, 4)),
+    LFQ(bits=6),
+    VectorQuantizer(codes=32, size=4),
 ]
-ALL = [Plain(size=3), Gaussian(size=3), *DISCRETE]
+ALL = [Identity(size=3), DiagonalGaussian(size=3), *DISCRETE]
 name = lambda part: f"{type(part).__name__}-{part.vocabulary}"  # noqa: E731
 
 
@@ -61,7 +61,7 @@ def test_tokens_name_the_codes(part):
 
 @pytest.mark.parametrize("levels", [(2,), (3,), (8, 5, 5, 5), (2, 3, 4)])
 def test_finite_scalar_reaches_every_code_and_only_those(levels):
-    part = FiniteScalar(levels)
+    part = FSQ(levels)
     code = run(part, 1.2 * jax.random.normal(jax.random.key(0), (1, 1, 200_000, len(levels))))
     assert len(np.unique(code.tokens)) == math.prod(levels)
     for channel, level in enumerate(levels):
@@ -74,18 +74,18 @@ def test_finite_scalar_reaches_every_code_and_only_those(levels):
 
 def test_lookup_free_is_the_sign_read_as_a_binary_number():
     x = jnp.array([[[[0.3, -2.0, 5.0], [-1.0, -1.0, -1.0]]]])
-    code = run(LookupFree(bits=3), x)
+    code = run(LFQ(bits=3), x)
     assert code.tokens.tolist() == [[[0b101, 0]]]
     assert code.z.tolist() == [[[[1, -1, 1], [-1, -1, -1]]]]
     half_and_half = jnp.concatenate([jnp.full((8, 4, 4, 3), 9.0), jnp.full((8, 4, 4, 3), -9.0)])
-    part = LookupFree(bits=3, commitment=0.0, entropy=1.0)
+    part = LFQ(bits=3, commitment=0.0, entropy=1.0)
     assert run(part, half_and_half).penalty == pytest.approx(np.full(16, -math.log(2)), abs=1e-4)  # certain and varied
     assert run(part, jnp.full((8, 4, 4, 3), 9.0)).penalty == pytest.approx(np.zeros(8), abs=1e-4)  # certain, all alike
     assert run(part, jnp.zeros((8, 4, 4, 3))).penalty == pytest.approx(np.zeros(8), abs=1e-4)  # undecided
 
 
-def test_vector_quantised_takes_the_nearest_direction():
-    part = VectorQuantised(codes=32, size=4)
+def test_vector_quantized_takes_the_nearest_direction():
+    part = VectorQuantizer(codes=32, size=4)
     x = features(part)
     params = part.init(jax.random.key(1), x)
     book = np.array(params["params"]["sums"])
@@ -98,13 +98,13 @@ def test_vector_quantised_takes_the_nearest_direction():
 
 
 def test_a_codebook_learns_the_directions_of_its_data_and_all_of_it_is_used():
-    part = VectorQuantised(codes=64, size=8, decay=0.8)
+    part = VectorQuantizer(codes=64, size=8, decay=0.8)
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(16, 8))
+    centers = rng.normal(size=(16, 8))
     params = part.init(jax.random.key(1), jnp.zeros((1, 4, 4, 8)))["params"]
     penalty, tokens = [], []
     for step in range(60):
-        x = centres[rng.integers(0, 16, (8, 4, 4))] + 0.01 * rng.normal(size=(8, 4, 4, 8))
+        x = centers[rng.integers(0, 16, (8, 4, 4))] + 0.01 * rng.normal(size=(8, 4, 4, 8))
         code = part.apply({"params": params}, jnp.asarray(x, jnp.float32))
         params = part.update(jax.random.key(step), params, code)
         penalty.append(float(code.penalty.mean()))
@@ -115,19 +115,19 @@ def test_a_codebook_learns_the_directions_of_its_data_and_all_of_it_is_used():
 
 
 def test_the_running_mean_of_a_codebook_in_numbers():
-    part = VectorQuantised(codes=2, size=2, decay=0.9, revive_below=0.0)
+    part = VectorQuantizer(codes=2, size=2, decay=0.9, revive_below=0.0)
     params = {"sums": jnp.array([[1.0, 0.0], [0.0, 1.0]]), "counts": jnp.array([1.0, 1.0])}
     x = jnp.array([3.0, 4.0]).reshape(1, 1, 1, 2)  # direction (0.6, 0.8): nearest to the second
     code = part.apply({"params": params}, x)
     new = part.update(jax.random.key(0), params, code)
     np.testing.assert_allclose(new["counts"], [0.9, 1.0], rtol=1e-6)
     np.testing.assert_allclose(new["sums"], [[0.9, 0.0], [0.06, 0.98]], rtol=1e-6)
-    revived = VectorQuantised(codes=2, size=2, decay=0.9, revive_below=0.95).update(jax.random.key(0), params, code)
+    revived = VectorQuantizer(codes=2, size=2, decay=0.9, revive_below=0.95).update(jax.random.key(0), params, code)
     np.testing.assert_allclose(revived["sums"], [[0.6, 0.8], [0.06, 0.98]], rtol=1e-6)
 
 
 def test_gaussian_divergence_in_bits_and_noise_only_with_a_key():
-    part = Gaussian(size=1, beta=0.5)
+    part = DiagonalGaussian(size=1, beta=0.5)
     mean, deviation = 0.7, 0.4
     x = jnp.broadcast_to(jnp.array([mean, 2 * math.log(deviation)]), (3, 4, 4, 2))
     code = run(part, x)
@@ -142,19 +142,19 @@ def test_gaussian_divergence_in_bits_and_noise_only_with_a_key():
 
 
 def test_continuous_codes_have_no_tokens():
-    with pytest.raises(InputError, match="Plain codes are continuous: they have no tokens"):
-        Plain(size=3).apply({}, jnp.zeros((1, 4, 4), jnp.int32), method="lookup")
+    with pytest.raises(InputError, match="Identity codes are continuous: they have no tokens"):
+        Identity(size=3).apply({}, jnp.zeros((1, 4, 4), jnp.int32), method="lookup")
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (FiniteScalar((1, 5)), r"task.network.bottleneck.levels=\(1, 5\) cannot be used; allowed: 2 or more each"),
-        (FiniteScalar(()), "allowed: 2 or more each"),
-        (FiniteScalar((1000, 1000, 10)), "allowed: at most 1,048,576 codes in all"),
-        (LookupFree(bits=21), "bottleneck.bits=21 cannot be used; allowed: 1 to 20"),
-        (VectorQuantised(codes=1), "bottleneck.codes=1 cannot be used"),
-        (VectorQuantised(decay=1.0), "bottleneck.decay=1.0 cannot be used"),
+        (FSQ((1, 5)), r"task.network.bottleneck.levels=\(1, 5\) cannot be used; allowed: 2 or more each"),
+        (FSQ(()), "allowed: 2 or more each"),
+        (FSQ((1000, 1000, 10)), "allowed: at most 1,048,576 codes in all"),
+        (LFQ(bits=21), "bottleneck.bits=21 cannot be used; allowed: 1 to 20"),
+        (VectorQuantizer(codes=1), "bottleneck.codes=1 cannot be used"),
+        (VectorQuantizer(decay=1.0), "bottleneck.decay=1.0 cannot be used"),
     ],
 )
 def test_fields_that_make_no_sense(part, message):

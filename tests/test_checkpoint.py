@@ -17,11 +17,11 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import digests
-from gen.checkpoint import Checkpoints
+from gen.devices import mesh
 from gen.errors import InputError
-from gen.sharding import mesh
-from gen.state import TrainState
+from gen.runs import digests
+from gen.runs.checkpoint import Checkpoints
+from gen.tasks.state import TrainState
 
 
 def make_state(step: int, width: int = 8) -> TrainState:
@@ -127,7 +127,7 @@ def test_nothing_saved_yet(tmp_path):
 
 def test_a_failed_save_is_raised_by_the_next_call(tmp_path, monkeypatch):
     with Checkpoints(tmp_path) as checkpoints:
-        monkeypatch.setattr("gen.digests.write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        monkeypatch.setattr("gen.runs.digests.write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         checkpoints.save(1, {"x": jnp.float32(1)})
         with pytest.raises(OSError, match="disk full"):
             checkpoints.wait()
@@ -139,7 +139,7 @@ def test_a_failed_save_is_raised_by_the_next_call(tmp_path, monkeypatch):
 
 KILL = {
     "when save returns": "checkpoints.save(2, state(2)); kill()",  # the background may be anywhere, not begun or done
-    "before the step has its name": "gen.digests.write = kill; checkpoints.save(2, state(2), wait=True)",
+    "before the step has its name": "gen.runs.digests.write = kill; checkpoints.save(2, state(2), wait=True)",
 }
 
 
@@ -405,18 +405,18 @@ HOSTILE = {
 def test_digests_of_another_structure_are_unsound(tmp_path, text):
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "DIGESTS").write_bytes(signed(text))
-    with pytest.raises(digests.UnsoundError, match=r"^DIGESTS is no table of digests$"):
+    with pytest.raises(digests.CorruptError, match=r"^DIGESTS is no table of digests$"):
         digests.read(tmp_path / "2", 2)
     assert digests.newest_marks(tmp_path) == {}
 
 
 def test_what_is_no_regular_file_is_never_read(tmp_path):
     os.mkfifo(tmp_path / "DIGESTS")
-    with pytest.raises(digests.UnsoundError, match=r"/DIGESTS: not a regular file$"):
+    with pytest.raises(digests.CorruptError, match=r"/DIGESTS: not a regular file$"):
         digests.read(tmp_path, 2)
     (tmp_path / "link").symlink_to("/dev/zero")
     for name in ("DIGESTS", "link"):
-        with pytest.raises(digests.UnsoundError, match=f"^{name}: not a regular file$"):
+        with pytest.raises(digests.CorruptError, match=f"^{name}: not a regular file$"):
             digests.check_files(tmp_path, {name: "x"})
 
 
@@ -451,7 +451,7 @@ def test_a_reader_lists_again_when_the_only_step_was_replaced(folder, monkeypatc
         return read(directory, step)
 
     with Checkpoints(folder) as checkpoints:
-        monkeypatch.setattr("gen.digests.read", replaced)
+        monkeypatch.setattr("gen.runs.digests.read", replaced)
         part, step = checkpoints.restore_part({"step": abstract(jnp.int32(0))})
         assert step == int(part["step"]) == 3
     assert caplog.messages == []

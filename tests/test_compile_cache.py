@@ -1,4 +1,4 @@
-"""gen/compile_cache.py: jax's warnings about entries that it cannot use, and what follows from them."""
+"""gen/training/compile_cache.py: jax's warnings about entries that it cannot use, and what follows from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from gen.compile_cache import mend, remove_damaged
+from gen.training.compile_cache import mend, remove_damaged
 
 
 @pytest.fixture

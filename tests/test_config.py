@@ -26,8 +26,8 @@ from gen.config import (
 )
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial
-from gen.models.cells import CELLS, Cell
 from gen.models.recurrent import Recurrent
+from gen.models.recurrent_cells import CELLS, Cell
 
 
 @pytest.fixture(autouse=True)

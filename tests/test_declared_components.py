@@ -1,4 +1,4 @@
-"""gen/components.py: nothing but declared components can be named, and nothing else is imported or called for it."""
+"""gen/config/components.py: nothing but declared components can be named, and nothing else is imported or called for it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import stub_components as stub
 import tiny
 
 import gen
-from gen import experiment, run, spec
-from gen.components import KINDS, KNOWN, PLACES, own_packages
-from gen.config import PROVIDED, to_json, validate
+from gen.config import PROVIDED, experiment, to_json, validate
+from gen.config.components import KINDS, KNOWN, PLACES, own_packages
+from gen.config.spec import arguments, build, check, resolve
+from gen.config.values import Spec, component_classes
 from gen.errors import InputError
-from gen.run_folder import write_json
-from gen.spec import arguments, build, check, resolve
-from gen.values import Spec, component_classes
+from gen.runs import trained_run
+from gen.runs.run_folder import write_json
 
 FACTS = {"name": "x", "image_shape": list(tiny.IMAGE_SHAPE), "num_classes": tiny.NUM_CLASSES}
 
@@ -56,7 +56,9 @@ def nothing_is_imported(monkeypatch):
 
 @pytest.mark.usefixtures("nothing_is_imported")
 def test_no_other_callable_of_gen_can_be_named_anywhere(monkeypatch):
-    monkeypatch.setattr(spec, "nearest", lambda name, known: "")  # the search for a name that was meant is slow
+    monkeypatch.setattr(
+        sys.modules["gen.config.spec"], "nearest", lambda name, known: ""
+    )  # the search for a name that was meant is slow
     monkeypatch.setenv("GEN_PACKAGES", "gen,os,gen.report,numpy,jax")
     own, borrowed, inside = NAMES
     assert len([name for name in own if not name.partition(":")[2].startswith("_")]) > 583
@@ -124,10 +126,10 @@ def a_run(folder: pathlib.Path, config: dict, facts: dict | None = None) -> path
 
 
 ATTACKS = [
-    {"call": "gen.experiment:sweep", "name": "TMP/x.py"},
-    {"call": "gen.experiment:load", "name": "TMP/x.py"},
+    {"call": "gen.config.experiment:sweep", "name": "TMP/x.py"},
+    {"call": "gen.config.experiment:load", "name": "TMP/x.py"},
     {"call": "gen.files:atomic_write", "path": "TMP/OWNED", "content": "x"},
-    {"call": "gen.run_folder:write_json", "path": "TMP/OWNED", "value": {"a": 1}},
+    {"call": "gen.runs.run_folder:write_json", "path": "TMP/OWNED", "value": {"a": 1}},
     {"call": "gen.report.pictures:atomic_write", "path": "TMP/OWNED", "content": "x"},
     {"call": "os:system", "command": "touch TMP/OWNED"},
     {"call": "gen.cli:os.system", "command": "touch TMP/OWNED"},
@@ -151,7 +153,7 @@ def test_a_run_folder_runs_no_code(tmp_path, attack, place):
     if (place, attack["call"]) == ("data", "gen.data.shapes:shapes"):
         return
     before = sorted(tmp_path.rglob("*"))
-    for opened in (lambda: run.load(folder), lambda: run.role(f"{folder}:generator")):
+    for opened in (lambda: trained_run.load(folder), lambda: trained_run.load_role(f"{folder}:generator")):
         with pytest.raises(InputError, match=f"{place.partition('.')[0]}.* (names|is) ") as caught:
             opened()
         assert "\n" not in str(caught.value)
@@ -162,15 +164,15 @@ def overridden(config, path: str, text: str) -> None:
     experiment.override(config, path, text)
     validate(config)
     for given in config.init_from.values():
-        run.role(f"{given}:generator")
+        trained_run.load_role(f"{given}:generator")
 
 
 def test_overrides_open_nothing(tmp_path):
     for path, text in [
-        ("task.call", "gen.experiment:sweep"),
+        ("task.call", "gen.config.experiment:sweep"),
         ("task.features", f"{{'call': 'gen.experiment:sweep', 'name': '{tmp_path}/x.py'}}"),
-        ("task.strengths", "{'call': 'gen.experiment:sweep', 'name': 'x'}"),
-        ("init_from.generator", "gen.experiment:sweep"),
+        ("task.strengths", "{'call': 'gen.config.experiment:sweep', 'name': 'x'}"),
+        ("init_from.generator", "gen.config.experiment:sweep"),
     ]:
         config = tiny.config(task=tiny.autoencoder_spec() if "features" in path else tiny.task_spec())
         with pytest.raises(InputError):
@@ -203,7 +205,7 @@ def test_only_packages_of_the_user_can_be_added(monkeypatch, tmp_path):
 
 def test_a_component_of_ones_own_must_be_what_its_place_wants(monkeypatch):
     monkeypatch.setenv("GEN_PACKAGES", "stub_components")
-    with pytest.raises(InputError, match=r"no data: annotate it '-> Source' \(gen.data.dataset.Source\)"):
+    with pytest.raises(InputError, match=r"no data: annotate it '-> DatasetSplits' \(gen.data.dataset.DatasetSplits\)"):
         check({"call": "stub_components:anything"}, "data")
     with pytest.raises(InputError, match="is no task: it must have init"):
         check({"call": "stub_components:Net"}, "task")
@@ -221,8 +223,8 @@ def test_a_component_of_ones_own_must_be_what_its_place_wants(monkeypatch):
 
 def test_components_are_judged_without_jax():
     code = (
-        "import sys\nfrom gen.spec import check\nfrom gen.errors import InputError\nbefore = set(sys.modules)\n"
-        "try:\n    check({'call': 'gen.experiment:sweep', 'name': 'x'}, 'task')\nexcept InputError: pass\n"
+        "import sys\nfrom gen.config.spec import check\nfrom gen.errors import InputError\nbefore = set(sys.modules)\n"
+        "try:\n    check({'call': 'gen.config.experiment:sweep', 'name': 'x'}, 'task')\nexcept InputError: pass\n"
         "sys.exit(bool(set(sys.modules) - before - {'difflib'}))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

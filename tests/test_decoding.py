@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.models import decoding
-from gen.models.decoding import choose, guide
+from gen.models import token_sampling
+from gen.models.token_sampling import classifier_free_guidance, sample_token
 
 KEYS = jax.vmap(jax.random.key)(np.arange(20_000, dtype=np.uint32))
 P = np.array([0.1, 0.4, 0.05, 0.25, 0.2])
@@ -16,7 +16,7 @@ LOGITS = np.log(P).astype(np.float32) + 3  # any constant
 
 
 def drawn(logits=LOGITS, **settings) -> np.ndarray:
-    return np.asarray(jax.jit(jax.vmap(lambda key: choose(key, logits, **settings)))(KEYS))
+    return np.asarray(jax.jit(jax.vmap(lambda key: sample_token(key, logits, **settings)))(KEYS))
 
 
 def check_frequencies(tokens: np.ndarray, p: np.ndarray) -> None:
@@ -65,8 +65,8 @@ def test_of_equals_exactly_k_are_kept():
 
 def test_one_is_no_limit_whatever_the_rounding():
     logits = jnp.array([0.0, -20.0, -40.0])  # of which the first has a probability that rounds to 1
-    assert decoding._kept(logits, 1.0, None, 1.0).all()
-    np.testing.assert_array_equal(decoding._kept(logits, 1.0, None, 0.999), [True, False, False])
+    assert token_sampling._kept(logits, 1.0, None, 1.0).all()
+    np.testing.assert_array_equal(token_sampling._kept(logits, 1.0, None, 0.999), [True, False, False])
 
 
 def test_a_key_keeps_its_choice_where_the_settings_allow_it():
@@ -84,11 +84,12 @@ def test_traced_settings_are_compiled_once_and_agree_with_static_ones():
     def choices(temperature, top_k, top_p):
         traced.append(1)
         settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-        return jax.vmap(lambda key: choose(key, LOGITS, **settings))(KEYS[:500])
+        return jax.vmap(lambda key: sample_token(key, LOGITS, **settings))(KEYS[:500])
 
     for settings in ((1.0, 0, 1.0), (0.0, 0, 1.0), (0.7, 2, 1.0), (1.5, 4, 0.8)):
         eager = [
-            int(choose(key, LOGITS, temperature=settings[0], top_k=settings[1], top_p=settings[2])) for key in KEYS[:5]
+            int(sample_token(key, LOGITS, temperature=settings[0], top_k=settings[1], top_p=settings[2]))
+            for key in KEYS[:5]
         ]
         np.testing.assert_array_equal(choices(*settings)[:5], eager)
     assert len(traced) == 1
@@ -97,6 +98,6 @@ def test_traced_settings_are_compiled_once_and_agree_with_static_ones():
 
 def test_guidance_by_hand():
     c, u = np.array([1.0, 0.0, -2.0]), np.array([0.5, 0.0, 1.0])
-    np.testing.assert_allclose(guide(c, u, 1.0), c, atol=1e-6)
-    np.testing.assert_allclose(guide(c, u, 0.0), u)
-    np.testing.assert_allclose(guide(c, u, 3.0), [2.0, 0.0, -8.0])
+    np.testing.assert_allclose(classifier_free_guidance(c, u, 1.0), c, atol=1e-6)
+    np.testing.assert_allclose(classifier_free_guidance(c, u, 0.0), u)
+    np.testing.assert_allclose(classifier_free_guidance(c, u, 3.0), [2.0, 0.0, -8.0])

@@ -14,31 +14,32 @@ import pytest
 import tiny
 from PIL import Image
 
-from gen import cli, evaluate, run, sample, sharding
-from gen.checkpoint import Checkpoints
+from gen import cli, devices, evaluate, sample
 from gen.config import Config, build, digest, spec, to_json
 from gen.data import folder, npz
 from gen.errors import InputError
-from gen.features import pixels, trained
+from gen.evaluation import evaluate_run, made_images
+from gen.features import pixels, self_supervised
 from gen.metrics import moments
-from gen.quality import made_images, runs
-from gen.train import data_facts
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
+from gen.training.loop import data_metadata
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
-        patch.setattr(trained, "DEFAULT", trained.Training(2, 2, 8))
+        patch.setattr(self_supervised, "DEFAULT", self_supervised.Training(2, 2, 8))
         yield
 
 
 def make_run(path: Path, config: Config) -> Path:
     """A run folder with weights as they are before training."""
     source = build(config.data, "data")
-    folder = run.RunFolder(path)
+    folder = trained_run.RunFolder(path)
     path.mkdir(parents=True)
-    run.write_json(folder.data, data_facts(source))
+    trained_run.write_json(folder.data, data_metadata(source))
     folder.config.write_text(to_json(config))
     context = {"image_shape": source.image_shape, "num_classes": source.num_classes, "batch_size": config.batch_size}
     state = jax.jit(build(config.task, "task", **context).init)(jax.random.key(0))
@@ -96,7 +97,7 @@ def test_a_run_is_measured(evaluated, gan):
     wanted = {"FD-own", "KD-own", "MMD-own", "MIND-own", "precision", "recall", "density", "coverage", "AuthPct"}
     wanted |= {"Vendi-own-q1", "IS-own", "modes-covered", "class-agreement", "PPL-own", "SWD-16", "MS-SSIM"}
     assert wanted <= set(found)
-    assert "memorised" not in found  # 8 images are held out
+    assert "memorized" not in found  # 8 images are held out
     assert not [name for name in found if "FID" in name or "KID" in name]
     card, config = found["FD-own"], tiny.config()
     assert card["of"] == {"run": "gan", "config_digest": digest(config), "step": 3}
@@ -119,7 +120,7 @@ def test_refined_and_real_images_in_the_samples_place(evaluated):
 def test_the_images_measured_are_those_that_sample_writes(gan, tmp_path):
     cli.parse(["sample", f"--workdir={gan}", f"--out={tmp_path / 'out'}", "--seeds=5-8"], sample, sample.FLAGS)
     sample.main()
-    its, mesh = run.load(gan), sharding.mesh(-1, 1)
+    its, mesh = trained_run.load(gan), devices.mesh(-1, 1)
     source = build(its.config.data, "data")
     made = made_images(its.task, its.ema_params, source, 4, seed=5, mesh=mesh)
     written = sorted((tmp_path / "out").glob("*.png"))
@@ -176,13 +177,13 @@ def test_what_only_reconstructs_is_measured_by_its_reconstructions(gray, tmp_pat
         f"--out={tmp_path / 'out'}",
         "--extractor=pixels",
         "--split=held_out",
-        "--metrics=frechet,memorisation,classes,path",
+        "--metrics=frechet,memorization,classes,path",
     )
     found = cards(tmp_path / "out" / "evaluation.json")
     assert found["FD-pixels"]["samples"] == found["FD-pixels"]["references"] == 110
     assert found["FD-pixels"]["split"] == "held_out"
-    assert found["memorised"]["split"] == "train"
-    assert found["memorised"]["references"] == 30
+    assert found["memorized"]["split"] == "train"
+    assert found["memorized"]["references"] == 30
     assert "classes.png" not in files(tmp_path / "out")
     said = capsys.readouterr().err
     assert "reconstructions: classes left out: the extractor pixels does not classify these images" in said
@@ -208,7 +209,7 @@ def test_two_folders(folders, tmp_path, monkeypatch, capsys):
     assert found["FD-pixels"]["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-12)
     assert (found["FD-pixels"]["samples"], found["FD-pixels"]["references"]) == (12, 15)
     assert (found["FD-pixels"]["split"], found["FD-pixels"]["of"]) == ("all", {"folder": str(a), "reference": str(b)})
-    assert "memorised" not in found
+    assert "memorized" not in found
     assert "0 held-out images" in capsys.readouterr().err
     page = (tmp_path / "evaluation" / "evaluation.html").read_text()
     assert "nearest to a real image" in page
@@ -316,11 +317,11 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
     for i in range(4):
         Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(tmp_path / "old" / f"{i}.png")
     there = spec(folder, path=str(tmp_path / "old"), resolution=8)
-    before = runs._data(there, {})
+    before = evaluate_run._data(there, {})
     (tmp_path / "old").rename(tmp_path / "new")
     with pytest.raises(InputError, match=r"does not exist.*if the data have moved: --config\.data\.path=NEW"):
-        runs._data(there, {})
-    after = runs._data(there, {"path": str(tmp_path / "new")})
+        evaluate_run._data(there, {})
+    after = evaluate_run._data(there, {"path": str(tmp_path / "new")})
     assert after.facts["digest"] == before.facts["digest"]
 
 

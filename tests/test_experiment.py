@@ -1,4 +1,4 @@
-"""gen/experiment.py: loading, overriding, sweeping an experiment file."""
+"""gen/config/experiment.py: loading, overriding, sweeping an experiment file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import stub_components as stub
 import tiny
 
 from gen.config import Config, spec
+from gen.config.experiment import as_overrides, experiments, folder_name, load, override, split_overrides, sweep
 from gen.errors import InputError
-from gen.experiment import as_overrides, experiments, folder_name, load, override, split_overrides, sweep
 
 GOOD = """
 from gen.config import Config, spec, variant

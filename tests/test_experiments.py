@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import cli, experiment, sample, train
-from gen.config import Config, Spec, build, digest, from_json, to_json, validate
+from gen import cli, sample
+from gen.config import Config, Spec, build, digest, experiment, from_json, to_json, validate
+from gen.config.spec import arguments, resolve
 from gen.errors import InputError
 from gen.main import main
 from gen.models import r3gan
-from gen.spec import arguments, resolve
+from gen.training import loop
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.py") if not path.name.startswith("_"))
@@ -60,7 +61,7 @@ def check_step(config: Config, image_shape: tuple[int, int, int], num_classes: i
         "image": jax.ShapeDtypeStruct((n, *task.image_shape), jnp.uint8),
         "label": jax.ShapeDtypeStruct((n,), jnp.int32),
     }
-    new, metrics = jax.eval_shape(train.make_step(task, config), state, batch)
+    new, metrics = jax.eval_shape(loop.make_step(task, config), state, batch)
     assert jax.tree.structure(new) == jax.tree.structure(state)
     for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)

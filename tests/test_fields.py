@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tiny
 
-from gen.fields import listing, meanings
+from gen.config.fields import listing, meanings
 from gen.tasks.gan import Gan
 
 

@@ -1,4 +1,4 @@
-"""gen/flags_from.py: a dataclass becomes flags, checks and --help."""
+"""gen/cli/flags.py: a dataclass becomes flags, checks and --help."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Literal
 import pytest
 from absl import flags
 
+from gen.cli.flags import Options, help_text, option, parse, run_main
 from gen.errors import InputError
-from gen.flags_from import Options, help_text, option, parse, run_main
 
 
 @dataclass(frozen=True, kw_only=True)

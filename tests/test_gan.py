@@ -185,7 +185,7 @@ def test_penalties_go_through_the_augmentation(state, pair, monkeypatch):
 
 
 @pytest.mark.parametrize("every", [2, 4])
-def test_penalising_every_kth_image(task, state, pair, every):
+def test_penalizing_every_kth_image(task, state, pair, every):
     some = make(penalty_every=every)
     key, d_params = jax.random.key(0), state.params["discriminator"]
     full_loss, some_loss = (jax.jit(jax.value_and_grad(t._discriminator_loss, has_aux=True)) for t in (task, some))

@@ -14,13 +14,14 @@ import tiny
 from PIL import Image
 from test_train import Counter
 
-from gen import digests, identity, preflight, train
 from gen.config import Config, digest, from_json, spec, to_json
 from gen.data import folder as folder_of_images
 from gen.errors import InputError
 from gen.main import main
-from gen.run import load
-from gen.run_folder import RunFolder
+from gen.runs import digests, identity
+from gen.runs.run_folder import RunFolder
+from gen.runs.trained_run import load
+from gen.training import loop, preflight
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def config(steps: int = 4, **changes) -> Config:
 def trained(tmp_path_factory) -> Path:
     """A run with the steps 2 and 4; copy it before harming it."""
     workdir = tmp_path_factory.mktemp("trained") / "run"
-    assert train.train(config(), workdir) == 0
+    assert loop.train(config(), workdir) == 0
     return workdir
 
 
@@ -74,7 +75,7 @@ def test_a_run_is_named_once_and_its_digests_stand_where_they_are_read(run):
     assert len(before["run"]) == 32
     assert before["config_digest"] == json.loads((run / "config.json").read_text())["digest"] == digest(config())
     assert digest(config())[:64] in (run / "report.html").read_text()
-    assert train.train(config(6), run) == 0
+    assert loop.train(config(6), run) == 0
     assert facts_of(run) == before
     marks = {"run": before["run"], "config": digest(config()), "data": identity.data_digest(before)}
     for step in (2, 4, 6):
@@ -84,7 +85,7 @@ def test_a_run_is_named_once_and_its_digests_stand_where_they_are_read(run):
 
 def test_checkpoints_of_another_run_are_noticed(run, tmp_path, caplog):
     other = tmp_path / "other"
-    assert train.train(config(6), other) == 0  # the same config, and yet another run
+    assert loop.train(config(6), other) == 0  # the same config, and yet another run
     shutil.copytree(other / "checkpoints" / "6", run / "checkpoints" / "6")
     assert load(run).step == 4
     assert "checkpoint 6 is unsound (it is of another run: " in caplog.text
@@ -101,10 +102,10 @@ def test_checkpoints_are_not_continued_under_another_config(run, caplog, harm):
         (run / "config.json").write_text("{" if harm == "damaged" else to_json(config(seed=1)))
     before = content(run)
     with pytest.raises(InputError, match=r"no sound checkpoint in .*checkpoint 4: it is of another config: "):
-        train.train(config(6, seed=1), run)
+        loop.train(config(6, seed=1), run)
     assert content(run) == before
     if harm != "of the other config":
-        assert train.train(config(6), run) == 0
+        assert loop.train(config(6), run) == 0
         assert from_json((run / "config.json").read_text()) == config(6)
         (message,) = caplog.messages
         assert str(run / "config.json" if harm == "damaged" else run / "config.json is missing") in message
@@ -122,7 +123,7 @@ def test_checkpoints_without_marks_are_not_continued_under_an_unknown_config(run
     assert load(run).step == 4
     (run / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json is missing, nor do the checkpoints say of which config they"):
-        train.train(config(6), run)
+        loop.train(config(6), run)
 
 
 def test_a_folder_without_checkpoints_protects_nothing(tmp_path, monkeypatch):
@@ -143,7 +144,7 @@ def test_a_folder_without_checkpoints_protects_nothing(tmp_path, monkeypatch):
 def test_files_of_somebody_else_are_not_overwritten(tmp_path, caplog):
     for name in ("config.json", "data.json"):
         (tmp_path / name).write_text('{"mine": 1}')
-    assert train.train(config(1), tmp_path) == 0
+    assert loop.train(config(1), tmp_path) == 0
     assert (tmp_path / "config.json.damaged").read_text() == (tmp_path / "data.json.damaged").read_text()
     assert len(caplog.messages) == 2
 
@@ -179,27 +180,27 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_data_are_refused_with_both_facts_and_accepted_on_request(tmp_path, change):
     data, workdir = images(tmp_path / "data", "b", "c"), tmp_path / "run"
-    assert train.train(on_folder(data), workdir) == 0
+    assert loop.train(on_folder(data), workdir) == 0
     before, facts = content(workdir), facts_of(workdir)
     apply, told = CHANGES[change]
     apply(data)
     with pytest.raises(InputError) as refused:
-        train.train(on_folder(data, 4), workdir)
+        loop.train(on_folder(data, 4), workdir)
     assert str(refused.value).startswith(f"the data of {workdir} changed: {told}")
     assert "--accept_changed_data" in str(refused.value)
     with pytest.raises(InputError, match="changed: "):
         preflight.check(on_folder(data, 4), workdir, "here")
     assert content(workdir) == before
     if change == "a class renamed":
-        assert train.train(on_folder(data, 4), workdir, accept_changed_data=True) == 0
+        assert loop.train(on_folder(data, 4), workdir, accept_changed_data=True) == 0
         (record,) = facts_of(workdir)["changes"]
         assert record["after_step"] == 2
         assert (record["was"]["class_names"], record["is"]["class_names"]) == (["b", "c"], ["a", "b"])
         assert facts_of(workdir)["run"] == facts["run"]
         assert "after_step" in (workdir / "report.html").read_text()
-        assert train.train(on_folder(data, 6), workdir) == 0  # what was accepted is known now
+        assert loop.train(on_folder(data, 6), workdir) == 0  # what was accepted is known now
         assert facts_of(workdir)["changes"] == [record]
-        assert [load(workdir, step=step).data_facts["class_names"] for step in (2, 6)] == [["a", "b"]] * 2
+        assert [load(workdir, step=step).data_metadata["class_names"] for step in (2, 6)] == [["a", "b"]] * 2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_an_edited_data_json_is_noticed_and_a_resume_mends_it(run, caplog, edit)
     (run / "data.json").write_text(json.dumps(facts | edit))
     with pytest.raises(InputError, match=r"data\.json is damaged: it was changed after it was written"):
         load(run)
-    assert train.train(config(6), run) == 0
+    assert loop.train(config(6), run) == 0
     assert facts_of(run) == facts
     assert json.loads((run / "data.json.damaged").read_text()) == facts | edit
     (message,) = caplog.messages
@@ -220,7 +221,7 @@ def test_an_edited_data_json_is_noticed_and_a_resume_mends_it(run, caplog, edit)
 def test_without_data_json_the_checkpoints_know_the_data(run, tmp_path):
     (run / "data.json").unlink()
     other = spec(tiny.shapes, resolution=16, num_train=72, num_held_out=8)
-    facts = train.data_facts(train.build(other, "data"))
+    facts = loop.data_metadata(loop.build(other, "data"))
     with pytest.raises(InputError, match="the digest of all facts was "):
         identity.begin(RunFolder(run), config(), facts)
 
@@ -228,7 +229,7 @@ def test_without_data_json_the_checkpoints_know_the_data(run, tmp_path):
 def test_the_flag_reaches_the_loop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     got = {}
-    monkeypatch.setattr("gen.train.train", lambda config, workdir, **options: got.update(options) or 0)
+    monkeypatch.setattr("gen.training.loop.train", lambda config, workdir, **options: got.update(options) or 0)
     tiny.experiment(tmp_path)
     argv = ["gen.main", "--config=tiny_experiment.py", "--workdir=run", "--compilation_cache=none"]
     assert (main(argv), got) == (0, {})
@@ -309,7 +310,7 @@ HARMS = {  # what is done, and a word of the one warning, None for none
 def test_what_is_not_needed_to_train_never_stops_it(run, caplog, harm):
     apply, word = HARMS[harm]
     apply(run)
-    assert train.train(config(5), run) == 0
+    assert loop.train(config(5), run) == 0
     assert (run / "checkpoints" / "5").is_dir()
     assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 5
     assert [word in message for message in caplog.messages] == ([True] if word else [])

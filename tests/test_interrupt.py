@@ -1,4 +1,4 @@
-"""gen/interrupt.py: when a signal asks, when it ends the process, and how soon."""
+"""gen/training/interrupt.py: when a signal asks, when it ends the process, and how soon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gen.interrupt import interrupts
+from gen.training.interrupt import interrupts
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -31,7 +31,7 @@ def test_the_first_signal_asks_where_there_is_something_to_save(number, capfd):
 # The main thread is in compiled code, where Python runs no handler: the signal comes while a C function sorts.
 BUSY = """
 import signal, sys, threading, time
-from gen.interrupt import interrupts
+from gen.training.interrupt import interrupts
 with interrupts() as stop:
     stop.saves = sys.argv[1] == "saves"
     stop.before_exit = lambda: print("cleaned", flush=True)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import tiny
 
-from gen import sharding, spaces
+from gen import devices
 from gen.config import build, spec
 from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import Gaussian
-from gen.spaces import paths, projection, sheets
-from gen.spaces.projection import Projector
+from gen.models.bottleneck import DiagonalGaussian
+from gen.sampling import latent_space
+from gen.sampling.latent_space import directions, figures, projection
+from gen.sampling.latent_space.projection import Projector
 from gen.tasks.autoencoder import Autoencoder
 
 RNG = np.random.default_rng(0)
@@ -41,34 +42,34 @@ def eigenvectors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_closed_form_is_the_eigenvectors_of_the_map():
     kernel = RNG.normal(size=(6, 10))
-    found = paths.closed_form(kernel, 4)
+    found = directions.closed_form(kernel, 4)
     aligned(found, eigenvectors(kernel @ kernel.T)[0][:4])
     assert found.shape == (4, 6)
     lengths = np.linalg.norm(found @ kernel, axis=1)
     assert (np.diff(lengths) < 0).all()
-    assert len(paths.closed_form(kernel, 99)) == 6
+    assert len(directions.closed_form(kernel, 99)) == 6
 
 
 def test_principal_components_are_those_of_the_covariance():
     points = RNG.normal(size=(50, 5)) @ RNG.normal(size=(5, 5)) + 3
-    found = paths.principal(points, 3)
+    found = directions.principal(points, 3)
     vectors, values = eigenvectors(np.cov(points.T))
     aligned(found.vectors, vectors[:3])
     np.testing.assert_allclose(found.sigma, np.sqrt(values[:3]), rtol=1e-5)
-    assert len(paths.principal(points[:3], 8).sigma) == 2
+    assert len(directions.principal(points[:3], 8).sigma) == 2
 
 
 def test_principal_components_of_linear_answers_are_the_closed_form():
     white = np.linalg.qr(RNG.normal(size=(40, 6)) - 0.0)[0]
     white = np.linalg.qr(white - white.mean(0))[0] * np.sqrt(40)  # mean 0, covariance 1, exactly
     kernel = RNG.normal(size=(6, 12))
-    aligned(paths.principal_by_answer(white, white @ kernel + 5, 6), paths.closed_form(kernel, 6))
+    aligned(directions.principal_by_answer(white, white @ kernel + 5, 6), directions.closed_form(kernel, 6))
 
 
 def test_moved_goes_by_standard_deviations():
-    found = paths.Directions(np.eye(3, dtype=np.float32), np.array([1, 2, 3], np.float32))
-    codes = spaces.Codes(np.zeros((2, 3), np.float32), None)
-    assert spaces.moved(codes, found, 1, -1.5).z.tolist() == [[0, -3, 0]] * 2
+    found = directions.Directions(np.eye(3, dtype=np.float32), np.array([1, 2, 3], np.float32))
+    codes = latent_space.Latents(np.zeros((2, 3), np.float32), None)
+    assert latent_space.moved(codes, found, 1, -1.5).z.tolist() == [[0, -3, 0]] * 2
 
 
 # -- Ways
@@ -76,8 +77,8 @@ def test_moved_goes_by_standard_deviations():
 
 @pytest.mark.parametrize("spherical", [True, False])
 def test_ways_pass_through_their_ends(spherical):
-    codes = spaces.Codes(RNG.normal(size=(3, 5)).astype(np.float32), np.array([2, 0, 0], np.int32))
-    way = spaces.interpolation(codes, 4, spherical=spherical, classes=3)
+    codes = latent_space.Latents(RNG.normal(size=(3, 5)).astype(np.float32), np.array([2, 0, 0], np.int32))
+    way = latent_space.interpolation(codes, 4, spherical=spherical, classes=3)
     assert way.z.shape == (9, 5)
     np.testing.assert_allclose(way.z[::4], codes.z, atol=1e-6)
     np.testing.assert_allclose(way.label[::4], np.eye(3)[codes.label], atol=1e-6)
@@ -125,7 +126,7 @@ def test_a_linear_generator_is_inverted(classes, monkeypatch):
     images = np.asarray(task.decode(params, z, labels))
     told: list[int] = []
     projector = Projector(
-        task=task, params=params, mesh=sharding.mesh(-1, 1), steps=200, tell=lambda *a: told.append(a[0])
+        task=task, params=params, mesh=devices.mesh(-1, 1), steps=200, tell=lambda *a: told.append(a[0])
     )
     found = projector(images)
     np.testing.assert_allclose(found.z, z, atol=0.02)
@@ -142,7 +143,7 @@ def test_a_better_start_overtakes(monkeypatch):
     monkeypatch.setattr(projection, "_best", lambda *arguments: best(*arguments)[:, ::-1])  # the worst class first
     task, params, z = Linear(3), linear_params(), on_shell(5)
     labels = np.array([0, 1, 2, 1, 0], np.int32)
-    projector = Projector(task=task, params=params, mesh=sharding.mesh(-1, 1), steps=200)
+    projector = Projector(task=task, params=params, mesh=devices.mesh(-1, 1), steps=200)
     found = projector(np.asarray(task.decode(params, z, labels)))
     assert (found.label == labels).all()
 
@@ -168,7 +169,7 @@ def gan():
 def projector(gan):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection, "CANDIDATES", 256)
-        yield Projector(task=gan[0], params=gan[1], mesh=sharding.mesh(-1, 1), steps=100)
+        yield Projector(task=gan[0], params=gan[1], mesh=devices.mesh(-1, 1), steps=100)
 
 
 def test_a_generated_image_is_found_again(gan, projector):
@@ -176,7 +177,7 @@ def test_a_generated_image_is_found_again(gan, projector):
     keys = jax.vmap(jax.random.key)(np.arange(6, dtype=np.uint32))
     images = np.asarray(task.decode(params, task.latent(keys), task.label(keys)))
     found = projector(images)
-    psnr = sheets.psnr(images, np.asarray(task.decode(params, found.z, found.label)))
+    psnr = figures.psnr(images, np.asarray(task.decode(params, found.z, found.label)))
     assert psnr.min() > 35
     assert (found.label == task.label(keys)).all()
     np.testing.assert_allclose(found.z, task.latent(keys), atol=0.3)
@@ -221,7 +222,7 @@ def test_the_first_map_and_the_first_stage(gan):
 
 
 def test_an_autoencoder_measures_its_directions():
-    network = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(Gaussian, size=4))
+    network = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4))
     task = build(
         spec(Autoencoder, network=network, decay_images=1),
         "task",
@@ -230,7 +231,7 @@ def test_an_autoencoder_measures_its_directions():
         batch_size=8,
     )
     params = jax.jit(task.init)(jax.random.key(0)).ema_params
-    space = spaces.families.CodeSpace(task=task, params=params, mesh=sharding.mesh(-1, 1), batch_size=8)
+    space = latent_space.adapters.CodeSpace(task=task, params=params, mesh=devices.mesh(-1, 1), batch_size=8)
     codes = space.encode(RNG.uniform(size=(10, *tiny.IMAGE_SHAPE)).astype(np.float32))
     found = space.directions("closed_form", 9, codes=codes)
     assert found.vectors.shape == (4, 64)  # as many as channels; the same at all 16 positions
@@ -239,7 +240,7 @@ def test_an_autoencoder_measures_its_directions():
     assert (cells == cells[:, :1]).all()
     aligned(cells[:, 0] * 4, eigenvectors(kernel @ kernel.T)[0])
     np.testing.assert_allclose(found.sigma, (codes.z @ found.vectors.T).std(0), rtol=1e-5)
-    np.testing.assert_allclose(space.directions("pca", 3, codes=codes).sigma, paths.principal(codes.z, 3).sigma)
+    np.testing.assert_allclose(space.directions("pca", 3, codes=codes).sigma, directions.principal(codes.z, 3).sigma)
     assert space.directions("pca", 3).vectors.shape == (3, 64)  # of its normal distribution
     with pytest.raises(InputError, match="at least 2 images"):
         space.directions("pca", 3, codes=codes.take(slice(1)))

@@ -13,21 +13,21 @@ import pytest
 import tiny
 from PIL import Image
 
-from gen import cli, latents, provenance, run
-from gen.checkpoint import Checkpoints
+from gen import cli, latents, provenance
 from gen.config import build, digest, spec, to_json
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import Gaussian
+from gen.models.bottleneck import DiagonalGaussian
 from gen.models.recurrent import Recurrent
 from gen.report import to_uint8
-from gen.spaces import latents as codes
-from gen.spaces import projection
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
+from gen.sampling.latent_space import codes, projection
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.prior import Prior
 
-CODES = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(Gaussian, size=4))
+CODES = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4))
 TASKS = {
     "gan": tiny.task_spec(),
     "autoencoder": spec(Autoencoder, network=CODES, decay_images=1),
@@ -53,11 +53,11 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for name, task_spec in TASKS.items():
         config = tiny.config(task=task_spec)
-        place = run.RunFolder(folder / name)
+        place = trained_run.RunFolder(folder / name)
         place.path.mkdir()
         place.config.write_text(to_json(config))
         facts = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": tiny.NUM_CLASSES, "class_names": CLASS_NAMES}
-        run.write_json(place.data, facts)
+        trained_run.write_json(place.data, facts)
         facts.pop("class_names")
         task = build(task_spec, "task", batch_size=8, **facts)
         state = jax.jit(task.init)(jax.random.key(0))
@@ -89,7 +89,7 @@ def files(folder) -> list[str]:
 
 
 def reconstruction(workdir, image: np.ndarray) -> np.ndarray:
-    loaded = run.load(workdir)
+    loaded = trained_run.load(workdir)
     return to_uint8(np.asarray(loaded.task.reconstruct(loaded.ema_params, image[None] / np.float32(255))[0]))
 
 
@@ -138,7 +138,7 @@ def test_a_gan_encodes_by_projection(runs, images, tmp_path):
     workdir = f"--workdir={runs / 'gan'}"
     program("encode", images, workdir, f"--out={tmp_path / 'z.npz'}", "--steps=2", "--label=heart")
     program("decode", tmp_path / "z.npz", workdir, f"--out={tmp_path / 'out'}")
-    loaded = run.load(runs / "gan")
+    loaded = trained_run.load(runs / "gan")
     with np.load(tmp_path / "z.npz") as stored:
         assert stored["labels"].tolist() == [6, 6, 6]
         assert str(stored["run"]) == digest(loaded.config)
@@ -157,7 +157,7 @@ def test_interpolation_goes_from_image_to_image(runs, images, tmp_path):
     for row, (start, end) in ((upper, (first, second)), (lower, (second, first))):
         close(row[2:98:6, 2:98:6], start)
         close(row[2:98:6, 4 * 98 + 2 : 5 * 98 : 6], end)
-    loaded = run.load(workdir)
+    loaded = trained_run.load(workdir)
     z = loaded.task.encode(loaded.ema_params, np.stack([read(path) for path in ends[:2]]) / np.float32(255))
     middle = to_uint8(np.asarray(loaded.task.decode(loaded.ema_params, z.mean(0)[None])[0]))  # ways are straight
     close(upper[2:98:6, 2 * 98 + 2 : 3 * 98 : 6], middle)

@@ -35,7 +35,7 @@ def reference(x: jax.Array, kernel: jax.Array, groups: int) -> jax.Array:
 
 
 def everything(convolution, x: jax.Array, kernel: jax.Array) -> dict[str, jax.Array]:
-    """Output, first gradients, and the gradients of penalties on first gradients: all that a penalised step uses."""
+    """Output, first gradients, and the gradients of penalties on first gradients: all that a penalized step uses."""
 
     def loss(x, kernel):
         return jnp.sum(jnp.sin(convolution(x, kernel).astype(jnp.float32)))
@@ -94,9 +94,11 @@ def test_conv_of_an_image_smaller_than_the_kernel():
 
 
 def test_one_place_chooses_the_formulation():
-    chosen = {(groups, backend): layers.formulation(groups, backend) for groups in (1, 4) for backend in ("cpu", "gpu")}
+    chosen = {
+        (groups, backend): layers.implementation(groups, backend) for groups in (1, 4) for backend in ("cpu", "gpu")
+    }
     assert chosen == {(1, "cpu"): "lax", (4, "cpu"): "patches", (1, "gpu"): "lax", (4, "gpu"): "shifts"}
-    assert layers.formulation(1) == layers.formulation(1, jax.default_backend())
+    assert layers.implementation(1) == layers.implementation(1, jax.default_backend())
     with pytest.raises(ValueError, match="how='lax' is for groups=1, got groups=2"):
         layers.conv(*operands(3, 2), groups=2, how="lax")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import pictures, provenance
-from gen.data.decode import fit
+from gen import provenance
 from gen.errors import InputError
-from gen.load import image_files, load_images, load_readable
+from gen.image_io.fit import center_crop_resize
+from gen.image_io.load import image_files, load_images, load_readable
+from gen.outputs import image_writer
 
 
 def save(path, shape, seed=0) -> np.ndarray:
@@ -20,18 +21,18 @@ def save(path, shape, seed=0) -> np.ndarray:
 
 
 def test_images_of_the_right_size_are_given_as_they_are(tmp_path):
-    gray, colour = save(tmp_path / "a.png", (8, 8)), save(tmp_path / "b.png", (8, 8, 3))
+    gray, color = save(tmp_path / "a.png", (8, 8)), save(tmp_path / "b.png", (8, 8, 3))
     loaded = load_images([tmp_path / "a.png"], (8, 8, 1))
     assert loaded.dtype == np.float32
     assert (loaded[0, ..., 0] == gray / np.float32(255)).all()
     both = load_images([tmp_path / "b.png", tmp_path / "a.png"], (8, 8, 3))
-    assert (both == np.stack([colour, gray[..., None].repeat(3, -1)]) / np.float32(255)).all()
+    assert (both == np.stack([color, gray[..., None].repeat(3, -1)]) / np.float32(255)).all()
 
 
 def test_larger_ones_are_cropped_and_averaged_and_smaller_ones_padded(tmp_path):
     wide = save(tmp_path / "wide.png", (20, 30, 3))
     loaded = load_images([tmp_path / "wide.png"], (8, 8, 3))
-    assert (loaded[0] == fit(Image.fromarray(wide), 8) / np.float32(255)).all()
+    assert (loaded[0] == center_crop_resize(Image.fromarray(wide), 8) / np.float32(255)).all()
     small = save(tmp_path / "small.png", (28, 28))
     for padding, mode in (("zero", "constant"), ("edge", "edge")):
         loaded = load_images([tmp_path / "small.png"], (32, 32, 1), padding=padding)
@@ -74,7 +75,9 @@ def test_grids_in_folders_are_not_taken_for_images(tmp_path, caplog):
     save(tmp_path / "set/a.png", (4, 4, 3))
     for suffix in ("png", "jpeg", "webp"):
         record = provenance.record(config_digest="0", step=1, seed="0-3", shows="grid")
-        pictures.save(tmp_path / f"set/grid.{suffix}", [np.zeros((9, 9, 3), np.uint8)], format=suffix, record=record)
+        image_writer.save(
+            tmp_path / f"set/grid.{suffix}", [np.zeros((9, 9, 3), np.uint8)], format=suffix, record=record
+        )
     assert image_files([tmp_path / "set"]) == [tmp_path / "set/a.png"]
     assert "3 files ignored: 3 composed by gen (grids and figures)" in caplog.text
     assert image_files([tmp_path / "set/grid.png"]) == [tmp_path / "set/grid.png"]  # named by itself

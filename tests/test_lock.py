@@ -1,4 +1,4 @@
-"""gen/lock.py: who trains in a folder, who does so no more, and what is left of a process that was killed."""
+"""gen/runs/lock.py: who trains in a folder, who does so no more, and what is left of a process that was killed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from gen import lock
 from gen.errors import InputError
-from gen.lock import RunLock, remove_leftovers
+from gen.runs import lock
+from gen.runs.lock import RunLock, remove_leftovers
 
 HOLD = """
 import pathlib, sys, time
-from gen.lock import RunLock
+from gen.runs.lock import RunLock
 with RunLock(pathlib.Path(sys.argv[1])):
     print(1, flush=True)
     time.sleep(60)

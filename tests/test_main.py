@@ -1,4 +1,4 @@
-"""gen/main.py: the command line as a person meets it. gen.train is replaced, so nothing is trained here."""
+"""gen/main.py: the command line as a person meets it. gen.training.loop is replaced, so nothing is trained here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import types
 import jax
 import pytest
 
-from gen import cli, preflight
+from gen import cli
 from gen.config import Config, from_json, to_json
 from gen.errors import InputError
 from gen.main import main
+from gen.training import preflight
 
 EXPERIMENT = '''"""A lab note."""
 from gen.config import Config, spec, variant
@@ -35,7 +36,7 @@ def sweep():
 
 
 class Trainer(types.ModuleType):
-    """Stands for gen.train: keeps what it was given."""
+    """Stands for gen.training.loop: keeps what it was given."""
 
     config: Config
     workdir: pathlib.Path
@@ -52,8 +53,8 @@ def trainer(monkeypatch, tmp_path) -> Trainer:
     (tmp_path / "experiments" / "trial.py").write_text(EXPERIMENT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GEN_PACKAGES", "stub_components")
-    fake = Trainer("gen.train")
-    monkeypatch.setitem(sys.modules, "gen.train", fake)
+    fake = Trainer("gen.training.loop")
+    monkeypatch.setitem(sys.modules, "gen.training.loop", fake)
     return fake
 
 

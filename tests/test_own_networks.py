@@ -11,12 +11,11 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from gen import experiment
-from gen.components import KINDS
-from gen.config import validate
+from gen.config import experiment, validate
+from gen.config.components import KINDS
+from gen.config.spec import check
 from gen.errors import InputError
-from gen.run import abstract, build_task
-from gen.spec import check
+from gen.runs.trained_run import abstract, build_task
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 EXAMPLE = (DOCS / "own_generator.py").read_text()

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import pictures, provenance
+from gen import provenance
 from gen.errors import InputError
+from gen.outputs import image_writer
 
 RECORD = provenance.record(config_digest="d", step=5, seed=7, label="Sandal")
 
 
-@pytest.mark.parametrize("format", pictures.STILLS + pictures.ANIMATIONS)
+@pytest.mark.parametrize("format", image_writer.STILLS + image_writer.ANIMATIONS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_format_keeps_pixels_and_record(tmp_path, format, channels):
     frames = [np.full((8, 6, channels), value, np.uint8) for value in (40, 200)][
         : 2 if format in ("webp", "gif") else 1
     ]
-    path = tmp_path / "new" / f"x{pictures.suffix(format)}"
-    pictures.save(path, frames, format=format, record=RECORD)
+    path = tmp_path / "new" / f"x{image_writer.suffix(format)}"
+    image_writer.save(path, frames, format=format, record=RECORD)
     assert provenance.read(path) == RECORD
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     with Image.open(path) as made:
@@ -35,7 +36,7 @@ def test_every_format_keeps_pixels_and_record(tmp_path, format, channels):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_png_keeps_transparency(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, channels), np.uint8)
-    pictures.save(tmp_path / "x.png", [pixels], format="png", record=RECORD)
+    image_writer.save(tmp_path / "x.png", [pixels], format="png", record=RECORD)
     with Image.open(tmp_path / "x.png") as made:
         np.testing.assert_array_equal(np.asarray(made), pixels)
 
@@ -43,7 +44,7 @@ def test_png_keeps_transparency(tmp_path, channels):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "x.png").mkdir()
     with pytest.raises(InputError, match=r"cannot write: .*x\.png is there"):
-        pictures.save(tmp_path / "x.png", [np.zeros((2, 2, 3), np.uint8)], format="png", record=RECORD)
+        image_writer.save(tmp_path / "x.png", [np.zeros((2, 2, 3), np.uint8)], format="png", record=RECORD)
 
 
 def test_a_file_without_a_record_is_not_replaced(tmp_path):
@@ -51,11 +52,11 @@ def test_a_file_without_a_record_is_not_replaced(tmp_path):
     Image.new("RGB", (3, 3)).save(path)
     mine = path.read_bytes()
     with pytest.raises(InputError, match=r"x\.png is there, not written by gen or changed since"):
-        pictures.save(path, [image], format="png", record=RECORD)
+        image_writer.save(path, [image], format="png", record=RECORD)
     assert path.read_bytes() == mine
     path.unlink()
     for value in (0, 1):
-        pictures.save(path, [image + np.uint8(value)], format="png", record=RECORD)
+        image_writer.save(path, [image + np.uint8(value)], format="png", record=RECORD)
     with Image.open(path) as made:
         assert made.getpixel((0, 0)) == (1, 1, 1)
 
@@ -65,9 +66,9 @@ def test_values_that_are_not_finite_are_refused_with_their_number(tmp_path, valu
     image = np.full((4, 5, 3), 0.5, np.float32)
     image[1, 2:4, 0] = value
     with pytest.raises(InputError, match=r"x\.png: 2 of its 60 values are NaN or infinite"):
-        pictures.save(tmp_path / "x.png", [image], format="png", record=RECORD)
+        image_writer.save(tmp_path / "x.png", [image], format="png", record=RECORD)
     assert not list(tmp_path.iterdir())
-    pictures.save(tmp_path / "x.png", [np.nan_to_num(image, posinf=0)], format="png", record=RECORD)
+    image_writer.save(tmp_path / "x.png", [np.nan_to_num(image, posinf=0)], format="png", record=RECORD)
     with Image.open(tmp_path / "x.png") as made:
         assert made.getpixel((0, 0)) == (128, 128, 128)
 
@@ -76,7 +77,7 @@ def test_values_that_are_not_finite_are_refused_with_their_number(tmp_path, valu
 def test_behind_jpeg_is_white(tmp_path, channels):
     image = np.zeros((16, 16, channels), np.uint8)
     image[:8, :, -1] = 255
-    pictures.save(tmp_path / "x.jpg", [image], format="jpeg", record=RECORD)
+    image_writer.save(tmp_path / "x.jpg", [image], format="jpeg", record=RECORD)
     with Image.open(tmp_path / "x.jpg") as made:
         assert made.convert("RGB").getpixel((3, 14)) == (255, 255, 255)
         assert made.convert("RGB").getpixel((3, 2)) == (0, 0, 0)
@@ -86,8 +87,8 @@ def test_behind_jpeg_is_white(tmp_path, channels):
 def test_gif_shows_what_is_mostly_opaque_and_nothing_else(tmp_path, channels):
     image = np.full((6, 60, channels), 90, np.uint8)
     image[..., -1] = np.repeat([0, 3, 127, 128, 200, 255], 10)
-    pictures.save(tmp_path / "x.gif", [image, image[::-1]], format="gif", record=RECORD)
-    pictures.save(tmp_path / "y.gif", [image], format="gif", record=RECORD)
+    image_writer.save(tmp_path / "x.gif", [image, image[::-1]], format="gif", record=RECORD)
+    image_writer.save(tmp_path / "y.gif", [image], format="gif", record=RECORD)
     for name in ("x.gif", "y.gif"):
         with Image.open(tmp_path / name) as made:
             shown = np.asarray(made.convert("RGBA"))[2, 5::10]
@@ -98,10 +99,10 @@ def test_gif_shows_what_is_mostly_opaque_and_nothing_else(tmp_path, channels):
 @pytest.mark.parametrize("shape", [(5, 4, 1), (5, 4, 2), (6, 3, 3), (3, 1, 4)])
 def test_sixteen_bits_are_written_whole(shape):
     image = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
-    content = pictures.encode([image], format="png", record=RECORD, about={"author": "Ada"}, tagged=True)
+    content = image_writer.encode([image], format="png", record=RECORD, about={"author": "Ada"}, tagged=True)
     with Image.open(io.BytesIO(content)) as made:
         made.load()
-        assert made.info.get("icc_profile") == (pictures.srgb_profile() if shape[-1] > 2 else None)
+        assert made.info.get("icc_profile") == (image_writer.srgb_profile() if shape[-1] > 2 else None)
         assert (made.info["Author"], made.getexif()[0x013B]) == ("Ada", "Ada")
         if shape[-1] == 1:
             np.testing.assert_array_equal(np.asarray(made), image[..., 0])

@@ -13,14 +13,16 @@ import pytest
 from PIL import Image
 from prior_runs import files, make_run, picture, read
 
-from gen import cli, config, draw, predict, provenance, run, sample, sharding
-from gen.checkpoint import Checkpoints
+from gen import cli, config, devices, provenance, sample
 from gen.data import shapes
 from gen.errors import InputError
 from gen.files import sha256
 from gen.imaging.filters import resize
-from gen.predict.answers import _Following, agreeing, bits_of_answers, put_in
-from gen.state import TrainState
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
+from gen.sampling import by_seed, conditional
+from gen.sampling.conditional.sampling import _Following, back_project, bits_of_answers, blend_known
+from gen.tasks.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,9 @@ def film(tmp_path_factory):
 def no_prior(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GEN_PACKAGES", __name__)
-        folder = run.RunFolder(tmp_path_factory.mktemp("runs") / "other")
+        folder = trained_run.RunFolder(tmp_path_factory.mktemp("runs") / "other")
         folder.path.mkdir()
-        run.write_json(folder.data, {"name": "x", "image_shape": [4, 4, 1], "num_classes": 0})
+        trained_run.write_json(folder.data, {"name": "x", "image_shape": [4, 4, 1], "num_classes": 0})
         settings = config.Config(data=config.spec(shapes), task=config.spec(NoPrior), batch_size=8)
         folder.config.write_text(config.to_json(settings))
         with Checkpoints(folder.checkpoints) as checkpoints:
@@ -103,7 +105,7 @@ def surprise(loaded, images, **options) -> np.ndarray:
 )
 def test_regions_are_what_their_names_say(plain, tmp_path, name, expected):
     picture(tmp_path / "a.png", (8, 8))
-    question = predict.complete(run.load(plain), [str(tmp_path / "a.png")], name)
+    question = conditional.complete(trained_run.load(plain), [str(tmp_path / "a.png")], name)
     assert rows(~question.conditions["known"][0, ::2, ::2, 0]) == expected
     assert rows(~question.conditions["known"][0, 1::2, 1::2, 0]) == expected
 
@@ -114,12 +116,12 @@ def test_a_mask_of_the_size_of_the_image_is_padded_with_it_and_others_are_resize
     mask[4, 5] = 255
     Image.fromarray(mask).save(tmp_path / "same.png")
     Image.fromarray(np.kron(np.eye(2, dtype=np.uint8), np.full((1, 1), 255, np.uint8))).save(tmp_path / "two.png")
-    loaded = run.load(plain)
-    question = predict.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
+    loaded = trained_run.load(plain)
+    question = conditional.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
     assert np.argwhere(~question.conditions["known"][0, ..., 0]).tolist() == [[4, 5]]  # the border is right and below
     expected = np.pad(given, ((0, 1), (0, 1)), mode="edge")
     np.testing.assert_array_equal(np.rint(question.conditions["given"][0, ..., 0] * 255), expected)
-    question = predict.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
+    question = conditional.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
     assert rows(~question.conditions["known"][0, ::4, ::4, 0]) == ["#.", ".#"]
 
 
@@ -135,7 +137,7 @@ def seam():
 
 def test_the_difference_at_the_seam_fades_inside_the_made_region():
     made, given, known = seam()
-    out = np.asarray(put_in(*map(jnp.asarray, (made, given, known))))
+    out = np.asarray(blend_known(*map(jnp.asarray, (made, given, known))))
     np.testing.assert_array_equal(out[:, :16], given[:, :16])  # outside not one bit changes
     np.testing.assert_allclose(out[:, 20:], made[:, 20:], atol=1e-6)  # far inside neither
     error = (out - given).mean((0, 2, 3))[15:21]  # by row: how far it is from what would go on seamlessly
@@ -147,14 +149,14 @@ def test_the_difference_at_the_seam_fades_inside_the_made_region():
 def test_what_fits_at_the_seam_is_left_as_it_was_made():
     made, given, known = seam()
     fitting = np.where(known, given, made)
-    np.testing.assert_array_equal(put_in(jnp.asarray(fitting), jnp.asarray(given), jnp.asarray(known)), fitting)
+    np.testing.assert_array_equal(blend_known(jnp.asarray(fitting), jnp.asarray(given), jnp.asarray(known)), fitting)
 
 
 def test_seams_are_the_same_compiled_and_one_by_one():
     made, given, known = (jnp.concatenate([a, a[:, ::-1]]) for a in map(jnp.asarray, seam()))
-    together = np.asarray(jax.jit(put_in)(made, given, known))
-    np.testing.assert_allclose(together, put_in(made, given, known), atol=1e-6)
-    alone = np.concatenate([put_in(made[i : i + 1], given[i : i + 1], known[i : i + 1]) for i in range(2)])
+    together = np.asarray(jax.jit(blend_known)(made, given, known))
+    np.testing.assert_allclose(together, blend_known(made, given, known), atol=1e-6)
+    alone = np.concatenate([blend_known(made[i : i + 1], given[i : i + 1], known[i : i + 1]) for i in range(2)])
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
@@ -181,11 +183,11 @@ def test_given_pixels_stay_to_the_bit_and_answers_differ(completed):
 
 def test_answers_are_those_of_the_task(completed, plain):
     folder, given = completed
-    loaded = run.load(plain)
+    loaded = trained_run.load(plain)
     known = np.broadcast_to(np.arange(8)[:, None, None] >= 4, (3, 8, 8, 1))
     images = np.broadcast_to(given[1][None, ..., None] / np.float32(255), (3, 8, 8, 1))
     asked = {"given": jnp.asarray(images), "known": jnp.asarray(known), "temperature": 0.9}
-    expected = jax.jit(loaded.task.sample)(loaded.ema_params, draw.keys([0, 1, 2]), asked)
+    expected = jax.jit(loaded.task.sample)(loaded.ema_params, by_seed.keys([0, 1, 2]), asked)
     for seed in range(3):
         made = read(folder / "out" / f"deep/b-seed{seed:04d}.png")
         np.testing.assert_allclose(made, np.asarray(expected)[seed, ..., 0] * 255, atol=0.51)
@@ -215,13 +217,13 @@ def test_the_maps_are_those_of_the_answers(completed, plain, monkeypatch):
         drawn[unit].append(values)
         return np.zeros((1, 1, 3), np.uint8)
 
-    monkeypatch.setattr("gen.predict.files.heat_map", heat_map)
+    monkeypatch.setattr("gen.sampling.conditional.outputs.heat_map", heat_map)
     program(plain, folder / "again", folder / "in", "--complete=top_half", "--seeds=0-2", "--temperature=0.9")
     answers = np.stack([read(folder / "out" / f"a-seed{seed:04d}.png") for seed in range(3)])[..., None]
     variance, bits = drawn["variance"][0], drawn["bits per pixel"][0]
     np.testing.assert_allclose(variance, (answers / 255).var(0)[..., 0], rtol=1e-6, atol=1e-12)
     assert not variance[4:].any()
-    np.testing.assert_allclose(bits, surprise(run.load(plain), jnp.float32(answers) / 255).mean(0), rtol=1e-4)
+    np.testing.assert_allclose(bits, surprise(trained_run.load(plain), jnp.float32(answers) / 255).mean(0), rtol=1e-4)
 
 
 def test_a_seed_gives_the_same_answer_in_any_batch(completed, plain):
@@ -237,10 +239,10 @@ def test_the_class_is_that_of_the_label(completed, plain):
     program(plain, folder / "square", folder / "in" / "a.png", "--complete=top_half", "--seeds=4", "--label=square")
     path = folder / "square" / "a-seed0004.png"
     assert provenance.read(path)["gen:label"] == "square"
-    loaded = run.load(plain)
+    loaded = trained_run.load(plain)
     known = jnp.arange(8)[None, :, None, None] >= 4 * jnp.ones((1, 8, 8, 1), int)
     asked = {"given": jnp.float32(given[0])[None, ..., None] / 255, "known": known, "label": jnp.array([1])}
-    expected = jax.jit(loaded.task.sample)(loaded.ema_params, draw.keys([4]), asked)
+    expected = jax.jit(loaded.task.sample)(loaded.ema_params, by_seed.keys([4]), asked)
     np.testing.assert_allclose(read(path), expected[0, ..., 0] * 255, atol=0.51)
 
 
@@ -257,7 +259,7 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
     picture(tmp_path / "a.png", (8, 8))
     cases = [(in_raster_order, "bottom_half", False), (in_raster_order, "top_half", True), (plain, "top_half", False)]
     for path, region, said in cases:
-        predict.complete(run.load(path), [str(tmp_path / "a.png")], region)
+        conditional.complete(trained_run.load(path), [str(tmp_path / "a.png")], region)
         assert ("raster order alone" in capsys.readouterr().err) == said
 
 
@@ -266,15 +268,15 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
 
 def test_small_images_are_enlarged_and_large_ones_halved_as_in_training(enlarging, tmp_path):
     large, small = picture(tmp_path / "in" / "large.png", (4, 4)), picture(tmp_path / "in" / "small.png", (2, 2), 1)
-    loaded = run.load(enlarging)
-    context = predict.enlarge(loaded, [str(tmp_path / "in")]).conditions["context"]
+    loaded = trained_run.load(enlarging)
+    context = conditional.enlarge(loaded, [str(tmp_path / "in")]).conditions["context"]
     np.testing.assert_allclose(context[0, ..., 0], large.reshape(2, 2, 2, 2).mean((1, 3)) / 255, rtol=1e-6)
     np.testing.assert_allclose(context[1, ..., 0], small / 255, rtol=1e-6)
     program(enlarging, tmp_path / "out", tmp_path / "in", "--enlarge", "--seeds=5,6")
     expected = jax.jit(loaded.task.sample)(
-        loaded.ema_params, draw.keys([5, 6]), {"context": jnp.asarray(context[[1, 1]])}
+        loaded.ema_params, by_seed.keys([5, 6]), {"context": jnp.asarray(context[[1, 1]])}
     )
-    expected = agreeing(expected, jnp.asarray(context[[1, 1]]))
+    expected = back_project(expected, jnp.asarray(context[[1, 1]]))
     for index, seed in enumerate((5, 6)):
         path = tmp_path / "out" / f"small-seed{seed:04d}.png"
         np.testing.assert_allclose(read(path), expected[index, ..., 0] * 255, atol=0.51)
@@ -286,13 +288,13 @@ def test_an_enlargement_averages_to_what_was_given_and_keeps_its_detail():
     rng = np.random.default_rng(0)
     small = rng.uniform(0.1, 0.9, (3, 6, 8, 1)).astype(np.float32)
     made = rng.uniform(0.0, 1.0, (3, 12, 16, 1)).astype(np.float32)
-    found = np.asarray(jax.jit(agreeing)(made, small))
+    found = np.asarray(jax.jit(back_project)(made, small))
     assert found.min() >= 0
     assert found.max() <= 1
     off = [np.abs(resize(x, 6, 8) - small).mean() for x in (made, found)]
     assert off[1] < 0.02 * off[0]
     fits = np.asarray(small.repeat(2, 1).repeat(2, 2)) + 0.05 * np.tile([[1, -1], [-1, 1]], (6, 8))[None, ..., None]
-    np.testing.assert_allclose(agreeing(jnp.asarray(fits, jnp.float32), small), fits, atol=1e-6)
+    np.testing.assert_allclose(back_project(jnp.asarray(fits, jnp.float32), small), fits, atol=1e-6)
 
 
 # -- Films
@@ -306,8 +308,8 @@ def test_films_go_on_frame_by_frame(film, tmp_path):
     strips = [read(tmp_path / "out" / f"walk-seed000{seed}.png") for seed in (7, 8)]
     assert strips[0].shape == (4, 6 * 4)
     np.testing.assert_array_equal(strips[0][:, :12], np.concatenate([given[0], given[2], given[1]], 1))
-    loaded = run.load(film)
-    context, keys = given[1][None, ..., None] / np.float32(255), draw.keys([7])
+    loaded = trained_run.load(film)
+    context, keys = given[1][None, ..., None] / np.float32(255), by_seed.keys([7])
     for t in range(3):
         of_frame = jax.vmap(lambda key, t=t: jax.random.fold_in(jax.random.fold_in(key, 0xF2A3), t))(keys)
         context = jax.jit(loaded.task.sample)(loaded.ema_params, of_frame, {"context": jnp.asarray(context)})
@@ -321,10 +323,10 @@ def test_films_go_on_frame_by_frame(film, tmp_path):
 
 def test_bits_of_frames_are_given_the_frame_before(film, tmp_path):
     picture(tmp_path / "a.png", (4, 4))
-    loaded, mesh = run.load(film), sharding.mesh(-1, 1)
-    question = predict.follow(loaded, [str(tmp_path / "a.png")], 2)
-    settings = predict.Settings("3,4", None, 1.0, {}, 8, mesh)
-    made = predict.draw_answers(loaded, loaded.task, question, settings)
+    loaded, mesh = trained_run.load(film), devices.mesh(-1, 1)
+    question = conditional.follow(loaded, [str(tmp_path / "a.png")], 2)
+    settings = conditional.Settings("3,4", None, 1.0, {}, 8, mesh)
+    made = conditional.draw_answers(loaded, loaded.task, question, settings)
     assert made.shape == (1, 2, 2, 4, 4, 1)
     found = bits_of_answers(loaded, loaded.task, question, made, settings)
     frames = jnp.float32(made[0]) / 255
@@ -340,7 +342,7 @@ def test_frames_do_not_repeat_the_same_choices():
         def sample(self, params, keys, conditions):
             return jax.vmap(lambda key: jax.random.uniform(key, (2, 2, 1)))(keys)
 
-    frames = _Following(Echo(), 4).sample(None, draw.keys([1, 2]), {"context": jnp.zeros((2, 2, 2, 1))})
+    frames = _Following(Echo(), 4).sample(None, by_seed.keys([1, 2]), {"context": jnp.zeros((2, 2, 2, 1))})
     assert frames.shape == (2, 4, 2, 2, 1)
     assert len(np.unique(frames)) > 24
 

@@ -1,4 +1,4 @@
-"""gen/preflight.py: what is said of an experiment before it runs, here or on a machine that gets a copy."""
+"""gen/training/preflight.py: what is said of an experiment before it runs, here or on a machine that gets a copy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tiny
 from gen.config import spec
 from gen.data import folder, tfds
 from gen.errors import InputError
-from gen.preflight import check
+from gen.training.preflight import check
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ import tiny
 from gen.config import build, spec
 from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder
-from gen.models.bottleneck import FiniteScalar, Plain
+from gen.models.bottleneck import FSQ, Identity
 from gen.models.recurrent import Recurrent
-from gen.tasks import orders
+from gen.tasks import token_orders
 from gen.tasks.prior import Prior
-from gen.tasks.tokens import Tokens
+from gen.tasks.tokens import Tokenizer
 
 # -- Stand-ins with known truth
 
@@ -57,7 +57,7 @@ class Bigram(nn.Module):
 
 
 class Greys(nn.Module):
-    """Black, grey, white: the mean of each 2 x 2 pixels of one channel."""
+    """Black, gray, white: the mean of each 2 x 2 pixels of one channel."""
 
     image_shape: tuple[int, int, int] = (2, 2, 1)
     factor = 2
@@ -109,7 +109,7 @@ def small(**changes) -> Prior:
     """The real networks, tiny: 8 x 8 images of 3 channels in 4 x 4 tokens of 6, enlarged from 2 x 2."""
     fields = {
         "network": Recurrent(width=16, layers=1),
-        "tokenizer": Autoencoder(widths=(4, 4), blocks=1, patch=1, bottleneck=FiniteScalar((3, 2))),
+        "tokenizer": Autoencoder(widths=(4, 4), blocks=1, patch=1, bottleneck=FSQ((3, 2))),
         "image_shape": (8, 8, 3),
         "context": "half_size",
         "learning_rate": (1e-2, 1e-2),
@@ -130,9 +130,11 @@ def sample(task: Prior, params, seeds, conditions) -> jax.Array:
     return jax.jit(lambda *arguments: task.sample(*arguments))(params, seeds, conditions)
 
 
-def draw_orders(seed: int, count: int, rows: int, columns: int, random: float, given_first: float) -> orders.Orders:
+def draw_orders(
+    seed: int, count: int, rows: int, columns: int, random: float, given_first: float
+) -> token_orders.Orders:
     def draw(key):
-        return orders.draw(key, count, rows, columns, random=random, given_first=given_first)
+        return token_orders.draw(key, count, rows, columns, random=random, given_first=given_first)
 
     return jax.jit(draw)(jax.random.key(seed))
 
@@ -409,7 +411,7 @@ def test_context_of_half_size_is_the_mean_of_four_pixels():
 
 
 def test_what_stays_between_frames_keeps_its_pixels():
-    alphabet = Tokens(build(tiny.tokenizer()))
+    alphabet = Tokenizer(build(tiny.tokenizer()))
     params = {"autoencoder": alphabet.tokenizer.init(jax.random.key(0), jnp.zeros((1, *tiny.IMAGE_SHAPE)))}
     frame = jax.random.uniform(jax.random.key(1), (2, *tiny.IMAGE_SHAPE))
     before = alphabet.encode(params, frame)
@@ -455,7 +457,7 @@ def test_orders_are_permutations_with_the_context_first():
     assert not (random & region).any()
     np.testing.assert_array_equal(cells[~random & ~region], np.tile(np.arange(15), ((~random & ~region).sum(), 1)))
     assert len(np.unique(cells[random], axis=0)) == random.sum()
-    places = np.asarray(orders.positions(drawn.cells, 3, 4))
+    places = np.asarray(token_orders.positions(drawn.cells, 3, 4))
     assert places.shape == (300, 49)
     np.testing.assert_array_equal(places[:, :4], np.tile(45 + np.arange(4), (300, 1)))
     np.testing.assert_array_equal(places[:, 4:] // 3, cells.repeat(3, axis=1))
@@ -483,7 +485,7 @@ def test_a_region_first_is_raster_inside_and_outside():
 
 
 def test_regions_hold_half_planes_boxes_their_complements_and_scattered_cells():
-    inside = np.asarray(jax.jit(orders.regions, static_argnums=(1, 2, 3))(jax.random.key(0), 3000, 6, 6)).reshape(
+    inside = np.asarray(jax.jit(token_orders.regions, static_argnums=(1, 2, 3))(jax.random.key(0), 3000, 6, 6)).reshape(
         -1, 6, 6
     )
     found = {picture.tobytes() for picture in inside}
@@ -592,7 +594,7 @@ def test_the_loss_counts_what_is_not_given(bigram):
     tokens, label = rng.integers(0, 3, (50, 4)), rng.integers(0, 3, 50)
     key = jax.random.key(3)
     loss, metrics = jax.jit(task._loss)(params["prior"], key, jnp.asarray(tokens), label, jnp.float32(0))
-    drawn = orders.draw(jax.random.split(key, 3)[0], 50, 2, 2, random=0.3, given_first=0.6)
+    drawn = token_orders.draw(jax.random.split(key, 3)[0], 50, 2, 2, random=0.3, given_first=0.6)
     cells, given = np.asarray(drawn.cells), np.asarray(drawn.given)
     assert 0.1 < given.mean() < 0.5
     sequence = np.take_along_axis(tokens, cells, axis=1)
@@ -641,7 +643,7 @@ def test_dropout_has_its_share(kind):
         ({"context": "previous_frame", "image_shape": (5, 4, 1)}, "the data is 5 pixels high, and allowed is an even"),
         ({"context": "half_size", "image_shape": (6, 4, 1)}, "half of 6 x 4 pixels is no whole number of cells of 2 x"),
         (
-            {"tokenizer": Autoencoder(bottleneck=Plain()), "image_shape": (8, 8, 3)},
+            {"tokenizer": Autoencoder(bottleneck=Identity()), "image_shape": (8, 8, 3)},
             "task.tokenizer has continuous codes",
         ),
         ({"tokenizer": Autoencoder(), "image_shape": (10, 8, 3)}, "task.tokenizer.widths="),
@@ -701,7 +703,7 @@ def test_classes_can_be_left_out():
 
 
 def test_it_is_built_from_a_spec_and_frozen():
-    tokenizer = spec(Autoencoder, widths=(4, 4), patch=2, bottleneck=spec(FiniteScalar, levels=(4, 4)))
+    tokenizer = spec(Autoencoder, widths=(4, 4), patch=2, bottleneck=spec(FSQ, levels=(4, 4)))
     named = spec(Prior, network=spec(Recurrent, width=8, layers=1), tokenizer=tokenizer, decay_images=100)
     task = build(named, "task", image_shape=(16, 12, 1), num_classes=0, batch_size=4)
     assert (task.network.vocabulary, task.network.grid, task.network.context) == (16, (4, 3, 1), None)

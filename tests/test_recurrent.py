@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from gen.errors import InputError
-from gen.models import cells, places, rows
+from gen.models import recurrent_cells, sequence_layers, token_grid
 from gen.models.recurrent import CausalConv, Recurrent
 
 RNG = np.random.default_rng(0)
-CELLS = sorted(cells.CELLS)
-GRIDS = {"plain": ((3, 4, 1), None), "colour": ((2, 3, 3), None), "context": ((4, 4, 1), (2, 2, 1))}
+CELLS = sorted(recurrent_cells.CELLS)
+GRIDS = {"plain": ((3, 4, 1), None), "color": ((2, 3, 3), None), "context": ((4, 4, 1), (2, 2, 1))}
 
 
 def network(cell="rglru", grids="plain", **changes):
@@ -44,7 +44,7 @@ def jitted(net, method="__call__"):
 def sequences(net, b=3, seed=0, order="random"):
     """Tokens, positions (context first) and labels; the last label is the null class."""
     rng = np.random.default_rng(seed)
-    g, p = places.cells(net.grid), places.cells(net.grid) + places.cells(net.context)
+    g, p = token_grid.cells(net.grid), token_grid.cells(net.grid) + token_grid.cells(net.context)
     each = [np.arange(g) if order == "raster" else rng.permutation(g) for _ in range(b)]
     positions = np.stack([np.concatenate([np.arange(g, p), cells]) for cells in each]).astype(np.int32)
     tokens = rng.integers(0, net.vocabulary, (b, p)).astype(np.int32)
@@ -54,7 +54,7 @@ def sequences(net, b=3, seed=0, order="random"):
 def step_by_step(net, params, tokens, positions, label):
     """Logits [b n v] from `start` and `step` with a canvas kept by hand."""
     b, n = tokens.shape
-    canvas = np.full((b, places.cells(net.grid)), -1, np.int32)
+    canvas = np.full((b, token_grid.cells(net.grid)), -1, np.int32)
     carry, token, position, logits = net.start(b), np.full(b, -1, np.int32), np.full(b, -1, np.int32), []
     for t in range(n):
         found, carry = jitted(net, "step")(params, carry, canvas, token, position, positions[:, t], label)
@@ -122,8 +122,8 @@ REFERENCE = {"rglru": rglru, "mingru": mingru, "gru": gru, "lstm": lstm}
 
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_follows_its_paper_whole_and_in_pieces(name):
-    cell, x = cells.CELLS[name](), RNG.normal(size=(2, 9, 4)).astype(np.float32)
-    zero = np.zeros((2, cells.STATES[name], 4), np.float32)
+    cell, x = recurrent_cells.CELLS[name](), RNG.normal(size=(2, 9, 4)).astype(np.float32)
+    zero = np.zeros((2, recurrent_cells.STATES[name], 4), np.float32)
     apply = jax.jit(cell.apply)
     variables = jax.tree.map(
         lambda leaf: (0.7 * RNG.normal(size=leaf.shape)).astype(np.float32),
@@ -141,7 +141,7 @@ def test_cell_follows_its_paper_whole_and_in_pieces(name):
 
 
 def test_rglru_starts_with_memories_from_ten_to_a_thousand_steps():
-    variables = cells.RGLRU().init(jax.random.key(0), jnp.zeros((1, 1, 800)), jnp.zeros((1, 1, 800)))
+    variables = recurrent_cells.RGLRU().init(jax.random.key(0), jnp.zeros((1, 1, 800)), jnp.zeros((1, 1, 800)))
     a = sigmoid(-np.asarray(variables["params"]["decay"], np.float64)) ** 8
     np.testing.assert_allclose([a.min(), np.median(a), a.max()], [0.9, 0.9495, 0.999], atol=5e-3)
 
@@ -150,7 +150,7 @@ def test_rglru_has_finite_gradients_where_its_gates_close():
     def loss(bias):
         gates = {"kernel": jnp.zeros((4, 8)), "bias": jnp.full(8, bias)}
         variables = {"params": {"gates": gates, "decay": jnp.full(4, -5.0)}}
-        return jnp.sum(cells.RGLRU().apply(variables, jnp.ones((1, 3, 4)), jnp.ones((1, 1, 4)))[0])
+        return jnp.sum(recurrent_cells.RGLRU().apply(variables, jnp.ones((1, 3, 4)), jnp.ones((1, 1, 4)))[0])
 
     for bias in (-200.0, -100.0, 200.0):
         assert np.isfinite(jax.jit(jax.grad(loss))(bias))
@@ -166,14 +166,14 @@ def test_formulations_of_the_recurrence_agree_with_a_loop_and_their_gradients_wi
         wanted.append(h)
     gradients = {}
     for how in ("associative", "sequential"):
-        run = jax.jit(functools.partial(cells.recurrence, how=how))
+        run = jax.jit(functools.partial(recurrent_cells.recurrence, how=how))
         np.testing.assert_allclose(run(a, b, start), np.stack(wanted, 1), atol=1e-5)
         jax.test_util.check_grads(run, (a, b, start), order=1, modes=("rev",), atol=1e-2, rtol=1e-2)
         loss = jax.jit(jax.grad(lambda *args, run=run: jnp.sum(weight * run(*args)), (0, 1, 2)))
         gradients[how] = loss(a, b, start)
     for one, other in zip(*gradients.values(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    assert [cells.formulation(backend) for backend in ("cpu", "gpu")] == ["sequential", "associative"]
+    assert [recurrent_cells.implementation(backend) for backend in ("cpu", "gpu")] == ["sequential", "associative"]
 
 
 def test_causal_convolution_is_that_of_numpy_by_channel():
@@ -192,7 +192,7 @@ def test_causal_convolution_is_that_of_numpy_by_channel():
 
 @pytest.mark.parametrize("label", [None, np.array([0, 2])])
 def test_rows_are_the_same_on_every_backend(label, monkeypatch):
-    norm, linear = rows.Norm(0 if label is None else 2), rows.Linear(5, use_bias=True)
+    norm, linear = sequence_layers.Norm(0 if label is None else 2), sequence_layers.Linear(5, use_bias=True)
     x = RNG.normal(size=(2, 3, 4)).astype(np.float32)
 
     def loss(variables, x):
@@ -216,9 +216,9 @@ def test_rows_are_the_same_on_every_backend(label, monkeypatch):
 # -- Places
 
 
-def test_neighbours_of_a_cell_of_a_colour_image_and_of_its_context():
+def test_neighbors_of_a_cell_of_a_color_image_and_of_its_context():
     grid, context = (4, 6, 3), (2, 3, 1)
-    table, outside = places.neighbours(grid, context), 4 * 6 * 3 + 6
+    table, outside = token_grid.neighbors(grid, context), 4 * 6 * 3 + 6
     row, column, channel = 1, 2, 1
     around = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [(-2, 0), (0, -2), (0, 2), (2, 0)]
     wanted = []
@@ -237,7 +237,7 @@ def test_neighbours_of_a_cell_of_a_colour_image_and_of_its_context():
 
 
 def test_every_position_has_its_own_coordinates():
-    table = places.coordinates((3, 4, 3), (2, 2, 1))
+    table = token_grid.coordinates((3, 4, 3), (2, 2, 1))
     assert table.shape == (36 + 4 + 1, 3 + 4 + 3 + 2 + 2 + 1)
     assert table.sum(1).tolist() == [3.0] * 40 + [0.0]
     assert len(np.unique(table, axis=0)) == 41
@@ -247,8 +247,8 @@ def test_every_position_has_its_own_coordinates():
 def test_seen_is_what_came_earlier(order):
     net = network(grids="context")
     tokens, positions, _ = sequences(net, order=order)
-    found = np.asarray(places.seen(tokens, positions, net.grid, net.context))
-    table = places.neighbours(net.grid, net.context)
+    found = np.asarray(token_grid.causal_neighbors(tokens, positions, net.grid, net.context))
+    table = token_grid.neighbors(net.grid, net.context)
     for i, t in itertools.product(range(len(tokens)), range(tokens.shape[1])):
         known = dict(zip(positions[i, :t].tolist(), tokens[i, :t].tolist(), strict=True))
         assert found[i, t].tolist() == [known.get(p, -1) for p in table[positions[i, t]].tolist()]
@@ -259,13 +259,13 @@ def test_seen_is_what_came_earlier(order):
 
 @pytest.mark.parametrize(
     ("cell", "grids", "order"),
-    [*((cell, "plain", "random") for cell in CELLS), ("rglru", "colour", "raster"), ("rglru", "context", "random")],
+    [*((cell, "plain", "random") for cell in CELLS), ("rglru", "color", "raster"), ("rglru", "context", "random")],
 )
 @pytest.mark.parametrize("how", ["sequential", "associative"])  # of the linear recurrences
 def test_steps_give_the_logits_of_sequences(cell, grids, order, how, monkeypatch):
     net = network(cell, grids)
     params, (tokens, positions, label) = params_of(net), sequences(net, order=order)
-    monkeypatch.setattr(cells, "formulation", lambda: how)
+    monkeypatch.setattr(recurrent_cells, "implementation", lambda: how)
     whole = np.asarray(jax.jit(lambda *args: net.apply(*args))(params, tokens, positions, label))
     assert whole.shape == (*tokens.shape, net.vocabulary)
     assert whole.dtype == np.float32
@@ -284,10 +284,10 @@ def test_the_state_has_the_same_size_at_every_step():
     assert sum(leaf.size for leaf in jax.tree.leaves(carry)) == 2 * (4 + 2 * (3 + 2) * 16)
 
 
-@pytest.mark.parametrize("neighbours", [True, False])
+@pytest.mark.parametrize("neighbors", [True, False])
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
-def test_likelihoods_of_all_sequences_sum_to_one(order, neighbours):
-    net = network(vocabulary=3, grid=(2, 2, 1), neighbours=neighbours)
+def test_likelihoods_of_all_sequences_sum_to_one(order, neighbors):
+    net = network(vocabulary=3, grid=(2, 2, 1), neighbors=neighbors)
     tokens = np.array(list(itertools.product(range(3), repeat=4)), np.int32)
     positions = np.tile(np.array(order, np.int32), (81, 1))
     for label in (0, 3):
@@ -313,7 +313,7 @@ def test_logits_depend_on_all_earlier_tokens_and_on_no_others(cell):
 
 
 def test_gradients_reach_all_earlier_steps_and_no_others():
-    net = network(grids="plain", neighbours=False)
+    net = network(grids="plain", neighbors=False)
     label, params = np.array([1]), params_of(net)
     x = RNG.normal(size=(1, 12, 16)).astype(np.float32)
 

@@ -43,7 +43,7 @@ def images(count: int, *, side: int = 16, channels: int = 3) -> np.ndarray:
 
 
 def report(tmp_path, **options) -> Report:
-    return Report(tmp_path, config_json=json.dumps(CONFIG), data_facts=DATA, **options)
+    return Report(tmp_path, config_json=json.dumps(CONFIG), data_metadata=DATA, **options)
 
 
 def lines(tmp_path) -> list[dict]:
@@ -65,7 +65,7 @@ def test_grid_puts_every_pixel_where_it_belongs():
     assert len(np.unique(picture[0])) == 1
 
 
-def test_grid_shows_grey_images_and_chooses_columns_and_scale():
+def test_grid_shows_gray_images_and_chooses_columns_and_scale():
     tiles = np.linspace(0, 1, 5).reshape(5, 1, 1, 1) * np.ones((5, 32, 32, 1))
     picture = grid(tiles, pad=0)
     assert picture.shape == (2 * 96, 3 * 96, 3)
@@ -412,7 +412,7 @@ def test_page_is_self_contained_and_tells_the_run(tmp_path):
     text = " ".join(page.texts)
     for piece in (
         "cats & <dogs>",
-        "12,345 images · 16 × 16 pixels, colour · 2 classes",
+        "12,345 images · 16 × 16 pixels, color · 2 classes",
         "cat, <dog>",
         "1,920 of 6,400 real images shown (30 %)",
         "35 s",  # left: 4,480 images at 128 a second
@@ -486,7 +486,9 @@ def test_an_evaluation_is_shown_and_how_the_run_ended_is_known_later(tmp_path):
 def test_a_page_is_utf8_and_shows_any_name(tmp_path):
     names = ["caf\udce9", "\x1b[31mred", "<b>x</b> & q"]
     data = DATA | {"class_names": names, "skipped": [{"file": "a/\udcff.png", "reason": "no \udcff"}], "path": "\udce9"}
-    path = Report(tmp_path, config_json=json.dumps(CONFIG | {"note": "\udce9"}), data_facts=data).write_html("finished")
+    path = Report(tmp_path, config_json=json.dumps(CONFIG | {"note": "\udce9"}), data_metadata=data).write_html(
+        "finished"
+    )
     text = path.read_bytes().decode("utf-8")
     for shown in ("caf\\xe9", "\\x1b[31mred", "&lt;b&gt;x&lt;/b&gt; &amp; q", "a/\\xff.png", "no \\xff"):
         assert shown in text

@@ -1,4 +1,4 @@
-"""gen/run_folder.py: folders that somebody else made. No links, plain JSON, bounds, and one line for all else."""
+"""gen/runs/run_folder.py: folders that somebody else made. No links, plain JSON, bounds, and one line for all else."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 import tiny
 from mutations import mutated
 
-from gen import run
 from gen.config import to_json
+from gen.config.values import strict_json
 from gen.errors import InputError
 from gen.main import _prepare
-from gen.run_folder import RunFolder, write_json
-from gen.train import train
-from gen.values import strict_json
+from gen.runs import trained_run
+from gen.runs.run_folder import RunFolder, write_json
+from gen.training.loop import train
 
 FACTS = {"name": "x", "image_shape": [16, 16, 3], "num_classes": 8, "class_names": [*"abcdefgh"], "options": {}}
 
@@ -80,7 +80,7 @@ def test_links_in_a_run_are_refused_before_anything_is_written(folder, tmp_path,
             use()
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError):
-        run.load(folder.path)
+        trained_run.load(folder.path)
     assert contents(tmp_path) == before
     assert place.is_symlink()
 
@@ -91,7 +91,7 @@ def test_pipes_are_refused(folder):
         with pytest.raises(InputError, match=f"{os.path.basename(name)} is no file and no folder"):
             folder.refuse_links()
         (folder.path / name).unlink()
-    for file, read in ((folder.config, folder.read_config), (folder.data, folder.read_facts)):
+    for file, read in ((folder.config, folder.read_config), (folder.data, folder.read_metadata)):
         file.unlink()
         os.mkfifo(file)
         with pytest.raises(InputError, match="not a regular file"):
@@ -109,7 +109,7 @@ def test_the_folder_itself_may_be_a_link_and_may_be_absent(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder.path)
     RunFolder(tmp_path / "link").refuse_links()
     RunFolder(tmp_path / "absent").refuse_links()
-    assert RunFolder(tmp_path / "link").read_facts() == FACTS
+    assert RunFolder(tmp_path / "link").read_metadata() == FACTS
 
 
 # JSON
@@ -178,10 +178,10 @@ def test_a_bad_config_is_one_short_line(folder, content, message):
 def test_bad_facts_are_one_line(folder, changes, message):
     write_json(folder.data, FACTS | changes)
     with pytest.raises(InputError, match=r"data\.json is damaged") as caught:
-        folder.read_facts()
+        folder.read_metadata()
     assert message in str(caught.value)
     with pytest.raises(InputError):
-        run.load(folder.path)
+        trained_run.load(folder.path)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_numbers_that_make_no_network_are_refused_at_once(folder, name, value):
     config["task"]["generator"][name] = value
     folder.config.write_text(json.dumps(config))
     with pytest.raises(InputError, match=rf"config\.json: task\.generator\.{name}="):
-        run.load(folder.path)
+        trained_run.load(folder.path)
 
 
 # Mutated runs
@@ -211,8 +211,8 @@ def test_numbers_that_make_no_network_are_refused_at_once(folder, name, value):
 def opened(folder: RunFolder) -> str:
     """What a run says of itself, or the line that refuses it."""
     try:
-        _, _, task = run.described(folder)
-        run.abstract(task)
+        _, _, task = trained_run.described(folder)
+        trained_run.abstract(task)
     except InputError as error:
         return str(error)
     return ""

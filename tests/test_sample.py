@@ -13,12 +13,14 @@ import pytest
 import tiny
 from PIL import Image
 
-from gen import cli, config, draw, provenance, run, sample, sharding
-from gen.checkpoint import Checkpoints
+from gen import cli, config, devices, provenance, sample
 from gen.data import shapes
 from gen.errors import InputError
-from gen.report.heat import text
-from gen.state import TrainState
+from gen.report.colormap import text
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
+from gen.sampling import by_seed
+from gen.tasks.state import TrainState
 
 CLASSES = ("T-shirt/top", "Sandal", "Ankle boot")
 
@@ -63,10 +65,10 @@ def _trusted(monkeypatch):
 
 
 def make_run(path, *, class_names=CLASSES, steps=(5, 10)):
-    folder = run.RunFolder(path)
+    folder = trained_run.RunFolder(path)
     path.mkdir()
     settings = config.Config(data=config.spec(shapes), task=config.spec(Fake), batch_size=8)
-    run.write_json(
+    trained_run.write_json(
         folder.data,
         {"name": "x", "image_shape": [4, 4, 3], "num_classes": len(class_names), "class_names": class_names},
     )
@@ -169,43 +171,45 @@ def test_bad_labels_are_named():
 
 def test_slerp_known_points():
     x, y = np.array([2.0, 0, 0]), np.array([0, 2.0, 0])
-    np.testing.assert_allclose(draw.slerp(x, y, 0.5), [np.sqrt(2), np.sqrt(2), 0], atol=1e-12)
-    np.testing.assert_allclose(draw.slerp(x, y, 1 / 3), [2 * np.cos(np.pi / 6), 2 * np.sin(np.pi / 6), 0], atol=1e-12)
+    np.testing.assert_allclose(by_seed.slerp(x, y, 0.5), [np.sqrt(2), np.sqrt(2), 0], atol=1e-12)
+    np.testing.assert_allclose(
+        by_seed.slerp(x, y, 1 / 3), [2 * np.cos(np.pi / 6), 2 * np.sin(np.pi / 6), 0], atol=1e-12
+    )
     for end in (x, 3 * x, -x, np.zeros(3)):  # no arc: a straight line, and no division by zero
-        np.testing.assert_allclose(draw.slerp(x, end, 0.25), 0.75 * x + 0.25 * end, atol=1e-12)
+        np.testing.assert_allclose(by_seed.slerp(x, end, 0.25), 0.75 * x + 0.25 * end, atol=1e-12)
 
 
 def test_slerp_keeps_the_length_and_meets_its_ends():
     start, end = np.random.default_rng(0).normal(size=(2, 64))
     start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
-    np.testing.assert_allclose(draw.slerp(start, end, 0.0), start)
-    np.testing.assert_allclose(draw.slerp(start, end, 1.0), end)
-    assert all(np.linalg.norm(draw.slerp(start, end, t)) == pytest.approx(1) for t in (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(by_seed.slerp(start, end, 0.0), start)
+    np.testing.assert_allclose(by_seed.slerp(start, end, 1.0), end)
+    assert all(np.linalg.norm(by_seed.slerp(start, end, t)) == pytest.approx(1) for t in (0.1, 0.5, 0.9))
 
 
 def test_keys_are_the_documented_ones():
     seeds = [0, 17, 2**31, 2**32 - 1]
     expected = [jax.random.key_data(jax.random.key(seed)) for seed in seeds]
-    np.testing.assert_array_equal(jax.random.key_data(draw.keys(seeds)), np.stack(expected))
+    np.testing.assert_array_equal(jax.random.key_data(by_seed.keys(seeds)), np.stack(expected))
 
 
 def test_a_seed_is_the_same_image_in_any_batch_on_any_devices(conditional):
     seeds, labels = [10, *range(10)], [i % 3 for i in range(11)]
-    one = sharding.mesh(1, 1, devices=jax.devices()[:1])
-    loaded = run.load(conditional, mesh=one)
+    one = devices.mesh(1, 1, devices=jax.devices()[:1])
+    loaded = trained_run.load(conditional, mesh=one)
     alone = np.concatenate(
         [
-            loaded.task.sample(loaded.ema_params, draw.keys([s]), {"label": jnp.array([k])})
+            loaded.task.sample(loaded.ema_params, by_seed.keys([s]), {"label": jnp.array([k])})
             for s, k in zip(seeds, labels, strict=True)
         ]
     )
     assert np.ptp(alone[:, 1:], axis=0).min() > 0.01  # different seeds are different images
-    for devices in (1, 8):
-        mesh = sharding.mesh(-1, 1, devices=jax.devices()[:devices])
-        loaded = run.load(conditional, mesh=mesh)
+    for count in (1, 8):
+        mesh = devices.mesh(-1, 1, devices=jax.devices()[:count])
+        loaded = trained_run.load(conditional, mesh=mesh)
         for batch_size in (1, 3, 8):
             batches = list(
-                draw.images(loaded.task, loaded.ema_params, seeds, labels=labels, batch_size=batch_size, mesh=mesh)
+                by_seed.images(loaded.task, loaded.ema_params, seeds, labels=labels, batch_size=batch_size, mesh=mesh)
             )
             assert sum(map(len, batches)) == len(seeds)
             np.testing.assert_allclose(np.concatenate(batches), alone, atol=1e-6)
@@ -233,9 +237,9 @@ def test_an_image_is_the_same_to_the_bit_whatever_is_made_with_it(kind):
         jax.eval_shape(task.init, jax.random.key(0)).ema_params,
     )
 
-    def made(seeds: list[int], batch_size: int, devices: int) -> np.ndarray:
-        mesh = sharding.mesh(-1, 1, devices=jax.devices()[:devices])
-        return np.concatenate(list(draw.images(task, params, seeds, batch_size=batch_size, mesh=mesh)))
+    def made(seeds: list[int], batch_size: int, count: int) -> np.ndarray:
+        mesh = devices.mesh(-1, 1, devices=jax.devices()[:count])
+        return np.concatenate(list(by_seed.images(task, params, seeds, batch_size=batch_size, mesh=mesh)))
 
     expected = made(list(range(11)), 64, 1)
     assert np.ptp(expected, axis=0).max() > 0.01
@@ -244,14 +248,14 @@ def test_an_image_is_the_same_to_the_bit_whatever_is_made_with_it(kind):
 
 
 def test_images_that_are_not_finite_are_refused(conditional):
-    mesh = sharding.mesh(-1, 1)
-    loaded = run.load(conditional, mesh=mesh)
+    mesh = devices.mesh(-1, 1)
+    loaded = trained_run.load(conditional, mesh=mesh)
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, loaded.ema_params)
     with pytest.raises(InputError, match="not finite"):
-        list(draw.images(loaded.task, broken, [1], mesh=mesh))
+        list(by_seed.images(loaded.task, broken, [1], mesh=mesh))
     bad = jnp.zeros((2, 4, 4, 3)).at[1, 2, 2, 0].set(jnp.nan)
     with pytest.raises(InputError, match="1 of 48 values of seed 8 NaN or infinite"):
-        draw.refine(_Making(bad), np.zeros((2, 4, 4, 3)), [7, 8])
+        by_seed.refine(_Making(bad), np.zeros((2, 4, 4, 3)), [7, 8])
 
 
 # -- Run folders
@@ -259,7 +263,7 @@ def test_images_that_are_not_finite_are_refused(conditional):
 
 def test_load_restores_the_averaged_weights_of_a_step(conditional):
     for step, expected in ((None, 10), (5, 5)):
-        loaded = run.load(conditional, step=step)
+        loaded = trained_run.load(conditional, step=step)
         assert loaded.step == expected
         assert list(loaded.class_names) == list(CLASSES)
         kernel = loaded.task.init(jax.random.key(expected)).ema_params["generator"]["kernel"]
@@ -271,26 +275,26 @@ def test_a_model_that_was_learned_without_the_labels_of_its_data_knows_no_classe
         context = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": len(CLASSES), "batch_size": 8}
         task = config.build(tiny.task_spec(conditional=conditional), "task", **context)
         facts = {"num_classes": len(CLASSES), "class_names": list(CLASSES)}
-        assert run.Loaded(tiny.config(), facts, task, {}, 1).class_names == names
+        assert trained_run.TrainedRun(tiny.config(), facts, task, {}, 1).class_names == names
 
 
 def test_what_is_missing_in_a_run_folder_is_named(tmp_path, conditional):
     with pytest.raises(InputError, match="no such folder"):
-        run.load(tmp_path / "absent")
+        trained_run.load(tmp_path / "absent")
     with pytest.raises(InputError, match=r"not a run folder: it has no config\.json"):
-        run.load(tmp_path)
+        trained_run.load(tmp_path)
     with pytest.raises(InputError, match=r"no checkpoint 7 .* 5, 10"):
-        run.load(conditional, step=7)
+        trained_run.load(conditional, step=7)
     young = make_run(tmp_path / "young", steps=())
     with pytest.raises(InputError, match="no checkpoint yet"):
-        run.load(young)
+        trained_run.load(young)
     for damaged in ("{", "[]", '{"num_classes": 3}'):
         (young / "data.json").write_text(damaged)
         with pytest.raises(InputError, match=r"data\.json is damaged"):
-            run.load(young)
+            trained_run.load(young)
     (young / "data.json").unlink()
     with pytest.raises(InputError, match=r"it has no data\.json"):
-        run.load(young)
+        trained_run.load(young)
 
 
 # -- The program
@@ -309,8 +313,8 @@ def test_one_file_per_seed_with_its_record(unconditional, tmp_path, capsys):
 
 def test_pixels_are_those_of_the_task(conditional, tmp_path):
     program(conditional, tmp_path, "--seeds=3", "--label=sandal", "--truncation=0.5", "--step=5")
-    loaded = run.load(conditional, step=5)
-    expected = loaded.task.sample(loaded.ema_params, draw.keys([3]), {"label": jnp.array([1]), "truncation": 0.5})[0]
+    loaded = trained_run.load(conditional, step=5)
+    expected = loaded.task.sample(loaded.ema_params, by_seed.keys([3]), {"label": jnp.array([1]), "truncation": 0.5})[0]
     path = tmp_path / "seed0003-Sandal.png"
     np.testing.assert_allclose(pixels(path), np.asarray(expected) * 255, atol=0.51)
     record = provenance.read(path)

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from prior_runs import files, make_run, picture, read
 
-from gen import cli, provenance, run, score
+from gen import cli, provenance, score
 from gen.errors import InputError
 from gen.files import sha256
-from gen.predict import scoring
 from gen.report import save_png
+from gen.runs import trained_run
+from gen.sampling.conditional import scoring
 
 
 @pytest.fixture(scope="module")
-def colour(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("runs") / "colour", (4, 4, 3))
+def color(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "color", (4, 4, 3))
 
 
 def program(workdir, out, *arguments) -> None:
@@ -28,21 +29,21 @@ def program(workdir, out, *arguments) -> None:
 
 
 @pytest.fixture(scope="module")
-def scored(colour, tmp_path_factory):
+def scored(color, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scored")
     given = {
         name: picture(folder / "in" / name, (4, 4), seed) for seed, name in enumerate(("a.png", "b.png", "x/a.png"))
     }
     (folder / "in" / "torn.png").write_bytes(b"torn")
     save_png(folder / "in" / "grid.png", np.zeros((9, 9, 3), np.uint8))  # neither is scored
-    program(colour, folder / "out", folder / "in", "--batch_size=2")
+    program(color, folder / "out", folder / "in", "--batch_size=2")
     lines = [json.loads(line) for line in (folder / "out" / "scores.jsonl").read_text().splitlines()]
     return folder, given, lines
 
 
-def test_bits_are_those_of_the_task(scored, colour):
+def test_bits_are_those_of_the_task(scored, color):
     folder, given, lines = scored
-    loaded = run.load(colour)
+    loaded = trained_run.load(color)
     assert len(lines) == 3
     images = [given[line["file"].removeprefix(f"{folder}/in/")] for line in lines]
     images = jnp.float32(images)[..., None].repeat(3, -1) / 255
@@ -53,22 +54,22 @@ def test_bits_are_those_of_the_task(scored, colour):
         assert line["bits_per_token"] == pytest.approx(total / 48, rel=1e-5)
 
 
-def test_the_most_surprising_comes_first(scored, colour, capsys):
+def test_the_most_surprising_comes_first(scored, color, capsys):
     folder, _, lines = scored
     bits = [line["bits"] for line in lines]
     assert bits == sorted(bits, reverse=True)
     assert len(set(bits)) == 3
-    program(colour, folder / "again", folder / "in")
+    program(color, folder / "again", folder / "in")
     table = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in table[1:4]] == [line["file"] for line in lines]
     assert [float(line.split()[0].replace(",", "")) for line in table[1:4]] == pytest.approx(bits, abs=0.06)
     assert "3 images by checkpoint 3" in table[-1]
 
 
-def test_a_background_is_what_tokens_cost_by_their_frequencies(scored, colour, tmp_path, capsys):
+def test_a_background_is_what_tokens_cost_by_their_frequencies(scored, color, tmp_path, capsys):
     folder, given, lines = scored
-    program(colour, tmp_path, folder / "in", "--background=6")
-    loaded = run.load(colour)
+    program(color, tmp_path, folder / "in", "--background=6")
+    loaded = trained_run.load(color)
     keys = jax.vmap(jax.random.key)(jnp.arange(6))
     made = jax.jit(lambda p: loaded.task.sample(p, keys, {"label": loaded.task.label(keys)}))(loaded.ema_params)
     counts = np.bincount(np.rint(np.asarray(made) * 255).astype(int).ravel(), minlength=256) + 1.0
@@ -93,9 +94,9 @@ def test_every_picture_tells_how_it_was_made(scored):
     assert read(folder / "out" / "surprise.png").shape[-1] == 3
 
 
-def test_a_label_is_told_to_the_model(scored, colour):
+def test_a_label_is_told_to_the_model(scored, color):
     folder, _, lines = scored
-    program(colour, folder / "square", folder / "in" / "b.png", "--label=square")
+    program(color, folder / "square", folder / "in" / "b.png", "--label=square")
     (line,) = (json.loads(text) for text in (folder / "square" / "scores.jsonl").read_text().splitlines())
     (unknown,) = (line for line in lines if line["file"].endswith("b.png"))
     assert abs(line["bits"] - unknown["bits"]) > 0.01
@@ -117,12 +118,12 @@ def test_a_label_is_told_to_the_model(scored, colour):
         (["in.png", "--step=7"], "no checkpoint 7"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(colour, tmp_path, monkeypatch, arguments, message):
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(color, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     picture(tmp_path / "in.png", (4, 4))
     (tmp_path / "torn.png").write_bytes((tmp_path / "in.png").read_bytes()[:60])
     with pytest.raises(InputError, match=message):
-        program(colour, "out", *arguments)
+        program(color, "out", *arguments)
     assert files(tmp_path) == ["in.png", "torn.png"]
 
 

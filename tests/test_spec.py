@@ -1,4 +1,4 @@
-"""gen/spec.py and gen/values.py: components named, checked and built; values that fit their annotations."""
+"""gen/config/spec.py and gen/config/values.py: components named, checked and built; values that fit their annotations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pytest
 import stub_components as stub
 
+from gen.config.spec import arguments, build, check, spec
+from gen.config.values import Spec, conform, describe
 from gen.errors import InputError
 from gen.models.r3gan import Generator
-from gen.spec import arguments, build, check, spec
-from gen.values import Spec, conform, describe
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.state import ema
+from gen.tasks.state import ema
 
 
 @pytest.mark.parametrize("batch", [8, 32, 500])

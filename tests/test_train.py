@@ -20,22 +20,25 @@ import numpy as np
 import pytest
 import tiny
 
-from gen import digests, reporter, sharding, train
-from gen.checkpoint import Checkpoints
+from gen import devices
 from gen.config import Config, Spec, build, from_json, spec
-from gen.data import Dataset, Examples, Source
+from gen.data import BatchSampler, DatasetSplits, Examples
+from gen.data.loader import DeviceLoader
 from gen.errors import InputError
-from gen.lock import RunLock
 from gen.main import main
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar, Gaussian
+from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
 from gen.report import page
 from gen.report import report as report_module
-from gen.reporter import by_class
-from gen.run import RunFolder, load
-from gen.state import TrainState
+from gen.runs import digests
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.lock import RunLock
+from gen.runs.trained_run import RunFolder, load
+from gen.tasks.state import TrainState
+from gen.training import loop, monitor
+from gen.training.monitor import by_class
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 6
@@ -52,7 +55,7 @@ def config(steps: int = STEPS, *, kind: str = "gan", **changes) -> Config:
     return tiny.config(**{"total_images": 8 * steps, "task": tiny.TASKS[kind](), **changes})
 
 
-def parts(config: Config) -> tuple[Source, train.Task]:
+def parts(config: Config) -> tuple[DatasetSplits, loop.Task]:
     source = build(config.data, "data")
     facts = {"image_shape": source.image_shape, "num_classes": source.num_classes}
     return source, build(config.task, "task", batch_size=config.batch_size, **facts)
@@ -85,7 +88,7 @@ def saved(workdir: Path) -> list[str]:
 
 def when_fed(monkeypatch, step: int, action) -> None:
     """Does `action` when the loop asks for the batch of step + 1, once."""
-    original, done = sharding.Feed.__call__, []
+    original, done = DeviceLoader.__call__, []
 
     def call(self, at):
         if at == step and not done:
@@ -93,7 +96,7 @@ def when_fed(monkeypatch, step: int, action) -> None:
             action()
         return original(self, at)
 
-    monkeypatch.setattr(sharding.Feed, "__call__", call)
+    monkeypatch.setattr(DeviceLoader, "__call__", call)
 
 
 @pytest.fixture(scope="module", params=tiny.TASKS)
@@ -104,7 +107,7 @@ def kind(request) -> str:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, kind) -> Path:
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    assert train.train(config(kind=kind, preview_every=4), workdir) == 0
+    assert loop.train(config(kind=kind, preview_every=4), workdir) == 0
     return workdir
 
 
@@ -133,15 +136,15 @@ def test_ctrl_c_a_larger_budget_a_kill_and_a_flipped_bit_change_nothing(
 ):
     with monkeypatch.context() as patch:
         when_fed(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
-        assert train.train(config(3, kind=kind), tmp_path) == 130
+        assert loop.train(config(3, kind=kind), tmp_path) == 130
     assert saved(tmp_path) == ["2"]
     with monkeypatch.context() as patch:
         when_fed(patch, 5, die)
         with pytest.raises(SystemError, match="killed"):
-            train.train(config(kind=kind, checkpoint_every=2), tmp_path)
+            loop.train(config(kind=kind, checkpoint_every=2), tmp_path)
     assert saved(tmp_path) == ["2", "4"]
     flip_a_bit(tmp_path / "checkpoints" / "4")
-    assert train.train(config(kind=kind, checkpoint_every=2), tmp_path) == 0
+    assert loop.train(config(kind=kind, checkpoint_every=2), tmp_path) == 0
     assert "checkpoint 4 is unsound" in caplog.text
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert numbers(tmp_path) == numbers(uninterrupted)
@@ -149,13 +152,13 @@ def test_ctrl_c_a_larger_budget_a_kill_and_a_flipped_bit_change_nothing(
 
 @with_one_task
 def test_stopped_by_its_budget_and_given_a_larger_one(uninterrupted, kind, tmp_path, capsys):
-    assert train.train(config(1, kind=kind), tmp_path) == 0
+    assert loop.train(config(1, kind=kind), tmp_path) == 0
     assert saved(tmp_path) == ["1"]
-    assert train.train(config(kind=kind), tmp_path) == 0
+    assert loop.train(config(kind=kind), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
     capsys.readouterr()
-    assert train.train(config(kind=kind), tmp_path) == 0
+    assert loop.train(config(kind=kind), tmp_path) == 0
     said = capsys.readouterr().err
     assert "nothing to do: step 6 of 6 is done; raise --config.total_images to go on" in said
     assert "finished; report: " in said
@@ -166,10 +169,10 @@ def test_killed_between_checkpoints(uninterrupted, kind, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         when_fed(patch, 4, die)
         with pytest.raises(SystemError, match="killed"):
-            train.train(config(kind=kind, checkpoint_every=3), tmp_path)
+            loop.train(config(kind=kind, checkpoint_every=3), tmp_path)
     assert saved(tmp_path) == ["3"]
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4]  # of which the last will be done again
-    assert train.train(config(kind=kind, checkpoint_every=3), tmp_path) == 0
+    assert loop.train(config(kind=kind, checkpoint_every=3), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert numbers(tmp_path) == numbers(uninterrupted)
@@ -180,12 +183,12 @@ def test_ctrl_c_saves_and_exits_and_handlers_are_put_back(uninterrupted, kind, t
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         when_fed(patch, 1, lambda: signal.raise_signal(signal.SIGINT))
-        assert train.train(config(kind=kind, log_every=100), tmp_path) == 130
+        assert loop.train(config(kind=kind, log_every=100), tmp_path) == 130
     assert saved(tmp_path) == ["2"]
     assert "interrupted" in (tmp_path / "report.html").read_text()
     assert "gen: interrupted; report: " in capsys.readouterr().err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert train.train(config(kind=kind), tmp_path) == 0
+    assert loop.train(config(kind=kind), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
 
 
@@ -217,10 +220,10 @@ def test_sigterm_to_the_program_and_the_same_command_again(tmp_path, monkeypatch
 
 @with_one_task
 def test_a_flipped_bit_costs_one_checkpoint_and_not_the_run(uninterrupted, kind, tmp_path, caplog):
-    assert train.train(config(4, kind=kind, checkpoint_every=2), tmp_path) == 0
+    assert loop.train(config(4, kind=kind, checkpoint_every=2), tmp_path) == 0
     assert saved(tmp_path) == ["2", "4"]
     flip_a_bit(tmp_path / "checkpoints" / "4")
-    assert train.train(config(kind=kind), tmp_path) == 0
+    assert loop.train(config(kind=kind), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert saved(tmp_path) == ["2", "6", "unsound-4"]
     assert "checkpoint 4 is unsound" in caplog.text
@@ -232,7 +235,7 @@ def test_a_flipped_bit_costs_one_checkpoint_and_not_the_run(uninterrupted, kind,
 
 def finished(folder: Path, steps: int = 1, **changes) -> Path:
     folder.mkdir()
-    assert train.train(config(steps, **changes), folder) == 0
+    assert loop.train(config(steps, **changes), folder) == 0
     return folder
 
 
@@ -284,13 +287,13 @@ def wide_gan() -> Spec:
 
 
 def wide_autoencoder() -> Spec:
-    network = {**tiny.AUTOENCODER, "widths": (32, 32), "bottleneck": spec(Gaussian, size=4)}
+    network = {**tiny.AUTOENCODER, "widths": (32, 32), "bottleneck": spec(DiagonalGaussian, size=4)}
     discriminator = spec(Discriminator, **{**tiny.NETWORK, "widths": (32, 32)})
     return tiny.autoencoder_spec(network=spec(Network, **network), discriminator=discriminator)
 
 
 def wide_prior() -> Spec:
-    tokenizer = spec(Network, **{**tiny.AUTOENCODER, "widths": (32, 32)}, bottleneck=spec(FiniteScalar, levels=(4, 4)))
+    tokenizer = spec(Network, **{**tiny.AUTOENCODER, "widths": (32, 32)}, bottleneck=spec(FSQ, levels=(4, 4)))
     return tiny.prior_spec(network=spec(Recurrent, width=64, layers=1), tokenizer=tokenizer)
 
 
@@ -303,12 +306,12 @@ def on_mesh(
     """Metrics of a few steps, the compiled FLOPs of each device, and the state."""
     settings = tiny.config(task=WIDE[kind](), batch_size=64, mirror=True)
     source, task = parts(settings)
-    mesh = sharding.mesh(data, fsdp, devices=jax.devices()[: data * fsdp])
-    feed = sharding.Feed(Dataset(source.train, settings.batch_size * task.draws, settings.seed), mesh)
+    mesh = devices.mesh(data, fsdp, devices=jax.devices()[: data * fsdp])
+    feed = DeviceLoader(BatchSampler(source.train, settings.batch_size * task.draws, settings.seed), mesh)
     with jax.set_mesh(mesh), Checkpoints(folder) as checkpoints:
-        state, start = train.place(task, settings, mesh, checkpoints)
+        state, start = loop.restore_or_init(task, settings, mesh, checkpoints)
         assert start == 0
-        step = train.compile_step(task, settings, mesh, state, feed(0))
+        step = loop.compile_step(task, settings, mesh, state, feed(0))
         history = []
         for n in range(steps):
             state, metrics = step(state, feed(n))
@@ -339,7 +342,7 @@ def test_more_devices_do_the_same_with_a_share_of_the_work(alone, kind, tmp_path
 def test_a_quantity_that_is_not_finite_stops_the_run(tmp_path, capsys, monkeypatch, checkpoint_every):
     monkeypatch.setattr("gen.tasks.gan.check_numbers", lambda task, **bounds: None)  # it would refuse such a rate
     settings = config(task=tiny.task_spec(learning_rate=(1e30, 1e30)), checkpoint_every=checkpoint_every)
-    assert train.train(settings, tmp_path) == 1
+    assert loop.train(settings, tmp_path) == 1
     said = capsys.readouterr().err
     line = next(line for line in said.splitlines() if "newest checkpoint: none; report: " in line)
     assert line.startswith(("gen: stopped: step 1: ", "gen: stopped: step 2: "))
@@ -390,7 +393,7 @@ def _counter_allowed(monkeypatch):
 @pytest.mark.usefixtures("_counter_allowed")
 def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
     settings = config(20, task=spec(Counter, nan_at=9), log_every=7, checkpoint_every=4)
-    assert train.train(settings, tmp_path) == 1
+    assert loop.train(settings, tmp_path) == 1
     assert "gen: stopped: step 9: luck is nan; newest checkpoint: 8; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4", "8"]
     assert [line["step"] for line in lines(tmp_path)] == [4, 7, 8]
@@ -400,7 +403,7 @@ def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
 @pytest.mark.usefixtures("_counter_allowed")
 def test_a_broken_state_is_not_saved(tmp_path, capsys):
     settings = config(20, task=spec(Counter, breaks_at=8), log_every=7, checkpoint_every=4)
-    assert train.train(settings, tmp_path) == 1
+    assert loop.train(settings, tmp_path) == 1
     assert "newest checkpoint: 4; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4"]
 
@@ -431,14 +434,14 @@ def test_a_checkpoint_that_cannot_be_saved_ends_the_run_with_one_line(tmp_path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(digests, "write", full)
-        assert train.train(settings, tmp_path) == 74
+        assert loop.train(settings, tmp_path) == 74
     told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("step")][-1]
     assert told.startswith(f"gen: stopped: {tmp_path}/checkpoints/8: cannot be saved: {FULL} (")
     assert f" MB are free in {tmp_path}/checkpoints); newest checkpoint: 4; report: " in told
     assert saved(tmp_path) == ["4"]
     assert "stopped: " in (tmp_path / "report.html").read_text()
     assert not (tmp_path / ".lock").exists()
-    assert train.train(settings, tmp_path) == 0
+    assert loop.train(settings, tmp_path) == 0
     assert [line["step"] for line in lines(tmp_path)] == [4, 8, 12, 16, 20]
 
 
@@ -450,7 +453,7 @@ def test_a_run_folder_that_is_removed_ends_the_run_and_is_not_made_again(
     workdir = tmp_path / "run"
     when_fed(monkeypatch, 6, lambda: shutil.rmtree(workdir))
     settings = config(20, task=spec(Counter), checkpoint_every=checkpoint_every)
-    assert train.train(settings, workdir) == 74
+    assert loop.train(settings, workdir) == 74
     told = capsys.readouterr().err
     assert f"gen: stopped: {workdir}: the run folder was removed, or cannot be reached; the report could not" in told
     assert not workdir.exists()
@@ -461,7 +464,7 @@ def test_what_training_does_not_need_is_tried_again_and_loses_nothing(tmp_path, 
     metrics = tmp_path / "metrics.jsonl"
     when_fed(monkeypatch, 3, lambda: (metrics.unlink(), metrics.mkdir()))
     when_fed(monkeypatch, 6, metrics.rmdir)
-    assert train.train(config(9, task=spec(Counter)), tmp_path) == 0
+    assert loop.train(config(9, task=spec(Counter)), tmp_path) == 0
     assert [line["step"] for line in lines(tmp_path)] == list(range(1, 10))
     told = capsys.readouterr().err
     assert told.count("training goes on, and writing metrics is tried again") == 1
@@ -479,21 +482,21 @@ def test_a_report_that_cannot_be_written_whole_is_written_without_pictures(tmp_p
 
     monkeypatch.setattr(report_module, "atomic_write", nearly_full)
     monkeypatch.setattr(report_module, "_embed", lambda path, step: page.Picture("x" * 20_000, 1, step))
-    assert train.train(config(3, task=spec(Counter)), tmp_path) == 0
+    assert loop.train(config(3, task=spec(Counter)), tmp_path) == 0
     assert f"{tmp_path}/report.html: {FULL}" in capsys.readouterr().err
     assert "finished" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("_counter_allowed")
 def test_a_checkpoint_exists_after_the_first_minute(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "FIRST_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "FIRST_SAVE_SECONDS", 0.0)
     settings = config(9, task=spec(Counter))
     with monkeypatch.context() as patch:
         when_fed(patch, 4, die)
         with pytest.raises(SystemError, match="killed"):
-            train.train(settings, tmp_path)
+            loop.train(settings, tmp_path)
     assert saved(tmp_path) == ["1"]
-    assert train.train(settings, tmp_path) == 0
+    assert loop.train(settings, tmp_path) == 0
     assert saved(tmp_path) == ["1", "9"]
     assert [line["step"] for line in lines(tmp_path)] == list(range(1, 10))
 
@@ -503,10 +506,10 @@ def test_only_one_process_trains_in_a_folder_and_a_refused_start_makes_none(tmp_
     settings = config(1, task=spec(Counter))
     with RunLock(tmp_path / "run"):
         with pytest.raises(InputError, match="is in use: process "):
-            train.train(settings, tmp_path / "run")
+            loop.train(settings, tmp_path / "run")
         assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
     with pytest.raises(InputError, match="batch_size=7 is not divisible"):
-        train.train(dataclasses.replace(settings, batch_size=7), tmp_path / "new" / "run")
+        loop.train(dataclasses.replace(settings, batch_size=7), tmp_path / "new" / "run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -542,12 +545,12 @@ def test_log_previews_and_report(uninterrupted, kind):
 
 @pytest.mark.usefixtures("_counter_allowed")
 def test_metrics_are_averaged_between_lines_and_progress_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(reporter, "Progress", functools.partial(reporter.Progress, stream=sys.stderr))
+    monkeypatch.setattr(monitor, "Progress", functools.partial(monitor.Progress, stream=sys.stderr))
     settings = config(7, task=spec(Counter), log_every=3, preview_every=100, mirror=True)
-    assert train.train(settings, tmp_path) == 0
+    assert loop.train(settings, tmp_path) == 0
     assert [line["step"] for line in lines(tmp_path)] == [3, 6, 7]
     source, _ = parts(settings)
-    dataset = Dataset(source.train, 8, settings.seed)
+    dataset = BatchSampler(source.train, 8, settings.seed)
     brightness = [dataset.batch(n)["image"].mean() / 255 for n in range(7)]  # mirrored or not
     averages = [np.mean(brightness[:3]), np.mean(brightness[3:6]), brightness[6]]
     assert [line["brightness"] for line in lines(tmp_path)] == pytest.approx(averages, rel=1e-4)
@@ -573,7 +576,7 @@ def test_total_steps_show_at_least_the_images_asked_for():
 def test_real_images_stand_in_the_order_of_previews():
     images = np.arange(12, dtype=np.uint8)[:, None, None, None]
     labels = np.array([0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1, 1], np.int32)
-    source = Source("x", Examples(images, labels), Examples(images, labels), ("a", "b", "c"))
+    source = DatasetSplits("x", Examples(images, labels), Examples(images, labels), ("a", "b", "c"))
     assert by_class(source, 10).ravel().tolist() == [
         0,
         7,
@@ -586,8 +589,8 @@ def test_real_images_stand_in_the_order_of_previews():
         5,
         3,
     ]  # the third c is the first again
-    unlabelled = dataclasses.replace(source, class_names=())
-    assert by_class(unlabelled, 4).ravel().tolist() == [0, 1, 2, 3]
+    unlabeled = dataclasses.replace(source, class_names=())
+    assert by_class(unlabeled, 4).ravel().tolist() == [0, 1, 2, 3]
 
 
 # -- The step
@@ -604,7 +607,7 @@ def seen(step: int, *, mirror: bool, seed: int = 0) -> tuple[np.ndarray, np.ndar
     """Images uint8 that a step was given, those float that the task saw, and a number drawn from its key."""
     images = np.random.default_rng(0).integers(0, 256, (512, 4, 3, 1), np.uint8)
     state = TrainState(step=jnp.int32(step), params={}, opt_state={}, ema_params={})
-    made = train.make_step(Mirror(), tiny.config(mirror=mirror, seed=seed))
+    made = loop.make_step(Mirror(), tiny.config(mirror=mirror, seed=seed))
     _, metrics = jax.jit(made)(state, {"image": images, "label": np.zeros(512, np.int32)})
     return images, np.asarray(metrics["image"]), float(metrics["luck"])
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tiny
 
-from gen import train
-from gen.checkpoint import Checkpoints
 from gen.errors import InputError
-from gen.features import trained
-from gen.quality import watch
-from gen.quality.runs import Asked, measure_run
-from gen.run import RunFolder
+from gen.evaluation import evaluator
+from gen.evaluation.evaluate_run import EvaluateOptions, measure_run
+from gen.features import self_supervised
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.trained_run import RunFolder
+from gen.training import loop
 
 SAMPLES = 24
 WATCHED = {"metrics_every": 2, "metrics_samples": SAMPLES, "checkpoint_every": 2, "keep_checkpoints": 1}
@@ -25,15 +25,19 @@ WATCHED = {"metrics_every": 2, "metrics_samples": SAMPLES, "checkpoint_every": 2
 def _quick(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
-        for function in (trained.own, trained.train_encoder, trained.train_classifier):
-            patch.setitem(function.__kwdefaults__, "training", trained.Training(3, 3, 16))
+        for function in (
+            self_supervised.self_supervised_extractor,
+            self_supervised.train_encoder,
+            self_supervised.train_classifier,
+        ):
+            patch.setitem(function.__kwdefaults__, "training", self_supervised.Training(3, 3, 16))
         yield
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("run")
-    assert train.train(tiny.config(total_images=8 * 6, best_by="FD-own", **WATCHED), workdir) == 0
+    assert loop.train(tiny.config(total_images=8 * 6, best_by="FD-own", **WATCHED), workdir) == 0
     return workdir
 
 
@@ -44,7 +48,7 @@ def logged(workdir: Path) -> list[dict]:
 
 def test_numbers_in_training_are_those_of_the_program(watched):
     assert [line["step"] for line in logged(watched)] == [2, 4, 6]
-    asked = Asked(workdir=str(watched), samples=SAMPLES, metrics="cheap")
+    asked = EvaluateOptions(workdir=str(watched), samples=SAMPLES, metrics="cheap")
     (board,) = measure_run(asked, lambda text: None).boards.values()
     assert len(board) >= 6
     assert {card.metric: card.value for card in board}.items() <= logged(watched)[-1].items()
@@ -70,9 +74,9 @@ def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_pa
     config = tiny.config(best_by="FD-own", **WATCHED)
     (tmp_path / "best.json").write_text(json.dumps({"step": 4, "metric": "FD-own", "value": 1.0}))
     source = trained_source(config)
-    task = train.build(config.task, "task", image_shape=source.image_shape, num_classes=8, batch_size=8)
-    mesh = train.sharding.mesh(-1, 1)
-    steps = [train.Watch(config, task, source, mesh, tmp_path, start).best for start in (3, 4)]
+    task = loop.build(config.task, "task", image_shape=source.image_shape, num_classes=8, batch_size=8)
+    mesh = loop.devices.mesh(-1, 1)
+    steps = [loop.Evaluator(config, task, source, mesh, tmp_path, start).best for start in (3, 4)]
     assert steps[0] is None
     assert steps[1] is not None and steps[1].step == 4  # noqa: PT018
 
@@ -92,17 +96,17 @@ RUBBISH = [
 @pytest.mark.parametrize("content", RUBBISH)
 def test_a_damaged_best_json_is_kept_and_said(tmp_path, caplog, content):
     (tmp_path / "best.json").write_bytes(content)
-    assert watch.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert evaluator.read_best(tmp_path / "best.json", "FD-own", 9) is None
     assert (tmp_path / "best.json.damaged").read_bytes() == content
     (message,) = caplog.messages
     assert message.endswith("kept as best.json.damaged; the best is looked for anew")
     (tmp_path / "best.json").mkdir()
-    assert watch.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert evaluator.read_best(tmp_path / "best.json", "FD-own", 9) is None
     assert (tmp_path / "best.json.damaged-2").is_dir()
 
 
 def trained_source(config):
-    return train.build(config.data, "data")
+    return loop.build(config.data, "data")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def trained_source(config):
         ({"best_by": "FID"}, "best_by is 'FID'; training measures by networks of its own"),
         ({"best_by": "FD-won"}, "best_by is 'FD-won'; did you mean 'FD-own'"),
         (
-            {"best_by": "AuthPct", "metrics": ("frechet", "memorisation")},
+            {"best_by": "AuthPct", "metrics": ("frechet", "memorization")},
             "best_by is 'AuthPct', which is best neither low nor high; allowed: FD-own",
         ),
         ({"metrics": ("frechet", "kernle")}, "did you mean 'kernel'"),
@@ -120,5 +124,5 @@ def trained_source(config):
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):
-        train.train(tiny.config(total_images=8 * 6, **{**WATCHED, **changes}), tmp_path)
+        loop.train(tiny.config(total_images=8 * 6, **{**WATCHED, **changes}), tmp_path)
     assert not (tmp_path / "checkpoints").exists()

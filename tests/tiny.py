@@ -9,7 +9,7 @@ from typing import Any
 from gen.config import Config, Spec, spec
 from gen.data import shapes
 from gen.models.autoencoder import Autoencoder as Network
-from gen.models.bottleneck import FiniteScalar, Gaussian
+from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
 from gen.tasks.autoencoder import Autoencoder
@@ -45,7 +45,7 @@ def autoencoder_spec(*, network: Spec | None = None, **changes: Any) -> Spec:
     return spec(
         Autoencoder,
         **{
-            "network": network or spec(Network, **AUTOENCODER, bottleneck=spec(Gaussian, size=4)),
+            "network": network or spec(Network, **AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4)),
             "discriminator": spec(Discriminator, **NETWORK),
             "perceptual": 0.1,
             "adversarial": 0.1,
@@ -59,7 +59,7 @@ def autoencoder_spec(*, network: Spec | None = None, **changes: Any) -> Spec:
 
 def tokenizer(**changes: Any) -> Spec:
     """A network with 16 tokens an image, of 8 kinds."""
-    return spec(Network, **AUTOENCODER, **changes, bottleneck=spec(FiniteScalar, levels=(2, 2, 2)))
+    return spec(Network, **AUTOENCODER, **changes, bottleneck=spec(FSQ, levels=(2, 2, 2)))
 
 
 def prior_spec(**changes: Any) -> Spec:

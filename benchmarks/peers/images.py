@@ -82,7 +82,7 @@ def inputs(batch: int, size: int) -> tuple[Arrays, str]:
 
 
 def difference(name: str, margin: int, ours: Any, result: Any) -> float:
-    """The largest difference of images without their margin, or the share of pixels that are labelled otherwise.
+    """The largest difference of images without their margin, or the share of pixels that are labeled otherwise.
 
     The mean of the differences for `MEANS`, where a pixel may jump.
     """

@@ -1,7 +1,7 @@
 """The operators of benchmarks/imaging.py in other libraries, each in its fastest form that means nearest to the same.
 
 A library is a function that imports it and gives a `Library`: its calls by the name of the row. The calls of OpenCV,
-scikit-image and colour-science take one image (arrays [h w 3] or [h w], RGB), those of kornia a batch [b c h w]. They
+scikit-image and color-science take one image (arrays [h w 3] or [h w], RGB), those of kornia a batch [b c h w]. They
 get bytes where the values are 8-bit levels anyway or where they take nothing else.
 """
 
@@ -125,7 +125,7 @@ def scikit_image(threads: int) -> Library:
     spread = np.outer(spread, spread) / spread.sum() ** 2
 
     def planes(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[[Arrays], Any]:
-        """Each channel by itself: with three axes most of these take the colours for a third direction."""
+        """Each channel by itself: with three axes most of these take the colors for a third direction."""
         return lambda a: np.stack([function(a.x[..., k], *args, **kwargs) for k in range(3)], axis=-1)
 
     calls = {
@@ -236,11 +236,11 @@ def kornia(threads: int, device: str = "cpu") -> Library:
 
 
 def colour_science(threads: int) -> Library:
-    import colour
+    import color
 
     del threads
-    calls = {"rgb_to_oklab": Call(lambda a: colour.XYZ_to_Oklab(colour.sRGB_to_XYZ(a.x)))}
-    return Library(f"colour-science {colour.__version__}", _each_image, calls)
+    calls = {"rgb_to_oklab": Call(lambda a: color.XYZ_to_Oklab(color.sRGB_to_XYZ(a.x)))}
+    return Library(f"color-science {color.__version__}", _each_image, calls)
 
 
 # Column of the table, module to look for, and the library.
@@ -248,5 +248,5 @@ LIBRARIES: dict[str, tuple[str, Callable[..., Library]]] = {
     "cv2": ("cv2", opencv),
     "skimage": ("skimage", scikit_image),
     "kornia": ("kornia", kornia),
-    "colour": ("colour", colour_science),
+    "color": ("color", colour_science),
 }

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL
 
-from gen.data.dataset import Examples, Source
+from gen.data.dataset import DatasetSplits, Examples
 from gen.data.mapped import Mapped
 from gen.files import cache_home, printable, private_folder
 
@@ -48,7 +48,7 @@ class _WriteError(Exception):
     """The cache cannot be written. Trouble with the images themselves has other names."""
 
 
-def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> Source:
+def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> DatasetSplits:
     """The source that `make` fills, from the cache when it was made before.
 
     `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and facts. `options`
@@ -73,7 +73,9 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     content = hashlib.sha256("".join(files[part]["sha256"] for part in _PARTS).encode()).hexdigest()
     train, held_out = Examples(arrays[0], arrays[1]), Examples(arrays[2], arrays[3])
     counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
-    return Source(name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts})
+    return DatasetSplits(
+        name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts}
+    )
 
 
 def _digest(array: np.ndarray) -> str:

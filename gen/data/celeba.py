@@ -12,11 +12,11 @@ import numpy as np
 
 from gen.data.archive import BadMember, Files, opened
 from gen.data.cache import Add, Made, cached
-from gen.data.dataset import Source
-from gen.data.decode import TooSmall, fit, position
+from gen.data.dataset import DatasetSplits
 from gen.data.progress import Progress
 from gen.errors import InputError, nearest
 from gen.files import printable
+from gen.image_io.fit import TooSmall, center_crop_resize, hash_fraction
 from gen.image_io.open import Unreadable, open_image
 
 # The official split, by the number in the name: the last of train and of validation, and of all.
@@ -31,7 +31,7 @@ def celeba(
     *,
     label: str | None = None,  # one of the 40 attributes, e.g. "Smiling", as two classes; needs list_attr_celeba
     held_out: float = 0.05,  # share of the images; unused where the official split is known
-) -> Source:
+) -> DatasetSplits:
     """A source of the aligned JPEGs in a folder, or in a zip file, which is read where it is.
 
     list_attr_celeba and list_eval_partition (.txt, or .csv as Kaggle has them) are found among the images and beside
@@ -95,7 +95,7 @@ def _decoded(files: Files, names: list[str], resolution: int) -> Iterator[tuple[
 def _decode(files: Files, resolution: int, name: str) -> np.ndarray | str:
     """The image uint8 [h w 3], or the reason why there is none."""
     try:
-        return fit(open_image(files.open(name)), resolution)
+        return center_crop_resize(open_image(files.open(name)), resolution)
     except TooSmall as error:
         raise InputError(f"celeba: {printable(name)} {error}: choose a smaller --config.data.resolution") from error
     except (Unreadable, BadMember) as error:
@@ -118,8 +118,8 @@ def _parts(files: Files, held_out: float) -> dict[str, str]:
     part = {key: rows[key][0] for key in keys if rows.get(key)}
     aside = next((number for number in (_TEST, _VALIDATION) if number in part.values()), None)
     if aside is None or _TRAIN not in part.values():  # no list, or one for other images
-        chosen = sorted(keys, key=lambda key: position(os.fsencode(key)))
-        count = max(1, sum(position(os.fsencode(key)) < held_out for key in keys))
+        chosen = sorted(keys, key=lambda key: hash_fraction(os.fsencode(key)))
+        count = max(1, sum(hash_fraction(os.fsencode(key)) < held_out for key in keys))
         return {key: "held_out" if index < count else "train" for index, key in enumerate(chosen)}
     return {
         key: "held_out" if number == aside else "train" for key, number in part.items() if number in (_TRAIN, aside)

@@ -19,17 +19,17 @@ class Batch(TypedDict):
 
 
 class Examples(NamedTuple):
-    """One split: images uint8 [n h w c], an array or a read-only memory map; labels int32 [n], zeros if unlabelled."""
+    """One split: images uint8 [n h w c], an array or a read-only memory map; labels int32 [n], zeros if unlabeled."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSplits:
     """Real images, split once into a part to learn from and a part that is held out.
 
-    `class_names` is () when the images are unlabelled. `facts` is JSON-able and says where the images came from:
+    `class_names` is () when the images are unlabeled. `facts` is JSON-able and says where the images came from:
     at least "digest" (sha256 over all images and labels), "source", "options" and "skipped" (files with reasons).
     """
 
@@ -47,7 +47,7 @@ class Source:
 
     @property
     def num_classes(self) -> int:
-        """How many classes the labels name; 0 when unlabelled."""
+        """How many classes the labels name; 0 when unlabeled."""
         return len(self.class_names)
 
 
@@ -56,7 +56,7 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(count)
 
 
-class Dataset:
+class BatchSampler:
     """An endless, shuffled sequence of batches in which every batch is a pure function of (seed, step).
 
     Each epoch is a new permutation of all examples, and epochs follow each other without a gap: a batch may straddle

@@ -19,15 +19,14 @@ import numpy as np
 from gen.data.archive import BadMember, Zip
 from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
-from gen.data.dataset import Source
-from gen.data.decode import SMALL, TooSmall, fit, position
+from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.data.progress import Progress
 from gen.errors import InputError, nearest
-from gen.files import expand, printable
+from gen.files import expand, printable, shown
 from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
 from gen.image_io.find import names_in
-from gen.values import shown
+from gen.image_io.fit import SMALL, TooSmall, center_crop_resize, hash_fraction
 
 _CHUNK = 256
 _MOST_PIXELS = 2**14  # of a side
@@ -43,13 +42,13 @@ def folder(
     grayscale: bool = False,
     background: tuple[int, int, int] = (255, 255, 255),  # RGB, 0..255, shown through transparent pixels
     held_out: float = 0.05,  # share of the images; unused when the folder has its own splits
-    labelled: bool = True,  # False: subfolders are not classes
+    labeled: bool = True,  # False: subfolders are not classes
     small: str = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
     strict: bool = False,  # True: one unreadable file refuses the whole folder
-) -> Source:
+) -> DatasetSplits:
     """A source of square images from all image files under `path`, a folder or a zip archive of one.
 
-    The subfolders of `path` are the classes; without any (or with one only) the images are unlabelled. A dataset.json
+    The subfolders of `path` are the classes; without any (or with one only) the images are unlabeled. A dataset.json
     as of StyleGAN, {"labels": [["00000/img.png", 3], ...]}, gives the labels instead. If the subfolders are train or
     training and one or more of test, testing, val, valid, validation, eval, held_out (in any case), they are the splits
     and their subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files
@@ -63,14 +62,14 @@ def folder(
     root = _existing(path)
     archive = None if root.is_dir() else Zip(root, "folder")
     listed = archive.read(LABELS_FILE) if archive else None
-    layout = read_layout(root, _image_names(root, archive), labelled=labelled, labels_file=listed)
+    layout = read_layout(root, _image_names(root, archive), labeled=labeled, labels_file=listed)
     options = {
         "folder": plain(root.resolve().name),
         "resolution": resolution,
         "grayscale": grayscale,
         "background": list(background),
         "held_out": held_out,
-        "labelled": labelled,
+        "labeled": labeled,
         "small": small,
     }
     decode = partial(_decode, root, archive, resolution, grayscale, background, small)
@@ -137,7 +136,7 @@ def _in_order(files: list[File]) -> list[File]:
 
 
 def _position(file: File) -> float:
-    return position(os.fsencode(unicodedata.normalize("NFC", file.name)))
+    return hash_fraction(os.fsencode(unicodedata.normalize("NFC", file.name)))
 
 
 def _decode(
@@ -153,7 +152,7 @@ def _decode(
     try:
         content = archive.open(file.name) if archive else root / file.name
         image = open_image(content, grayscale=grayscale, background=background, single=True)
-        return fit(image, resolution, enlarge=small == "enlarge")
+        return center_crop_resize(image, resolution, enlarge=small == "enlarge")
     except TooSmall as error:
         if small == "refuse":
             choice = "choose a smaller --config.data.resolution, or --config.data.small=skip or enlarge"
@@ -225,7 +224,7 @@ def _fill(
     return skipped
 
 
-def _say_left_out(source: Source, root: Path, count: int, strict: bool) -> None:
+def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -> None:
     if skipped := source.facts["skipped"]:
         first = f"{skipped[0]['file']}: {skipped[0]['reason']}"
         message = f"{len(skipped)} of {count} image files in {printable(root)} cannot be used (first: {first})"

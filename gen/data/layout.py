@@ -37,30 +37,30 @@ class File(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Files with their labels, which count the class names; no names: unlabelled."""
+    """Files with their labels, which count the class names; no names: unlabeled."""
 
     files: list[File]
     class_names: tuple[str, ...]
     unlisted: list[str]  # names that the file of labels leaves out
 
 
-def read_layout(root: Path, names: Sequence[str], *, labelled: bool, labels_file: bytes | None = None) -> Layout:
+def read_layout(root: Path, names: Sequence[str], *, labeled: bool, labels_file: bytes | None = None) -> Layout:
     """The splits and classes of image files `names` in a folder, and a warning for what may not be as was meant.
 
     root: may be an archive, with the content of its `labels_file`.
     Raises InputError for a layout that can be meant in several ways, and a file of labels that cannot be read.
     """
     there = labels_file is not None or (root / LABELS_FILE).is_file()
-    listed = _listed_labels(root, labels_file) if there and labelled else None
+    listed = _listed_labels(root, labels_file) if there and labeled else None
     if listed is not None:
         return _by_list(root, names, listed)
-    splits = _splits(root, names, labelled)
+    splits = _splits(root, names, labeled)
     depth = 0 if splits is None else 1
     parts = [name.split("/") for name in names]
     known = {part[depth]: plain(part[depth]) for part in parts if len(part) > depth + 1}
     classes = [known[part[depth]] if len(part) > depth + 1 else "" for part in parts]
     class_names = tuple(sorted(set(classes)))
-    if not labelled or len(class_names) < 2:
+    if not labeled or len(class_names) < 2:
         class_names = ()
     elif "" in class_names:
         loose = [name for name, found in zip(names, classes, strict=True) if not found]
@@ -68,10 +68,10 @@ def read_layout(root: Path, names: Sequence[str], *, labelled: bool, labels_file
         if image is not None:
             raise InputError(
                 f"folder: {printable(root)} holds both class folders and images outside them ({printable(image)}): "
-                "move them, or set --config.data.labelled=False"
+                "move them, or set --config.data.labeled=False"
             )
         kept = [name for name in names if name not in set(loose)]  # as gen.sample writes a grid beside them
-        return read_layout(root, kept, labelled=labelled)
+        return read_layout(root, kept, labeled=labeled)
     else:
         _say_empty(root, depth, set(classes))
     if root.is_dir():
@@ -86,7 +86,7 @@ def plain(name: str) -> str:
     return printable(unicodedata.normalize("NFC", name))
 
 
-def _splits(root: Path, names: Sequence[str], labelled: bool) -> list[str | None] | None:
+def _splits(root: Path, names: Sequence[str], labeled: bool) -> list[str | None] | None:
     """The split of each file by the folder that it is in, if the folders say that; else None.
 
     One folder of splits alone is looked into, and what is held out goes by names. Raises InputError for folders of both
@@ -96,10 +96,10 @@ def _splits(root: Path, names: Sequence[str], labelled: bool) -> list[str | None
     train = [top for top in tops if top.lower() in TRAIN_FOLDERS]
     held_out = [top for top in tops if top.lower() in HELD_OUT_FOLDERS]
     others = [top or "images" for top in tops if top not in train + held_out]
-    if train and held_out and others and labelled:
+    if train and held_out and others and labeled:
         raise InputError(
             f"folder: {printable(root)} holds {', '.join(train + held_out)} beside {printable(', '.join(others))}: "
-            "splits or classes? Move what is no split, or set --config.data.labelled=False"
+            "splits or classes? Move what is no split, or set --config.data.labeled=False"
         )
     if others or not (train or held_out):
         return None
@@ -179,4 +179,4 @@ def _listed_name(name: str) -> str:
 
 
 def _refused(file: Path, why: str) -> InputError:
-    return InputError(f"folder: {printable(file)} {why}; --config.data.labelled=False leaves it out")
+    return InputError(f"folder: {printable(file)} {why}; --config.data.labeled=False leaves it out")

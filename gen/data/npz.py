@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gen.arrays import npz_names, read_npz, texts
 from gen.data.cache import Add, Made, cached
-from gen.data.dataset import Source
-from gen.data.decode import check_padding, position, to_resolution
+from gen.data.dataset import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.files import expand, printable, sha256
+from gen.image_io.fit import check_padding, hash_fraction, to_resolution
+from gen.npz import npz_names, read_npz, texts
 
 _MOST_CLASSES = 100_000
 KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
@@ -26,11 +26,11 @@ def npz(
     padding: str = "zero",  # "zero" or "edge": what surrounds images that are a little smaller than resolution
     limit: int | None = None,  # train on a fixed random choice of this many images; None: on all
     held_out: float = 0.05,  # share of x_train to hold out when there is no x_test
-) -> Source:
+) -> DatasetSplits:
     """A source of the arrays in an .npz file, as numpy.savez writes it; pickled objects are not read.
 
     Images larger than `resolution` are cropped to their central square and area-averaged; smaller ones are padded
-    evenly on all sides, by at most a quarter of their side (28 to 32, say). Without y_train the images are unlabelled.
+    evenly on all sides, by at most a quarter of their side (28 to 32, say). Without y_train the images are unlabeled.
     Without x_test an image is held out by the sha256 of its pixels, so that identical images stay together. The cache
     goes by the sha256 of the file. Raises InputError for a missing, damaged or unfitting file.
     """
@@ -56,12 +56,12 @@ def npz(
             images, labels = images[kept], None if labels is None else labels[kept]
         class_names = _class_names(file, arrays, labels, test[1])
         for split, x, y in (("train", images, labels), ("held_out", *test)):
-            labelled = np.zeros(len(x), np.int32) if y is None or not class_names else y
+            labeled = np.zeros(len(x), np.int32) if y is None or not class_names else y
             try:
                 resized = x if resolution is None else to_resolution(x, resolution, padding)
             except ValueError as error:
                 raise InputError(f"npz: {printable(file)}: {error}") from error
-            add(split, resized, labelled)
+            add(split, resized, labeled)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
     return cached("npz", options, make, identity=sha256_of(file))
@@ -113,7 +113,7 @@ def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) ->
 
 
 def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray | None) -> tuple[str, ...]:
-    """The names given, else the numbers up to the largest label; () when unlabelled."""
+    """The names given, else the numbers up to the largest label; () when unlabeled."""
     if "y_train" not in arrays:
         return ()
     highest = max(int(part.max()) for part in labels if part is not None)
@@ -133,7 +133,7 @@ def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray 
 
 
 def _held_out(file: Path, images: np.ndarray, share: float) -> np.ndarray:
-    positions = np.array([position(image.tobytes()) for image in images])
+    positions = np.array([hash_fraction(image.tobytes()) for image in images])
     if len(np.unique(positions)) < 2:
         raise InputError(f"npz: {printable(file)}: x_train needs at least 2 different images, or an x_test beside it")
     return positions <= np.clip(share, positions.min(), np.max(positions[positions < positions.max()]))

@@ -1,4 +1,4 @@
-"""The embedded data: coloured shapes on textured backgrounds, drawn from an index, with everything known about them.
+"""The embedded data: colored shapes on textured backgrounds, drawn from an index, with everything known about them.
 
 Images are float [h w c] in [0, 1], RGB; lengths are fractions of the image side, x to the right and y downwards from
 the top left corner. Distances below are signed: negative inside the shape.
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.data.cache import Add, cached
-from gen.data.dataset import Source
+from gen.data.dataset import DatasetSplits
 from gen.errors import InputError
 
 CLASS_NAMES = ("circle", "ring", "square", "triangle", "star", "cross", "heart", "crescent")
@@ -31,7 +31,7 @@ _LATTICE = 7  # the value noise interpolates this many random numbers along each
 class Rendered(NamedTuple):
     """image float [n h w 3] in [0, 1]; label int32 [n]; mask float [n h w 1], the covered share of each pixel;
     factors: x, y, radius, rotation (radians, anticlockwise), texture (index into TEXTURES), amplitude, frequency, angle
-    as [n], colour and background as [n 3]."""
+    as [n], color and background as [n 3]."""
 
     image: jax.Array
     label: jax.Array
@@ -79,8 +79,8 @@ def _heart(u: jax.Array, v: jax.Array) -> jax.Array:
     side, lift = 3 / math.sqrt(2) - 1, (math.sqrt(2) - 1) / 2
     u, v = jnp.abs(u), v + lift
     tilted = (u + v) / math.sqrt(2), (v - u) / math.sqrt(2)
-    centre = side / math.sqrt(8)
-    return jnp.minimum(_box(*tilted, side / 2, side / 2), _disc(u - centre, v - centre, side / 2))
+    center = side / math.sqrt(8)
+    return jnp.minimum(_box(*tilted, side / 2, side / 2), _disc(u - center, v - center, side / 2))
 
 
 def _crescent(u: jax.Array, v: jax.Array) -> jax.Array:
@@ -107,22 +107,22 @@ def _luma(rgb: jax.Array) -> jax.Array:
 
 
 def _hue(hue: jax.Array) -> jax.Array:
-    """The pure colour [3] of a hue in [0, 1): red, yellow, green, cyan, blue, magenta."""
+    """The pure color [3] of a hue in [0, 1): red, yellow, green, cyan, blue, magenta."""
     return jnp.clip(jnp.abs(jnp.mod(hue * 6 + jnp.array([0.0, 4.0, 2.0]), 6) - 3) - 1, 0, 1)
 
 
 def _factors(key: jax.Array) -> dict[str, jax.Array]:
     """Draws one scene. The background's luma is at least 0.25 away from the shape's, the texture takes at most 0.05."""
     u = jax.random.uniform(key, (13,))
-    colour = (0.85 + 0.15 * u[5]) * (1 - (0.8 + 0.2 * u[4]) * (1 - _hue(u[3])))
-    shape_luma, gap, tint = _luma(colour), 0.25 + 0.1 * u[6], _hue(u[7])
+    color = (0.85 + 0.15 * u[5]) * (1 - (0.8 + 0.2 * u[4]) * (1 - _hue(u[3])))
+    shape_luma, gap, tint = _luma(color), 0.25 + 0.1 * u[6], _hue(u[7])
     background_luma = jnp.where(shape_luma > 0.5, shape_luma - gap, shape_luma + gap)
     return {
         "x": 0.5 + 0.06 * (2 * u[0] - 1),
         "y": 0.5 + 0.06 * (2 * u[1] - 1),
         "radius": 0.3 + 0.12 * u[2],
         "rotation": (2 * u[8] - 1) * math.pi / 12,
-        "colour": colour,
+        "color": color,
         "background": background_luma + 0.1 * (tint - _luma(tint)),
         "texture": (u[9] * len(TEXTURES)).astype(jnp.int32),
         "amplitude": 0.02 + 0.03 * u[10],
@@ -132,7 +132,7 @@ def _factors(key: jax.Array) -> dict[str, jax.Array]:
 
 
 def _interpolation(resolution: int) -> np.ndarray:
-    """Weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centres."""
+    """Weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centers."""
     position = (np.arange(resolution) + 0.5) / resolution * (_LATTICE - 1)
     left = np.floor(position).astype(int)
     share = position - left
@@ -167,7 +167,7 @@ def _scene(index: jax.Array, seed: jax.Array, resolution: int) -> Rendered:
     mask = jnp.clip(0.5 - distance * resolution, 0, 1)[..., None]  # an edge is one pixel wide
 
     texture = factors["amplitude"] * _texture(noise_key, factors, x, y)
-    image = mask * factors["colour"] + (1 - mask) * (factors["background"] + texture[..., None])
+    image = mask * factors["color"] + (1 - mask) * (factors["background"] + texture[..., None])
     return Rendered(image, label, mask, factors)
 
 
@@ -186,7 +186,7 @@ def shapes(
     num_train: int = 20_000,
     num_held_out: int = 2_000,
     seed: int = 0,
-) -> Source:
+) -> DatasetSplits:
     """A source of `num_train` and `num_held_out` square RGB images of 8 classes, disjoint and drawn from `seed`."""
     if resolution < 8 or min(num_train, num_held_out) < 1:
         raise InputError(
@@ -207,7 +207,7 @@ def shapes(
                 scenes = render(np.arange(start + begin, start + begin + chunk), resolution=resolution, seed=seed)
                 number = min(chunk, count - begin)
                 add(split, np.round(np.asarray(scenes.image) * 255).astype(np.uint8)[:number], scenes.label[:number])
-        return CLASS_NAMES, {"source": "drawn by gen.data.shapes", "licence": "no rights reserved"}
+        return CLASS_NAMES, {"source": "drawn by gen.data.shapes", "license": "no rights reserved"}
 
     options = {"resolution": resolution, "num_train": num_train, "num_held_out": num_held_out, "seed": seed}
     return cached("shapes", options, make, identity=Path(__file__).read_text())

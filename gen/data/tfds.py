@@ -11,16 +11,16 @@ from unittest import mock
 
 import numpy as np
 
-from gen.components import is_own
+from gen.config.components import is_own
 from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
-from gen.data.dataset import Source
-from gen.data.decode import check_padding, position, to_resolution
+from gen.data.dataset import DatasetSplits
 from gen.data.progress import Progress
 from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
 from gen.files import cache_home, expand, printable
 from gen.image_io import Unreadable, open_image
+from gen.image_io.fit import check_padding, hash_fraction, to_resolution
 
 _CHUNK = 256
 
@@ -36,7 +36,7 @@ def tfds(
     data_dir: str | None = None,  # where sets are prepared; None: where tensorflow_datasets keeps them
     manual_dir: str | None = None,  # files fetched by hand under their registered names; their checksums are verified
     download: bool = True,  # fetch from the set's own site what is not there; False: refuse instead
-) -> Source:
+) -> DatasetSplits:
     """A source of the set `name` ("mnist", "cifar10:3.0.2" ...), downloaded and prepared at the first use.
 
     What is downloaded, how large it is, from where and under which terms is said before; it is verified by sha256.
@@ -143,7 +143,7 @@ def _data_dir(given: str | None) -> Path:
 
 
 def _label_feature(name: str, features: Any, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Path to the label within an example, and the names of its values; both () for an unlabelled source."""
+    """Path to the label within an example, and the names of its values; both () for an unlabeled source."""
     from tensorflow_datasets.core.features import ClassLabel
 
     usable: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
@@ -183,7 +183,7 @@ def _chunks(
         for example in builder.as_data_source(part, decoders={"image": SkipDecoding()}):
             progress.add()
             encoded = example["image"]
-            chosen = part == test or (test is None and position(encoded) < held_out)
+            chosen = part == test or (test is None and hash_fraction(encoded) < held_out)
             split = "held_out" if chosen else "train"
             try:
                 image = np.asarray(open_image(encoded, grayscale=gray))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gen.data.download import Expected, Unavailable, fetch
 from gen.data.progress import Progress, say
-from gen.data.tf_free import manual_file, tf_free
+from gen.data.tfds_without_tf import manual_file, tf_free
 from gen.errors import InputError
 from gen.files import expand, printable
 

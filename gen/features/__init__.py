@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from gen.data import Source
+from gen.data import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.features.extractor import Extractor, custom, pixels
-from gen.features.trained import own
+from gen.features.self_supervised import self_supervised_extractor
 
-__all__ = ["Extractor", "chosen", "custom", "own", "pixels"]
+__all__ = ["Extractor", "custom", "parse_extractor", "pixels", "self_supervised_extractor"]
 
 _KINDS = ("own", "fid", "pixels")
 
 
-def chosen(text: str | None, source: Source) -> Extractor:
+def parse_extractor(text: str | None, source: DatasetSplits) -> Extractor:
     """The extractor that a flag names: own (None), fid:WEIGHTS, pixels, or package.module:function. InputError."""
     kind, _, rest = (text or "own").partition(":")
     if kind == "own" and not rest:
-        return own(source)
+        return self_supervised_extractor(source)
     if kind == "pixels" and not rest:
         return pixels()
     if kind == "fid":

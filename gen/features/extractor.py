@@ -13,16 +13,16 @@ import jax
 import numpy as np
 from jax.sharding import AxisType
 
+from gen.config.spec import blamed, resolve
+from gen.devices import compiler_options
 from gen.errors import InputError
 from gen.imaging.filters import resize
-from gen.sharding import compiler_options
-from gen.spec import blamed, resolve
 
 _NUMBERS = 2**25  # of images in a batch at most: 128 MiB
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-class Seen(NamedTuple):
+class ExtractorOutput(NamedTuple):
     """What a network says of n images."""
 
     features: np.ndarray  # float32 [n d]
@@ -35,7 +35,7 @@ class Extractor(NamedTuple):
     name: str  # "own", "fid", ...: a Fréchet distance by it is called FD-<name>, by "fid" FID
     digest: str  # sha256 of weights and architecture
     resize: str  # how images are brought to the size that the network wants
-    see: Callable[[np.ndarray], Seen]  # of images [n h w c], uint8 or float in [0, 1]
+    see: Callable[[np.ndarray], ExtractorOutput]  # of images [n h w c], uint8 or float in [0, 1]
     accuracy: float | None = None  # of its classes on held-out images
     lasting: bool = True  # the digest tells all that features depend on: they may be kept under it
 
@@ -61,14 +61,14 @@ def custom(name: str) -> Extractor:
     except (OSError, TypeError):
         raise InputError(f"--extractor={name}: its source cannot be read, and with it what it measures") from None
 
-    def see(images: np.ndarray) -> Seen:
+    def see(images: np.ndarray) -> ExtractorOutput:
         if images.dtype != np.uint8:
             raise InputError(f"--extractor={name} takes images of bytes, which are too coarse for this")
         with blamed(f"--extractor={name}"):
             made = np.asarray(function(images), np.float32)
         if made.ndim != 2 or len(made) != len(images):
             raise InputError(f"--extractor={name} gave {list(made.shape)} of {len(images)} images; it must give [n d]")
-        return Seen(made)
+        return ExtractorOutput(made)
 
     digest = hashlib.sha256(f"{name}\n{code}".encode()).hexdigest()
     return Extractor(name, digest, "its own", see, lasting=False)
@@ -78,10 +78,10 @@ def pixels(side: int = 16) -> Extractor:
     """The pixels themselves, area-averaged to `side` x `side`: what looks the same is near, and nothing is learned."""
     apply = batched(lambda _, x: resize(x, side, side).reshape(len(x), -1), None)
     digest = hashlib.sha256(f"pixels {side}".encode()).hexdigest()
-    return Extractor("pixels", digest, f"area to {side} x {side}", lambda images: Seen(apply(images)))
+    return Extractor("pixels", digest, f"area to {side} x {side}", lambda images: ExtractorOutput(apply(images)))
 
 
-def alone() -> AbstractContextManager[Any]:
+def single_device() -> AbstractContextManager[Any]:
     """Within it programs run on one device, on whatever mesh the caller works: on all they would do the same work."""
     mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.local_devices()[:1])
     return jax.set_mesh(mesh)
@@ -103,7 +103,7 @@ def batched(function: Callable[[Any, jax.Array], jax.Array], fixed: Any, *, batc
             part = np.asarray(images[start : start + size])
             filled = np.zeros((size, *part.shape[1:]), np.float32)
             filled[: len(part)] = part / np.float32(255) if part.dtype == np.uint8 else part
-            with alone():
+            with single_device():
                 parts.append(np.asarray(apply(fixed, filled))[: len(part)])
         return np.concatenate(parts)
 

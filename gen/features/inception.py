@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError, nearest
-from gen.features.extractor import Extractor, Seen, batched
+from gen.features.extractor import Extractor, ExtractorOutput, batched
 from gen.features.weights import read_weights
 from gen.files import expand, printable
 from gen.models.inception import SIDE, Inception, prepare
@@ -32,7 +32,7 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
     """Features [n layer] of the Inception network whose weights are in the file: a state dict, .npz or .safetensors.
 
     layer: 64, 192, 768 or 2048. The extractor is called "fid" only with 2048 features and the published weights, which
-    are known by their digest; else inception-<the first 12 digits of the file's digest>, and -<layer>. Images are grey
+    are known by their digest; else inception-<the first 12 digits of the file's digest>, and -<layer>. Images are gray
     or red, green, blue; floats in [0, 1] are not rounded to bytes. The logits leave the bias out, as the inception
     score does. Raises InputError for a file that cannot be read or does not hold this network.
     """
@@ -45,9 +45,9 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
     run = batched(functools.partial(_apply, layer=str(layer)), checked(tensors, path), batch_size=batch_size)
     suffix = "" if layer == 2048 else f"-{layer}"
 
-    def see(images: np.ndarray) -> Seen:
+    def see(images: np.ndarray) -> ExtractorOutput:
         found = run(images)
-        return Seen(found[:, :layer], found[:, layer:])
+        return ExtractorOutput(found[:, :layer], found[:, layer:])
 
     return Extractor(
         "fid" if digest == FID_DIGEST and layer == 2048 else f"inception-{digest[:12]}{suffix}",
@@ -87,8 +87,8 @@ def _apply(params: dict[str, jax.Array], images: jax.Array, *, layer: str) -> ja
 
 
 def rgb(images: jax.Array) -> jax.Array:
-    """Grey [n h w 1] as three equal channels; [n h w 3] as it is. InputError for other numbers of channels."""
+    """Gray [n h w 1] as three equal channels; [n h w 3] as it is. InputError for other numbers of channels."""
     channels = images.shape[-1]
     if channels not in (1, 3):
-        raise InputError(f"images have {channels} channels; allowed: 1 (grey) or 3")
+        raise InputError(f"images have {channels} channels; allowed: 1 (gray) or 3")
     return jnp.repeat(images, 3 // channels, axis=-1)

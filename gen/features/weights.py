@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from gen.arrays import read_npz
 from gen.errors import InputError
-from gen.features import torch_file
+from gen.features import state_dict
 from gen.files import expand, printable, read_regular
+from gen.npz import read_npz
 
 _MOST = 2**36  # bytes of a file of weights
 _LONGEST_NAME = 1000
@@ -58,13 +58,13 @@ def read_weights(path: str | Path) -> Weights:
 def _read(content: bytes) -> Iterator[tuple[str, np.ndarray]]:
     if content.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            state_dict = torch_file.is_zip(archive)
-            if state_dict:
-                yield from torch_file.read_zip(archive)
-        if not state_dict:
+            is_torch = state_dict.is_zip(archive)
+            if is_torch:
+                yield from state_dict.read_zip(archive)
+        if not is_torch:
             yield from read_npz(io.BytesIO(content)).items()
     elif content.startswith(b"\x80"):
-        yield from torch_file.read_stream(io.BytesIO(content))
+        yield from state_dict.read_stream(io.BytesIO(content))
     elif content[8:9] == b"{":
         yield from _safetensors(content)
     else:

@@ -1,1 +1,1 @@
-"""Image processing in jnp: filters, colour, segmentation, and chains of them; batched, compiled, differentiable."""
+"""Image processing in jnp: filters, color, segmentation, and chains of them; batched, compiled, differentiable."""

@@ -20,8 +20,8 @@ from typing import Any
 
 from gen.errors import InputError, nearest
 from gen.files import printable
-from gen.imaging import arrays, bounds
-from gen.imaging.operators import OPERATORS, takes
+from gen.imaging import _operator, bounds
+from gen.imaging.catalog import OPERATORS, takes
 from gen.imaging.steps import Chain, Step
 
 __all__ = ["OPERATORS", "Chain", "chain"]
@@ -174,7 +174,7 @@ def _frozen(value: Any) -> Any:
 def _wanted(parameter: inspect.Parameter) -> str:
     """In words, what a parameter takes, from its annotation."""
     kind = str(parameter.annotation)
-    if parameter.name in arrays.KINDS:
+    if parameter.name in _operator.KINDS:
         return "a name in quotes"
     if kind.startswith("str") or "Literal" in kind or "Path" in kind:
         return "a text in quotes"

@@ -7,19 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.imaging.counts import sums_by_label
+from gen.imaging._segment_sum import sums_by_label
 
-__all__ = ["lloyd", "nearest_centre"]
+__all__ = ["lloyd", "nearest_center"]
 
 SEEDS_FROM = 20  # seeds are chosen among this many rows and columns of pixels
 
 
 def lloyd(features: jax.Array, clusters: int, iterations: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """features [b h w f] to labels int32 [b h w] from 0, centres [b k f] and shares of the pixels [b k].
+    """features [b h w f] to labels int32 [b h w] from 0, centers [b k f] and shares of the pixels [b k].
 
     Seeds: one after the other, the pixel of a coarse grid that makes the sum of squared distances from the grid to the
     nearest seed smallest (greedy k-means++, Arthur and Vassilvitskii 2007, with the best candidate in place of a random
-    one). Then `iterations` steps of Lloyd's algorithm; a cluster that loses its pixels keeps its centre. A centre is
+    one). Then `iterations` steps of Lloyd's algorithm; a cluster that loses its pixels keeps its center. A center is
     the mean of its pixels, and differentiable as such: who belongs where is a constant.
     """
     b, h, w, f = features.shape
@@ -28,31 +28,31 @@ def lloyd(features: jax.Array, clusters: int, iterations: int) -> tuple[jax.Arra
     features = features - middle
     fixed = lax.stop_gradient(features)
 
-    def update(labels: jax.Array, values: jax.Array, centres: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def update(labels: jax.Array, values: jax.Array, centers: jax.Array) -> tuple[jax.Array, jax.Array]:
         sums = sums_by_label(jnp.concatenate([values, jnp.ones_like(values[..., :1])], -1), labels + 1, clusters)
         area = sums[..., f:]
-        return jnp.where(area > 0, sums[..., :f] / jnp.maximum(area, 1), centres), area[..., 0] / (h * w)
+        return jnp.where(area > 0, sums[..., :f] / jnp.maximum(area, 1), centers), area[..., 0] / (h * w)
 
-    def step(_: int, centres: jax.Array) -> jax.Array:
-        return update(nearest_centre(fixed, centres), fixed, centres)[0]
+    def step(_: int, centers: jax.Array) -> jax.Array:
+        return update(nearest_center(fixed, centers), fixed, centers)[0]
 
     rows, columns = (np.unique((np.arange(SEEDS_FROM) + 0.5) * n // SEEDS_FROM).astype(np.int32) for n in (h, w))
     seeds = _seeds(fixed[:, rows[:, None], columns].reshape(b, -1, f), clusters)
-    centres = lax.fori_loop(0, iterations, step, seeds)
-    labels = nearest_centre(fixed, centres)
-    centres, shares = update(labels, features, centres)
-    return labels, centres + middle[:, 0], shares
+    centers = lax.fori_loop(0, iterations, step, seeds)
+    labels = nearest_center(fixed, centers)
+    centers, shares = update(labels, features, centers)
+    return labels, centers + middle[:, 0], shares
 
 
-def nearest_centre(features: jax.Array, centres: jax.Array) -> jax.Array:
-    """features [b .. f], centres [b k f] to the index of the nearest centre, int32 [b ..]; the first of equals.
+def nearest_center(features: jax.Array, centers: jax.Array) -> jax.Array:
+    """features [b .. f], centers [b k f] to the index of the nearest center, int32 [b ..]; the first of equals.
 
-    Planes are compared centre by centre, which on XLA:CPU is ten times faster than a product of matrices and argmin.
+    Planes are compared center by center, which on XLA:CPU is ten times faster than a product of matrices and argmin.
     """
-    b, k, f = centres.shape
+    b, k, f = centers.shape
     planes = lax.optimization_barrier(jnp.moveaxis(features.reshape(b, -1, f), -1, 0))
     block = min(k, 8)
-    padded = jnp.concatenate([centres, jnp.repeat(centres[:, -1:], -k % block, axis=1)], axis=1)
+    padded = jnp.concatenate([centers, jnp.repeat(centers[:, -1:], -k % block, axis=1)], axis=1)
 
     def compare(i: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         least, label = state

@@ -17,8 +17,8 @@ from jax.errors import JaxRuntimeError
 
 from gen.errors import InputError, nearest
 from gen.files import printable
-from gen.imaging import arrays, bounds, color, regions
-from gen.imaging.operators import OPERATORS
+from gen.imaging import _operator, bounds, color, masking
+from gen.imaging.catalog import OPERATORS
 
 Arrays = Mapping[str, Any]
 _REGIONS = {"inside", "per_segment"}
@@ -112,7 +112,7 @@ class Chain:
         """The numbers that may be arrays and fitted: {"unsharp.amount": 0.6}; a second unsharp is "unsharp#2"."""
         return {
             f"{label}.{name}": value
-            for label, step in self._labelled()
+            for label, step in self._labeled()
             for name, value in step.arguments
             if isinstance(value, int | float) and not isinstance(value, bool) and name not in _static(step.function)
         }
@@ -128,7 +128,7 @@ class Chain:
                     for name, value in step.arguments
                 ),
             )
-            for label, step in self._labelled()
+            for label, step in self._labeled()
         ]
         return Chain(tuple(steps))
 
@@ -152,30 +152,30 @@ class Chain:
         too large to compute.
         """
         x = jnp.asarray(x)
-        arrays.check("chain", "x", x)
+        _operator.check("chain", "x", x)
         given = {"references": dict(references or {}), "masks": dict(masks or {}), "strengths": dict(strengths or {})}
         _known_strengths(given["strengths"], self.strengths)
         self._check_strengths(given["strengths"])
         for name, array in {"x": x, **given["references"]}.items():
             if not isinstance(array, jax.core.Tracer):
-                arrays.finite("chain", name, array)
+                _operator.finite("chain", name, array)
         if self.random and key is None:
             names = ", ".join(step.name for step in self.steps if step.random)
             raise InputError(f"chain: {names} is random, and key is None; allowed: key=jax.random.key(0)")
         with _refusals(self):
             y = _compiled(self, self.tables)(x, key, given)
             if not isinstance(y, jax.core.Tracer):
-                arrays.finite("chain", "the result", y)
+                _operator.finite("chain", "the result", y)
         return y
 
     def _check_strengths(self, given: Mapping[str, Any]) -> None:
-        for label, step in self._labelled():
+        for label, step in self._labeled():
             parameters, allowed = inspect.signature(step.function).parameters, getattr(step.function, "allowed", {})
             for name, _ in step.arguments:
                 if (value := given.get(f"{label}.{name}")) is not None:
                     bounds.check(label, parameters[name], value, allowed)
 
-    def _labelled(self) -> Iterator[tuple[str, Step]]:
+    def _labeled(self) -> Iterator[tuple[str, Step]]:
         seen: dict[str, int] = {}
         for step in self.steps:
             seen[step.name] = count = seen.get(step.name, 0) + 1
@@ -183,7 +183,7 @@ class Chain:
 
     def apply(self, key: jax.Array | None, x: jax.Array, given: Mapping[str, Mapping[str, Any]]) -> jax.Array:
         """The steps one after the other, not compiled, not clipped: what `__call__` compiles."""
-        for i, (label, step) in enumerate(self._labelled()):
+        for i, (label, step) in enumerate(self._labeled()):
             step_key = None if key is None else jax.random.fold_in(key, i)
             arguments = {name: given["strengths"].get(f"{label}.{name}", value) for name, value in step.arguments}
             x = _run(step, x, step_key, arguments, given)
@@ -216,10 +216,10 @@ def _run(step: Step, x: jax.Array, key: jax.Array | None, arguments: dict[str, A
         kind = "masks" if name in ("mask", "labels") else "references"
         if isinstance(value, Chain):
             arguments[name] = lambda part, nested=value: nested.apply(key, part, {**given, "strengths": {}})
-        elif name in arrays.KINDS and isinstance(value, str):
+        elif name in _operator.KINDS and isinstance(value, str):
             if value in given[kind]:
                 arguments[name] = given[kind][value]
-            elif not (step.name in _REGIONS and regions.is_automatic(value)):
+            elif not (step.name in _REGIONS and masking.is_automatic(value)):
                 known = ", ".join(given[kind]) or "none was given"
                 meant = nearest(value, given[kind])
                 raise InputError(f"{step.name}: no '{value}' in {kind}{meant}; there are: {known}")

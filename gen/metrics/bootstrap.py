@@ -24,7 +24,7 @@ class Value(NamedTuple):
 def bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, *, replicates: int = REPLICATES, seed: int = 0
 ) -> Value:
-    """A statistic of n samples with a centred percentile interval (Efron and Tibshirani 1993, chapter 13).
+    """A statistic of n samples with a centered percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     statistic: from indices int64 [n] into the samples to a number; its value is that of all of them. The replicates are
     shifted by value - mean(replicates) first: a biased statistic, such as a Fréchet distance, would else be biased
@@ -36,7 +36,7 @@ def bootstrap(
     if replicates < 2:
         return Value(value)
     rng = np.random.default_rng(seed)
-    return centred(np.array([statistic(rng.integers(0, n, n)) for _ in range(replicates)], np.float64), value)
+    return centered(np.array([statistic(rng.integers(0, n, n)) for _ in range(replicates)], np.float64), value)
 
 
 def bootstrap_mean(contributions: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Value:
@@ -45,7 +45,7 @@ def bootstrap_mean(contributions: np.ndarray, *, replicates: int = REPLICATES, s
     return bootstrap(lambda at: contributions[at].mean(), len(contributions), replicates=replicates, seed=seed)
 
 
-def centred(drawn: np.ndarray, value: float) -> Value:
+def centered(drawn: np.ndarray, value: float) -> Value:
     """`value` with the percentile interval of replicates `drawn` [r] after their mean was moved onto it."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn - drawn.mean(), [tail, 1 - tail])

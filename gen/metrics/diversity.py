@@ -9,8 +9,8 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.metrics.arrays import blocks, checked, features, images, rows
-from gen.metrics.bootstrap import REPLICATES, Value, bootstrap, bootstrap_mean, centred
-from gen.metrics.influence import linearised
+from gen.metrics.bootstrap import REPLICATES, Value, bootstrap, bootstrap_mean, centered
+from gen.metrics.influence import linearized
 
 # Weights of the scales of MS-SSIM, finest first, and the constants of SSIM (Wang et al. 2003, section 3).
 SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])
@@ -42,7 +42,7 @@ def vendi(x: np.ndarray, *, q: float = 1.0, replicates: int = REPLICATES, seed: 
         influence = len(x) * np.square(vectors) @ (eigenvalues * slope)
     else:
         influence = np.concatenate([np.square(block @ vectors) @ slope for block in _directions(x)])
-    return linearised(value, influence, replicates=replicates, seed=seed)
+    return linearized(value, influence, replicates=replicates, seed=seed)
 
 
 def _similarities(x: np.ndarray) -> np.ndarray:
@@ -103,7 +103,7 @@ def inception_score(logits: np.ndarray, *, splits: int = 10, replicates: int = R
         scores.append(score[0])
         drawn.append(score[1:])
     value = float(np.mean(scores))
-    return centred(np.mean(drawn, axis=0), value) if replicates >= 2 else Value(value)
+    return centered(np.mean(drawn, axis=0), value) if replicates >= 2 else Value(value)
 
 
 def _xlogx(x: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gen.metrics.bootstrap import Value, centred
+from gen.metrics.bootstrap import Value, centered
 
 
-def linearised(value: float, *influences: np.ndarray, replicates: int, seed: int) -> Value:
+def linearized(value: float, *influences: np.ndarray, replicates: int, seed: int) -> Value:
     """`value` with the interval of the bootstrap, each group of samples resampled by itself.
 
     influences: for each independent group the derivative [n] of the statistic by the weight of each of its samples,
@@ -26,4 +26,4 @@ def linearised(value: float, *influences: np.ndarray, replicates: int, seed: int
     for influence in influences:
         n = len(influence)
         drawn += [influence[rng.integers(0, n, n)].mean() for _ in range(replicates)]
-    return centred(drawn, value)
+    return centered(drawn, value)

@@ -1,6 +1,6 @@
 """Maximum mean discrepancies (Gretton et al. 2012) of features [n d]: no Gaussian is assumed. 0 at best, more is worse.
 
-float64 on the host, in blocks. Intervals are linearised: the influence of a sample is its mean kernel with its own set
+float64 on the host, in blocks. Intervals are linearized: the influence of a sample is its mean kernel with its own set
 less that with the other one, which falls out of the sums that the value needs.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from gen.errors import InputError
 from gen.metrics.arrays import checked, pair, same_dimensions
 from gen.metrics.bootstrap import REPLICATES, Value
-from gen.metrics.influence import linearised
+from gen.metrics.influence import linearized
 
 TILE = 512  # rows and columns of a kernel matrix that are held at once: 2 MiB stay in the cache
 
@@ -51,7 +51,7 @@ def kernel_distance(
         2 * (total - count * (total.sum() / count.sum())) * len(total) / (subsets * size)
         for total, count in zip(sums, counts, strict=True)
     ]
-    return linearised(values.mean(), *influences, replicates=replicates, seed=seed)
+    return linearized(values.mean(), *influences, replicates=replicates, seed=seed)
 
 
 def rbf_mmd(
@@ -72,14 +72,14 @@ def rbf_mmd(
     if not (sigma > 0 and scale > 0):
         raise InputError(f"sigma={sigma}, scale={scale}; allowed: both above 0")
     x, y = pair(generated, real)
-    centre = y.mean(axis=0)  # distances of features far from 0 would lose their digits
-    (x, from_x), (y, from_y) = (_sides((z - centre) / sigma) for z in (x, y))
+    center = y.mean(axis=0)  # distances of features far from 0 would lose their digits
+    (x, from_x), (y, from_y) = (_sides((z - center) / sigma) for z in (x, y))
     xx, _ = _row_means(x, from_x, mirrored=True)
     xy, yx = _row_means(x, from_y)
     yy, _ = _row_means(y, from_y, mirrored=True)
     value = max(float(xx.mean() + yy.mean() - 2 * xy.mean()), 0.0)
     influences = [2 * scale * (xx - xy), 2 * scale * (yy - yx)]
-    return linearised(scale * value, *influences, replicates=replicates, seed=seed)
+    return linearized(scale * value, *influences, replicates=replicates, seed=seed)
 
 
 def _unbiased(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

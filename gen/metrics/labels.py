@@ -12,8 +12,8 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.metrics.arrays import pair
-from gen.metrics.bootstrap import REPLICATES, Value, centred
-from gen.metrics.memorisation import clopper_pearson
+from gen.metrics.bootstrap import REPLICATES, Value, centered
+from gen.metrics.memorization import clopper_pearson
 from gen.metrics.moments import frechet_distance
 
 
@@ -99,7 +99,7 @@ def modes(predicted: np.ndarray, real_share: np.ndarray, *, replicates: int = RE
     covered, kl = Value(float((counts > 0).sum())), Value(float(divergence(counts)))
     if replicates >= 2:
         drawn = np.random.default_rng(seed).multinomial(n, counts / n, replicates)
-        covered, kl = centred((drawn > 0).sum(axis=-1), covered.value), centred(divergence(drawn), kl.value)
+        covered, kl = centered((drawn > 0).sum(axis=-1), covered.value), centered(divergence(drawn), kl.value)
     return Modes(_within(covered, len(share)), _within(kl, np.inf))
 
 

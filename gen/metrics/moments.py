@@ -13,12 +13,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from gen.arrays import read_npz
 from gen.errors import InputError
 from gen.files import atomic_write, printable
 from gen.metrics.arrays import checked, features, rows, same_dimensions
 from gen.metrics.bootstrap import REPLICATES, Value
-from gen.metrics.influence import linearised
+from gen.metrics.influence import linearized
+from gen.npz import read_npz
 
 
 class Moments(NamedTuple):
@@ -38,7 +38,7 @@ class Accumulator:
         self._scatter = np.zeros((0, 0))
 
     def add(self, batch: np.ndarray | jax.Array) -> None:
-        """Takes features [b d] in. Centres each batch before it squares (Chan, Golub and LeVeque 1983, eq. 2.1):
+        """Takes features [b d] in. Centers each batch before it squares (Chan, Golub and LeVeque 1983, eq. 2.1):
         a mean far from zero costs no digits.
         """
         x = features(batch, "batch")
@@ -88,13 +88,13 @@ def frechet_distance(
     """`frechet` of two sets of features, [n d] and [m d], or of their moments; 0 at best, more is worse.
 
     Biased upwards by about a constant / n: compare at equal n only, or use `frechet_infinite`. The interval is that of
-    a linearised bootstrap (one evaluation, at any d) over those sets that are given as features, and leaves this bias
+    a linearized bootstrap (one evaluation, at any d) over those sets that are given as features, and leaves this bias
     where it is.
     """
     one, other = _side(generated, "generated"), _side(real, "real")
     value = _distance(one, other)
     influences = _influences(one, other) if replicates > 1 else []
-    return linearised(value, *influences, replicates=replicates, seed=seed)
+    return linearized(value, *influences, replicates=replicates, seed=seed)
 
 
 def frechet_infinite(
@@ -110,7 +110,7 @@ def frechet_infinite(
     The intercept of a line in 1/N through distances of `points` random subsets, whose sizes N go evenly from a tenth
     of the samples, or 2 d where that is more (but at most half of them), to all. Removes the bias of `generated` only:
     hold `real` fixed. Can be slightly negative. With fewer than some 4 d samples it is no line, and the value far too
-    low. The interval is linearised: an influence counts as often as the line uses its sample.
+    low. The interval is linearized: an influence counts as often as the line uses its sample.
     """
     x = checked(generated, "generated", least=4)
     if points < 2:
@@ -129,7 +129,7 @@ def frechet_infinite(
     influences = _influences(_side(x, "generated"), target) if replicates > 1 else []
     if influences:
         influences[0] = use * (influences[0] - influences[0].mean())
-    return linearised(value, *influences, replicates=replicates, seed=seed)
+    return linearized(value, *influences, replicates=replicates, seed=seed)
 
 
 def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
@@ -167,7 +167,7 @@ class _Side(NamedTuple):
     """One set. `few`: it has no more samples than dimensions."""
 
     mean: np.ndarray
-    spread: np.ndarray  # the covariance S [d d]; of few samples C [n d], centred, over sqrt(n - 1), where C' C = S
+    spread: np.ndarray  # the covariance S [d d]; of few samples C [n d], centered, over sqrt(n - 1), where C' C = S
     few: bool = False
     x: np.ndarray | None = None  # features [n d], as they came
 

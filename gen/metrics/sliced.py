@@ -1,7 +1,7 @@
 """Sliced Wasserstein distances: of features (MIND) and of patches of images. 0 at best, more is worse.
 
 On a line the optimal transport between two sets joins equal ranks, so sorting solves it; a slice is a random direction.
-Sets of unequal size are joined by their quantile functions, exactly. Intervals are linearised: the influence of a
+Sets of unequal size are joined by their quantile functions, exactly. Intervals are linearized: the influence of a
 sample is its transport potential, the integral of the slope of the cost.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from gen.errors import InputError
 from gen.metrics.arrays import blocks, images, pair, unit
 from gen.metrics.bootstrap import REPLICATES, Value
-from gen.metrics.influence import linearised
+from gen.metrics.influence import linearized
 
 INFLUENCE = 128  # directions that influences are averaged over
 CHUNK = 32  # directions projected on at once
@@ -44,7 +44,7 @@ def mind(
     values, *influences = sliced(x, y, along, power=2)
     scale = 3 * x.shape[1]
     parts = (scale * part for part in (*influences, values))
-    return linearised(scale * values.mean(), *parts, replicates=replicates, seed=seed)
+    return linearized(scale * values.mean(), *parts, replicates=replicates, seed=seed)
 
 
 def sliced_wasserstein(
@@ -60,7 +60,7 @@ def sliced_wasserstein(
 
     generated, real: images [n h w c], uint8 or in [0, 1], of one shape, at least 16 pixels a side, 1 or 3 channels.
     Returns one value for each level, by its shorter side in pixels: the finest first, the coarsest one a plain small
-    image. Each set is normalised by the mean and deviation of its own channels: brightness and contrast do not count.
+    image. Each set is normalized by the mean and deviation of its own channels: brightness and contrast do not count.
     descriptors: about how many patches of each set, evenly from all images, at most 128 of one; the paper took 2^21
     (of 2^14 images), and fewer raise the value: compare at equal numbers. The interval resamples whole images.
     """
@@ -80,10 +80,10 @@ def sliced_wasserstein(
     for level in each[0]:
         x, y = each[0][level], each[1][level]
         along = _directions(rng, directions, x[0, 0].size)
-        values, *influences = sliced(_normalised(x), _normalised(y), along, power=1)
+        values, *influences = sliced(_normalized(x), _normalized(y), along, power=1)
         by_image = (u.reshape(len(patches), -1).mean(axis=1) for u, patches in zip(influences, (x, y), strict=True))
         parts = (1000 * part for part in (*by_image, values))
-        found[level] = linearised(1000 * values.mean(), *parts, replicates=replicates, seed=seed)
+        found[level] = linearized(1000 * values.mean(), *parts, replicates=replicates, seed=seed)
     return found
 
 
@@ -140,12 +140,12 @@ def _descriptors(rng: np.random.Generator, x: np.ndarray, *, per_image: int) -> 
     return {level: np.concatenate(parts) for level, parts in found.items()}
 
 
-def _normalised(patches: np.ndarray) -> np.ndarray:
+def _normalized(patches: np.ndarray) -> np.ndarray:
     """Patches as rows, each channel with mean 0 and deviation 1 over all of them; a constant channel becomes 0."""
     over = (0, 1, 2, 3)
-    centred = patches - patches.mean(axis=over, dtype=np.float64).astype(np.float32)
-    centred /= np.maximum(centred.std(axis=over, dtype=np.float64), 1e-6).astype(np.float32)
-    return centred.reshape(-1, patches[0, 0].size)
+    centered = patches - patches.mean(axis=over, dtype=np.float64).astype(np.float32)
+    centered /= np.maximum(centered.std(axis=over, dtype=np.float64), 1e-6).astype(np.float32)
+    return centered.reshape(-1, patches[0, 0].size)
 
 
 def pyramid(x: np.ndarray) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """A convolutional autoencoder with an exchangeable bottleneck, and with it the tokenizer of images.
 
-Images are [b h w c] in [-1, 1]. No normalisation and no attention: the residual stages of r3gan.py, so that any image
+Images are [b h w c] in [-1, 1]. No normalization and no attention: the residual stages of r3gan.py, so that any image
 whose sides `factor` divides can be encoded, whatever the size that was learned.
 """
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from gen.errors import InputError
 from gen.models import bounds, layers
-from gen.models.bottleneck import Bottleneck, Code, FiniteScalar
+from gen.models.bottleneck import FSQ, Bottleneck, Code
 from gen.models.bounds import check_bounds
 from gen.models.r3gan import Block
 
@@ -31,7 +31,7 @@ class Autoencoder(nn.Module):
     expansion: float = 1.0  # inner channels of a block per outer channel
     patch: int = 2  # pixels per side that the first stage treats as one position (space-to-depth)
     bfloat16: bool = False  # compute in bfloat16; the bottleneck stays in float32
-    bottleneck: Bottleneck = FiniteScalar()
+    bottleneck: Bottleneck = FSQ()
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
 
     @property

@@ -60,7 +60,7 @@ class Bottleneck(nn.Module):
         return params
 
 
-class Plain(Bottleneck):
+class Identity(Bottleneck):
     """No constraint but the number of channels."""
 
     size: int = 4  # channels
@@ -77,7 +77,7 @@ class Plain(Bottleneck):
         return Code(features, None, jnp.zeros(len(features)), statistics, features)
 
 
-class Gaussian(Bottleneck):
+class DiagonalGaussian(Bottleneck):
     """A normal distribution for each number, held near the standard normal (Kingma and Welling 2014, appendix B).
 
     The penalty is `beta` times the divergence in nats per latent number (Higgins et al. 2017). Without a key the code
@@ -109,7 +109,7 @@ class Gaussian(Bottleneck):
         )
 
 
-class FiniteScalar(Bottleneck):
+class FSQ(Bottleneck):
     """Each channel is rounded to a few levels (FSQ, Mentzer et al. 2023): no codebook, so nothing can collapse."""
 
     levels: tuple[int, ...] = (8, 5, 5, 5)  # of each channel
@@ -148,7 +148,7 @@ class FiniteScalar(Bottleneck):
         return tuple(math.prod(self.levels[:i]) for i in range(len(self.levels)))
 
 
-class LookupFree(Bottleneck):
+class LFQ(Bottleneck):
     """The sign of each channel (LFQ, Yu et al. 2024, section 3.1): `bits` channels make 2^bits tokens.
 
     The penalty pulls features to +-1, and rewards codes that are certain for each position and varied over the batch
@@ -184,7 +184,7 @@ class LookupFree(Bottleneck):
         return ((tokens[..., None] >> jnp.arange(self.bits)) & 1).astype(jnp.float32) * 2 - 1
 
 
-class VectorQuantised(Bottleneck):
+class VectorQuantizer(Bottleneck):
     """The nearest of learned vectors (VQ-VAE, van den Oord et al. 2017), all of length one (Yu et al. 2022, 3.2).
 
     The codebook is the running mean of what it was chosen for (appendix A.1). A code that is chosen less than

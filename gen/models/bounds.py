@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gen.errors import InputError
-from gen.values import shown
+from gen.files import shown
 
 WIDTH = (1, 2**16)  # channels, and sizes of vectors
 BLOCKS = (0, 64)  # residual blocks a stage

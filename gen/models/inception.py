@@ -23,7 +23,7 @@ EPSILON = 1e-3  # added to the variance
 
 @dataclass(frozen=True)
 class Unit:
-    """A convolution without bias, normalisation by stored statistics, ReLU."""
+    """A convolution without bias, normalization by stored statistics, ReLU."""
 
     name: str
     features: int

@@ -16,11 +16,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Formulation = Literal["lax", "patches", "shifts"]
+Implementation = Literal["lax", "patches", "shifts"]
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
-def formulation(groups: int, backend: str | None = None) -> Formulation:
+def implementation(groups: int, backend: str | None = None) -> Implementation:
     """How a k x k convolution is computed on `backend` (None: the default backend). The one place that chooses.
 
     "lax": `lax.conv_general_dilated`, for groups=1.
@@ -32,14 +32,14 @@ def formulation(groups: int, backend: str | None = None) -> Formulation:
     return "patches" if (backend or jax.default_backend()) == "cpu" else "shifts"
 
 
-def conv(x: jax.Array, kernel: jax.Array, *, groups: int = 1, how: Formulation | None = None) -> jax.Array:
+def conv(x: jax.Array, kernel: jax.Array, *, groups: int = 1, how: Implementation | None = None) -> jax.Array:
     """Convolves [b h w c_in] with [k k c_in/groups c_out] to [b h w c_out]; a 1 x 1 kernel becomes one matrix product.
 
     Output channel o belongs to group o // (c_out / groups), as in `lax.conv_general_dilated`.
     """
     if kernel.shape[0] == kernel.shape[1] == 1 and groups == 1:  # flat: its gradient then needs no transposed copies
         return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], -1)
-    how = how or formulation(groups)
+    how = how or implementation(groups)
     if how == "lax":
         if groups != 1:
             raise ValueError(f"how='lax' is for groups=1, got groups={groups}; allowed: 'patches', 'shifts'")
@@ -47,7 +47,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, groups: int = 1, how: Formulation |
     return _grouped(x, kernel, groups, how)
 
 
-def _grouped(x: jax.Array, kernel: jax.Array, groups: int, how: Formulation) -> jax.Array:
+def _grouped(x: jax.Array, kernel: jax.Array, groups: int, how: Implementation) -> jax.Array:
     """Grouped convolution with the group as a batch dimension of `dot_general`."""
     b, h, w, _ = x.shape
     size, _, per_group, out = kernel.shape
@@ -126,7 +126,7 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
 
 
 def scaled_normal(gain: float, fan_in: int) -> Callable[..., jax.Array]:
-    """Initialiser N(0, (gain / sqrt(fan_in))^2); a gain of 0 gives zeros."""
+    """Initializer N(0, (gain / sqrt(fan_in))^2); a gain of 0 gives zeros."""
     return nn.initializers.normal(gain / math.sqrt(fan_in)) if gain else nn.initializers.zeros
 
 

@@ -1,7 +1,7 @@
 """The modern baseline of adversarial networks, R3GAN, written from its paper.
 
 Huang et al. 2024, "The GAN is dead; long live the GAN! A modern GAN baseline". Images are [b h w c] in [-1, 1] on both
-sides. No normalisation, no attention, no mapping network: residual stages with scaled initialisation, resampled by a
+sides. No normalization, no attention, no mapping network: residual stages with scaled initialization, resampled by a
 FIR filter. Widths run from the 4 x 4 stage to the image end in both networks.
 """
 

@@ -1,6 +1,6 @@
 """A recurrent network over the tokens of an image in any order: trained on whole sequences, sampled in constant memory.
 
-A stack of gated linear recurrences (Griffin, De et al. 2024, section 2) with the places of gen.models.places as input.
+A stack of gated linear recurrences (Griffin, De et al. 2024, section 2) with the places of gen.models.token_grid as input.
 Sequences are tokens and positions, int32 [b n] each; labels int32 [b], num_classes for the null class.
 """
 
@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
-from gen.models import places
+from gen.models import token_grid
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
-from gen.models.cells import CELLS, STATES, Cell
-from gen.models.places import Grid
-from gen.models.rows import Linear, Norm, spread
+from gen.models.recurrent_cells import CELLS, STATES, Cell
+from gen.models.sequence_layers import Linear, Norm, broadcast_rows
+from gen.models.token_grid import Grid
 
 LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [b 3 d], the state of the cell [b k d]
 Carry = tuple[jax.Array, tuple[LayerCarry, ...]]  # the context tokens known so far [b P-G], every layer's
@@ -49,8 +49,8 @@ class CausalConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (d,))
         x = jnp.concatenate([past, x], axis=1)
         shape = (len(x), n, d)
-        taps = (spread(kernel[i], shape) * x[:, i : i + n] for i in range(_TAPS))
-        return sum(taps, start=spread(bias, shape)), x[:, n:]
+        taps = (broadcast_rows(kernel[i], shape) * x[:, i : i + n] for i in range(_TAPS))
+        return sum(taps, start=broadcast_rows(bias, shape)), x[:, n:]
 
 
 class Layer(nn.Module):
@@ -84,7 +84,7 @@ class Recurrent(nn.Module):
     layers: int
     cell: Cell = "rglru"  # of each layer
     expansion: float = 2.0  # hidden channels of the MLPs per channel
-    neighbours: bool = True  # is each step told the known tokens around its position?
+    neighbors: bool = True  # is each step told the known tokens around its position?
     vocabulary: int = 256  # this and the next are given by the task
     grid: Grid = (8, 8, 1)  # rows, columns, channels of the tokens
     context: Grid | None = None  # of the given tokens, such as a smaller image or the frame before
@@ -96,7 +96,7 @@ class Recurrent(nn.Module):
             if getattr(self, name) <= 0:
                 raise InputError(f"{place}.{name}={getattr(self, name)}; allowed: more than 0")
         check_bounds(self, place, width=WIDTH, layers=(1, 256), expansion=EXPANSION)
-        positions = places.cells(self.grid) + places.cells(self.context)
+        positions = token_grid.cells(self.grid) + token_grid.cells(self.context)
         if positions > _MOST_POSITIONS:
             raise InputError(
                 f"{place}: images of {positions:,} tokens are too long to learn; allowed: {_MOST_POSITIONS:,}, by a "
@@ -104,7 +104,7 @@ class Recurrent(nn.Module):
             )
 
     def setup(self) -> None:
-        self.inputs = places.Inputs(self.width, self.vocabulary, self.grid, self.context)
+        self.inputs = token_grid.Inputs(self.width, self.vocabulary, self.grid, self.context)
         hidden, gain = round(self.expansion * self.width), (2 * self.layers) ** -0.5
         self.stack = [Layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
         self.norm = Norm(self.num_classes)
@@ -112,14 +112,14 @@ class Recurrent(nn.Module):
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
         """Logits float32 [b n vocabulary], those at t of token t. No position may occur twice in a sequence."""
-        around = places.seen(tokens, positions, self.grid, self.context) if self.neighbours else None
+        around = token_grid.causal_neighbors(tokens, positions, self.grid, self.context) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
         _, carries = self.start(len(tokens))
         return self._run(self.inputs(token, position, positions, around), carries, label)[0]
 
     def start(self, batch: int) -> Carry:
         """The state before the first step of `batch` sequences. It needs no parameters."""
-        known = jnp.full((batch, places.cells(self.context)), -1, jnp.int32)
+        known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
         shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
         return known, tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
 
@@ -139,11 +139,11 @@ class Recurrent(nn.Module):
         """
         known, carries = carry
         if self.context:
-            first = places.cells(self.grid)
+            first = token_grid.cells(self.grid)
             index = jnp.where(position >= first, position - first, known.shape[1])
             known = jax.vmap(lambda k, i, s: k.at[i].set(s, mode="drop"))(known, index, token)
         everything = jnp.concatenate([canvas, known], axis=1)
-        around = places.seen_on(everything, target, self.grid, self.context)[:, None] if self.neighbours else None
+        around = token_grid.seen_on(everything, target, self.grid, self.context)[:, None] if self.neighbors else None
         x = self.inputs(token[:, None], position[:, None], target[:, None], around)
         logits, carries = self._run(x, carries, label)
         return logits[:, 0], (known, carries)

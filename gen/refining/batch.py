@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL.Image import Image
 
-from gen import cli, pictures, provenance, written
+from gen import cli, provenance
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable
+from gen.outputs import image_writer, manifest
 from gen.refining.original import Original, encode, open_original, refine, shrunk, side_by_side, stacked
 from gen.refining.targets import PROGRAM, Job
 
@@ -85,7 +86,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
         except (MemoryError, RuntimeError) as error:  # of jax, which may not have got the memory
             left_out.append(LeftOut(job.source, f"cannot be refined ({printable(error) or 'out of memory'})"))
         else:
-            written.write(job.target, content, program=PROGRAM, overwrite=overwrite)
+            manifest.write(job.target, content, program=PROGRAM, overwrite=overwrite)
             made += 1
             if preview and len(shown) < _PREVIEW_IMAGES:
                 shown.append((shrunk(stacked(original.frames[0])), shrunk(images[0])))
@@ -95,8 +96,8 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
                 )
         cli.tell(i + 1, len(jobs), began)
     if preview and shown:
-        sheet = pictures.encode([side_by_side(shown)], format="png", record=recipe.record(shows="before and after"))
-        written.write(preview, sheet, program=PROGRAM, overwrite=overwrite)
+        sheet = image_writer.encode([side_by_side(shown)], format="png", record=recipe.record(shows="before and after"))
+        manifest.write(preview, sheet, program=PROGRAM, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
         raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")

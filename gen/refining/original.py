@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gen import pictures, provenance
+from gen import provenance
 from gen.errors import InputError
 from gen.files import printable, sha256
 from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
+from gen.outputs import image_writer
 from gen.refining import transparency
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def refine(
 def encode(original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record) -> bytes:
     """The content of a file of refined frames, with what the original's author wrote. Raises InputError."""
     first = original.frames[0]
-    return pictures.encode(
+    return image_writer.encode(
         images,
         format=format,
         record=record,
@@ -130,7 +131,7 @@ def widened(image: np.ndarray, channels: int) -> np.ndarray:
 def shrunk(image: np.ndarray) -> Image.Image:
     """An image, uint8 or uint16 [h w c], small, in RGB and on white, for `side_by_side`."""
     image = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
-    shown = Image.fromarray(widened(pictures.on_white(image), 3))
+    shown = Image.fromarray(widened(image_writer.on_white(image), 3))
     scale = min(1.0, _PREVIEW_SIDE / max(shown.size))
     return shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gen import pictures, provenance, written
+from gen import provenance
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import find_images, ignored_line
 from gen.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
+from gen.outputs import image_writer, manifest
 
 PROGRAM = "gen.refine"
 _SAME = {".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}  # all others become png
@@ -75,11 +76,11 @@ def _files(inputs: Sequence[str], lines: list[str]) -> Iterator[Input]:
 
 
 def _suffix(place: Path, format: str) -> str:
-    return place.suffix if _SAME.get(place.suffix.lower()) == format else pictures.suffix(format)
+    return place.suffix if _SAME.get(place.suffix.lower()) == format else image_writer.suffix(format)
 
 
 def _made_before(file: Path, is_result: Callable[[provenance.Record], bool]) -> bool:
-    if written.by(file) == PROGRAM:
+    if manifest.by(file) == PROGRAM:
         return True
     try:
         return any(map(is_result, provenance.read_all(file).values()))

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG text. Colours come from the CSS of the page (classes line0, ...) and follow its theme."""
+"""Line charts as inline SVG text. Colors come from the CSS of the page (classes line0, ...) and follow its theme."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def thin(series: Series, *, limit: int = 500) -> Series:
 
 
 def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -> str:
-    """A titled figure of one or more lines over the same x, with both axes labelled and the last values in a legend."""
+    """A titled figure of one or more lines over the same x, with both axes labeled and the last values in a legend."""
     lines = [thin(line) for line in series]
     values = [value for line in lines for value in line.y if value is not None and math.isfinite(value)]
     if not values:

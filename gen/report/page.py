@@ -84,7 +84,7 @@ def _header(facts: Facts) -> str:
     parts = [f"{data.get('num_train', 0):,} images"]
     if shape := data.get("image_shape"):
         height, width, channels = shape
-        parts.append(f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}")
+        parts.append(f"{width} × {height} pixels, {'gray' if channels == 1 else 'color'}")
     parts.append(f"{len(classes):,} classes" if classes else "no labels")
     names = ", ".join(printable(name) for name in classes[:_SHOWN_CLASSES]) + (
         ", …" if len(classes) > _SHOWN_CLASSES else ""

@@ -37,7 +37,7 @@ def enlargement(height: int, width: int) -> int:
 def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
     """All images in one picture, row by row: uint8 [H W 3].
 
-    images: [n h w c]. columns: images in a row; None makes it about square. pad: grey pixels around each image.
+    images: [n h w c]. columns: images in a row; None makes it about square. pad: gray pixels around each image.
     scale: every pixel becomes a square of so many pixels, nothing is smoothed; None enlarges only small images.
     """
     images = to_uint8(images)

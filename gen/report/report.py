@@ -37,14 +37,14 @@ class Report:
     """Writes what a run folder says about its training. Everything in it can be read at any moment."""
 
     def __init__(
-        self, workdir: str | Path, *, config_json: str, data_facts: Mapping[str, Any], tensorboard: bool = False
+        self, workdir: str | Path, *, config_json: str, data_metadata: Mapping[str, Any], tensorboard: bool = False
     ) -> None:
         """Goes on with what `workdir` holds already. Raises InputError when TensorBoard is asked for and missing."""
         self._workdir = Path(workdir)
         self._metrics = self._workdir / "metrics.jsonl"
         self._previews = self._workdir / "previews"
         self._config = json.loads(config_json)
-        self._data = data_facts
+        self._data = data_metadata
         self._events = Events(self._workdir / "tensorboard") if tensorboard else None
         self._pictures: dict[Path, page.Picture] = {}  # those of the last page, encoded once; the others are forgotten
         self._unshown: set[Path] = set()  # what the page leaves out, as was said

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import jax
 
-from gen.state import TrainState, Tree
+from gen.tasks.state import TrainState, Tree
 
 Metrics = dict[str, jax.Array]
 

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gen.devices import constrain
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, lecam, squared_gradient_norm
-from gen.sharding import constrain
-from gen.state import TrainState, ema
 from gen.tasks import Metrics
 from gen.tasks.own import fresh
 from gen.tasks.schedule import DECAY, IMAGES, RATE, WEIGHT, Range, check_numbers, cosine
+from gen.tasks.state import TrainState, ema
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Autoencoder:
     adversarial: float = 0.0  # weight of the adversarial loss
     loss: Adversarial = "non_saturating"  # of the two networks
     gamma: float = 0.1  # weight of the penalty on real images: gamma / 2 * R1
-    lecam: float = 0.0  # weight of the LeCam regulariser
+    lecam: float = 0.0  # weight of the LeCam regularizer
     learning_rate: Range = (1e-3, 1e-4)  # of Adam, for both networks
     beta1: float = 0.9  # of the autoencoder's Adam; the discriminator's is 0
     ema_half_life: Range = (0.0, 10_000.0)  # of the averaged autoencoder, in images

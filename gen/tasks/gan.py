@@ -1,4 +1,4 @@
-"""Adversarial training: a relativistic pairing loss and both zero-centred gradient penalties (R3GAN, Huang et al.
+"""Adversarial training: a relativistic pairing loss and both zero-centered gradient penalties (R3GAN, Huang et al.
 2024).
 
 Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1].
@@ -17,14 +17,14 @@ import jax.numpy as jnp
 import optax
 
 from gen.augment import DEFAULT, augment
+from gen.devices import constrain
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, squared_gradient_norm
 from gen.models.r3gan import Generator
-from gen.sharding import constrain
-from gen.state import TrainState, ema
 from gen.tasks import Metrics
 from gen.tasks.own import fresh
 from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
+from gen.tasks.state import TrainState, ema
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Gan:
     conditional: bool | None = None  # by class; None: if the data has labels
     loss: Adversarial = "relativistic"  # of the two networks
     gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
-    penalty_every: int = 1  # penalise every k-th image of the batch: the same expectation for a k-th of the work
+    penalty_every: int = 1  # penalize every k-th image of the batch: the same expectation for a k-th of the work
     learning_rate: Range = (2e-4, 5e-5)  # of Adam, for both networks
     beta2: Range = (0.9, 0.99)  # of Adam; its beta1 is 0
     augmentation: Range = (0.0, 0.0)  # probability that the discriminator sees an image through each augmentation
@@ -62,7 +62,7 @@ class Gan:
         check_numbers(self, augmentation=SHARE, strengths=WEIGHT, ema_half_life=IMAGES)
         if self.conditional and not self.num_classes:
             raise InputError(
-                "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"
+                "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
             )
         if self.conditional is False:
             object.__setattr__(self, "num_classes", 0)

@@ -9,8 +9,8 @@ from typing import Any
 
 import jax
 
+from gen.config.spec import blamed
 from gen.errors import InputError
-from gen.spec import blamed
 
 
 def fresh(key: jax.Array, network: Any, place: str, *inputs: jax.Array, shape: tuple[int, ...]) -> Any:

@@ -1,7 +1,7 @@
 """Learns the distribution of images as sequences of tokens, one given those before it, and draws new ones that way.
 
 A sequence is the tokens of the context, where there is one, and then those of the image in some order of its cells, see
-gen.tasks.orders. The context that a sequence is without is -1. Images are [b h w c] in [0, 1].
+gen.tasks.token_orders. The context that a sequence is without is -1. Images are [b h w c] in [0, 1].
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gen.devices import constrain
 from gen.errors import InputError
 from gen.models.recurrent import Recurrent
-from gen.sharding import constrain
-from gen.state import TrainState, ema
-from gen.tasks import Metrics, orders, sequences
+from gen.tasks import Metrics, autoregressive, token_orders
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
-from gen.tasks.tokens import Tokens, of_shape
+from gen.tasks.state import TrainState, ema
+from gen.tasks.tokens import Tokenizer, of_shape
 
 Context = Literal["none", "half_size", "previous_frame"]
 _LABEL = 2**31  # what separates the random number of the label from those of the tokens, of which there are fewer
@@ -88,7 +88,7 @@ class Prior:
             raise InputError("task.context_dropout=0.0; allowed with a context: more than 0, for previews have none")
         if self.conditional and not self.num_classes:
             raise InputError(
-                "task.conditional is True, but the data has no labels; allowed: False, None, or labelled data"
+                "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
             )
         if self.context == "previous_frame" and self.image_shape[0] % 2:
             raise InputError(
@@ -118,7 +118,7 @@ class Prior:
 
     def init(self, key: jax.Array) -> TrainState:
         prior_key, tokenizer_key = jax.random.split(key)
-        positions = sequences.positions(self.network, sequences.raster(self.network, 1))
+        positions = autoregressive.positions(self.network, autoregressive.raster(self.network, 1))
         prior = self.network.init(prior_key, jnp.zeros_like(positions), positions, self._unknown(1))
         average = {"prior": jax.tree.map(jnp.copy, prior)}
         if self.tokenizer is not None:
@@ -185,14 +185,14 @@ class Prior:
         if "guidance" in asked and self.context == "none" and not (self.num_classes and self.class_dropout):
             raise InputError("guidance needs a prior learned with a context, or with classes and class_dropout")
         settings = {name: asked.get(name) for name in ("top_k", "top_p")}
-        drawn = sequences.draw(
+        drawn = autoregressive.draw(
             self.network,
             ema_params["prior"],
             keys,
             jnp.concatenate([image, context], axis=1),
             inside,
             label,
-            unlabelled=self._unknown(len(keys)) if self.class_dropout else label,
+            unlabeled=self._unknown(len(keys)) if self.class_dropout else label,
             guidance=asked.get("guidance"),
             settings=settings | {"temperature": asked.get("temperature", asked.get("truncation"))},
         )
@@ -224,12 +224,14 @@ class Prior:
         image = self._tokens.encode(ema_params, of_shape(images, self.shape, "images"))
         tokens = jnp.concatenate([image, self._context(ema_params, n, context)], axis=1)
         label = self._unknown(n) if label is None else label
-        nats, _ = sequences.nats(self.network, ema_params["prior"], tokens, sequences.raster(self.network, n), label)
+        nats, _ = autoregressive.nll(
+            self.network, ema_params["prior"], tokens, autoregressive.raster(self.network, n), label
+        )
         return self._tokens.spread(nats / math.log(2), self.shape)
 
     @property
-    def _tokens(self) -> Tokens:
-        return Tokens(self.tokenizer)
+    def _tokens(self) -> Tokenizer:
+        return Tokenizer(self.tokenizer)
 
     def _unknown(self, count: int) -> jax.Array | None:
         """Labels that say nothing."""
@@ -273,13 +275,13 @@ class Prior:
         """Cross-entropy in nats per token. What a region that comes first holds is no question but given."""
         order_key, class_key, context_key = jax.random.split(key, 3)
         b, (rows, columns, channels), random = len(tokens), self.network.grid, cosine(self.random_order, at)
-        order = orders.draw(order_key, b, rows, columns, random=random, given_first=self.given_first)
+        order = token_orders.draw(order_key, b, rows, columns, random=random, given_first=self.given_first)
         without_class = constrain(jax.random.bernoulli(class_key, self.class_dropout, (b,)))
         without_context = constrain(jax.random.bernoulli(context_key, self.context_dropout, (b, 1)))
         in_context = jnp.arange(tokens.shape[1]) >= math.prod(self.network.grid)
         tokens = jnp.where(without_context & in_context, -1, tokens)
         label = jnp.where(without_class, self.num_classes, label)
-        nats, right = sequences.nats(self.network, params, tokens, order.cells, label)
+        nats, right = autoregressive.nll(self.network, params, tokens, order.cells, label)
         counted = (~order.given).repeat(channels, axis=1)
         loss, accuracy = ((a * counted).sum() / jnp.maximum(counted.sum(), 1) for a in (nats, right))
         metrics = {

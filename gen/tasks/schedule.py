@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
-from gen.values import shown
+from gen.files import shown
 
 WEIGHT = (0.0, 1e6)  # bounds, both included: of what multiplies a term
 SHARE = (0.0, 1.0)

@@ -19,7 +19,7 @@ Grid = tuple[int, int, int]  # rows, columns, channels
 
 
 @dataclasses.dataclass(frozen=True)
-class Tokens:
+class Tokenizer:
     """What there is to know of an alphabet. `params` below are roles, of which "autoencoder" is the tokenizer's."""
 
     tokenizer: Any | None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gen.data.cache import _blocks, cached
-from gen.data.dataset import Dataset
+from gen.data.dataset import BatchSampler
 from gen.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
@@ -150,7 +150,7 @@ def test_blocks_are_all_of_a_small_file_and_both_ends_of_a_large_one(tmp_path):
 def test_a_file_cut_while_it_is_mapped_gives_one_line(cache):
     """Reading on would end the process by SIGBUS."""
     source = cached("x", {}, Make(), identity="1")
-    batches = Dataset(source.train, 4)
+    batches = BatchSampler(source.train, 4)
     assert batches.batch(0)["image"].shape == (4, 4, 4, 3)
     file = next(cache.iterdir()) / "train_images.npy"
     os.truncate(file, 100)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import experiment
-from gen.config import build, validate
+from gen.config import build, experiment, validate
 from gen.data import celeba
 from gen.errors import InputError
 
@@ -63,9 +62,9 @@ def test_lists_beside_the_images_give_the_official_split_and_classes(tmp_path, f
     for examples in (source.train, source.held_out):
         shown = np.round(examples.images.mean((1, 2, 3)) / 30).astype(int)
         np.testing.assert_array_equal(examples.labels, shown % 2)
-    unlabelled = celeba(path, 16)
-    assert unlabelled.class_names == ()
-    assert not unlabelled.train.labels.any()
+    unlabeled = celeba(path, 16)
+    assert unlabeled.class_names == ()
+    assert not unlabeled.train.labels.any()
 
 
 def test_a_folder_and_its_zip_are_the_same_images(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen.data import clips
+from gen.data import frame_pairs
 from gen.errors import InputError
 
 
@@ -28,7 +28,7 @@ def saved(tmp_path, **arrays):
 
 def test_all_pairs_of_consecutive_frames_with_their_sequence(tmp_path):
     path = saved(tmp_path, x_train=films(2), x_test=films(1), sequence_names=np.array(["walk", "jump"]))
-    source = clips(path)
+    source = frame_pairs(path)
     assert source.image_shape == (16, 8, 3)
     assert source.class_names == ("walk", "jump")
     values = np.asarray(source.train.images)[:, [0, 8], 0, 0]  # of the upper and of the lower frame
@@ -38,7 +38,7 @@ def test_all_pairs_of_consecutive_frames_with_their_sequence(tmp_path):
 
 
 def test_without_names_there_are_no_classes_and_frames_may_be_made_smaller(tmp_path):
-    source = clips(saved(tmp_path, x_train=films(1)[0], x_test=films(1)[0]), resolution=4)
+    source = frame_pairs(saved(tmp_path, x_train=films(1)[0], x_test=films(1)[0]), resolution=4)
     assert source.image_shape == (8, 4, 3)
     assert source.num_classes == 0
     assert np.asarray(source.train.images)[:, [0, 4], 0, 0].tolist() == [[0, 1], [1, 2], [10, 11], [11, 12]]
@@ -59,7 +59,7 @@ def test_without_names_there_are_no_classes_and_frames_may_be_made_smaller(tmp_p
 )
 def test_files_that_do_not_fit(tmp_path, arrays, message):
     with pytest.raises(InputError) as error:
-        clips(saved(tmp_path, **arrays))
+        frame_pairs(saved(tmp_path, **arrays))
     assert message in str(error.value)
     with pytest.raises(InputError, match="is not a file"):
-        clips(tmp_path / "none.npz")
+        frame_pairs(tmp_path / "none.npz")

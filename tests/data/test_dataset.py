@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gen.data import Dataset, Examples, Source
+from gen.data import BatchSampler, DatasetSplits, Examples
 from gen.errors import InputError
 
 
@@ -14,7 +14,7 @@ def _examples(count):
 
 @pytest.mark.parametrize(("count", "batch"), [(12, 4), (10, 4), (7, 7), (5, 13), (1, 3)])
 def test_epochs_are_different_permutations_wherever_batches_cut_them(count, batch):
-    data = Dataset(_examples(count), batch, seed=3)
+    data = BatchSampler(_examples(count), batch, seed=3)
     stream = np.concatenate([data.indices(step) for step in range(-(-6 * count // batch))])[: 6 * count]
     epochs = stream.reshape(6, count)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(count), (6, 1)))
@@ -24,21 +24,21 @@ def test_epochs_are_different_permutations_wherever_batches_cut_them(count, batc
 
 def test_known_permutation():
     expected = np.concatenate([np.random.default_rng((5, epoch)).permutation(6) for epoch in (0, 1)])
-    data = Dataset(_examples(6), 4, seed=5)
+    data = BatchSampler(_examples(6), 4, seed=5)
     np.testing.assert_array_equal(np.concatenate([data.indices(step) for step in range(3)]), expected)
 
 
 def test_batch_depends_on_seed_and_step_only():
-    first, second = Dataset(_examples(50), 8, seed=1), Dataset(_examples(50), 8, seed=1)
+    first, second = BatchSampler(_examples(50), 8, seed=1), BatchSampler(_examples(50), 8, seed=1)
     for step in (9, 0, 1000, 9):
         np.testing.assert_array_equal(first.batch(step)["image"], second.batch(step)["image"])
-    assert (first.indices(0) != Dataset(_examples(50), 8, seed=2).indices(0)).any()
+    assert (first.indices(0) != BatchSampler(_examples(50), 8, seed=2).indices(0)).any()
     assert (first.indices(0) != first.indices(1)).any()
 
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_processes_together_see_the_global_batch(processes):
-    data = Dataset(_examples(10), 8, seed=0)
+    data = BatchSampler(_examples(10), 8, seed=0)
     for step in range(4):
         share = 8 // processes
         parts = [data.batch(step, rows=slice(p * share, (p + 1) * share)) for p in range(processes)]
@@ -48,7 +48,7 @@ def test_processes_together_see_the_global_batch(processes):
 
 
 def test_images_and_labels_belong_together():
-    data = Dataset(_examples(40), 16, seed=0)
+    data = BatchSampler(_examples(40), 16, seed=0)
     batch = data.batch(2)
     assert batch["image"].shape == (16, 2, 3, 1)
     assert batch["image"].dtype == np.uint8
@@ -59,13 +59,13 @@ def test_images_and_labels_belong_together():
 
 
 def test_source_describes_itself():
-    source = Source("x", _examples(8), _examples(4), ("a", "b", "c", "d"))
+    source = DatasetSplits("x", _examples(8), _examples(4), ("a", "b", "c", "d"))
     assert source.image_shape == (2, 3, 1)
     assert source.num_classes == 4
-    assert Source("x", _examples(8), _examples(4)).num_classes == 0
+    assert DatasetSplits("x", _examples(8), _examples(4)).num_classes == 0
 
 
 @pytest.mark.parametrize(("count", "batch", "seed"), [(0, 4, 0), (4, 0, 0), (4, 4, -1)])
 def test_refuses_what_makes_no_batch(count, batch, seed):
     with pytest.raises(InputError):
-        Dataset(_examples(count), batch, seed)
+        BatchSampler(_examples(count), batch, seed)

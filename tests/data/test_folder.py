@@ -115,7 +115,7 @@ def test_subfolders_are_classes(tmp_path):
     assert source.facts["num_train"] + source.facts["num_held_out"] == 41
     for split in (source.train, source.held_out):
         np.testing.assert_array_equal(split.images[:, 0, 0, 1] // 100, split.labels)
-    flat = folder(root, 8, labelled=False)
+    flat = folder(root, 8, labeled=False)
     assert flat.num_classes == 0
     assert not flat.train.labels.any()
 
@@ -267,7 +267,7 @@ def _one_line(error):
         (lambda root: (root.mkdir(), (root / "a.png").write_text("x")), "both need at least one"),
         (
             lambda root: (_save(root / "a" / "1.png"), _save(root / "b" / "1.png"), _save(root / "2.png")),
-            "labelled=False",
+            "labeled=False",
         ),
     ],
 )
@@ -295,7 +295,7 @@ def test_bad_options_get_one_line(path, options, message):
     _one_line(error)
 
 
-def test_misspelt_path_names_its_neighbour(tmp_path):
+def test_misspelt_path_names_its_neighbor(tmp_path):
     _save(tmp_path / "flowers" / "a.png")
     with pytest.raises(InputError, match="did you mean 'flowers'"):
         folder(tmp_path / "flwers", 4)

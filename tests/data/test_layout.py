@@ -21,8 +21,8 @@ def touch(root, *names):
     return list(names)
 
 
-def laid_out(root, *names, labelled=True):
-    return read_layout(root, touch(root, *names), labelled=labelled)
+def laid_out(root, *names, labeled=True):
+    return read_layout(root, touch(root, *names), labeled=labeled)
 
 
 def labels(layout):
@@ -46,11 +46,9 @@ def test_one_folder_of_a_split_is_looked_into(tmp_path):
 
 def test_splits_beside_others_are_not_guessed(tmp_path):
     names = "train/a/1.png", "test/a/1.png", "extra/1.png"
-    with pytest.raises(
-        InputError, match=r"train, test beside extra: splits or classes.*--config\.data\.labelled=False"
-    ):
+    with pytest.raises(InputError, match=r"train, test beside extra: splits or classes.*--config\.data\.labeled=False"):
         laid_out(tmp_path, *names)
-    assert laid_out(tmp_path, *names, labelled=False).class_names == ()
+    assert laid_out(tmp_path, *names, labeled=False).class_names == ()
     with pytest.raises(InputError, match="beside images"):
         laid_out(tmp_path / "other", "train/a/1.png", "test/a/1.png", "1.png")
 
@@ -58,10 +56,10 @@ def test_splits_beside_others_are_not_guessed(tmp_path):
 def test_a_grid_beside_class_folders_is_not_in_the_way(tmp_path):
     names = touch(tmp_path, "a/1.png", "b/1.png")
     save_png(tmp_path / "grid.png", np.zeros((9, 9, 3), np.uint8))
-    layout = read_layout(tmp_path, [*names, "grid.png"], labelled=True)
+    layout = read_layout(tmp_path, [*names, "grid.png"], labeled=True)
     assert labels(layout) == {"a/1.png": "a", "b/1.png": "b"}
     with pytest.raises(InputError, match=r"images outside them \(loose\.png\)"):
-        read_layout(tmp_path, [*names, *touch(tmp_path, "loose.png"), "grid.png"], labelled=True)
+        read_layout(tmp_path, [*names, *touch(tmp_path, "loose.png"), "grid.png"], labeled=True)
 
 
 def test_one_name_in_two_writings_is_one_class(tmp_path):
@@ -111,10 +109,10 @@ def test_other_json_is_no_list_of_labels(tmp_path, caplog):
 )
 def test_labels_that_cannot_be_meant_are_one_line(tmp_path, content):
     write_labels(tmp_path, content)
-    with pytest.raises(InputError, match=r"dataset\.json.*--config\.data\.labelled=False leaves it out") as caught:
+    with pytest.raises(InputError, match=r"dataset\.json.*--config\.data\.labeled=False leaves it out") as caught:
         laid_out(tmp_path, "a/1.png", "b/1.png")
     assert str(caught.value).isprintable()
-    assert laid_out(tmp_path, "a/1.png", "b/1.png", labelled=False).class_names == ()
+    assert laid_out(tmp_path, "a/1.png", "b/1.png", labeled=False).class_names == ()
 
 
 def test_what_is_no_class_is_said(tmp_path, caplog):

@@ -43,7 +43,7 @@ def test_larger_images_are_area_averaged(tmp_path):
     np.testing.assert_allclose(source.train.images[..., 0], X[:50].reshape(50, 14, 2, 14, 2).mean((2, 4)), atol=1)
 
 
-def test_unlabelled(tmp_path):
+def test_unlabeled(tmp_path):
     source = npz(_file(tmp_path, x_train=X))
     assert source.class_names == ()
     assert not source.train.labels.any()

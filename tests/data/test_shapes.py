@@ -1,4 +1,4 @@
-"""What is drawn is measured against geometry: areas, centres, colours, and the same scene at every resolution."""
+"""What is drawn is measured against geometry: areas, centers, colors, and the same scene at every resolution."""
 
 import math
 
@@ -21,7 +21,7 @@ AREAS = {
     "cross": 8 * 0.32 * math.sqrt(1 - 0.32**2) - 4 * 0.32**2,
     "heart": _SIDE**2 + math.pi * _SIDE**2 / 4,
 }
-CENTRED = ("circle", "ring", "square", "triangle", "star", "cross")
+CENTERED = ("circle", "ring", "square", "triangle", "star", "cross")
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def test_area_is_that_of_the_figure(scenes, size, name):
     np.testing.assert_allclose(measured, expected, rtol=0.03 if size == 32 else 0.006)
 
 
-@pytest.mark.parametrize("name", CENTRED)
-def test_centroid_is_the_centre(scenes, name):
+@pytest.mark.parametrize("name", CENTERED)
+def test_centroid_is_the_center(scenes, name):
     scene = scenes[32]
     chosen = np.asarray(scene.label) == CLASS_NAMES.index(name)
     mask = np.asarray(scene.mask)[chosen, :, :, 0]
@@ -91,16 +91,16 @@ def test_shape_stands_out_from_every_background_pixel(scenes):
     assert image.min() >= 0
     assert image.max() <= 1
     luma = image @ np.array(LUMA)
-    shape = np.asarray(scene.factors["colour"]) @ np.array(LUMA)
+    shape = np.asarray(scene.factors["color"]) @ np.array(LUMA)
     contrast = np.where(mask == 0, np.abs(luma - shape[:, None, None]), 1.0)
     assert contrast.min() >= MIN_CONTRAST - 1e-5
     np.testing.assert_allclose(
-        image[mask == 1], np.asarray(scene.factors["colour"])[np.nonzero(mask == 1)[0]], atol=1e-6
+        image[mask == 1], np.asarray(scene.factors["color"])[np.nonzero(mask == 1)[0]], atol=1e-6
     )
 
 
 def test_classes_are_told_apart_by_a_plain_reader_of_masks():
-    """Ridge regression on 900 masks, moved to the centre and scaled to one size, names 97 % of 500 others."""
+    """Ridge regression on 900 masks, moved to the center and scaled to one size, names 97 % of 500 others."""
 
     scene = render(np.concatenate([np.arange(900), HELD_OUT_START + np.arange(500)]), resolution=64)
     mask, label = np.asarray(scene.mask)[..., 0], np.asarray(scene.label)

@@ -107,10 +107,10 @@ def test_cifar10(original):
     _same_set(source.train, upright[:10], labels[:10])
     _same_set(source.held_out, upright[10:], labels[10:])
     assert source.class_names == tuple(f"class{number}" for number in range(10))
-    unlabelled = tfds("cifar10", 16, label=None, data_dir=original.options["data_dir"])
-    assert unlabelled.class_names == ()
-    assert unlabelled.image_shape == (16, 16, 3)
-    assert not unlabelled.train.labels.any()
+    unlabeled = tfds("cifar10", 16, label=None, data_dir=original.options["data_dir"])
+    assert unlabeled.class_names == ()
+    assert unlabeled.image_shape == (16, 16, 3)
+    assert not unlabeled.train.labels.any()
 
 
 def _celeb_a(original):

@@ -10,7 +10,7 @@ import numpy as np
 
 from gen.features.inception import shapes
 
-# Statistics that are not 0 and 1, so that a mistake in the normalisation shows.
+# Statistics that are not 0 and 1, so that a mistake in the normalization shows.
 DRAWS = {
     "conv.weight": lambda rng, shape: rng.standard_normal(shape, np.float32) * math.sqrt(2 / math.prod(shape[1:])),
     "fc.weight": lambda rng, shape: rng.standard_normal(shape, np.float32) / math.sqrt(shape[1]),

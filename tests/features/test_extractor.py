@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen import sharding
-from gen.data import Examples, Source
+from gen import devices
+from gen.data import DatasetSplits, Examples
 from gen.errors import InputError
-from gen.features import chosen, custom, pixels
+from gen.features import custom, parse_extractor, pixels
 from gen.features import extractor as module
 from gen.features.extractor import batched
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 20, 24, 3), dtype=np.uint8)
-SOURCE = Source("x", Examples(IMAGES, np.zeros(21, np.int32)), Examples(IMAGES[:0], np.zeros(0, np.int32)))
+SOURCE = DatasetSplits("x", Examples(IMAGES, np.zeros(21, np.int32)), Examples(IMAGES[:0], np.zeros(0, np.int32)))
 
 
 def plugin(tmp_path, monkeypatch, text: str, name: str = "h4_plugin") -> str:
@@ -41,17 +41,17 @@ def test_an_image_has_the_same_features_in_any_set():
 
 
 def test_one_device_works_whatever_the_mesh_of_the_caller():
-    devices = []
+    sizes = []
 
     def network(_, x):
-        devices.append(jax.sharding.get_abstract_mesh().size)
+        sizes.append(jax.sharding.get_abstract_mesh().size)
         return x.mean((1, 2))
 
-    with jax.set_mesh(sharding.mesh(-1, 1)):
+    with jax.set_mesh(devices.mesh(-1, 1)):
         assert jax.sharding.get_abstract_mesh().size == 8
         found = batched(network, None)(IMAGES)
         assert jax.sharding.get_abstract_mesh().size == 8
-    assert devices == [1]
+    assert sizes == [1]
     np.testing.assert_allclose(found, IMAGES.mean((1, 2)) / 255, rtol=1e-5)
 
 
@@ -108,7 +108,7 @@ nothing = 3
 
 def test_a_function_of_the_user_measures(tmp_path, monkeypatch):
     name = plugin(tmp_path, monkeypatch, CODE)
-    made = chosen(f"{name}:means", SOURCE)
+    made = parse_extractor(f"{name}:means", SOURCE)
     assert made.name == f"{name}:means"
     assert not made.lasting
     assert made.features(IMAGES).dtype == np.float32
@@ -141,5 +141,5 @@ def test_a_function_of_the_user_measures(tmp_path, monkeypatch):
 def test_a_wrong_extractor_is_refused_in_one_line(tmp_path, monkeypatch, text, message):
     plugin(tmp_path, monkeypatch, CODE)
     with pytest.raises(InputError, match=message) as caught:
-        chosen(text, SOURCE)
+        parse_extractor(text, SOURCE)
     assert "\n" not in str(caught.value)

@@ -166,7 +166,7 @@ def test_extractor_from_a_file(made):
     assert error(made.logits(IMAGES / np.float32(255)), "logits_unbiased") < 5e-6
 
 
-def test_grey_is_three_equal_channels(made):
+def test_gray_is_three_equal_channels(made):
     with pytest.raises(InputError, match="4 channels"):
         made.features(np.zeros((1, 40, 52, 4), np.uint8))
     images = jnp.asarray(IMAGES[..., :1]) / 255

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gen.features import kept
+from gen.features import array_cache
 
 ARRAYS = {"features": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
@@ -11,14 +11,14 @@ ARRAYS = {"features": np.arange(6, dtype=np.float32).reshape(2, 3)}
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GEN_CACHE", str(tmp_path / "cache"))
-    kept.write(ARRAYS, "x")
+    array_cache.write(ARRAYS, "x")
     return tmp_path / "cache"
 
 
 def test_they_come_back(cache):
-    np.testing.assert_array_equal(kept.read("x")["features"], ARRAYS["features"])
+    np.testing.assert_array_equal(array_cache.read("x")["features"], ARRAYS["features"])
     assert cache.stat().st_mode & 0o777 == 0o700
-    assert kept.read("y") is None
+    assert array_cache.read("y") is None
 
 
 @pytest.mark.parametrize("change", ["cut", "other", "objects"])
@@ -28,14 +28,14 @@ def test_other_arrays_are_not_taken(cache, change):
         file.write_bytes(file.read_bytes()[:-30])
     else:
         given = ARRAYS["features"] + 1 if change == "other" else np.array([{}, {}])
-        np.savez(file, features=given, digest=np.array(kept.digest(ARRAYS)))
-    assert kept.read("x") is None
+        np.savez(file, features=given, digest=np.array(array_cache.digest(ARRAYS)))
+    assert array_cache.read("x") is None
 
 
 def test_nothing_is_taken_from_where_others_can_write_nor_kept_there(cache, caplog):
     cache.chmod(0o777)
-    assert kept.read("x") is None
-    kept.write(ARRAYS, "y")
+    assert array_cache.read("x") is None
+    array_cache.write(ARRAYS, "y")
     assert len(caplog.records) == 1
     assert "others may write in it" in caplog.text
     assert not (cache / "y.npz").exists()

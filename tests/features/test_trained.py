@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen.data import Examples, Source
+from gen.data import DatasetSplits, Examples
 from gen.errors import InputError
-from gen.features import own, trained
-from gen.features.trained import Training, train_classifier
+from gen.features import self_supervised, self_supervised_extractor
+from gen.features.self_supervised import Training, train_classifier
 
 SHORT = Training(encoder_steps=2, classifier_steps=2, batch_size=8)
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 
 
-def source(count: int = 24, *, side: int = 8, channels: int = 3, classes=COLOURS, digest: str = "") -> Source:
-    """Noise, in the colour of its class."""
+def source(count: int = 24, *, side: int = 8, channels: int = 3, classes=COLORS, digest: str = "") -> DatasetSplits:
+    """Noise, in the color of its class."""
     rng = np.random.default_rng(0)
     labels = np.arange(count + 9, dtype=np.int32) % 3
     images = rng.integers(0, 128, (len(labels), side, side, channels))
@@ -26,7 +26,7 @@ def source(count: int = 24, *, side: int = 8, channels: int = 3, classes=COLOURS
     labels = labels if classes else np.zeros_like(labels)
     facts = {"digest": digest} if digest else {}
     parts = (Examples(images[at], labels[at]) for at in (slice(count), slice(count, None)))
-    return Source("colours", *parts, classes, facts)
+    return DatasetSplits("colors", *parts, classes, facts)
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +38,16 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def trainings(monkeypatch) -> list[int]:
     """The numbers of steps of the trainings that were made."""
-    made, train = [], trained._train
-    monkeypatch.setattr(trained, "_train", lambda *rest: made.append(rest[3]) or train(*rest))
+    made, train = [], self_supervised._train
+    monkeypatch.setattr(self_supervised, "_train", lambda *rest: made.append(rest[3]) or train(*rest))
     return made
 
 
 def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
     data = source()
-    first, again = (own(data, training=SHORT) for _ in range(2))
+    first, again = (self_supervised_extractor(data, training=SHORT) for _ in range(2))
     assert trainings == [2, 2]
-    assert caplog.text.count("images of colours is trained, once") == 1
+    assert caplog.text.count("images of colors is trained, once") == 1
     assert first.name == "own"
     assert first.digest == again.digest
     assert first.accuracy == again.accuracy
@@ -67,39 +67,39 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
     data_ = bytearray(file.read_bytes())
     data_[len(data_) // 2] ^= 1
     file.write_bytes(data_)
-    monkeypatch.setattr(trained, "train_encoder", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(self_supervised, "train_encoder", lambda *_, **__: pytest.fail("trained again"))
     with pytest.raises(pytest.fail.Exception, match="trained again"):
-        own(data, training=SHORT)
+        self_supervised_extractor(data, training=SHORT)
 
 
 def test_other_data_and_other_training_are_other_extractors(monkeypatch):
-    monkeypatch.setattr(trained, "_train", lambda network, *rest: {"seen": np.zeros(3)})
-    monkeypatch.setattr(trained, "_scale", lambda *_: np.float32(1))
+    monkeypatch.setattr(self_supervised, "_train", lambda network, *rest: {"seen": np.zeros(3)})
+    monkeypatch.setattr(self_supervised, "_scale", lambda *_: np.float32(1))
     keys = [
-        trained._key(source(), SHORT, 0),
-        trained._key(source(21), SHORT, 0),
-        trained._key(source(digest="a"), SHORT, 0),
-        trained._key(source(), SHORT._replace(encoder_steps=3), 0),
-        trained._key(source(), SHORT, 1),
-        trained._key(source(classes=()), SHORT, 0),
+        self_supervised._key(source(), SHORT, 0),
+        self_supervised._key(source(21), SHORT, 0),
+        self_supervised._key(source(digest="a"), SHORT, 0),
+        self_supervised._key(source(), SHORT._replace(encoder_steps=3), 0),
+        self_supervised._key(source(), SHORT, 1),
+        self_supervised._key(source(classes=()), SHORT, 0),
     ]
     assert len(set(keys)) == len(keys)
-    assert trained._key(source(), SHORT, 0) == keys[0]
+    assert self_supervised._key(source(), SHORT, 0) == keys[0]
 
 
 def test_gray_images_without_classes_by_the_default_training(monkeypatch, trainings):
-    monkeypatch.setattr(trained, "DEFAULT", SHORT._replace(encoder_steps=1))
+    monkeypatch.setattr(self_supervised, "DEFAULT", SHORT._replace(encoder_steps=1))
     data = source(9, side=28, channels=1, classes=())
-    made = own(data)
+    made = self_supervised_extractor(data)
     assert trainings == [1]
     seen = made.see(data.train.images)
     assert seen.features.shape == (9, 256)
     assert seen.logits is made.accuracy is None
-    assert [trained._side((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
+    assert [self_supervised._side((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
 
 
 def test_a_classifier_learns_what_can_be_told():
     made = train_classifier(source(48), training=Training(0, 12, 24))
     assert made.accuracy == 1.0
-    with pytest.raises(InputError, match="colours: no classes, and so no classifier"):
+    with pytest.raises(InputError, match="colors: no classes, and so no classifier"):
         train_classifier(source(classes=()), training=SHORT)

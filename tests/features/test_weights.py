@@ -270,7 +270,7 @@ def _bytes(path: Path, content: bytes) -> Path:
 )
 def test_small_files_that_ask_for_much_are_refused_at_once(tmp_path, monkeypatch, write, message):
     if "instructions" in message:
-        monkeypatch.setattr("gen.features.torch_file._INSTRUCTIONS", 1000)
+        monkeypatch.setattr("gen.features.state_dict._INSTRUCTIONS", 1000)
     tracemalloc.start()
     with pytest.raises(InputError, match=message) as error:
         read_weights(write(tmp_path / "x"))
@@ -370,7 +370,7 @@ def test_damage_never_shows_as_anything_but_one_line(tmp_path, kind):
 
 
 def test_stream_is_left_behind_its_pickle():
-    from gen.features.torch_file import _unpickled
+    from gen.features.state_dict import _unpickled
 
     stream = io.BytesIO(pickle.dumps({"a": [1, 2, True, None, 2.5]}, 2) + pickle.dumps([3, 4], 2) + b"rest")
     assert _unpickled(stream) == {"a": [1, 2, True, None, 2.5]}

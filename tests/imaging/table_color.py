@@ -31,7 +31,7 @@ def warm() -> lut.Lut:
         return cube.read_cube(path)
 
 
-# The coordinates of a colour are not that colour, and not in [0, 1]; Lab and Luv go to 100, so errors are larger.
+# The coordinates of a color are not that color, and not in [0, 1]; Lab and Luv go to 100, so errors are larger.
 direct = functools.partial(Row, constant=False, bounded=False)
 SPACES = [
     direct("to_linear", color.to_linear, gray=True),
@@ -134,7 +134,7 @@ TONE = [
     grade("shadows_highlights", lambda x: tone.shadows_highlights(x, shadows=0.4, radius=12), gray=True),
 ]
 
-# A constant colour is a cast: it turns gray. Gains may take a pixel out of [0, 1].
+# A constant color is a cast: it turns gray. Gains may take a pixel out of [0, 1].
 BALANCE = [
     *(
         grade(

@@ -78,7 +78,7 @@ OPERATORS: list[Row] = [
     Row("scharr", scharr, constant=False),
     Row("scharr", lambda x: scharr(x, direction="y"), constant=False, flips=False, bounded=False),
     Row("laplacian", laplacian, constant=False, bounded=False, half=0.05),
-    Row("laplacian", lambda x: laplacian(x, neighbours=8), constant=False, bounded=False, half=0.05),
+    Row("laplacian", lambda x: laplacian(x, neighbors=8), constant=False, bounded=False, half=0.05),
     Row(
         "difference_of_gaussians",
         lambda x: difference_of_gaussians(x, 1.0, 1.6),
@@ -107,7 +107,7 @@ OPERATORS: list[Row] = [
     Row("resize", lambda x: resize(x, 11, 23, method="cubic"), image=False, bounded=False),
     Row("resize", lambda x: resize(x, 6, 40, method="lanczos3"), image=False, bounded=False),
     Row("resize", lambda x: resize(x, *x.shape[-3:-1], method="linear"), identity=lambda x: resize(x, *x.shape[-3:-1])),
-    # Where a centre is between two pixels, the one after it.
+    # Where a center is between two pixels, the one after it.
     Row("resize", lambda x: resize(x, 13, 9, method="nearest"), image=False, flips=False),
     Row(
         "low_pass",
@@ -182,7 +182,7 @@ OPERATORS: list[Row] = [
     ),
     Row(
         "grain",
-        lambda x: grain(jnp.broadcast_to(key(), x.shape[:-3]), x, 0.1, size=0, colour=True),
+        lambda x: grain(jnp.broadcast_to(key(), x.shape[:-3]), x, 0.1, size=0, color=True),
         constant=False,
         flips=False,
         per_image=lambda x, s: grain(jnp.broadcast_to(key(), x.shape[:-3]), x, s),

@@ -24,7 +24,7 @@ def same_size(x):
 
 
 # bfloat16 has 8 bits: its levels move between bins of a histogram, and a curve between two of them can be steep.
-# A reference gives its own values to a constant image, and its colours may be mixed to some beyond [0, 1].
+# A reference gives its own values to a constant image, and its colors may be mixed to some beyond [0, 1].
 OPERATORS = [
     Row(
         "equalize",
@@ -37,7 +37,7 @@ OPERATORS = [
     # Lab and back costs 1e-5 even where nothing changes.
     Row("equalize", lambda x: equalize(x, space="lab"), tolerance=1e-4, half=None),
     Row("equalize", equalize, gray=True, half=None),
-    # OpenCV's choices: tiles blend from half a pixel off their centres; an even tile gets brighter by a level or two.
+    # OpenCV's choices: tiles blend from half a pixel off their centers; an even tile gets brighter by a level or two.
     Row(
         "clahe",
         lambda x: clahe(x, 2.0, tiles=(2, 3)),
@@ -122,7 +122,7 @@ OPERATORS = [
         )
         for method in ("reinhard", "drago", "filmic", "aces", "exponential")
     ),
-    # A tie of two seeds or of two centres is decided by the last digit.
+    # A tie of two seeds or of two centers is decided by the last digit.
     Row("palette", lambda x: palette(x, 3).colors, image=False, tolerance=1e-4, half=None),
     Row("palette", lambda x: palette(x, 3).shares, image=False, tolerance=1e-4, gradients=False, half=None),
     Row("quantize", lambda x: quantize(x, COLORS), constant=False, half=None),
@@ -141,13 +141,13 @@ OPERATORS = [
     ),
     Row("local_threshold", lambda x: local_threshold(x, 2, method="mean", offset=0.02), image=False),
     Row("local_threshold", lambda x: local_threshold(x, 2, method="median"), gray=True),
-    Row("kmeans", lambda x: kmeans(x, 3).centres, image=False, half=None, tolerance=1e-4),
+    Row("kmeans", lambda x: kmeans(x, 3).centers, image=False, half=None, tolerance=1e-4),
     Row(
         "kmeans",
         lambda x: kmeans(x, 4, position_weight=0.5).labels,
         image=False,
         gradients=False,  # whole numbers
-        per_image=lambda x, s: kmeans(x, 4, position_weight=s).centres,
+        per_image=lambda x, s: kmeans(x, 4, position_weight=s).centers,
         half=None,
     ),
 ]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from table import Row
 
 from gen.imaging import segment
-from gen.imaging.arrays import check, luma
+from gen.imaging._operator import check, luma
 
 
 def levels(x, count=3):
@@ -33,60 +33,60 @@ def soft(x):
     return luma(x)
 
 
-labelled = functools.partial(Row, image=False, half=None)  # returns labels or numbers
+labeled = functools.partial(Row, image=False, half=None)  # returns labels or numbers
 
 OPERATORS = [
-    labelled("slic", lambda x: segment.slic(x, 9, iterations=3)),
-    labelled(
+    labeled("slic", lambda x: segment.slic(x, 9, iterations=3)),
+    labeled(
         "slic",
         lambda x: segment.slic(x, 9, connected=False),
         per_image=lambda x, s: segment.slic(x, 9, compactness=s, connected=False),
         strengths=(0.5, 200.0),
         gray=True,
     ),
-    labelled("connected_components", lambda x: segment.connected_components(levels(x))),
-    labelled("connected_components", lambda x: segment.connected_components(levels(x, 1), connectivity=4)),
-    labelled("connected_components", lambda x: segment.connected_components(levels(x, 1))),
-    labelled(
+    labeled("connected_components", lambda x: segment.connected_components(levels(x))),
+    labeled("connected_components", lambda x: segment.connected_components(levels(x, 1), connectivity=4)),
+    labeled("connected_components", lambda x: segment.connected_components(levels(x, 1))),
+    labeled(
         "remove_small",
         lambda x: segment.remove_small(levels(x), 6),
         per_image=lambda x, s: segment.remove_small(levels(x), s),
         strengths=(3.0, 30.0),
     ),
-    labelled("relabel", lambda x: segment.relabel(levels(x, 40))),
-    labelled("watershed", lambda x: segment.watershed(soft(x), seeds(x))),
-    labelled("watershed", lambda x: segment.watershed(soft(x), seeds(x), mask=soft(x) + 0.3)),
-    labelled(
+    labeled("relabel", lambda x: segment.relabel(levels(x, 40))),
+    labeled("watershed", lambda x: segment.watershed(soft(x), seeds(x))),
+    labeled("watershed", lambda x: segment.watershed(soft(x), seeds(x), mask=soft(x) + 0.3)),
+    labeled(
         "random_walker",
         lambda x: segment.random_walker(x, seeds(x), 2).probabilities,
         per_image=lambda x, s: segment.random_walker(x, seeds(x), 2, beta=s).probabilities,
         strengths=(10.0, 200.0),
         tolerance=1e-3,
     ),
-    labelled(
+    labeled(
         "foreground",
         segment.foreground,
         per_image=lambda x, s: segment.foreground(x, smoothness=s),
         strengths=(3.0, 60.0),
         tolerance=1e-2,
     ),
-    labelled("foreground", lambda x: segment.foreground(x, box=(0.1, 0.2, 0.9, 0.9)), tolerance=1e-2),
-    labelled("foreground", lambda x: segment.foreground(x, mask=soft(x)), tolerance=1e-2, gray=True),
-    labelled(
+    labeled("foreground", lambda x: segment.foreground(x, box=(0.1, 0.2, 0.9, 0.9)), tolerance=1e-2),
+    labeled("foreground", lambda x: segment.foreground(x, mask=soft(x)), tolerance=1e-2, gray=True),
+    labeled(
         "chan_vese",
         lambda x: segment.chan_vese(x, steps=5),
         per_image=lambda x, s: segment.chan_vese(x, smoothness=s, steps=5),
         tolerance=1e-3,
     ),
-    labelled("boundaries", lambda x: segment.boundaries(levels(x))),
-    labelled("expand", lambda x: segment.expand(levels(x), 2.5)),
-    labelled("clear_border", lambda x: segment.clear_border(levels(x), margin=1)),
-    labelled("distance_transform", lambda x: segment.distance_transform(soft(x))),
-    labelled("region_statistics", lambda x: segment.region_statistics(x, tiles(x), 12)),
-    labelled("adapted_rand", lambda x: segment.adapted_rand(levels(x), tiles(x))),
-    labelled("variation_of_information", lambda x: segment.variation_of_information(levels(x), tiles(x))),
-    labelled("dice", lambda x: segment.dice(soft(x), jnp.ones_like(soft(x)))),
-    labelled("boundary_recall", lambda x: segment.boundary_recall(levels(x), tiles(x), tolerance=1)),
-    labelled("explained_variation", lambda x: segment.explained_variation(x, tiles(x), 12)),
-    labelled("undersegmentation", lambda x: segment.undersegmentation(levels(x), tiles(x))),
+    labeled("boundaries", lambda x: segment.boundaries(levels(x))),
+    labeled("expand", lambda x: segment.expand(levels(x), 2.5)),
+    labeled("clear_border", lambda x: segment.clear_border(levels(x), margin=1)),
+    labeled("distance_transform", lambda x: segment.distance_transform(soft(x))),
+    labeled("region_statistics", lambda x: segment.region_statistics(x, tiles(x), 12)),
+    labeled("adapted_rand", lambda x: segment.adapted_rand(levels(x), tiles(x))),
+    labeled("variation_of_information", lambda x: segment.variation_of_information(levels(x), tiles(x))),
+    labeled("dice", lambda x: segment.dice(soft(x), jnp.ones_like(soft(x)))),
+    labeled("boundary_recall", lambda x: segment.boundary_recall(levels(x), tiles(x), tolerance=1)),
+    labeled("explained_variation", lambda x: segment.explained_variation(x, tiles(x), 12)),
+    labeled("undersegmentation", lambda x: segment.undersegmentation(levels(x), tiles(x))),
 ]

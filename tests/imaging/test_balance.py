@@ -18,7 +18,7 @@ def linear(x):
 
 
 def cast(x):
-    """x under a coloured light."""
+    """x under a colored light."""
     return spaces.from_linear(spaces.to_linear(x) * CAST)
 
 
@@ -56,13 +56,13 @@ def test_diagonal_balance_undoes_a_cast(method):
 
 
 @pytest.mark.parametrize("adaptation", ["bradford", "diagonal"])
-def test_the_picked_colour_becomes_gray(adaptation):
-    colour = (0.8, 0.6, 0.3)
-    x = np.broadcast_to(np.float32(colour), (4, 5, 3))
-    y = np.asarray(balance.balance_to_neutral(x, colour, adaptation=adaptation))
+def test_the_picked_color_becomes_gray(adaptation):
+    color = (0.8, 0.6, 0.3)
+    x = np.broadcast_to(np.float32(color), (4, 5, 3))
+    y = np.asarray(balance.balance_to_neutral(x, color, adaptation=adaptation))
     assert np.ptp(y) < 1e-5
     assert linear(y)[0, 0, 1] == pytest.approx(linear(x)[0, 0] @ [0.212671, 0.715160, 0.072169], abs=1e-5)
-    half = np.asarray(balance.balance_to_neutral(x, colour, amount=0.5, adaptation=adaptation))
+    half = np.asarray(balance.balance_to_neutral(x, color, amount=0.5, adaptation=adaptation))
     assert np.ptp(y) < np.ptp(half[0, 0]) < 0.5
 
 
@@ -108,7 +108,7 @@ def test_each_image_has_its_own_light_and_strengths():
     np.testing.assert_allclose(got[1], balance.balance_to_neutral(x[1], neutral[1]), atol=2e-6)
 
 
-def test_gradients_reach_the_picked_colour_and_the_strengths():
+def test_gradients_reach_the_picked_color_and_the_strengths():
     def loss(neutral, amount):
         return jnp.sum(balance.balance_to_neutral(photo(8, 8), neutral, amount=amount) ** 2)
 

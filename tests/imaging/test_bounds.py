@@ -12,8 +12,8 @@ from reference import photo
 
 from gen.errors import InputError
 from gen.imaging import color, filters
+from gen.imaging.catalog import OPERATORS, takes
 from gen.imaging.chain import chain
-from gen.imaging.operators import OPERATORS, takes
 
 X = jnp.asarray(photo(12, 14))
 

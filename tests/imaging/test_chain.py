@@ -12,8 +12,8 @@ from reference import photo
 
 from gen.errors import InputError
 from gen.imaging import color, filters
+from gen.imaging.catalog import choices, takes
 from gen.imaging.chain import OPERATORS, chain
-from gen.imaging.operators import choices, takes
 
 TEXT = "gaussian(1.5)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)', feather=2)"
 
@@ -143,12 +143,12 @@ def test_any_name_of_a_file_can_be_written_and_read_again(path):
 
 
 def test_a_table_that_changed_is_read_again(tmp_path):
-    text, grey = f"lut('{tmp_path}/look.cube')", np.full((2, 2, 3), 0.5, np.float32)
+    text, gray = f"lut('{tmp_path}/look.cube')", np.full((2, 2, 3), 0.5, np.float32)
     for white in (1.0, 0.5):
         (tmp_path / "look.cube").write_text(f"LUT_1D_SIZE 2\n0 0 0\n{white} {white} {white}\n")
-        np.testing.assert_allclose(chain(text)(grey), white / 2, atol=1e-6)
+        np.testing.assert_allclose(chain(text)(gray), white / 2, atol=1e-6)
         within = chain(f"inside('all', {text!r})")
-        np.testing.assert_allclose(within(grey, masks={"all": np.ones((2, 2, 1))}), white / 2, atol=1e-6)
+        np.testing.assert_allclose(within(gray, masks={"all": np.ones((2, 2, 1))}), white / 2, atol=1e-6)
 
 
 def test_bytes_of_a_name_that_are_not_utf_8_may_stand_in_a_text():
@@ -185,7 +185,7 @@ def test_the_record_has_the_names_and_digests_of_files_and_can_be_applied_again(
     ("text", "given", "words"),
     [
         ("median(4)", {}, "median: size=4"),
-        ("white_balance('grey_world')", {}, "did you mean 'gray_world'"),
+        ("white_balance('gray_world')", {}, "did you mean 'gray_world'"),
         ("match_linear('evening')", {}, "no 'evening' in references; there are: none was given"),
         (
             "match_linear('evning')",

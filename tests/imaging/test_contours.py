@@ -31,7 +31,7 @@ def test_chan_vese_equals_scikit_image(smoothness):
     assert 0.2 < want.mean() < 0.8
 
 
-def test_chan_vese_of_colours_and_its_gradient():
+def test_chan_vese_of_colors_and_its_gradient():
     """Red and green of one brightness are told apart."""
     x = jnp.zeros((20, 20, 3)).at[:, :10, 0].set(0.6).at[:, 10:, 1].set(0.6)
     found = np.asarray(chan_vese(x, steps=50, smoothness=0.05))[..., 0] > 0.5

@@ -12,7 +12,7 @@ from gen.errors import InputError
 from gen.imaging.filters.deconvolution import richardson_lucy, wiener
 from gen.imaging.filters.smooth import gaussian
 
-# Not symmetric about its centre, so that a flip would show.
+# Not symmetric about its center, so that a flip would show.
 PSF = np.array([[0, 0, 1, 4, 1], [0, 1, 3, 1, 0], [0, 2, 1, 0, 0]], np.float32)
 PSF /= PSF.sum()
 

@@ -11,7 +11,7 @@ from reference import photo, reference
 
 from gen.errors import InputError
 from gen.imaging import filters
-from gen.imaging.arrays import reflect
+from gen.imaging._operator import reflect
 
 
 def cv2():
@@ -64,14 +64,14 @@ def test_one_guide_serves_a_batch():
     np.testing.assert_allclose(found[1], filters.guided(x[1], 3, guide=guide[0]), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["own", "colour", "gray"])
+@pytest.mark.parametrize("kind", ["own", "color", "gray"])
 def test_guided_is_that_of_opencv_away_from_the_border(kind):
     x = photo(28, 32)
     flipped = np.ascontiguousarray(x[:, ::-1])
-    guide = {"own": x, "colour": flipped, "gray": np.ascontiguousarray(flipped[..., 1])}[kind]
+    guide = {"own": x, "color": flipped, "gray": np.ascontiguousarray(flipped[..., 1])}[kind]
     # eps 0.02: OpenCV takes the matrix for singular where its determinant is below 1e-6, and then only blurs.
     wanted = reference(f"guided_{kind}", with_ximgproc(), lambda: cv2().ximgproc.guidedFilter(guide, x, 3, 0.02))
-    given = {"own": None, "colour": guide, "gray": guide.reshape(28, 32, -1)}[kind]
+    given = {"own": None, "color": guide, "gray": guide.reshape(28, 32, -1)}[kind]
     inner = slice(7, -7)
     found = filters.guided(x, 3, guide=given, eps=0.02)
     np.testing.assert_allclose(found[inner, inner], wanted[inner, inner], atol=1e-5)

@@ -151,15 +151,15 @@ def test_grain():
         inner = noise[8:-8, 8:-8, 0]
         assert abs(inner.std() - 0.05) < 0.006
         assert abs(inner.mean()) < 0.006
-        neighbours = np.mean(inner[:, 1:] * inner[:, :-1]) / inner.var()
+        neighbors = np.mean(inner[:, 1:] * inner[:, :-1]) / inner.var()
         expected = np.exp(-0.25 / size**2) if size else 0.0
-        assert abs(neighbours - expected) < 0.08
+        assert abs(neighbors - expected) < 0.08
     for value in (0.0, 1.0):  # none in black and white
         assert np.array_equal(grain(jax.random.key(0), even(value, 5), 0.3), even(value, 5))
     gray = np.asarray(grain(jax.random.key(1), even(0.5, 9, 3), 0.1)) - 0.5
     assert np.array_equal(gray[..., 0], gray[..., 2])
-    colour = np.asarray(grain(jax.random.key(1), even(0.5, 9, 3), 0.1, colour=True)) - 0.5
-    assert not np.allclose(colour[..., 0], colour[..., 2])
+    color = np.asarray(grain(jax.random.key(1), even(0.5, 9, 3), 0.1, color=True)) - 0.5
+    assert not np.allclose(color[..., 0], color[..., 2])
 
 
 def test_grain_has_a_key_for_each_image():

@@ -8,8 +8,8 @@ from reference import photo
 
 from gen.data.shapes import LUMA, render
 from gen.errors import InputError
-from gen.imaging.segment.agreement import dice
 from gen.imaging.segment.foreground import foreground
+from gen.imaging.segment.metrics import dice
 
 
 @pytest.fixture(scope="module")

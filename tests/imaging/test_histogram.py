@@ -9,7 +9,7 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging import counts
+from gen.imaging import _segment_sum
 from gen.imaging.color.histogram import clahe, equalize, match_histogram
 
 
@@ -88,7 +88,7 @@ def test_clahe_to_a_thousandth_of_a_level():
     np.testing.assert_allclose(got[known], want[known], atol=1e-3)
 
 
-def test_clahe_of_colours():
+def test_clahe_of_colors():
     x = jnp.asarray(photo(32, 40))
     change = np.asarray(clahe(x, 2.0, tiles=(2, 2)) - x)
     inside = (np.asarray(x) + change > 1e-3).all(-1) & (np.asarray(x) + change < 1 - 1e-3).all(-1)
@@ -174,26 +174,26 @@ def test_histogram_counts_exactly_by_either_way():
     for bins in (1, 7, 256, 300):
         rows = np.asarray(indices).reshape(6, -1)
         want = np.stack([np.bincount(r[(r >= 0) & (r < bins)], minlength=bins) for r in rows])
-        np.testing.assert_array_equal(counts.histogram(indices, bins).reshape(6, -1), want)
-        np.testing.assert_array_equal(counts._counts_product(indices.reshape(6, -1), bins), want)
+        np.testing.assert_array_equal(_segment_sum.histogram(indices, bins).reshape(6, -1), want)
+        np.testing.assert_array_equal(_segment_sum._counts_product(indices.reshape(6, -1), bins), want)
 
 
 def test_sums_by_label_by_either_way():
     random = np.random.default_rng(0)
     values, labels = random.normal(size=(2, 9, 7, 3)).astype(np.float32), random.integers(0, 8, (2, 9, 7))
     want = np.stack([[values[b][labels[b] == k].sum(0) for k in range(1, 6)] for b in range(2)])
-    np.testing.assert_allclose(counts.sums_by_label(jnp.asarray(values), jnp.asarray(labels), 5), want, atol=1e-5)
-    product = counts._sums_product(jnp.asarray(values).reshape(2, -1, 3), jnp.asarray(labels).reshape(2, -1), 5)
+    np.testing.assert_allclose(_segment_sum.sums_by_label(jnp.asarray(values), jnp.asarray(labels), 5), want, atol=1e-5)
+    product = _segment_sum._sums_product(jnp.asarray(values).reshape(2, -1, 3), jnp.asarray(labels).reshape(2, -1), 5)
     np.testing.assert_allclose(product, want, atol=1e-5)
-    g = jax.grad(lambda v: counts.sums_by_label(v, jnp.asarray(labels), 5).sum())(jnp.asarray(values))
+    g = jax.grad(lambda v: _segment_sum.sums_by_label(v, jnp.asarray(labels), 5).sum())(jnp.asarray(values))
     np.testing.assert_array_equal(g, np.repeat(((labels >= 1) & (labels <= 5))[..., None], 3, -1))
 
 
 def test_stored_is_the_identity():
     x = jnp.arange(24.0).reshape(2, 3, 4)
-    np.testing.assert_array_equal(counts.stored(x), x)
-    np.testing.assert_array_equal(jax.vmap(counts.stored)(x), x)
-    np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(counts.stored(x) ** 2))(x), 2 * x)
+    np.testing.assert_array_equal(_segment_sum.stored(x), x)
+    np.testing.assert_array_equal(jax.vmap(_segment_sum.stored)(x), x)
+    np.testing.assert_array_equal(jax.grad(lambda x: jnp.sum(_segment_sum.stored(x) ** 2))(x), 2 * x)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from gen.errors import InputError
 from gen.imaging.segment.kmeans import kmeans
 
 
-def energy(x, labels, centres):
-    return ((x - np.asarray(centres)[np.asarray(labels) - 1]) ** 2).sum(-1).mean()
+def energy(x, labels, centers):
+    return ((x - np.asarray(centers)[np.asarray(labels) - 1]) ** 2).sum(-1).mean()
 
 
 def test_known_clusters_in_the_order_of_brightness():
@@ -21,10 +21,10 @@ def test_known_clusters_in_the_order_of_brightness():
     truth = random.integers(0, 4, (30, 40))
     means = np.float32([[0.1, 0.1, 0.2], [0.2, 0.4, 0.2], [0.8, 0.5, 0.3], [0.9, 0.95, 0.9]])
     x = means[truth] + random.normal(0, 0.02, (30, 40, 3)).astype(np.float32)
-    labels, centres = kmeans(jnp.asarray(x), 4)
+    labels, centers = kmeans(jnp.asarray(x), 4)
     assert labels.dtype == jnp.int32
     np.testing.assert_array_equal(labels, truth + 1)
-    np.testing.assert_allclose(centres, [x[truth == k].mean(0) for k in range(4)], atol=1e-5)
+    np.testing.assert_allclose(centers, [x[truth == k].mean(0) for k in range(4)], atol=1e-5)
 
 
 def test_energy_is_that_of_opencv():
@@ -44,13 +44,13 @@ def test_energy_is_that_of_opencv():
         assert energy(x, *kmeans(jnp.asarray(x), k, iterations=30)) < slack * want
 
 
-def test_labels_are_the_nearest_and_centres_the_means():
+def test_labels_are_the_nearest_and_centers_the_means():
     x = photo(32, 32)
-    labels, centres = (np.asarray(v) for v in kmeans(jnp.asarray(x), 5, iterations=60))
-    nearest = ((x[:, :, None] - centres) ** 2).sum(-1).argmin(-1) + 1
+    labels, centers = (np.asarray(v) for v in kmeans(jnp.asarray(x), 5, iterations=60))
+    nearest = ((x[:, :, None] - centers) ** 2).sum(-1).argmin(-1) + 1
     assert (nearest == labels).mean() > 0.995
     for k in range(5):
-        np.testing.assert_allclose(centres[k], x[labels == k + 1].mean(0), atol=1e-5)
+        np.testing.assert_allclose(centers[k], x[labels == k + 1].mean(0), atol=1e-5)
 
 
 def test_positions_divide_an_even_image():
@@ -59,7 +59,7 @@ def test_positions_divide_an_even_image():
     labels = np.asarray(kmeans(x, 2, position_weight=1.0).labels)
     assert (labels == labels[0]).all()
     (change,) = np.nonzero(np.diff(labels[0]))[0]
-    assert change in (14, 15, 16)  # a column in the middle between two centres may stay with either
+    assert change in (14, 15, 16)  # a column in the middle between two centers may stay with either
 
 
 def test_weight_for_each_image():
@@ -69,10 +69,10 @@ def test_weight_for_each_image():
     np.testing.assert_array_equal(both[1], kmeans(x[1], 4, position_weight=2.0).labels)
 
 
-def test_centres_are_differentiable():
+def test_centers_are_differentiable():
     x = jnp.asarray(photo(12, 12))
     labels = np.asarray(kmeans(x, 3).labels)
-    g = np.asarray(jax.grad(lambda x: jnp.sum(kmeans(x, 3).centres))(x))
+    g = np.asarray(jax.grad(lambda x: jnp.sum(kmeans(x, 3).centers))(x))
     want = 1 / np.array([(labels == k).sum() for k in (1, 2, 3)])[labels - 1]
     np.testing.assert_allclose(g, want[..., None].repeat(3, -1), rtol=1e-3, atol=1e-6)
 

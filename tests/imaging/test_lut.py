@@ -45,15 +45,15 @@ def test_trilinear_and_curves_equal_scipy():
     np.testing.assert_allclose(lut.apply_lut(photo(), curves), np.stack(expected, -1), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore")  # of colour-science itself
-def test_tetrahedral_equals_colour_science():
+@pytest.mark.filterwarnings("ignore")  # of color-science itself
+def test_tetrahedral_equals_color_science():
     def compute():
-        from colour.algebra import table_interpolation_tetrahedral
+        from color.algebra import table_interpolation_tetrahedral
 
         return table_interpolation_tetrahedral(photo().astype(np.float64), noise(4, 4, 4)).astype(np.float32)
 
     got = lut.apply_lut(photo(), noise(4, 4, 4))
-    np.testing.assert_allclose(got, reference("lut_tetrahedral", "colour", compute), atol=1e-6)
+    np.testing.assert_allclose(got, reference("lut_tetrahedral", "color", compute), atol=1e-6)
 
 
 def test_tetrahedral_is_exact_for_what_is_linear_in_each_tetrahedron():
@@ -87,7 +87,7 @@ def test_gradients_of_picture_and_table(interpolation):
             gradients = jax.grad(loss, argnums=(0, 1))(jnp.asarray(x), jnp.asarray(table))
             assert all(np.isfinite(g).all() for g in gradients)
             assert np.abs(gradients[1]).max() > 0
-    # a table is learned from before and after: to its first order, at the colour that it sees
+    # a table is learned from before and after: to its first order, at the color that it sees
     x = np.full((1, 1, 3), 0.3, np.float32)
     step = jax.grad(lambda t: jnp.sum(lut.apply_lut(x, t, interpolation=interpolation)))(jnp.asarray(grid(2)))
     assert float(jnp.sum(step)) == pytest.approx(3, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Palettes of images whose colours are known, energy against OpenCV's k-means, dithering that keeps the mean."""
+"""Palettes of images whose colors are known, energy against OpenCV's k-means, dithering that keeps the mean."""
 
 import importlib
 
@@ -20,24 +20,24 @@ def flag():
     return np.broadcast_to(np.repeat(FLAG, AREAS, axis=0)[None], (10, 100, 3))
 
 
-def test_palette_finds_known_colours_by_share():
+def test_palette_finds_known_colors_by_share():
     colors, shares = palette(jnp.asarray(flag()), 3)
     np.testing.assert_allclose(shares, [0.5, 0.3, 0.2], atol=1e-6)
     np.testing.assert_allclose(colors, FLAG[[1, 0, 2]], atol=2e-5)
 
 
-def test_palette_of_too_few_colours_has_empty_places():
+def test_palette_of_too_few_colors_has_empty_places():
     colors, shares = palette(jnp.asarray(flag()), 6)
     np.testing.assert_allclose(np.sort(shares)[::-1], [0.5, 0.3, 0.2, 0, 0, 0], atol=1e-6)
     assert np.isfinite(colors).all()
 
 
 def test_palette_is_as_good_as_opencv():
-    """Squared distance to the nearest colour, in Oklab, against the best of ten random starts."""
+    """Squared distance to the nearest color, in Oklab, against the best of ten random starts."""
     lab = np.asarray(rgb_to_oklab(jnp.asarray(photo(64, 64)))).reshape(-1, 3)
 
-    def energy(centres):
-        return ((lab[:, None] - np.asarray(centres)[None]) ** 2).sum(-1).min(1).mean()
+    def energy(centers):
+        return ((lab[:, None] - np.asarray(centers)[None]) ** 2).sum(-1).min(1).mean()
 
     for k in (4, 8):
 
@@ -62,8 +62,8 @@ def test_palette_is_differentiable():
 def test_quantize_takes_the_nearest():
     x, colors = photo(24, 24), FLAG
     y = np.asarray(quantize(jnp.asarray(x), jnp.asarray(colors)))
-    lab, centres = (np.asarray(rgb_to_oklab(jnp.asarray(v))) for v in (x, colors[None]))
-    index = ((lab[:, :, None] - centres[0]) ** 2).sum(-1).argmin(-1)
+    lab, centers = (np.asarray(rgb_to_oklab(jnp.asarray(v))) for v in (x, colors[None]))
+    index = ((lab[:, :, None] - centers[0]) ** 2).sum(-1).argmin(-1)
     np.testing.assert_array_equal(y, colors[index])
     np.testing.assert_array_equal(quantize(jnp.asarray(y), jnp.asarray(colors)), y)
     np.testing.assert_array_equal(quantize(jnp.asarray(y), jnp.asarray(colors), dither="ordered"), y)

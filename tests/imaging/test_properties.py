@@ -14,7 +14,7 @@ from reference import photo
 
 from gen.errors import InputError
 from gen.imaging import color, filters, segment
-from gen.imaging.operators import OPERATORS
+from gen.imaging.catalog import OPERATORS
 
 TABLES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("table_*.py"))
 ROWS = [row for table in TABLES for row in importlib.import_module(table).OPERATORS]

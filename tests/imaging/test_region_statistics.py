@@ -7,7 +7,7 @@ import pytest
 from reference import photo
 
 from gen.errors import InputError
-from gen.imaging.segment.regions import region_statistics
+from gen.imaging.segment.regionprops import region_statistics
 
 LABELS = np.kron(np.random.default_rng(0).integers(0, 7, (6, 8)), np.ones((5, 6), int)).astype(np.int32)
 X = photo(30, 48)

@@ -9,7 +9,7 @@ import pytest
 from reference import photo
 
 from gen.errors import InputError
-from gen.imaging.regions import feathered, inside, per_segment
+from gen.imaging.masking import feathered, inside, per_segment
 
 
 def image() -> jax.Array:

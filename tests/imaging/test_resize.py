@@ -25,7 +25,7 @@ def pillow(image: np.ndarray, height: int, width: int, method: str) -> np.ndarra
 @pytest.mark.parametrize("method", PILLOW)
 def test_equals_pillow(method):
     image = photo()
-    # Where a centre falls between two pixels exactly, Pillow takes the nearest by an accident of rounding.
+    # Where a center falls between two pixels exactly, Pillow takes the nearest by an accident of rounding.
     for height, width in SIZES if method != "nearest" else [(20, 24), (80, 96), (7, 48), (1, 1)]:
         expected = pillow(image, height, width, method)
         got = np.asarray(resize(image, height, width, method=method))
@@ -33,7 +33,7 @@ def test_equals_pillow(method):
         np.testing.assert_allclose(got, expected, atol=2e-6, err_msg=f"{height}x{width}")
 
 
-def test_nearest_takes_the_pixel_that_holds_the_centre():
+def test_nearest_takes_the_pixel_that_holds_the_center():
     image = photo()
     rows, columns = ((2 * np.arange(m) + 1) * n // (2 * m) for n, m in ((40, 61), (48, 35)))
     assert np.array_equal(resize(image, 61, 35, method="nearest"), image[rows][:, columns])

@@ -9,9 +9,9 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging import arrays
+from gen.imaging import _operator
 from gen.imaging.color.spaces import from_linear, to_linear
-from gen.imaging.filters import box, defocus_blur, fir, gaussian, median, motion_blur
+from gen.imaging.filters import _separable, box, defocus_blur, gaussian, median, motion_blur
 
 
 def cv2():
@@ -55,11 +55,11 @@ def test_correlate_by_slices_and_by_bands(axis, shape):
     """Against a sum over reflected indices, for a filter that is not symmetric; 5 and 6 pixels take the band matrix."""
     rng = np.random.default_rng(0)
     x, taps = rng.random(shape, np.float32), np.array([0.5, -1.0, 0.0, 2.0, 0.25], np.float32)
-    near = arrays.reflect(shape[axis], 2, 2)
+    near = _operator.reflect(shape[axis], 2, 2)
     wanted = sum(t * np.take(x, near[k : k + shape[axis]], axis) for k, t in enumerate(taps))
-    np.testing.assert_allclose(fir.correlate(jnp.asarray(x), taps, axis), wanted, atol=1e-6)
+    np.testing.assert_allclose(_separable.correlate(jnp.asarray(x), taps, axis), wanted, atol=1e-6)
     two = jnp.stack([taps, 2 * taps])
-    found = fir.correlate(jnp.asarray(x), two, axis)
+    found = _separable.correlate(jnp.asarray(x), two, axis)
     np.testing.assert_allclose(found, wanted * np.array([1, 2]).reshape(2, 1, 1, 1), atol=1e-6)
 
 
@@ -89,7 +89,7 @@ def test_median_orders_negative_values_and_zeros():
     x[3:5] = 0
     for size in (3, 15):
         y = np.asarray(median(x, size))
-        window = x[np.ix_(*(arrays.reflect(9, size // 2, size // 2)[4 : 4 + size],) * 2)]
+        window = x[np.ix_(*(_operator.reflect(9, size // 2, size // 2)[4 : 4 + size],) * 2)]
         assert y[4, 4, 0] == np.median(window)
 
 
@@ -122,7 +122,7 @@ def test_motion_blur_is_the_mean_of_a_row_in_linear_light():
 
 
 def box_row(x, radius):
-    return fir.correlate(x[None], np.full(2 * radius + 1, 1 / (2 * radius + 1), np.float32), 2)[0]
+    return _separable.correlate(x[None], np.full(2 * radius + 1, 1 / (2 * radius + 1), np.float32), 2)[0]
 
 
 def test_motion_blur_takes_one_angle_for_each_image():

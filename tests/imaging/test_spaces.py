@@ -1,4 +1,4 @@
-"""Colour spaces against scikit-image, colorsys, OpenCV and published values; there and back; gradients everywhere."""
+"""Color spaces against scikit-image, colorsys, OpenCV and published values; there and back; gradients everywhere."""
 
 import colorsys
 
@@ -15,7 +15,7 @@ PAIRS = ["hsv", "hsl", "xyz", "lab", "lch", "luv", "oklab", "oklch", "ycbcr"]
 
 
 def cube(n: int = 9) -> np.ndarray:
-    """[n*n n 3]: every colour on a grid that has black, white, grays and all the edges of sRGB."""
+    """[n*n n 3]: every color on a grid that has black, white, grays and all the edges of sRGB."""
     axis = np.linspace(0, 1, n, dtype=np.float32)
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(n * n, n, 3)
 
@@ -52,12 +52,12 @@ def test_lch_is_lab_in_polar_form():
     expected = reference("space_lch", "skimage", compute)
     got = np.asarray(spaces.rgb_to_lch(cube()))
     np.testing.assert_allclose(got[..., :2], expected[..., :2], atol=2e-4)
-    coloured = expected[..., 1] > 1
-    np.testing.assert_allclose(got[coloured][:, 2] * 2 * np.pi, expected[coloured][:, 2], atol=1e-4)
+    colored = expected[..., 1] > 1
+    np.testing.assert_allclose(got[colored][:, 2] * 2 * np.pi, expected[colored][:, 2], atol=1e-4)
 
 
 def test_hsl_equals_colorsys():
-    expected = [colorsys.rgb_to_hls(*colour) for colour in cube().reshape(-1, 3).tolist()]
+    expected = [colorsys.rgb_to_hls(*color) for color in cube().reshape(-1, 3).tolist()]
     expected = np.array(expected).reshape(cube().shape)[..., [0, 2, 1]]
     np.testing.assert_allclose(spaces.rgb_to_hsl(cube()), expected, atol=1e-6)
 
@@ -88,7 +88,7 @@ def test_oklab_equals_the_published_program():
 
 
 @pytest.mark.parametrize(
-    ("colour", "oklab"),  # CSS Color 4
+    ("color", "oklab"),  # CSS Color 4
     [
         ((1, 0, 0), (0.62796, 0.22486, 0.12585)),
         ((0, 1, 0), (0.86644, -0.23389, 0.17950)),
@@ -97,8 +97,8 @@ def test_oklab_equals_the_published_program():
         ((0, 0, 0), (0, 0, 0)),
     ],
 )
-def test_oklab_of_the_primaries(colour, oklab):
-    x = jnp.full((1, 1, 3), jnp.asarray(colour, jnp.float32))
+def test_oklab_of_the_primaries(color, oklab):
+    x = jnp.full((1, 1, 3), jnp.asarray(color, jnp.float32))
     np.testing.assert_allclose(spaces.rgb_to_oklab(x)[0, 0], oklab, atol=1e-5)
     light, chroma, hue = spaces.rgb_to_oklch(x)[0, 0]
     assert chroma == pytest.approx(np.hypot(*oklab[1:]), abs=1e-5)

@@ -8,14 +8,14 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging.segment.agreement import boundary_recall, explained_variation
 from gen.imaging.segment.components import connected_components
+from gen.imaging.segment.metrics import boundary_recall, explained_variation
 from gen.imaging.segment.superpixels import slic
 
 
 def quadrants() -> jnp.ndarray:
-    colours = jnp.asarray([[(1.0, 0.0, 0.0), (0.0, 1.0, 0.0)], [(0.0, 0.0, 1.0), (1.0, 1.0, 0.0)]])
-    return jnp.repeat(jnp.repeat(colours, 10, axis=0), 11, axis=1)
+    colors = jnp.asarray([[(1.0, 0.0, 0.0), (0.0, 1.0, 0.0)], [(0.0, 0.0, 1.0), (1.0, 1.0, 0.0)]])
+    return jnp.repeat(jnp.repeat(colors, 10, axis=0), 11, axis=1)
 
 
 def test_finds_four_quadrants():

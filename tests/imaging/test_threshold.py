@@ -100,7 +100,7 @@ def test_local_threshold_equals_scikit_image(method):
     np.testing.assert_allclose(np.asarray(got)[..., 0], want, atol=1e-5)
 
 
-def test_colours_are_judged_by_luma():
+def test_colors_are_judged_by_luma():
     x = jnp.asarray(photo(20, 20))
     y = jnp.sum(x * jnp.asarray([0.2126, 0.7152, 0.0722]), -1, keepdims=True)
     assert float(otsu(x)) == pytest.approx(float(otsu(y)), abs=2e-3)

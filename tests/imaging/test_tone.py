@@ -125,8 +125,8 @@ def test_hue_turns_in_oklch():
     x = 0.3 + 0.4 * photo()
     before, after = (np.asarray(spaces.rgb_to_oklch(image)) for image in (x, tone.hue(x, 0.3)))
     np.testing.assert_allclose(after[..., :2], before[..., :2], atol=1e-5)
-    coloured = before[..., 1] > 0.02
-    turned = (after[..., 2] - before[..., 2])[coloured] % 1
+    colored = before[..., 1] > 0.02
+    turned = (after[..., 2] - before[..., 2])[colored] % 1
     np.testing.assert_allclose(turned, 0.3, atol=1e-4)
     gray = np.full((3, 3, 3), 0.4, np.float32)
     np.testing.assert_allclose(tone.hue(gray, 0.3), gray, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Colour transfer against closed forms: moments, distances of distributions, edges without halos."""
+"""Color transfer against closed forms: moments, distances of distributions, edges without halos."""
 
 import importlib
 
@@ -125,7 +125,7 @@ def test_sliced_keeps_a_gradient_and_depends_on_its_key():
 def test_low_frequency_corrects_a_drift_and_keeps_detail():
     image = photo(64, 64)
     drifted = image * np.float32([1.0, 0.85, 1.1]) + np.float32([0.05, 0.02, -0.04])
-    blurred = np.asarray(gaussian(jnp.asarray(image), 1.5))  # the reference knows the colours, not the detail
+    blurred = np.asarray(gaussian(jnp.asarray(image), 1.5))  # the reference knows the colors, not the detail
     fixed = np.asarray(match_low_frequency(jnp.asarray(drifted), jnp.asarray(blurred)))
     assert np.abs(fixed - image).mean() < 0.3 * np.abs(drifted - image).mean()
     roughness = [np.abs(np.diff(v, axis=1)).mean() for v in (fixed, image)]

@@ -1,4 +1,4 @@
-"""Colour vision deficiency against another copy of the published tables, colour differences against published pairs."""
+"""Color vision deficiency against another copy of the published tables, color differences against published pairs."""
 
 import jax
 import jax.numpy as jnp

@@ -9,7 +9,7 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging.segment.walker import random_walker
+from gen.imaging.segment.random_walker import random_walker
 
 
 def markers(h: int = 32, w: int = 36) -> np.ndarray:

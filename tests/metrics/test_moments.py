@@ -35,7 +35,7 @@ def by_eigenvalues(a: Moments, b: Moments) -> float:
 
 
 def by_factors(x: np.ndarray, y: np.ndarray) -> float:
-    """True at any rank: the overlap is the sum of the singular values of the product of the centred samples."""
+    """True at any rank: the overlap is the sum of the singular values of the product of the centered samples."""
     x, y = x.astype(np.float64), y.astype(np.float64)
     a, b = ((z - z.mean(axis=0)) / np.sqrt(len(z) - 1) for z in (x, y))
     squares = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2) + np.sum(a * a) + np.sum(b * b)
@@ -185,10 +185,10 @@ def test_influences_are_derivatives(n, m):
                 both[index] = weighted(z, weights)
                 ends.append(from_weighted(*both))
             slopes[i] = (ends[0] - ends[1]) / (2 * step) * len(z)
-        centred = (found[index] - found[index].mean()) * len(z) / (len(z) - 1)
+        centered = (found[index] - found[index].mean()) * len(z) / (len(z) - 1)
         scale = np.abs(slopes).max()
         # `found` leaves out the factor n / (n - 1) of the covariance's share, which is not in that of the mean.
-        np.testing.assert_allclose(centred, slopes - slopes.mean(), atol=scale * 1.5 / len(z))
+        np.testing.assert_allclose(centered, slopes - slopes.mean(), atol=scale * 1.5 / len(z))
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 6), (40, 64)])
@@ -352,7 +352,7 @@ def test_other_bad_input():
 
 
 def test_no_interval_of_nothing():
-    from gen.metrics.influence import linearised
+    from gen.metrics.influence import linearized
 
-    assert math.isnan(linearised(1.0, replicates=200, seed=0).low)
-    assert linearised(1.0, np.ones(4), replicates=200, seed=0) == Value(1, 1, 1)
+    assert math.isnan(linearized(1.0, replicates=200, seed=0).low)
+    assert linearized(1.0, np.ones(4), replicates=200, seed=0) == Value(1, 1, 1)

@@ -165,7 +165,7 @@ def test_a_set_has_no_distance_to_itself():
 
 
 def test_patches_are_of_the_images():
-    """Of an image that numbers its pixels: a patch is 7 rows of 7 neighbours, places differ, all are reached."""
+    """Of an image that numbers its pixels: a patch is 7 rows of 7 neighbors, places differ, all are reached."""
     numbered = np.arange(16 * 16 * 2).reshape(2, 16, 16, 1).astype(np.float32)
     found = module._descriptors(np.random.default_rng(0), numbered, per_image=500)[16]
     assert found.shape == (2, 500, 7, 7, 1)

@@ -11,9 +11,9 @@ import pytest
 from questions import extractor, question
 
 from gen.errors import InputError
-from gen.metrics import diversity, kernel, labels, memorisation, moments, neighbours, sliced
-from gen.quality import GROUPS, METRICS, measure
-from gen.quality.metric_functions import EPSILON
+from gen.evaluation import GROUPS, METRICS, measure
+from gen.evaluation.metric_functions import EPSILON
+from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, sliced
 
 QUICK = tuple(name for name in GROUPS if name not in ("sliced", "ms_ssim"))
 
@@ -45,8 +45,8 @@ def test_every_metric_is_there_with_its_way_and_an_interval(board):
     assert ways == {
         **dict.fromkeys(["FD-own", "FD-own-infinite", "KD-own", "MMD-own", "MIND-own"], "lower"),
         **dict.fromkeys(["precision", "recall", "density", "coverage"], "higher"),
-        "memorised": "lower",
-        **dict.fromkeys(["memorised-p", "C_T", "AuthPct"], "neither"),
+        "memorized": "lower",
+        **dict.fromkeys(["memorized-p", "C_T", "AuthPct"], "neither"),
         **dict.fromkeys(["Vendi-own-q1", "Vendi-own-q2", "IS-own", "modes-covered"], "higher"),
         "modes-divergence": "lower",
         "class-agreement": "higher",
@@ -54,7 +54,7 @@ def test_every_metric_is_there_with_its_way_and_an_interval(board):
         **dict.fromkeys(["PPL-own", "SWD-16", "MS-SSIM"], "lower"),
     }
     for name, card in board.items():
-        if name != "memorised-p":
+        if name != "memorized-p":
             assert card.low <= card.value <= card.high, name
 
 
@@ -68,13 +68,13 @@ def test_values_are_those_of_the_metrics(asked, board):
         "KD-own": kernel.kernel_distance(x.features, real.features, size=60),
         "MMD-own": kernel.rbf_mmd(x.features, real.features, sigma=board["MMD-own"].settings["sigma"]),
         "MIND-own": sliced.mind(x.features, real.features),
-        "precision": neighbours.precision_recall(x.features, real.features).precision,
-        "recall": neighbours.precision_recall(x.features, real.features).recall,
-        "density": neighbours.density_coverage(x.features, real.features).density,
-        "coverage": neighbours.density_coverage(x.features, real.features).coverage,
-        "memorised": memorisation.memorisation(x.features, train, held_out).share,
-        "C_T": memorisation.c_t(x.features, train, held_out),
-        "AuthPct": memorisation.auth_pct(x.features, train),
+        "precision": neighbors.precision_recall(x.features, real.features).precision,
+        "recall": neighbors.precision_recall(x.features, real.features).recall,
+        "density": neighbors.density_coverage(x.features, real.features).density,
+        "coverage": neighbors.density_coverage(x.features, real.features).coverage,
+        "memorized": memorization.memorization(x.features, train, held_out).share,
+        "C_T": memorization.c_t(x.features, train, held_out),
+        "AuthPct": memorization.auth_pct(x.features, train),
         "Vendi-own-q1": diversity.vendi(x.features),
         "Vendi-own-q2": diversity.vendi(x.features, q=2),
         "IS-own": diversity.inception_score(np.random.default_rng(0).permutation(x.logits)),
@@ -100,8 +100,8 @@ def test_cards_tell_what_each_number_rests_on(board):
     sizes = {name: (card.samples, card.references, card.split) for name, card in board.items()}
     assert sizes["FD-own"] == (60, 150, "train")
     assert sizes["Vendi-own-q1"] == (60, 0, "none")
-    assert sizes["memorised"] == (60, 150, "train")
-    assert board["memorised"].settings == {"expected": pytest.approx(1 / 111, abs=1e-6), "held_out": 110}
+    assert sizes["memorized"] == (60, 150, "train")
+    assert board["memorized"].settings == {"expected": pytest.approx(1 / 111, abs=1e-6), "held_out": 110}
     assert board["precision"].settings == {"k": 3}
     assert board["coverage"].settings == {"k": 5}
     assert board["KD-own"].settings == {"subset": 60}
@@ -157,26 +157,26 @@ def test_copies_are_seen():
     asked = question()
     train = asked.reference.train
     copier = dataclasses.replace(asked, generated=train.take(np.arange(60)))
-    found = cards(copier, "memorisation")
-    assert found["memorised"].value == 1.0
-    assert found["memorised-p"].value < 1e-6
-    assert cards(asked, "memorisation")["memorised-p"].value > 0.01
+    found = cards(copier, "memorization")
+    assert found["memorized"].value == 1.0
+    assert found["memorized-p"].value < 1e-6
+    assert cards(asked, "memorization")["memorized-p"].value > 0.01
 
 
 def test_held_out_copies_of_training_images_leave_one_number_out():
     asked = question()
     reference = dataclasses.replace(asked.reference, held_out=asked.reference.train.take(np.arange(110)))
     asked = dataclasses.replace(asked, reference=reference)
-    assert set(cards(asked, "memorisation", "frechet")) == {"C_T", "AuthPct", "FD-own"}
-    (line,) = words(asked, "memorisation", "frechet")
-    assert line.startswith("memorisation in ")
+    assert set(cards(asked, "memorization", "frechet")) == {"C_T", "AuthPct", "FD-own"}
+    (line,) = words(asked, "memorization", "frechet")
+    assert line.startswith("memorization in ")
     assert "110 of 110 held-out samples are copies of training samples" in line
 
 
 def test_few_held_out_images_tell_nothing_of_copies():
     asked = question(held_out=99)
-    assert set(cards(asked, "memorisation")) == {"AuthPct"}
-    (line,) = words(asked, "memorisation")
+    assert set(cards(asked, "memorization")) == {"AuthPct"}
+    (line,) = words(asked, "memorization")
     assert "99 held-out images do not tell how near new ones are; 100 do" in line
 
 
@@ -193,7 +193,7 @@ def test_of_few_samples_there_are_fewer_numbers(count, missing):
     few = question(count)
     found = cards(few)
     assert not missing & set(found)
-    assert {"memorised", "AuthPct", "Vendi-own-q1"} <= set(found)
+    assert {"memorized", "AuthPct", "Vendi-own-q1"} <= set(found)
     assert all(np.isfinite(card.value) for card in found.values())
     if missing:
         assert words(few)
@@ -215,7 +215,7 @@ def test_of_few_real_images_there_are_fewer_numbers(real):
 
 
 def test_without_classes_there_are_no_numbers_of_classes():
-    asked = question(by=extractor(classes=0), labelled=False)
+    asked = question(by=extractor(classes=0), labeled=False)
     assert not cards(asked, "classes", "score")
     assert words(asked, "classes") == [
         "classes left out: the extractor own does not classify these images; the images have no classes"
@@ -262,7 +262,7 @@ def test_the_same_question_has_the_same_answer():
 
 
 def test_worse_images_have_worse_numbers():
-    good, bad = (cards(question(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbours") for shift in (0.0, 1.5))
+    good, bad = (cards(question(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbors") for shift in (0.0, 1.5))
     for name in good:
         sign = 1 if good[name].better == "lower" else -1
         assert sign * bad[name].value > sign * good[name].value, name

@@ -12,11 +12,11 @@ from questions import question
 
 from gen import __version__
 from gen.errors import InputError
-from gen.quality import cards, measure
-from gen.quality.cards import Card, compare, verdict
+from gen.evaluation import measure, results
+from gen.evaluation.results import MetricResult, compare, verdict
 
 DIGEST = "0123456789abcdef" * 4
-CARD = Card(
+CARD = MetricResult(
     metric="FD-own",
     value=3.5,
     low=3.0,
@@ -35,14 +35,14 @@ CARD = Card(
 )
 
 
-def like(**changes) -> Card:
+def like(**changes) -> MetricResult:
     return dataclasses.replace(CARD, **changes)
 
 
 def test_a_card_says_all_that_a_number_depends_on(tmp_path):
     asked = question()
-    found = measure(asked, groups=("neighbours",))
-    cards.write(tmp_path / "evaluation.json", found)
+    found = measure(asked, groups=("neighbors",))
+    results.write(tmp_path / "evaluation.json", found)
     entry = json.loads((tmp_path / "evaluation.json").read_text())[0]
     assert entry | {"time": ""} == {
         "metric": "precision",
@@ -71,9 +71,9 @@ def test_cards_come_back_as_they_were(tmp_path):
     given = [CARD, like(metric="KD-own", value=-1e-9, low=None, high=None), like(metric="IS-own", value=math.nan)]
     path = tmp_path / "evaluation" / "evaluation.json"
     path.parent.mkdir()
-    cards.write(path, given)
+    results.write(path, given)
     for place in (path, path.parent, tmp_path):
-        found = cards.read(place)
+        found = results.read(place)
         assert found[:2] == given[:2]
         assert math.isnan(found[2].value)
 
@@ -93,13 +93,13 @@ def test_what_is_no_evaluation_is_refused_in_one_line(tmp_path, text):
         text = json.dumps([dataclasses.asdict(like(metric=["a"]))])
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match="is not an evaluation of gen") as caught:
-        cards.read(path)
+        results.read(path)
     assert "\n" not in str(caught.value)
 
 
 def test_an_evaluation_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"no evaluation there; python -m gen\.evaluate makes one"):
-        cards.read(tmp_path)
+        results.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_nothing_in_common():
 
 
 def test_settings_count_as_they_are_stored(tmp_path):
-    cards.write(tmp_path / "a.json", [like(settings={"levels": (1, 2)})])
-    assert compare([like(settings={"levels": (1, 2)})], cards.read(tmp_path / "a.json"))
+    results.write(tmp_path / "a.json", [like(settings={"levels": (1, 2)})])
+    assert compare([like(settings={"levels": (1, 2)})], results.read(tmp_path / "a.json"))
 
 
 def test_the_better_one_is_named_only_where_intervals_do_not_overlap():
@@ -146,7 +146,7 @@ def test_the_better_one_is_named_only_where_intervals_do_not_overlap():
 
 
 def test_the_table_has_value_interval_direction_and_sizes():
-    table = cards.table([CARD, like(metric="Vendi-own-q1", low=None, better="higher", references=0, value=123456.0)])
+    table = results.table([CARD, like(metric="Vendi-own-q1", low=None, better="higher", references=0, value=123456.0)])
     assert [" ".join(line.split()) for line in table.splitlines()[1:]] == [
         "FD-own 3.5 3 .. 4.25 lower 1,000 vs 2,000 train",
         "Vendi-own-q1 1.235e+05 higher 1,000",

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from gen.errors import InputError
-from gen.quality.folders import measure_folders
-from gen.quality.runs import Asked
+from gen.evaluation.evaluate_folders import measure_folders
+from gen.evaluation.evaluate_run import EvaluateOptions
 from gen.report import save_png
 
 
@@ -21,7 +21,9 @@ def folders(tmp_path):
 
 
 def measure(folders, said, **options):
-    asked = Asked(images=f"{folders}/a", reference=f"{folders}/b", extractor="pixels", metrics="frechet", **options)
+    asked = EvaluateOptions(
+        images=f"{folders}/a", reference=f"{folders}/b", extractor="pixels", metrics="frechet", **options
+    )
     return measure_folders(asked, said.append).boards["images"]
 
 

@@ -11,23 +11,23 @@ import pytest
 from PIL import Image
 from questions import question
 
-from gen.metrics import memorisation, neighbours
-from gen.quality import measure, pages
-from gen.quality.pictures import classes, depth, manifold, nearest, pictures, typical
-from gen.quality.runs import Measured
-from gen.run import RunFolder
+from gen.evaluation import html, measure
+from gen.evaluation.evaluate_run import Evaluation
+from gen.evaluation.figures import classes, depth, manifold, nearest, pictures, typical
+from gen.metrics import memorization, neighbors
+from gen.runs.trained_run import RunFolder
 
 RED = (225, 30, 30)
-CHEAP = ("frechet", "neighbours", "vendi")
+CHEAP = ("frechet", "neighbors", "vendi")
 
 
-def count(picture: np.ndarray, colour) -> int:
-    return int((picture == np.array(colour, np.uint8)).all(-1).sum())
+def count(picture: np.ndarray, color) -> int:
+    return int((picture == np.array(color, np.uint8)).all(-1).sum())
 
 
-def tinted(asked, colours):
-    """The question with generated images of one colour each."""
-    images = np.broadcast_to(np.array(colours, np.uint8)[:, None, None], asked.generated.images.shape).copy()
+def tinted(asked, colors):
+    """The question with generated images of one color each."""
+    images = np.broadcast_to(np.array(colors, np.uint8)[:, None, None], asked.generated.images.shape).copy()
     return dataclasses.replace(asked, generated=dataclasses.replace(asked.generated, images=images))
 
 
@@ -41,10 +41,10 @@ def test_pictures_are_titled_rgb():
         assert max(picture.shape) < 1300
 
 
-@pytest.mark.parametrize("options", [{"channels": 1, "side": 28}, {"labelled": False}, {"side": 260}, {"features": 1}])
+@pytest.mark.parametrize("options", [{"channels": 1, "side": 28}, {"labeled": False}, {"side": 260}, {"features": 1}])
 def test_pictures_of_all_kinds_of_images(options):
     made = pictures(question(12, real=20, held_out=0, **options))
-    assert ("classes" in made) == options.get("labelled", True)
+    assert ("classes" in made) == options.get("labeled", True)
     assert all(max(picture.shape) < 1500 for _, picture in made.values())
 
 
@@ -58,7 +58,7 @@ def test_of_few_images_there_are_fewer_pictures(size):
 def test_depth_is_realism_and_counts_as_precision_and_recall_do():
     asked = question(shift=1.0)
     real, generated = asked.reference.real.manifold, asked.generated.manifold
-    found = neighbours.precision_recall(generated, real, k=3, replicates=0)
+    found = neighbors.precision_recall(generated, real, k=3, replicates=0)
     deep = depth(asked.generated.features, real)
     assert (deep >= 1).mean() == found.precision.value
     assert (depth(asked.reference.real.features, generated) >= 1).mean() == found.recall.value
@@ -69,7 +69,7 @@ def test_depth_is_realism_and_counts_as_precision_and_recall_do():
 
 def test_a_copy_is_in_a_ball_of_radius_zero():
     copies = np.repeat(np.eye(3, 4), 4, axis=0)
-    assert (depth(copies, neighbours.manifold(copies, k=3)) == 1).all()
+    assert (depth(copies, neighbors.manifold(copies, k=3)) == 1).all()
 
 
 def test_copies_are_deepest_and_come_first():
@@ -77,9 +77,9 @@ def test_copies_are_deepest_and_come_first():
     copies = asked.reference.train.take(np.arange(40, 60))
     features = np.concatenate([asked.generated.features[:40], copies.features])
     asked = dataclasses.replace(asked, generated=dataclasses.replace(asked.generated, features=features))
-    colours = np.zeros((60, 3), int)
-    colours[40:] = (10, 200, 30)
-    asked = tinted(asked, colours)
+    colors = np.zeros((60, 3), int)
+    colors[40:] = (10, 200, 30)
+    asked = tinted(asked, colors)
     most, least = typical(asked)
     assert count(most, (10, 200, 30)) == 20 * 96 * 96
     assert count(least, (10, 200, 30)) == 0
@@ -87,7 +87,7 @@ def test_copies_are_deepest_and_come_first():
 
 def test_nearest_shows_pairs_and_frames_what_is_suspicious():
     asked = question()
-    found = memorisation.memorisation(
+    found = memorization.memorization(
         asked.generated.features, asked.reference.train.features, asked.reference.held_out.features
     )
     assert count(nearest(asked), RED) == 0 or found.share.value > 0
@@ -125,13 +125,13 @@ def test_classes_frame_what_the_classifier_sees_otherwise():
 
 def test_the_map_has_all_kinds_of_points_and_no_others():
     picture = manifold(question(shift=1.5))[:560]
-    colours = [(185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)]
-    assert all(count(picture, colour) > 0 for colour in colours)
+    colors = [(185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)]
+    assert all(count(picture, color) > 0 for color in colors)
     far = manifold(question(shift=50.0))[:560]
-    assert [count(far, colour) > 0 for colour in colours] == [False, True, False, True]
+    assert [count(far, color) > 0 for color in colors] == [False, True, False, True]
     same = question()
     same = dataclasses.replace(same, generated=same.reference.real)
-    assert [count(manifold(same)[:560], colour) > 0 for colour in colours] == [False, False, True, False]
+    assert [count(manifold(same)[:560], color) > 0 for color in colors] == [False, False, True, False]
 
 
 def test_the_page_has_every_number_and_picture(tmp_path):
@@ -139,7 +139,7 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     boards = {"samples": measure(asked, groups=CHEAP), "refined": measure(question(50), groups=CHEAP)}
     boards["refined"] = [dataclasses.replace(card, of={"refine": "blur(<1>)"}) for card in boards["refined"]]
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
-    pages.write(tmp_path / "out", Measured(boards, {"samples": asked, "refined": question(50)}))
+    html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": question(50)}))
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
     assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])
@@ -165,9 +165,9 @@ def test_the_page_has_every_number_and_picture(tmp_path):
 def test_sets_without_pictures_have_a_page_and_nothing_of_an_earlier_one(tmp_path):
     asked = question()
     earlier = {"samples": measure(asked, groups=("frechet",))}
-    pages.write(tmp_path, Measured(earlier | {"refined": earlier["samples"]}, {"samples": asked}))
+    html.write(tmp_path, Evaluation(earlier | {"refined": earlier["samples"]}, {"samples": asked}))
     assert len(list(tmp_path.iterdir())) > 3
-    pages.write(tmp_path, Measured({"images": measure(asked, groups=("frechet",))}, {}))
+    html.write(tmp_path, Evaluation({"images": measure(asked, groups=("frechet",))}, {}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation.html", "evaluation.json", "section.html"]
 
 
@@ -176,11 +176,11 @@ def test_a_report_is_written_again_unless_its_run_goes_on(tmp_path):
     folder.config.write_text(json.dumps({"total_images": 8}))
     folder.data.write_text(json.dumps({"name": "x"}))
     asked = question()
-    pages.write(tmp_path / "evaluation", Measured({"samples": measure(asked, groups=("frechet",))}, {}))
+    html.write(tmp_path / "evaluation", Evaluation({"samples": measure(asked, groups=("frechet",))}, {}))
     path = tmp_path / "report.html"
     path.write_text('<span class="status running">')
-    pages.refresh(tmp_path)
+    html.refresh(tmp_path)
     assert "FD-own" not in path.read_text()
     path.write_text('<span class="status stopped">')
-    pages.refresh(tmp_path)
+    html.refresh(tmp_path)
     assert "FD-own" in path.read_text()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from questions import NAMES, extractor
 
-from gen.data import Examples, Source
+from gen.data import DatasetSplits, Examples
+from gen.evaluation import extract_features, folder_reference, reference
 from gen.features.extractor import Extractor
-from gen.quality import described, folder_reference, reference
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +30,12 @@ def counted(**changes) -> tuple[Extractor, list[int]]:
     return plain._replace(see=see, **changes), seen
 
 
-def source(train: int = 30, held_out: int = 12, *, classes=NAMES, digest: str = "a" * 64) -> Source:
+def source(train: int = 30, held_out: int = 12, *, classes=NAMES, digest: str = "a" * 64) -> DatasetSplits:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (train + held_out, 8, 8, 3), dtype=np.uint8)
     y = np.arange(len(x), dtype=np.int32) % 3 if classes else np.zeros(len(x), np.int32)
     facts = {"digest": digest} if digest else {}
-    return Source("x", Examples(x[:train], y[:train]), Examples(x[train:], y[train:]), classes, facts)
+    return DatasetSplits("x", Examples(x[:train], y[:train]), Examples(x[train:], y[train:]), classes, facts)
 
 
 def test_sets_and_their_labels_features_and_logits_belong_together():
@@ -126,12 +126,15 @@ def test_a_folder_has_nothing_held_out():
 def test_no_images_have_no_features():
     data = source()
     assert (
-        described(Examples(data.train.images[:0], data.train.labels[:0]), extractor(), labelled=True).features.size == 0
+        extract_features(
+            Examples(data.train.images[:0], data.train.labels[:0]), extractor(), labeled=True
+        ).features.size
+        == 0
     )
 
 
 def test_taking_some_leaves_what_was_found_of_all_behind():
-    whole = described(source().train, extractor(), labelled=True)
+    whole = extract_features(source().train, extractor(), labeled=True)
     assert whole.manifold.distances.shape == (30, 5)
     some = whole.take(np.array([3, 1, 4, 1, 5, 9, 2]))
     assert some.manifold.distances.shape == (7, 5)

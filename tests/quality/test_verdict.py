@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from questions import question
 
-from gen.quality import measure
-from gen.quality.verdict import verdict
+from gen.evaluation import measure
+from gen.evaluation.verdict import verdict
 
 MODES = 4 * np.random.default_rng(7).normal(size=(40, 12))
 
@@ -63,7 +63,7 @@ def test_half_of_the_kinds_is_neither_good_nor_poor():
 def test_copies_decide():
     plain = asked(real(800, 1))
     (card,) = measure(plain, groups=("frechet",))
-    cards = [replace(card, metric=name, value=value) for name, value in (("memorised", 0.2), ("memorised-p", 1e-30))]
+    cards = [replace(card, metric=name, value=value) for name, value in (("memorized", 0.2), ("memorized-p", 1e-30))]
     found = verdict(plain, cards)
     assert found.level == "poor"
     assert found.words[-1].startswith("Training images are copied: 20.0%")

@@ -1,9 +1,9 @@
-"""Colour: spaces, grading, white balance, vision, look-up tables; histograms, transfer, palettes, tone mapping."""
+"""Color: spaces, grading, white balance, vision, look-up tables; histograms, transfer, palettes, tone mapping."""
 
 from gen.imaging.color import balance as _balance
 from gen.imaging.color import cube as _cube
-from gen.imaging.color import encoded as _encoded
 from gen.imaging.color import histogram as _histogram
+from gen.imaging.color import hsv as _encoded
 from gen.imaging.color import lut as _lut
 from gen.imaging.color import palette as _palette
 from gen.imaging.color import spaces as _spaces
@@ -13,8 +13,8 @@ from gen.imaging.color import transfer as _transfer
 from gen.imaging.color import vision as _vision
 from gen.imaging.color.balance import *  # noqa: F403
 from gen.imaging.color.cube import *  # noqa: F403
-from gen.imaging.color.encoded import *  # noqa: F403
 from gen.imaging.color.histogram import *  # noqa: F403
+from gen.imaging.color.hsv import *  # noqa: F403
 from gen.imaging.color.lut import *  # noqa: F403
 from gen.imaging.color.palette import *  # noqa: F403
 from gen.imaging.color.spaces import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""White balance: a light is estimated, or a neutral colour is given, and in linear light the picture is adapted to it.
+"""White balance: a light is estimated, or a neutral color is given, and in linear light the picture is adapted to it.
 
 Adaptation is by Bradford cones (Lam 1985, as in ICC profiles) unless "diagonal" is asked for, which scales linear R, G
 and B. Either makes the estimated light gray and keeps its luminance.
@@ -12,9 +12,9 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image, strengths
+from gen.imaging._operator import operator, per_image, require_colors, strengths
 from gen.imaging.bounds import Numbers
-from gen.imaging.color.planes import XYZ, light, linear, mix, power, show
+from gen.imaging.color._planar import XYZ, light, linear, mix, power, show
 
 __all__ = ["balance_to_neutral", "white_balance"]
 
@@ -46,7 +46,7 @@ def _adapt(planes: jax.Array, source: jax.Array, amount: jax.Array, adaptation: 
     red, green, blue = (weight * value for weight, value in zip(XYZ[1], source, strict=True))
     gray = jnp.stack([red + green + blue] * 3)
     if adaptation == "bradford":
-        source, gray = (jnp.stack(mix(_CONES, colour)) for colour in (source, gray))
+        source, gray = (jnp.stack(mix(_CONES, color)) for color in (source, gray))
     gains = power(gray / source, amount)
     return show(scale_cones(planes, gains) if adaptation == "bradford" else planes * gains.reshape(3, -1, 1, 1))
 
@@ -78,7 +78,7 @@ def white_balance(
     fraction: jax.Array | float = 0.01,
     adaptation: str = "bradford",
 ) -> jax.Array:
-    """sRGB [b h w 3] without the colour cast of its light, estimated in linear light for each image. Not clipped.
+    """sRGB [b h w 3] without the color cast of its light, estimated in linear light for each image. Not clipped.
 
     method: "gray_world" (the light is the mean; Buchsbaum 1980), "white_patch" (the mean of the brightest pixels of
         each channel; Land 1977, but not by one pixel alone) or "shades_of_gray" (a Minkowski mean; Finlayson and
@@ -88,7 +88,7 @@ def white_balance(
     fraction: share of the pixels that "white_patch" averages, above 0; scalar or [b].
     adaptation: "bradford" (cones) or "diagonal" (linear R, G, B).
     """
-    colours(x, "white_balance")
+    require_colors(x, "white_balance")
     _choice("white_balance", "method", method, _METHODS)
     _choice("white_balance", "adaptation", adaptation, _ADAPTATIONS)
     planes = light(x)
@@ -109,16 +109,16 @@ def white_balance(
 def balance_to_neutral(
     x: jax.Array, neutral: jax.Array, *, amount: jax.Array | float = 1.0, adaptation: str = "bradford"
 ) -> jax.Array:
-    """sRGB [b h w 3] in which a picked colour becomes a gray of the same luminance, in linear light. Not clipped.
+    """sRGB [b h w 3] in which a picked color becomes a gray of the same luminance, in linear light. Not clipped.
 
     neutral: what should be gray, display-referred sRGB [3] or [b 3]; (r, g, b) will do.
     amount: 0 changes nothing, 1 adapts fully; scalar or [b].
     adaptation: "bradford" (cones) or "diagonal" (linear R, G, B).
     """
-    colours(x, "balance_to_neutral")
+    require_colors(x, "balance_to_neutral")
     _choice("balance_to_neutral", "adaptation", adaptation, _ADAPTATIONS)
-    colour = jnp.asarray(neutral, x.dtype)
-    if colour.shape not in ((3,), (1, 3), (x.shape[0], 3)):
-        shape = list(colour.shape)
+    color = jnp.asarray(neutral, x.dtype)
+    if color.shape not in ((3,), (1, 3), (x.shape[0], 3)):
+        shape = list(color.shape)
         raise InputError(f"balance_to_neutral: neutral has shape {shape}; allowed: [3] or [{x.shape[0]} 3]")
-    return _adapt(light(x), linear(colour.reshape(-1, 3).T), strengths(amount, x), adaptation)
+    return _adapt(light(x), linear(color.reshape(-1, 3).T), strengths(amount, x), adaptation)

@@ -1,4 +1,4 @@
-"""Look-up tables of colours as .cube files.
+"""Look-up tables of colors as .cube files.
 
 A file is somebody else's: it is read up to a size, and no message repeats what is in it.
 """

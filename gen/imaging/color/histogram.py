@@ -13,10 +13,10 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import luma, operator, per_image, reflect, strengths
+from gen.imaging._operator import luma, operator, per_image, reflect, strengths
+from gen.imaging._segment_sum import histogram, stored
 from gen.imaging.bounds import BINS, whole
 from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
-from gen.imaging.counts import histogram, stored
 
 __all__ = ["clahe", "equalize", "match_histogram"]
 
@@ -27,8 +27,8 @@ SPACES = ("luma", "lab", "channels")
 def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int = 256) -> jax.Array:
     """Spreads the values so that all of [0, 1] is used equally often; the darkest becomes 0, the brightest 1.
 
-    x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` says what of a colour image is spread:
-    "luma" (Rec. 709, its change is added to all channels), "lab" (lightness), "channels" (each alone, shifts colours).
+    x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` says what of a color image is spread:
+    "luma" (Rec. 709, its change is added to all channels), "lab" (lightness), "channels" (each alone, shifts colors).
     Clipped to [0, 1]; a constant image stays. Between its `bins` levels the curve is linear, and a pixel between two
     levels counts for both, so different values stay different.
     Equals cv2.equalizeHist before its rounding, on gray images of 8-bit values with 256 bins.
@@ -68,10 +68,10 @@ def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: st
     """Contrast-limited adaptive histogram equalization: each tile has its curve, and pixels blend the nearest four.
 
     x [b h w c]. `clip` is the steepest slope of a curve, as a multiple of the even histogram: 1 changes little, 2 to 4
-    is usual, 0 or less means no limit; [b] for each image. `tiles` (rows, columns). `space` as in `equalize`: colour
+    is usual, 0 or less means no limit; [b] for each image. `tiles` (rows, columns). `space` as in `equalize`: color
     images through "luma" unless told otherwise. Clipped to [0, 1]. Curves have 256 levels and are linear between them.
     Source: Zuiderveld, Graphics Gems IV (1994), with the choices of OpenCV: tiles blend from half a pixel off
-    their centres (so flipping the image is not exactly flipping the result) and curves are rounded to 8 bits.
+    their centers (so flipping the image is not exactly flipping the result) and curves are rounded to 8 bits.
     Equals cv2.createCLAHE(clip, tiles[::-1]).apply before its last rounding, on gray images of 8-bit values.
     InputError: tiles that are not two whole numbers of at least 1, an unknown space.
     """
@@ -160,7 +160,7 @@ def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bi
 def transport(x: jax.Array, wanted: jax.Array, low: jax.Array, high: jax.Array, bins: int) -> jax.Array:
     """x [b c n] moved, increasingly, to the distribution of wanted [b or 1, c, m]; bins lie between low and high.
 
-    low and high are [] or [b c 1]. The first and the last bin have half the width of the others, which are centred on
+    low and high are [] or [b c 1]. The first and the last bin have half the width of the others, which are centered on
     low + i (high - low) / (bins - 1): 8-bit levels lie in the middle of 256 bins.
     """
     low, scale = lax.stop_gradient(low), (bins - 1) / lax.stop_gradient(jnp.maximum(high - low, 1e-12))

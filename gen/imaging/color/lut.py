@@ -1,4 +1,4 @@
-"""Look-up tables of colours, applied with gradients of picture and table; `cube` reads and writes them as files."""
+"""Look-up tables of colors, applied with gradients of picture and table; `cube` reads and writes them as files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator
+from gen.imaging._operator import operator, require_colors
 
 __all__ = ["Lut", "apply_lut"]
 
@@ -20,9 +20,9 @@ _INTERPOLATIONS = ("tetrahedral", "trilinear")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lut:
-    """A table of colours, a JAX tree.
+    """A table of colors, a JAX tree.
 
-    table: [n 3], a curve for each channel, or [n n n 3], a colour for each red, green, blue (the axes in this order).
+    table: [n 3], a curve for each channel, or [n n n 3], a color for each red, green, blue (the axes in this order).
     low, high: the red, green, blue that the first and the last entries are for.
     title: what it is called.
     """
@@ -38,14 +38,14 @@ jax.tree_util.register_dataclass(Lut, data_fields=["table", "low", "high"], meta
 
 @operator(static=("interpolation",))
 def apply_lut(x: jax.Array, table: Lut | jax.Array, *, interpolation: str = "tetrahedral") -> jax.Array:
-    """Colour [b h w 3] looked up in a table; what is outside the table's domain counts as its nearest end.
+    """Color [b h w 3] looked up in a table; what is outside the table's domain counts as its nearest end.
 
     table: a Lut, or its array [n 3] or [n n n 3] for the domain [0, 1]; one for each image with another axis in front.
-    interpolation: in three dimensions: "tetrahedral" (four neighbours; keeps gray axes of the table free of colour
+    interpolation: in three dimensions: "tetrahedral" (four neighbors; keeps gray axes of the table free of color
         fringes, as grading programs do) or "trilinear" (eight; as Pillow's Color3DLUT). Curves are linear between
         entries.
     """
-    colours(x, "apply_lut")
+    require_colors(x, "apply_lut")
     if interpolation not in _INTERPOLATIONS:
         allowed = " or ".join(map(repr, _INTERPOLATIONS)) + nearest(str(interpolation), _INTERPOLATIONS)
         raise InputError(f"apply_lut: interpolation={interpolation!r}; allowed: {allowed}")

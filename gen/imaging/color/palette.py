@@ -1,4 +1,4 @@
-"""Palettes: the main colours of an image, and images in the colours of a palette."""
+"""Palettes: the main colors of an image, and images in the colors of a palette."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator
+from gen.imaging._operator import operator, require_colors
 from gen.imaging.bounds import Numbers, whole
-from gen.imaging.clusters import lloyd, nearest_centre
+from gen.imaging.clusters import lloyd, nearest_center
 from gen.imaging.color.spaces import oklab_to_rgb, rgb_to_oklab, to_linear
 
 __all__ = ["palette", "quantize"]
@@ -29,32 +29,32 @@ class Palette(NamedTuple):
 
 @operator(static=("colors", "iterations"), colors=whole(1, 256), iterations=whole(0, 1000))
 def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
-    """The main colours of each image: the centres of k-means in Oklab, by their share of the pixels.
+    """The main colors of each image: the centers of k-means in Oklab, by their share of the pixels.
 
     x [b h w 3]. `colors` 1 to 256. Returns colors [b colors 3] in sRGB, as far in [0, 1] as x is to 1e-5, the most
-    frequent first, and shares [b colors], with sum 1. Differentiable: a centre is the mean of its pixels. The same
-    image gives the same palette. An image with fewer colours than that repeats some, with share 0.
+    frequent first, and shares [b colors], with sum 1. Differentiable: a center is the mean of its pixels. The same
+    image gives the same palette. An image with fewer colors than that repeats some, with share 0.
     InputError: not three channels, colors or iterations out of range.
     """
-    colours(x, "palette")
-    _, centres, shares = lloyd(rgb_to_oklab(x), colors, iterations)
+    require_colors(x, "palette")
+    _, centers, shares = lloyd(rgb_to_oklab(x), colors, iterations)
     order = jnp.argsort(-shares, axis=-1, stable=True)
-    centres = jnp.take_along_axis(centres, order[..., None], axis=1)
-    return Palette(oklab_to_rgb(centres[:, None])[:, 0], jnp.take_along_axis(shares, order, axis=1))
+    centers = jnp.take_along_axis(centers, order[..., None], axis=1)
+    return Palette(oklab_to_rgb(centers[:, None])[:, 0], jnp.take_along_axis(shares, order, axis=1))
 
 
 @operator(static=("dither",), colors=Numbers(-1e9, 1e9))
 def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
-    """Each pixel in one of the given colours: the nearest in Oklab, or a pattern of two that mix to it.
+    """Each pixel in one of the given colors: the nearest in Oklab, or a pattern of two that mix to it.
 
     x [b h w 3]. `colors` [k 3] or [b k 3] in sRGB, such as `palette` returns. `dither`: "none"; "ordered", the 8x8
     matrix of Bayer (1973); "noise", the interleaved gradient noise of Jimenez (SIGGRAPH 2014), less regular. Dithering
-    takes the pair of colours, one of them the nearest, whose mixture in linear light comes nearest to the pixel, as
-    far colours cost something (a simple form of Yliluoma's positional dithering), and its mean over the pattern is
+    takes the pair of colors, one of them the nearest, whose mixture in linear light comes nearest to the pixel, as
+    far colors cost something (a simple form of Yliluoma's positional dithering), and its mean over the pattern is
     that mixture. Differentiable in `colors` only.
-    InputError: not three channels, colours of another shape, an unknown dither.
+    InputError: not three channels, colors of another shape, an unknown dither.
     """
-    colours(x, "quantize")
+    require_colors(x, "quantize")
     if dither not in DITHERS:
         raise InputError(f"quantize: dither={dither!r}; allowed: {', '.join(DITHERS)}{nearest(dither, DITHERS)}")
     colors = jnp.asarray(colors, x.dtype)
@@ -64,7 +64,7 @@ def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
     if colors.ndim == 3 and colors.shape[0] not in (1, b):
         raise InputError(f"quantize: colors has {colors.shape[0]} palettes; allowed: 1 or {b}, as x has images")
     colors = jnp.broadcast_to(colors, (b, *colors.shape[-2:]))
-    chosen = nearest_centre(lax.stop_gradient(rgb_to_oklab(x)), lax.stop_gradient(rgb_to_oklab(colors[:, None])[:, 0]))
+    chosen = nearest_center(lax.stop_gradient(rgb_to_oklab(x)), lax.stop_gradient(rgb_to_oklab(colors[:, None])[:, 0]))
     if dither != "none" and colors.shape[1] > 1:
         light, mixed = lax.stop_gradient(to_linear(x)), lax.stop_gradient(to_linear(colors[:, None])[:, 0])
         chosen = _mix(light, mixed, chosen, jnp.asarray(_pattern(h, w, dither), x.dtype))

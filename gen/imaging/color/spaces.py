@@ -1,4 +1,4 @@
-"""Colour spaces of light, CIE's and Oklab, each with its inverse; between [.. h w 3] display-referred sRGB and it.
+"""Color spaces of light, CIE's and Oklab, each with its inverse; between [.. h w 3] display-referred sRGB and it.
 
 Every hue is in turns: 0 and 1 are the same hue. Nothing is clipped, and all gradients are finite on [0, 1], black,
 white and equal channels included. White is D65. Those of the display-referred values themselves are in `encoded`.
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from gen.imaging.arrays import colours, operator
-from gen.imaging.color.planes import (
+from gen.imaging._operator import operator, require_colors
+from gen.imaging.color._planar import (
     TINY,
     WHITE,
     XYZ,
@@ -71,14 +71,14 @@ def from_linear(x: jax.Array) -> jax.Array:
 @operator()
 def rgb_to_xyz(x: jax.Array) -> jax.Array:
     """sRGB [.. 3] to CIE 1931 XYZ, with Y = 1 for white. Equals skimage.color.rgb2xyz."""
-    colours(x, "rgb_to_xyz")
+    require_colors(x, "rgb_to_xyz")
     return join(mix(XYZ, light(x)))
 
 
 @operator()
 def xyz_to_rgb(x: jax.Array) -> jax.Array:
     """CIE XYZ to sRGB, not clipped. Equals skimage.color.xyz2rgb where that does not clip."""
-    colours(x, "xyz_to_rgb")
+    require_colors(x, "xyz_to_rgb")
     return show(mix(_XYZ_INVERSE, split(x)))
 
 
@@ -101,14 +101,14 @@ def rgb_to_lab(x: jax.Array) -> jax.Array:
 
     Equals skimage.color.rgb2lab (to 1e-4 in float32), by whose six-digit constants white has a = -0.002, b = 0.005.
     """
-    colours(x, "rgb_to_lab")
+    require_colors(x, "rgb_to_lab")
     return join(_lab(x))
 
 
 @operator()
 def lab_to_rgb(x: jax.Array) -> jax.Array:
     """CIE L*a*b* to sRGB, not clipped. Equals skimage.color.lab2rgb where that does not clip."""
-    colours(x, "lab_to_rgb")
+    require_colors(x, "lab_to_rgb")
     return _from_lab(split(x))
 
 
@@ -116,9 +116,9 @@ def _polar(planes: list[jax.Array]) -> list[jax.Array]:
     """Lightness, a, b to lightness, chroma, hue in turns (0 for grays)."""
     lightness, a, b = planes
     square = a * a + b * b
-    coloured = square > TINY
-    chroma = jnp.where(coloured, jnp.sqrt(jnp.where(coloured, square, 1.0)), 0.0)
-    hue = jnp.arctan2(jnp.where(coloured, b, 0.0), jnp.where(coloured, a, 1.0)) / (2 * math.pi)
+    colored = square > TINY
+    chroma = jnp.where(colored, jnp.sqrt(jnp.where(colored, square, 1.0)), 0.0)
+    hue = jnp.arctan2(jnp.where(colored, b, 0.0), jnp.where(colored, a, 1.0)) / (2 * math.pi)
     return [lightness, chroma, jnp.where(hue < 0, hue + 1, hue)]
 
 
@@ -133,21 +133,21 @@ def rgb_to_lch(x: jax.Array) -> jax.Array:
 
     Equals skimage.color.lab2lch(rgb2lab(x)) but for the hue, there in radians.
     """
-    colours(x, "rgb_to_lch")
+    require_colors(x, "rgb_to_lch")
     return join(_polar(_lab(x)))
 
 
 @operator()
 def lch_to_rgb(x: jax.Array) -> jax.Array:
     """CIE lightness [0, 100], chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_lch."""
-    colours(x, "lch_to_rgb")
+    require_colors(x, "lch_to_rgb")
     return _from_lab(_cartesian(split(x)))
 
 
 @operator()
 def rgb_to_luv(x: jax.Array) -> jax.Array:
     """sRGB [.. 3] to CIE 1976 L*u*v* of D65, L in [0, 100]. Equals skimage.color.rgb2luv."""
-    colours(x, "rgb_to_luv")
+    require_colors(x, "rgb_to_luv")
     x, y, z = mix(XYZ, light(x))
     lightness, total = store(
         [jnp.where(y > 0.008856, 116 * above(y, 0.008856, 1 / 3) - 16, 903.3 * y), x + 15 * y + 3 * z]
@@ -159,12 +159,12 @@ def rgb_to_luv(x: jax.Array) -> jax.Array:
 @operator()
 def luv_to_rgb(x: jax.Array) -> jax.Array:
     """CIE L*u*v* to sRGB, not clipped. Equals skimage.color.luv2rgb where that does not clip."""
-    colours(x, "luv_to_rgb")
+    require_colors(x, "luv_to_rgb")
     lightness, u, v = split(x)
     root = (lightness + 16) / 116
     y = jnp.where(lightness > 7.999625, root * root * root, lightness / 903.3)
     u, v = _U0 + divide(u, 13 * lightness), _V0 + divide(v, 13 * lightness)
-    # Real colours have v' > 0.016; the bound keeps others finite.
+    # Real colors have v' > 0.016; the bound keeps others finite.
     v = jnp.maximum(v, 1e-3)
     xyz = [y * 9 * u / (4 * v), y, y * (12 - 3 * u - 20 * v) / (4 * v)]
     return show(mix(_XYZ_INVERSE, xyz))
@@ -173,26 +173,26 @@ def luv_to_rgb(x: jax.Array) -> jax.Array:
 @operator()
 def rgb_to_oklab(x: jax.Array) -> jax.Array:
     """sRGB [.. 3] to Oklab: L in [0, 1], a and b about -0.3 to 0.3 (Ottosson 2020, "linear sRGB to Oklab")."""
-    colours(x, "rgb_to_oklab")
+    require_colors(x, "rgb_to_oklab")
     return join(oklab(x))
 
 
 @operator()
 def oklab_to_rgb(x: jax.Array) -> jax.Array:
     """Oklab to sRGB [.. 3], not clipped; the inverse of rgb_to_oklab (Ottosson 2020)."""
-    colours(x, "oklab_to_rgb")
+    require_colors(x, "oklab_to_rgb")
     return from_oklab(split(x))
 
 
 @operator()
 def rgb_to_oklch(x: jax.Array) -> jax.Array:
     """sRGB [.. 3] to Oklab in polar form: L in [0, 1], chroma, hue (turns; CSS has degrees)."""
-    colours(x, "rgb_to_oklch")
+    require_colors(x, "rgb_to_oklch")
     return join(_polar(oklab(x)))
 
 
 @operator()
 def oklch_to_rgb(x: jax.Array) -> jax.Array:
     """Oklab lightness, chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_oklch."""
-    colours(x, "oklch_to_rgb")
+    require_colors(x, "oklch_to_rgb")
     return from_oklab(_cartesian(split(x)))

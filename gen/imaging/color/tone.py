@@ -1,6 +1,6 @@
-"""Grading: exposure, curves, contrast, saturation, hue, temperature and the colour wheels.
+"""Grading: exposure, curves, contrast, saturation, hue, temperature and the color wheels.
 
-x is display-referred sRGB [b h w c] in [0, 1], gray or colour unless it says colour; nothing is clipped. Strengths are
+x is display-referred sRGB [b h w c] in [0, 1], gray or color unless it says color; nothing is clipped. Strengths are
 scalars or [b], one for each image. An amount (exposure, brightness, vibrance, hue, ...) is 0 for no change; a factor
 (gamma, contrast, saturation, gain) is 1.
 """
@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, luma, operator, pad, per_image, strengths
+from gen.imaging._operator import luma, operator, pad, per_image, require_colors, strengths
 from gen.imaging.bounds import Numbers, whole
+from gen.imaging.color._planar import channels, display, join, light, linear, mix, power, shift_oklab, show
 from gen.imaging.color.balance import BRADFORD, scale_cones
-from gen.imaging.color.planes import channels, display, join, light, linear, mix, power, shift_oklab, show
 
 __all__ = [
     "brightness",
@@ -155,7 +155,7 @@ def brightness(x: jax.Array, amount: Strength) -> jax.Array:
 @operator()
 def saturation(x: jax.Array, factor: Strength) -> jax.Array:
     """Distances from the luma (Rec. 709) times a factor; 1 changes nothing, 0 gives gray."""
-    colours(x, "saturation", allowed=(1, 3))
+    require_colors(x, "saturation", allowed=(1, 3))
     return x if x.shape[-1] == 1 else _spread(channels(x), per_image(factor, x[..., 0]) - 1)
 
 
@@ -168,8 +168,8 @@ def _spread(planes: list[jax.Array], amount: jax.Array) -> jax.Array:
 
 @operator()
 def vibrance(x: jax.Array, amount: Strength) -> jax.Array:
-    """Saturation for what has little of it: colour [b h w 3] times 1 + amount (1 - s), s = max - min; 0 for none."""
-    colours(x, "vibrance")
+    """Saturation for what has little of it: color [b h w 3] times 1 + amount (1 - s), s = max - min; 0 for none."""
+    require_colors(x, "vibrance")
     planes = channels(x)
     r, g, b = planes
     span = jnp.maximum(jnp.maximum(r, g), b) - jnp.minimum(jnp.minimum(r, g), b)
@@ -178,8 +178,8 @@ def vibrance(x: jax.Array, amount: Strength) -> jax.Array:
 
 @operator()
 def hue(x: jax.Array, turns: Strength) -> jax.Array:
-    """Colour [b h w 3] with its hue in Oklch turned, lightness and chroma kept; in turns, 0 changes nothing."""
-    colours(x, "hue")
+    """Color [b h w 3] with its hue in Oklch turned, lightness and chroma kept; in turns, 0 changes nothing."""
+    require_colors(x, "hue")
     angle = 2 * math.pi * per_image(turns, x[..., 0])
     # cos - 1 without its cancellation
     less, sine = -2 * jnp.sin(angle / 2) ** 2, jnp.sin(angle)
@@ -209,14 +209,14 @@ def _daylight(mired: jax.Array, tint: jax.Array) -> list[jax.Array]:
 
 @operator(amount=Numbers(-1, 2), tint=Numbers(-5, 5))
 def temperature(x: jax.Array, amount: Strength, *, tint: Strength = 0.0) -> jax.Array:
-    """Colour [b h w 3] as under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
+    """Color [b h w 3] as under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
 
     amount: 0 changes nothing; from -1 to 1 the white moves along the daylight locus from 18600 to 3940 kelvin: by 100
         mired for each unit from the 6504 kelvin of sRGB; up to 2.
     tint: 0 changes nothing, 1 is magenta and -1 green by 0.02 of Duv.
     White keeps its luminance.
     """
-    colours(x, "temperature")
+    require_colors(x, "temperature")
     warmth, off = jnp.broadcast_arrays(strengths(amount, x), strengths(tint, x))
     # Both whites in one array: by the same instructions, so that their ratio is 1 to the last digit for no change.
     mired = 1e6 / 6504 + 100 * jnp.stack([0 * warmth, warmth])
@@ -225,7 +225,7 @@ def temperature(x: jax.Array, amount: Strength, *, tint: Strength = 0.0) -> jax.
 
 
 def _wheel(name: str, value: jax.Array | float, x: jax.Array) -> jax.Array:
-    """A colour wheel, [], [c] or [b c], so that it multiplies images."""
+    """A color wheel, [], [c] or [b c], so that it multiplies images."""
     wheel = jnp.asarray(value, x.dtype)
     batch, channels = x.shape[0], x.shape[3]
     if wheel.shape not in ((), (1,), (channels,), (batch, 1), (batch, channels)):
@@ -236,7 +236,7 @@ def _wheel(name: str, value: jax.Array | float, x: jax.Array) -> jax.Array:
 
 @operator(gamma=_GAMMA)
 def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Strength = 1.0, gain: Strength = 1.0) -> jax.Array:
-    """The three colour wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
+    """The three color wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
 
     lift moves black and leaves white, gain moves white and leaves black, gamma above 1 brightens what is between. Each
     is a scalar, one for each channel [c], for each image [b 1], or both [b c].
@@ -249,13 +249,13 @@ def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Strength = 1.0
 def split_tone(
     x: jax.Array, shadow_hue: Strength, highlight_hue: Strength, amount: Strength, *, balance: Strength = 0.0
 ) -> jax.Array:
-    """Colour [b h w 3] with one hue added to its shadows and another to its highlights, in Oklab.
+    """Color [b h w 3] with one hue added to its shadows and another to its highlights, in Oklab.
 
     shadow_hue, highlight_hue: in turns of Oklch (0.08 red, 0.20 yellow, 0.40 green, 0.73 blue).
     amount: chroma added at middle gray, 0 for none; 0.05 is plain to see. Black and white stay.
     balance: in [-1, 1]; above 0 gives more of the picture to the highlights.
     """
-    colours(x, "split_tone")
+    require_colors(x, "split_tone")
     low, high, chroma, shift = (per_image(s, x[..., 0]) for s in (shadow_hue, highlight_hue, amount, balance))
 
     def change(lab: list[jax.Array]) -> list[jax.Array]:
@@ -287,7 +287,7 @@ def shadows_highlights(
     The gain is ((base + 0.05) / 1.05) ** (g - 1) with g = 2 ** -(shadows (1 - base)^2 + highlights base^2), so
     contrast in the small is kept, black stays black, and white in a white surrounding stays white.
     """
-    colours(x, "shadows_highlights", allowed=(1, 3))
+    require_colors(x, "shadows_highlights", allowed=(1, 3))
     y = luma(x)
     side = 2 * radius + 1
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import luma, operator, per_image
+from gen.imaging._operator import luma, operator, per_image
 from gen.imaging.bounds import FROM_0, Numbers
 from gen.imaging.color.spaces import from_linear
 
@@ -30,7 +30,7 @@ def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = Non
       "reinhard"  Reinhard et al., SIGGRAPH 2002, eq. 4 with eq. 2's scale left to `exposure`; on luminance;
       "drago"     Drago et al., Eurographics 2003, eq. 4 with bias 0.85, luminance relative to its logarithmic mean;
       "filmic"    Hable, "Filmic Tonemapping for Real-time Rendering", SIGGRAPH course 2010, with his exposure bias
-                  of 2; on each channel: highlights lose their colour;
+                  of 2; on each channel: highlights lose their color;
       "aces"      Narkowicz, "ACES Filmic Tone Mapping Curve" (2016), on each channel; `white` means nothing to it;
       "exponential"  1 - exp(-x) on each channel, as film without a toe; `white` means nothing to it.
     Methods on luminance keep the ratios of the channels; what then exceeds 1 is clipped.

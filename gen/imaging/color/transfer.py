@@ -1,7 +1,7 @@
-"""The colours of another image: its mean and spread, its covariance, its whole distribution, or its soft light.
+"""The colors of another image: its mean and spread, its covariance, its whole distribution, or its soft light.
 
-x [b h w c] takes on colours of reference [b or 1, any h, any w, c]. `amount` blends with x: 0 leaves it, [b] for each
-image. Nothing is clipped: colours between which the reference has none may leave [0, 1] a little.
+x [b h w c] takes on colors of reference [b or 1, any h, any w, c]. `amount` blends with x: 0 leaves it, [b] for each
+image. Nothing is clipped: colors between which the reference has none may leave [0, 1] a little.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import BINS, FROM_0, whole
 from gen.imaging.color.histogram import check_reference, transport
 from gen.imaging.color.spaces import lab_to_rgb, oklab_to_rgb, rgb_to_lab, rgb_to_oklab
@@ -27,14 +27,14 @@ _SPACES = {"lab": (rgb_to_lab, lab_to_rgb, 0.1), "oklab": (rgb_to_oklab, oklab_t
 
 @operator(static=("space",))
 def match_reinhard(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, space: str = "lab") -> jax.Array:
-    """Gives each axis of a colour space the mean and the standard deviation that it has in the reference.
+    """Gives each axis of a color space the mean and the standard deviation that it has in the reference.
 
     Three channels. `space`: "lab" (CIE) or "oklab". Deviations below 0.1 (0.0003 in Oklab), the noise of 8 bits,
     count as that: an even image takes on the mean of the reference, and no noise.
     Source: Reinhard et al., "Color Transfer between Images", IEEE CG&A 21 (2001), eq. 10-11, there in another space.
     InputError: not three channels, a batch that does not fit, an unknown space.
     """
-    colours(x, "match_reinhard")
+    require_colors(x, "match_reinhard")
     check_reference(x, reference, "match_reinhard")
     if space not in _SPACES:
         raise InputError(f"match_reinhard: space={space!r}; allowed: {', '.join(_SPACES)}{nearest(space, _SPACES)}")
@@ -53,11 +53,11 @@ def match_reinhard(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, spa
 
 @operator()
 def match_linear(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0) -> jax.Array:
-    """Gives x the mean and the covariance of the channels of the reference by the linear map that moves colours least.
+    """Gives x the mean and the covariance of the channels of the reference by the linear map that moves colors least.
 
-    Any number of channels, display-referred. Unlike scaling each channel it turns the cloud of colours, and it is the
+    Any number of channels, display-referred. Unlike scaling each channel it turns the cloud of colors, and it is the
     optimal transport between normal distributions (Monge-Kantorovich). Variances below 1e-6 count as 1e-6.
-    Source: Pitie and Kokaram, "The linear Monge-Kantorovitch linear colour mapping" (CVMP 2007), eq. 6.
+    Source: Pitie and Kokaram, "The linear Monge-Kantorovitch linear color mapping" (CVMP 2007), eq. 6.
     InputError: another number of channels, a batch that does not fit.
     """
     check_reference(x, reference, "match_linear")
@@ -151,7 +151,7 @@ def _eigen(a: jax.Array) -> tuple[jax.Array, jax.Array]:
 def match_sliced(
     key: jax.Array, x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, iterations: int = 10, bins: int = 256
 ) -> jax.Array:
-    """Gives x the whole distribution of the colours of the reference, step by step along random axes.
+    """Gives x the whole distribution of the colors of the reference, step by step along random axes.
 
     Any number of channels, display-referred. Each of the `iterations` (1 to 100) takes random orthogonal axes, the
     first time the channels themselves, and on each axis moves x to the distribution of the reference as
@@ -185,7 +185,7 @@ def match_sliced(
 def match_low_frequency(
     x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, radius: int = 16, eps: Any = 1e-3
 ) -> jax.Array:
-    """Keeps the detail of x and takes the large forms of light and colour from the reference, without halos.
+    """Keeps the detail of x and takes the large forms of light and color from the reference, without halos.
 
     The reference shows the same scene, and may be blurred; one of another size is resized. Result = x - low(x) +
     low(reference), where low is a guided filter with x as the guide, which by linearity is x + guided(reference - x).
@@ -196,7 +196,7 @@ def match_low_frequency(
     Source: He, Sun and Tang, "Guided Image Filtering" (ECCV 2010); He and Sun, "Fast Guided Filter" (2015).
     InputError: another number of channels, a batch that does not fit, a bad radius.
     """
-    colours(x, "match_low_frequency", allowed=(1, 3))
+    require_colors(x, "match_low_frequency", allowed=(1, 3))
     check_reference(x, reference, "match_low_frequency")
     if reference.shape[1:3] != x.shape[1:3]:
         size = (reference.shape[0], *x.shape[1:])

@@ -1,4 +1,4 @@
-"""Human vision: how pictures look with a colour vision deficiency, and how different two colours look."""
+"""Human vision: how pictures look with a color vision deficiency, and how different two colors look."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image, strengths
-from gen.imaging.color.planes import light, show, split
+from gen.imaging._operator import operator, per_image, require_colors, strengths
+from gen.imaging.color._planar import light, show, split
 
 __all__ = ["delta_e_76", "delta_e_2000", "simulate_deficiency"]
 
@@ -57,13 +57,13 @@ _MACHADO = {
 
 @operator(static=("kind",))
 def simulate_deficiency(x: jax.Array, kind: str, *, severity: jax.Array | float = 1.0) -> jax.Array:
-    """How sRGB [b h w 3] looks with a colour vision deficiency, in linear light. Not clipped.
+    """How sRGB [b h w 3] looks with a color vision deficiency, in linear light. Not clipped.
 
     kind: "protan" (long-wave cones), "deutan" (middle) or "tritan" (short; the model is less sure of it).
     severity: from 0 (changes nothing) over anomalous trichromacy to 1, dichromacy; scalar or [b]; between the published
         tenths the matrices are interpolated.
     """
-    colours(x, "simulate_deficiency")
+    require_colors(x, "simulate_deficiency")
     if kind not in _MACHADO:
         allowed = ", ".join(map(repr, _MACHADO))
         raise InputError(f"simulate_deficiency: kind={kind!r}; allowed: {allowed}{nearest(str(kind), _MACHADO)}")
@@ -84,7 +84,7 @@ def _root(square: jax.Array) -> jax.Array:
 
 def _pair(place: str, x: jax.Array, reference: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The planes of both, if they are alike."""
-    colours(x, place)
+    require_colors(x, place)
     if reference.shape[1:] != x.shape[1:] or reference.shape[0] not in (1, x.shape[0]):
         shapes = f"{list(reference.shape)}, x {list(x.shape)}"
         raise InputError(f"{place}: reference has shape {shapes}; allowed: the shape of x, or that with batch 1")
@@ -93,7 +93,7 @@ def _pair(place: str, x: jax.Array, reference: jax.Array) -> tuple[jax.Array, ja
 
 @operator()
 def delta_e_76(x: jax.Array, reference: jax.Array) -> jax.Array:
-    """Colour difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIE 1976: their Euclidean distance.
+    """Color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIE 1976: their Euclidean distance.
 
     Equals skimage.color.deltaE_cie76.
     """
@@ -110,12 +110,12 @@ def delta_e_2000(
     chroma: jax.Array | float = 1.0,
     hue: jax.Array | float = 1.0,
 ) -> jax.Array:
-    """Colour difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIEDE2000; 1 is just noticeable.
+    """Color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIEDE2000; 1 is just noticeable.
 
     lightness, chroma, hue: the parametric factors k_L, k_C, k_H, scalars or [b]: the larger, the less each counts.
 
     After Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula: implementation notes" (2005), equations 2 to
-    22; equals skimage.color.deltaE_ciede2000. The gradient is 0 where the colours are equal.
+    22; equals skimage.color.deltaE_ciede2000. The gradient is 0 where the colors are equal.
     """
     (l1, a1, b1), (l2, a2, b2) = _pair("delta_e_2000", x, reference)
 

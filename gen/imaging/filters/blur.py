@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen.imaging.arrays import operator, pad, per_image
+from gen.imaging._operator import operator, pad, per_image
 from gen.imaging.bounds import Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
 

@@ -17,9 +17,9 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging import bounds
-from gen.imaging.arrays import operator, per_image, reflect
+from gen.imaging._operator import operator, per_image, reflect
 from gen.imaging.bounds import FROM_0, Numbers, whole
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 
 __all__ = ["richardson_lucy", "wiener"]
 
@@ -30,7 +30,7 @@ _SIGMA = Numbers(0, 64)
 def _spread(function: Function) -> Function:
     """Around an operator with `sigma=None`, `psf=None`, `radius=None`: exactly one of sigma and psf, checked."""
     signature = inspect.signature(function)
-    by_sigma, place = fir.sized(function), function.__name__
+    by_sigma, place = _separable.sized(function), function.__name__
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ def richardson_lucy(
     """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
 
     x: [b h w c]; counts are not negative: what is below 0 counts as 0. The result is at least 0, and may be above 1.
-    sigma: of a Gaussian blur, pixels up to 64, a number, or [b]. psf: instead, [k l] with odd k and l, its centre in
+    sigma: of a Gaussian blur, pixels up to 64, a number, or [b]. psf: instead, [k l] with odd k and l, its center in
     the middle, made to have sum 1. iterations: from 1 to 1000; more are sharper, and noisier. radius: of the Gaussian;
     None: ceil(4 sigma).
     Equals skimage.restoration.richardson_lucy(x, psf, iterations, clip=False) away from the border, which skimage
@@ -74,10 +74,10 @@ def richardson_lucy(
     """
     if psf is None:
         assert radius is not None
-        taps = lax.optimization_barrier(fir.gaussian_taps(sigma, radius, x.dtype))
+        taps = lax.optimization_barrier(_separable.gaussian_taps(sigma, radius, x.dtype))
 
         def blur(u: jax.Array) -> jax.Array:
-            return fir.correlate(fir.correlate(u, taps, 1), taps, 2)
+            return _separable.correlate(_separable.correlate(u, taps, 1), taps, 2)
 
         back = blur
     else:
@@ -108,7 +108,7 @@ def wiener(
     h, w = x.shape[1:3]
     if psf is None:
         assert radius is not None
-        taps = fir.gaussian_taps(sigma, radius, x.dtype)
+        taps = _separable.gaussian_taps(sigma, radius, x.dtype)
         reach = [radius, radius]
     else:
         psf = _unit(psf, x)
@@ -146,7 +146,7 @@ def _correlate(x: jax.Array, taps: jax.Array) -> jax.Array:
     """sum_ij taps[i, j] x[.. + i - k // 2, .. + j - l // 2, ..] with reflected borders: slices, or by FFT if large."""
     b, h, w, c = x.shape
     k, l = taps.shape  # noqa: E741
-    flat = fir.padded(x, k // 2, l // 2)
+    flat = _separable.padded(x, k // 2, l // 2)
     if k * l <= 100:
         flat = flat.reshape(b, h + k - 1, -1)
         parts = (taps[i, j] * flat[:, i : i + h, j * c : (j + w) * c] for i in range(k) for j in range(l))

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import operator, per_image
+from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import FROM_0, Numbers, whole
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 
 __all__ = ["anisotropic_diffusion", "non_local_means", "total_variation"]
 
@@ -70,9 +70,9 @@ def non_local_means(x: jax.Array, strength: Any, *, patch: int = 2, search: int 
         *sums, weights = lax.fori_loop(0, len(offsets), step, start)
         return jnp.stack([total / weights for total in sums], axis=1)
 
-    wide = jnp.moveaxis(fir.padded(x, edge, edge), -1, 1)
+    wide = jnp.moveaxis(_separable.padded(x, edge, edge), -1, 1)
     scale, least = 1 / jnp.square(jnp.maximum(_planes(strength, x), 1e-4)), 2 * jnp.square(_planes(noise, x))
-    return jnp.moveaxis(fir.each(smoothed, wide, scale, least), 1, -1)
+    return jnp.moveaxis(_separable.each(smoothed, wide, scale, least), 1, -1)
 
 
 def _planes(strength: Any, x: jax.Array) -> jax.Array:
@@ -103,7 +103,7 @@ def total_variation(x: jax.Array, weight: Any, *, iterations: int = 50) -> jax.A
         return image + _divergence(*lax.fori_loop(0, iterations, step, (jnp.zeros_like(image), jnp.zeros_like(image))))
 
     weights = jnp.repeat(jnp.maximum(_planes(weight, x), 1e-6), c, axis=0)
-    out = fir.each(smoothed, jnp.moveaxis(x, -1, 1).reshape(b * c, h, w), weights)
+    out = _separable.each(smoothed, jnp.moveaxis(x, -1, 1).reshape(b * c, h, w), weights)
     return jnp.moveaxis(out.reshape(b, c, h, w), 1, -1)
 
 
@@ -129,12 +129,12 @@ def _divergence(rows: jax.Array, columns: jax.Array) -> jax.Array:
 def anisotropic_diffusion(
     x: jax.Array, kappa: Any, *, iterations: int = 20, rate: Any = 0.2, conduction: str = "exponential"
 ) -> jax.Array:
-    """Diffusion that stops at edges: each pixel moves towards its four neighbours, the less the more they differ.
+    """Diffusion that stops at edges: each pixel moves towards its four neighbors, the less the more they differ.
 
     x: [b h w c]. kappa: the difference, in units of x, at which the flow falls; from 0 (nothing changes); a number or
     [b]. Differences are root mean squares over the channels. iterations: from 0 to 10,000. rate: step in time, 0 to
     0.25; a number or [b]. conduction: "exponential", exp(-(d/kappa)^2), or "rational", 1 / (1 + (d/kappa)^2), which
-    favours wide regions. No flow across the border, so that the mean of the image stays.
+    favors wide regions. No flow across the border, so that the mean of the image stays.
     Source: Perona and Malik, Scale-space and edge detection using anisotropic diffusion, PAMI 1990, equations 7 to 10.
     """
     choices = ("exponential", "rational")
@@ -158,4 +158,4 @@ def anisotropic_diffusion(
         return jnp.stack(lax.fori_loop(0, iterations, step, [image[:, k] for k in channels]), axis=1)
 
     scale = 1 / (len(channels) * jnp.square(jnp.maximum(_planes(kappa, x), 1e-6)))
-    return jnp.moveaxis(fir.each(smoothed, jnp.moveaxis(x, -1, 1), scale, _planes(rate, x)), 1, -1)
+    return jnp.moveaxis(_separable.each(smoothed, jnp.moveaxis(x, -1, 1), scale, _planes(rate, x)), 1, -1)

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import FROM_0, RADIUS, odd, whole
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 
 __all__ = ["bilateral", "guided", "joint_bilateral"]
 
@@ -22,7 +22,7 @@ _SIGMAS = {"sigma_color": FROM_0, "sigma_space": FROM_0}
 
 @operator(static=("diameter",), work=lambda diameter: 8 * diameter**2, diameter=odd(255), **_SIGMAS)
 def bilateral(x: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None) -> jax.Array:
-    """The mean of the pixels in a circular window, weighted by nearness in place and in colour.
+    """The mean of the pixels in a circular window, weighted by nearness in place and in color.
 
     x: [b h w c]. diameter: pixels, odd, from 1 (nothing changes) to 255. sigma_color: in units of x, of the sum of the
     absolute differences of the channels. sigma_space: pixels; None: a third of diameter - 1. Either may be [b].
@@ -36,7 +36,7 @@ def bilateral(x: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_spac
 def joint_bilateral(
     x: jax.Array, guide: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None
 ) -> jax.Array:
-    """`bilateral` with the nearness in colour measured in another image.
+    """`bilateral` with the nearness in color measured in another image.
 
     guide: [b h w g], height and width as x, any number of channels; b may be 1. The others as in `bilateral`.
     Equals cv2.ximgproc.jointBilateralFilter(guide, x, diameter, sigma_color, sigma_space).
@@ -63,14 +63,14 @@ def _bilateral(x: jax.Array, guide: jax.Array, diameter: int, color: Any, space:
 
     def split(image: jax.Array) -> list[jax.Array]:
         """Padded planes: slices of [b h w] are contiguous, and the channels of a tap share one exponential."""
-        return [fir.padded(image[..., k : k + 1], radius, radius)[..., 0] for k in range(image.shape[-1])]
+        return [_separable.padded(image[..., k : k + 1], radius, radius)[..., 0] for k in range(image.shape[-1])]
 
     planes = split(x)
     guides = planes if guide is x else split(guide)
-    centre = [plane[:, radius : radius + h, radius : radius + w] for plane in guides]
+    center = [plane[:, radius : radius + h, radius : radius + w] for plane in guides]
 
     def tap(sums: list[jax.Array], window: Callable[[jax.Array], jax.Array], square: Any) -> list[jax.Array]:
-        d: Any = sum(jnp.abs(window(plane) - own) for plane, own in zip(guides, centre, strict=True))
+        d: Any = sum(jnp.abs(window(plane) - own) for plane, own in zip(guides, center, strict=True))
         weight = jnp.exp(by_color * d * d + by_space * square)
         values: list[Any] = [*map(window, planes), 1]
         return [total + weight * value for total, value in zip(sums, values, strict=True)]
@@ -102,18 +102,18 @@ def guided(
     or 3 channels. eps: variance in the guide (units of x squared) up to which detail is smoothed away; a number or [b].
     subsample: the windows are fitted on an image smaller by this factor; much faster, nearly the same for radii of
     several times it. Equals, away from the border, cv2.ximgproc.guidedFilter(guide, x, radius, eps), which however
-    takes coloured guides in [0, 1] with small eps for singular, and then only blurs.
+    takes colored guides in [0, 1] with small eps for singular, and then only blurs.
     Source: He, Sun and Tang, Guided image filtering, PAMI 2013, equations 11 to 21; He and Sun, Fast guided filter,
     2015.
     """
     if guide is None:
-        colours(x, "guided", allowed=(1, 3))
+        require_colors(x, "guided", allowed=(1, 3))
     else:
         guide = _like("guided", x, guide)
         if guide.shape[-1] not in (1, 3):
             raise InputError(f"guided: guide has {guide.shape[-1]} channels; allowed: 1 or 3")
     eps = jnp.broadcast_to(per_image(eps, x[..., 0]), (x.shape[0], 1, 1))
-    return fir.each(functools.partial(_guided, radius, subsample), x, eps, *([] if guide is None else [guide]))
+    return _separable.each(functools.partial(_guided, radius, subsample), x, eps, *([] if guide is None else [guide]))
 
 
 def _guided(radius: int, step: int, x: jax.Array, eps: jax.Array, guide: jax.Array | None = None) -> jax.Array:
@@ -166,7 +166,7 @@ def _fit(
 
 def _means(planes: jax.Array, radius: int) -> jax.Array:
     """[b n h w]: box means of each plane."""
-    return fir.box(planes.reshape(-1, *planes.shape[2:], 1), radius).reshape(planes.shape)
+    return _separable.box(planes.reshape(-1, *planes.shape[2:], 1), radius).reshape(planes.shape)
 
 
 def _inverse(m: dict[tuple[int, int], jax.Array], g: int) -> list[list[jax.Array]]:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, luma, operator, per_image
+from gen.imaging._operator import luma, operator, per_image, require_colors
 from gen.imaging.bounds import RADIUS, SIGMA, Numbers
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
 
 __all__ = ["canny", "difference_of_gaussians", "laplacian", "scharr", "sobel"]
@@ -43,25 +43,25 @@ def scharr(x: jax.Array, *, direction: str = "magnitude") -> jax.Array:
     return _slope("scharr", x, direction, 0.625)
 
 
-@operator(static=("neighbours",))
-def laplacian(x: jax.Array, *, neighbours: int = 4) -> jax.Array:
+@operator(static=("neighbors",))
+def laplacian(x: jax.Array, *, neighbors: int = 4) -> jax.Array:
     """The sum of the second derivatives of each channel: positive in dark spots and lines.
 
-    x: [b h w c]. neighbours: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all
+    x: [b h w c]. neighbors: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all
     directions, (1 4 1; 4 -20 4; 1 4 1) / 6.
-    Equals cv2.Laplacian(x, ddepth, ksize=1) and -skimage.filters.laplace(x, ksize=3) with 4 neighbours.
+    Equals cv2.Laplacian(x, ddepth, ksize=1) and -skimage.filters.laplace(x, ksize=3) with 4 neighbors.
     """
-    if neighbours not in (4, 8):
-        raise InputError(f"laplacian: neighbours={neighbours}; allowed: 4 or 8")
+    if neighbors not in (4, 8):
+        raise InputError(f"laplacian: neighbors={neighbors}; allowed: 4 or 8")
     at = window(x)
     sides = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1)
-    if neighbours == 4:
+    if neighbors == 4:
         return sides - 4 * x
     corners = at(-1, -1) + at(-1, 1) + at(1, -1) + at(1, 1)
     return (corners + 4 * sides - 20 * x) * (1 / 6)
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("ratio", "radius"), sigma=SIGMA, ratio=Numbers(1, 64, above=True), radius=RADIUS)
 def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: int | None = None) -> jax.Array:
     """gaussian(x, sigma) - gaussian(x, ratio * sigma): a band of detail, positive in bright spots of about that size.
@@ -78,18 +78,18 @@ def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: i
     return gaussian(x, sigma, radius=radius) - gaussian(x, ratio * sigma, radius=wide)
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None = None) -> jax.Array:
     """1 on edges one pixel thin, else 0: [b h w 1]. Its gradient is 0.
 
-    x: [b h w c], colours as their luma. sigma: of the Gaussian that is applied first, in pixels, a number, or [b].
+    x: [b h w c], colors as their luma. sigma: of the Gaussian that is applied first, in pixels, a number, or [b].
     low, high: the slope that an edge must have everywhere, and somewhere along it; in 8 times the units of sobel, as
     in other libraries; numbers, or [b]. radius: of the Gaussian; None: ceil(4 sigma), if sigma is a number.
     Equals skimage.feature.canny(luma, sigma, low, high, mode="mirror") except in the outermost pixels, which it never
     marks. Source: Canny, A computational approach to edge detection (1986), sections VII and VIII.
     """
-    colours(x, "canny", allowed=(1, 3))
+    require_colors(x, "canny", allowed=(1, 3))
     x = lax.stop_gradient(gaussian(luma(x), sigma, radius=radius))
     at = window(x)
     right, down = _sums(at, 2.0)
@@ -101,9 +101,9 @@ def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None =
 
 
 def window(x: jax.Array) -> Callable[[int, int], jax.Array]:
-    """at(i, j): the image whose pixels are the neighbours i rows below and j columns to the right, i, j in -1 .. 1."""
+    """at(i, j): the image whose pixels are the neighbors i rows below and j columns to the right, i, j in -1 .. 1."""
     b, h, w, c = x.shape
-    flat = fir.padded(x, 1, 1).reshape(b, h + 2, -1)
+    flat = _separable.padded(x, 1, 1).reshape(b, h + 2, -1)
 
     def at(i: int, j: int) -> jax.Array:
         return flat[:, i + 1 : i + 1 + h, (j + 1) * c : (j + 1 + w) * c].reshape(x.shape)
@@ -138,7 +138,7 @@ def _slope(place: str, x: jax.Array, direction: str, side: float) -> jax.Array:
 
 
 def _ridge(magnitude: jax.Array, right: jax.Array, down: jax.Array) -> jax.Array:
-    """Where the magnitude is at least that on both sides along the slope, interpolated between two neighbours."""
+    """Where the magnitude is at least that on both sides along the slope, interpolated between two neighbors."""
     at = window(magnitude)
     steep = jnp.abs(down) > jnp.abs(right)
     large = jnp.maximum(jnp.abs(down), jnp.abs(right))
@@ -163,7 +163,7 @@ def _unpack(words: jax.Array, width: int) -> jax.Array:
 
 
 def _grow(seeds: jax.Array, allowed: jax.Array) -> jax.Array:
-    """All pixels of `allowed` that are connected to seeds by 8 neighbours, 32 pixels at a time."""
+    """All pixels of `allowed` that are connected to seeds by 8 neighbors, 32 pixels at a time."""
 
     def spread(_: int, y: jax.Array) -> jax.Array:
         before = jnp.pad(y, ((0, 0), (0, 0), (1, 0)))[..., :-1] >> 31

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import Numbers, whole
 from gen.imaging.filters.edges import slopes
 
@@ -42,7 +42,7 @@ _SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 
 @operator()
 def invert(x: jax.Array) -> jax.Array:
-    """1 - x, the negative: black becomes white, each colour its complement. x: [b h w c]."""
+    """1 - x, the negative: black becomes white, each color its complement. x: [b h w c]."""
     return 1 - x
 
 
@@ -63,7 +63,7 @@ def sepia(x: jax.Array, amount: Any) -> jax.Array:
     x: [b h w 3]. amount: 0 (nothing changes) to 1; or [b]. Whites become up to (1.35, 1.2, 0.94): clip.
     Equals kornia.enhance.sepia / kornia.color.sepia_from_rgb(x, rescale=False) with amount 1.
     """
-    colours(x, "sepia")
+    require_colors(x, "sepia")
     toned = jnp.einsum("bhwc,dc->bhwd", x, jnp.asarray(_SEPIA, x.dtype), precision=lax.Precision.HIGHEST)
     return x + per_image(amount, x) * (toned - x)
 
@@ -175,7 +175,7 @@ def halftone(x: jax.Array, size: Any, *, angle: Any = 0.0, hardness: Any = 2.0) 
     about 0.5 (soft) to 10 (jagged); or [b]. The mean of a large even area is kept but for 0.5 / (size * hardness).
     Source: the screen is a sum of two cosines (PostScript Language Reference, 7.4.2), made uniform by its distribution.
     """
-    colours(x, "halftone", allowed=(1, 3))
+    require_colors(x, "halftone", allowed=(1, 3))
     h, w, c = x.shape[1:]
     turns = (per_image(angle, x) + jnp.asarray(_ANGLES[c], x.dtype)) * (math.pi / 180)
     i, j = jnp.arange(h, dtype=x.dtype)[:, None, None], jnp.arange(w, dtype=x.dtype)[:, None]

@@ -10,39 +10,39 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, luma, operator, per_image, strengths
+from gen.imaging._operator import luma, operator, per_image, require_colors, strengths
 from gen.imaging.bounds import RADIUS, SIGMA, Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
 
 __all__ = ["bloom", "chromatic_aberration", "grain", "halation", "vignette"]
 
 
-@operator(static=("size", "colour"), size=Numbers(0, 64))
-def grain(key: jax.Array, x: jax.Array, amount: Any, *, size: float = 0.7, colour: bool = False) -> jax.Array:
+@operator(static=("size", "color"), size=Numbers(0, 64))
+def grain(key: jax.Array, x: jax.Array, amount: Any, *, size: float = 0.7, color: bool = False) -> jax.Array:
     """Noise in clumps, as of film: strongest at middle gray, none in black and white. Not clipped.
 
     key: jax.random.key, one for all images (they get different grain), or [b]; a single image and a batch of one get
     the same from it. x: [b h w c]. amount: standard deviation at middle gray, such as 0.05; or [b].
-    size: sigma of the clumps in pixels, up to 64, a number; 0: each pixel by itself. colour: grain for each channel by
+    size: sigma of the clumps in pixels, up to 64, a number; 0: each pixel by itself. color: grain for each channel by
     itself.
     Source: the variance p (1 - p) of a layer of opaque grains (Nutting 1913), smoothed by the grains' own shape.
     """
-    colours(x, "grain", allowed=(1, 3))
+    require_colors(x, "grain", allowed=(1, 3))
     b, h, w, c = x.shape
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape not in ((), (b,)):
         raise InputError(
             f"grain: key is {key.dtype} {list(key.shape)}; allowed: jax.random.key(seed), or one per image"
         )
     keys = key if key.ndim else jax.random.split(key, b) if b > 1 else key[None]
-    noise = jax.vmap(lambda key: jax.random.normal(key, (h, w, c if colour else 1), jnp.float32))(keys).astype(x.dtype)
+    noise = jax.vmap(lambda key: jax.random.normal(key, (h, w, c if color else 1), jnp.float32))(keys).astype(x.dtype)
     if size > 0:
         radius = math.ceil(4 * size)
         taps = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / size))
         taps /= np.sqrt(np.square(taps).sum())  # keeps the variance, away from the border
-        noise = fir.correlate(fir.correlate(noise, taps, 1), taps, 2)
-    gray = jnp.clip(x if colour else luma(x), 0, 1)
+        noise = _separable.correlate(_separable.correlate(noise, taps, 1), taps, 2)
+    gray = jnp.clip(x if color else luma(x), 0, 1)
     return x + per_image(amount, x) * 4 * gray * (1 - gray) * noise
 
 
@@ -51,7 +51,7 @@ def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
     """Darker towards the corners, in linear light.
 
     x: [b h w c]. amount: the share of light that is lost in the corners, 0 (nothing changes) to 1, below 0 brighter;
-    or [b]. start: where it begins, as a share of the way from the centre to the corners, 0 to 1; or [b].
+    or [b]. start: where it begins, as a share of the way from the center to the corners, 0 to 1; or [b].
     """
     h, w = x.shape[1:3]
     rows, columns = (np.arange(n) - (n - 1) / 2 for n in (h, w))
@@ -63,7 +63,7 @@ def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
     return from_linear(to_linear(x) * gain)
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius: int | None = None) -> jax.Array:
     """Light of the highlights spread over their surroundings by the lens, in linear light. Stays in [0, 1].
@@ -73,13 +73,13 @@ def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius
     radius: where the spread ends, pixels; None: ceil(4 sigma), if sigma is a number.
     The light is added as by a second exposure that cannot exceed white: a + b (1 - a), "screen".
     """
-    colours(x, "bloom", allowed=(1, 3))
+    require_colors(x, "bloom", allowed=(1, 3))
     light = to_linear(x)
     glow = gaussian(_highlights(light, threshold), sigma, radius=radius)
     return _expose(light, per_image(amount, x) * glow)
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def halation(
     x: jax.Array,
@@ -92,10 +92,10 @@ def halation(
 ) -> jax.Array:
     """The red glow around highlights, of light thrown back by the base of the film, in linear light. Stays in [0, 1].
 
-    x: [b h w 3]. sigma, amount, threshold, radius: as in bloom. tint: the colour of the glow, linear red, green, blue,
+    x: [b h w 3]. sigma, amount, threshold, radius: as in bloom. tint: the color of the glow, linear red, green, blue,
     each from 0 to 1: red goes deepest into the film.
     """
-    colours(x, "halation")
+    require_colors(x, "halation")
     if jnp.shape(jnp.asarray(tint)) != (3,):
         raise InputError(f"halation: tint has shape {list(jnp.shape(jnp.asarray(tint)))}; allowed: three numbers")
     light = to_linear(x)
@@ -105,12 +105,12 @@ def halation(
 
 @operator()
 def chromatic_aberration(x: jax.Array, amount: Any) -> jax.Array:
-    """Red a little larger, blue a little smaller than green, as by a simple lens: coloured fringes off the centre.
+    """Red a little larger, blue a little smaller than green, as by a simple lens: colored fringes off the center.
 
     x: [b h w 3]. amount: by how many pixels red moves outwards and blue inwards in the corners, 0 (nothing changes);
     below 0 the other way; or [b]. Interpolated linearly; what comes from outside is the outermost pixel.
     """
-    colours(x, "chromatic_aberration")
+    require_colors(x, "chromatic_aberration")
     h, w = x.shape[1:3]
     share = jnp.broadcast_to(strengths(amount, x), x.shape[:1]) / max(math.hypot((h - 1) / 2, (w - 1) / 2), 1)
     red, green, blue = (x[..., i] for i in range(3))
@@ -118,13 +118,13 @@ def chromatic_aberration(x: jax.Array, amount: Any) -> jax.Array:
 
 
 def _magnified(plane: jax.Array, share: jax.Array) -> jax.Array:
-    """[b h w] from the places that are nearer to the centre by that share of their distance [b]."""
+    """[b h w] from the places that are nearer to the center by that share of their distance [b]."""
     for axis in (1, 2):
         n = plane.shape[axis]
         if n == 1:
             continue
-        centre = (n - 1) / 2
-        place = centre + jnp.asarray(np.arange(n) - centre, plane.dtype) * (1 - share[:, None])
+        center = (n - 1) / 2
+        place = center + jnp.asarray(np.arange(n) - center, plane.dtype) * (1 - share[:, None])
         place = jnp.clip(place, 0, n - 1)
         first = jnp.clip(jnp.floor(place), 0, n - 2)
         fraction = jnp.expand_dims(place - first, 3 - axis)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import operator, per_image
+from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import Numbers
 from gen.imaging.filters.resize import product
 

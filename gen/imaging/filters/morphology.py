@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import operator
+from gen.imaging._operator import operator
 from gen.imaging.bounds import whole
 
 __all__ = ["black_hat", "closing", "dilate", "erode", "morphological_gradient", "opening", "reconstruct", "top_hat"]
@@ -94,7 +94,7 @@ def morphological_gradient(x: jax.Array, radius: int, *, shape: str = "square") 
 
 @operator(static=("method",))
 def reconstruct(x: jax.Array, mask: jax.Array, *, method: str = "dilation") -> jax.Array:
-    """x dilated by its 8 neighbours again and again, but never above the mask: the peaks of x fill what holds them.
+    """x dilated by its 8 neighbors again and again, but never above the mask: the peaks of x fill what holds them.
 
     x: [b h w c], where to start. mask: the limit, [b h w c] or [b h w 1]; x is cut there first. method: "dilation";
     or "erosion", eroded but never below the mask. The gradient goes to the pixel of x or mask that gave the value.

@@ -12,12 +12,12 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, luma, operator, pad, per_image
+from gen.imaging._operator import luma, operator, pad, per_image, require_colors
 from gen.imaging.bounds import whole
 
 __all__ = ["inpaint", "jpeg", "kuwahara"]
 
-# Annex K of ITU-T T.81 (1992), tables K.1 and K.2: quantisation of luminance and chrominance.
+# Annex K of ITU-T T.81 (1992), tables K.1 and K.2: quantization of luminance and chrominance.
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -55,7 +55,7 @@ def jpeg(x: jax.Array, quality: Any) -> jax.Array:
     Nearly equals PIL's image.save(quality=quality, subsampling=0), which also rounds between its stages.
     Source: ITU-T T.81, A.3.3, A.3.4 and annex K.
     """
-    colours(x, "jpeg", allowed=(1, 3))
+    require_colors(x, "jpeg", allowed=(1, 3))
     c = x.shape[-1]
     quality = jnp.clip(per_image(quality, x), 1.0, 100.0)
     scale = jnp.where(quality < 50, 5000.0 / quality, 200.0 - 2 * quality) / 100
@@ -77,7 +77,7 @@ def _sum(parts: Iterable[jax.Array]) -> jax.Array:
 
 
 def _round_blocks(plane: jax.Array, scale: jax.Array, table: Any, offset: int) -> jax.Array:
-    """A plane [b h w] of 0..255 after the quantisation of its 8x8 blocks; the last ones repeat the edge."""
+    """A plane [b h w] of 0..255 after the quantization of its 8x8 blocks; the last ones repeat the edge."""
     b, h, w = plane.shape
     plane = jnp.pad(plane - offset, ((0, 0), (0, -h % 8), (0, -w % 8)), mode="edge")
     blocks = plane.reshape(b, plane.shape[1] // 8, 8, plane.shape[2] // 8, 8)
@@ -104,14 +104,14 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
     hole = jnp.broadcast_to(mask > 0.5, (*x.shape[:3], 1))
     known = jnp.where(hole, 0.0, x)
 
-    def neighbours(a: jax.Array) -> jax.Array:
+    def neighbors(a: jax.Array) -> jax.Array:
         p = jnp.pad(a, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return p[:, :-2, 1:-1] + p[:, 2:, 1:-1] + p[:, 1:-1, :-2] + p[:, 1:-1, 2:]
 
-    degree = neighbours(jnp.ones_like(x[..., :1]))
+    degree = neighbors(jnp.ones_like(x[..., :1]))
 
     def laplacian(a: jax.Array) -> jax.Array:  # symmetric and positive on functions that live in the hole
-        return jnp.where(hole, degree * a - neighbours(a), 0.0)
+        return jnp.where(hole, degree * a - neighbors(a), 0.0)
 
     def dot(a: jax.Array, b: jax.Array) -> jax.Array:
         return jnp.sum(a * b, axis=(1, 2), keepdims=True)
@@ -129,7 +129,7 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
         state = (jnp.zeros_like(x), border, border, dot(border, border))
         return lax.scan(step, state, None, length=iterations)[0][0]
 
-    value = lax.custom_linear_solve(laplacian, jnp.where(hole, neighbours(known), 0.0), solve, symmetric=True)
+    value = lax.custom_linear_solve(laplacian, jnp.where(hole, neighbors(known), 0.0), solve, symmetric=True)
     return jnp.where(hole, value, x)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import operator
+from gen.imaging._operator import operator
 from gen.imaging.bounds import whole
 
 __all__ = ["resize"]
@@ -41,7 +41,7 @@ def resize(x: jax.Array, height: int, width: int, *, method: str = "area", antia
     """The image with another number of pixels; the outer edges of the outermost pixels stay where they are.
 
     x: [b h w c] to [b height width c], up to 16,384 a side and 100,000,000 pixels. method: "area" (Pillow's box filter:
-    the mean of the pixels of x whose centres fall into a pixel, whole ones; a pixel that lies across a border is not
+    the mean of the pixels of x whose centers fall into a pixel, whole ones; a pixel that lies across a border is not
     shared out, and an enlargement repeats pixels), "linear", "cubic", "lanczos3" (both may overshoot [0, 1]),
     "nearest". antialias: when there are fewer pixels the kernel is as many times wider; False: it has the same width in
     samples of x, which aliases. Weights outside x are left out.
@@ -104,7 +104,7 @@ def _down(x: jax.Array, matrix: np.ndarray) -> jax.Array:
     start = np.minimum(start, n - length)
     parts = (
         jnp.asarray(np.take_along_axis(matrix, start[:, None] + k, axis=1), x.dtype)
-        * lax.optimization_barrier(x[:, start + k])  # else all gathers are in one loop, which is not vectorised
+        * lax.optimization_barrier(x[:, start + k])  # else all gathers are in one loop, which is not vectorized
         for k in range(length)
     )
     return functools.reduce(jnp.add, parts).reshape(b, -1, *rest)

@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen.imaging.arrays import operator, per_image
+from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import FROM_0, RADIUS, SIGMA
 from gen.imaging.color.spaces import from_linear, to_linear
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 from gen.imaging.filters.edge_aware import guided
 
 __all__ = ["contrast_adaptive_sharpen", "detail_enhance", "high_boost", "unsharp"]
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("radius",), sigma=SIGMA, radius=RADIUS, threshold=FROM_0)
 def unsharp(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.0, radius: int | None = None) -> jax.Array:
     """x + amount * (x - gaussian(x, sigma)), without what is smaller than a threshold.
@@ -30,15 +30,15 @@ def unsharp(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.0, radi
     preserve_range=True, channel_axis=2) away from the border.
     """
     assert radius is not None
-    taps = fir.gaussian_taps(sigma, radius, x.dtype)
-    detail = x - fir.correlate(fir.correlate(x, taps, 1), taps, 2) if radius else jnp.zeros_like(x)
+    taps = _separable.gaussian_taps(sigma, radius, x.dtype)
+    detail = x - _separable.correlate(_separable.correlate(x, taps, 1), taps, 2) if radius else jnp.zeros_like(x)
     limit = per_image(threshold, x)
     return x + per_image(amount, x) * (detail - jnp.clip(detail, -limit, limit))
 
 
 @operator()
 def contrast_adaptive_sharpen(x: jax.Array, sharpness: Any) -> jax.Array:
-    """Sharpens by the four neighbours, less where the 3 x 3 pixels leave little room up to white or down to black.
+    """Sharpens by the four neighbors, less where the 3 x 3 pixels leave little room up to white or down to black.
 
     x: [b h w c], made linear inside; the result is clipped to [0, 1]. sharpness: 0 to 1, a number or [b]; 0 already
     sharpens a little.
@@ -46,7 +46,7 @@ def contrast_adaptive_sharpen(x: jax.Array, sharpness: Any) -> jax.Array:
     channel by itself.
     """
     h, w = x.shape[1:3]
-    wide = fir.padded(to_linear(jnp.clip(x, 0, 1)), 1, 1)
+    wide = _separable.padded(to_linear(jnp.clip(x, 0, 1)), 1, 1)
     at = {(i, j): wide[:, i : i + h, j : j + w] for i in range(3) for j in range(3)}
     cross = [at[0, 1], at[1, 0], at[1, 1], at[1, 2], at[2, 1]]
     corners = [at[0, 0], at[0, 2], at[2, 0], at[2, 2]]
@@ -79,11 +79,11 @@ def detail_enhance(x: jax.Array, amount: Any, *, radius: int = 8, eps: Any = 1e-
 
 @operator()
 def high_boost(x: jax.Array, amount: Any) -> jax.Array:
-    """x + amount * (x - the mean of the eight neighbours): all that is finer than two pixels, noise too.
+    """x + amount * (x - the mean of the eight neighbors): all that is finer than two pixels, noise too.
 
     x: [b h w c]; the result may leave [0, 1]. amount: 0 changes nothing; a number or [b].
     Equals cv2.filter2D with -amount/8 around 1 + amount. Source: Gonzalez and Woods, Digital image processing, 3.6.
     """
     ones = np.ones(3, np.float32)
-    mean = (fir.correlate(fir.correlate(x, ones, 1), ones, 2) - x) * 0.125
+    mean = (_separable.correlate(_separable.correlate(x, ones, 1), ones, 2) - x) * 0.125
     return x + per_image(amount, x) * (x - mean)

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.imaging.arrays import operator
+from gen.imaging._operator import operator
 from gen.imaging.bounds import RADIUS, SIGMA, Numbers, odd
-from gen.imaging.filters import fir
+from gen.imaging.filters import _separable
 
 __all__ = ["box", "gaussian", "median", "percentile"]
 
@@ -23,10 +23,10 @@ def box(x: jax.Array, radius: int) -> jax.Array:
     x: [b h w c]. radius: pixels, from 0 (nothing changes) to 4096.
     Equals cv2.blur(x, (2*radius+1, 2*radius+1)).
     """
-    return fir.box(x, radius)
+    return _separable.box(x, radius)
 
 
-@fir.sized
+@_separable.sized
 @operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
 def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Array:
     """Convolution with a Gaussian that ends at `radius`.
@@ -37,8 +37,8 @@ def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Arra
     skimage.filters.gaussian(x, sigma, mode="mirror", channel_axis=-1).
     """
     assert radius is not None
-    taps = fir.gaussian_taps(sigma, radius, x.dtype)
-    return fir.correlate(fir.correlate(x, taps, 1), taps, 2) if radius else x
+    taps = _separable.gaussian_taps(sigma, radius, x.dtype)
+    return _separable.correlate(_separable.correlate(x, taps, 1), taps, 2) if radius else x
 
 
 @operator(static=("size",), work=lambda size: 32 * size**2, size=odd(255))
@@ -70,11 +70,11 @@ def _ranked(x: jax.Array, size: int, rank: int) -> jax.Array:
     """The value in each window of size^2 that `rank` others come before."""
     b, h, w, c = x.shape
     # As int32 in the same order: XLA's minimum of floats keeps NaN, at four times the price.
-    keys = fir.padded(_keys(x), size // 2, size // 2).reshape(b, h + size - 1, -1)
+    keys = _separable.padded(_keys(x), size // 2, size // 2).reshape(b, h + size - 1, -1)
     if size <= 13:
         found = _select(keys, size, rank, h, w * c, c)
     else:
-        found = fir.each(lambda keys: _bisect(keys, size, rank, h, w * c, c), keys)
+        found = _separable.each(lambda keys: _bisect(keys, size, rank, h, w * c, c), keys)
     return _values(found.reshape(x.shape), x.dtype)
 
 
@@ -83,7 +83,7 @@ def _ranked_jvp(size: int, rank: int, primals: tuple, tangents: tuple) -> tuple[
     (x,), (dx,) = primals, tangents
     y = _ranked(x, size, rank)
     h, w = x.shape[1:3]
-    window, change = fir.padded(x, size // 2, size // 2), fir.padded(dx, size // 2, size // 2)
+    window, change = _separable.padded(x, size // 2, size // 2), _separable.padded(dx, size // 2, size // 2)
 
     @jax.checkpoint  # the gradient of the loop then keeps no comparison
     def row(i: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import operator
+from gen.imaging._operator import operator
 
 __all__ = ["Components", "connected_components", "relabel", "remove_small"]
 
@@ -85,7 +85,7 @@ def shifted(array: jax.Array, rows: int, columns: int, fill: Any) -> jax.Array:
     return lax.pad(array, value, ((0, 0, 0), (-rows, rows, 0), (-columns, columns, 0)))
 
 
-def neighbours(array: jax.Array, fill: Any) -> Callable[[int, int], jax.Array]:
+def neighbors(array: jax.Array, fill: Any) -> Callable[[int, int], jax.Array]:
     """As `shifted`, by up to one row and column, for use in loops: padded once, so that the slices are fast."""
     _, h, w = array.shape
     padded = jnp.pad(array, ((0, 0), (1, 1), (1, 1)), constant_values=fill)
@@ -93,8 +93,8 @@ def neighbours(array: jax.Array, fill: Any) -> Callable[[int, int], jax.Array]:
     return lambda rows, columns: padded[:, 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def equal_neighbours(labels: jax.Array, connectivity: int) -> Links:
-    """Links between pixels of equal positive label, to the neighbours that come later row by row."""
+def equal_neighbors(labels: jax.Array, connectivity: int) -> Links:
+    """Links between pixels of equal positive label, to the neighbors that come later row by row."""
     offsets = ((0, 1), (1, 0)) if connectivity == 4 else ((0, 1), (1, 0), (1, 1), (1, -1))
     return {offset: (labels == shifted(labels, *offset, 0)) & (labels > 0) for offset in offsets}
 
@@ -105,7 +105,7 @@ def equal_neighbours(labels: jax.Array, connectivity: int) -> Links:
 def _pixels(labels: jax.Array, connectivity: int) -> Components:
     """Every pixel is a node."""
     keys, bits = _keys(*labels.shape)
-    roots = _roots(keys, equal_neighbours(labels, connectivity), bits, 0)
+    roots = _roots(keys, equal_neighbors(labels, connectivity), bits, 0)
     return _number(roots, (roots == keys) & (labels > 0), labels > 0, bits, 0)
 
 
@@ -153,8 +153,8 @@ def _roots(keys: jax.Array, links: Links, bits: int, shift: int) -> jax.Array:
         return lax.fori_loop(0, times, step, roots)  # in a row XLA:CPU would compute each again for each look-up
 
     def lowest(roots: jax.Array) -> jax.Array:
-        """The lowest root of a node and of its neighbours; nothing changes once all of a piece have the same."""
-        found, near = roots, neighbours(roots, last)
+        """The lowest root of a node and of its neighbors; nothing changes once all of a piece have the same."""
+        found, near = roots, neighbors(roots, last)
         for offset, link in sides.items():
             found = jnp.minimum(found, jnp.where(link, near(*offset), last))
         return found

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import FROM_0, whole
 from gen.imaging.segment.components import connected_components, look_up
 
@@ -142,7 +142,7 @@ def distance_transform(mask: jax.Array) -> jax.Array:
     Exact and Euclidean; 0 outside of the mask; the diagonal of the image if there is no outside. Not differentiable.
     Equals scipy.ndimage.distance_transform_edt.
     """
-    colours(mask, "distance_transform", allowed=(1,))
+    require_colors(mask, "distance_transform", allowed=(1,))
     _, h, w, _ = mask.shape
     outside, row, far = mask[..., 0] <= 0.5, jnp.arange(h, dtype=jnp.int32)[:, None], h + w
     above = lax.cummax(jnp.where(outside, row, -far), axis=1)

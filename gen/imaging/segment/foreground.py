@@ -1,4 +1,4 @@
-"""The foreground of any picture: mixtures of colours on both sides, and a random walk that keeps to the edges."""
+"""The foreground of any picture: mixtures of colors on both sides, and a random walk that keeps to the edges."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from jax import lax
 
 from gen.errors import InputError
-from gen.imaging.arrays import colours, operator
+from gen.imaging._operator import operator, require_colors
 from gen.imaging.bounds import FROM_0, Numbers, whole
 from gen.imaging.color.spaces import rgb_to_lab
-from gen.imaging.segment.walker import edge_weights, solve_walk
+from gen.imaging.segment.random_walker import edge_weights, solve_walk
 
 __all__ = ["foreground"]
 
 _NOISE = 0.02  # in Lab / 100: the least spread of a component
-_FITS = 4  # steps of expectation and maximisation for each round
+_FITS = 4  # steps of expectation and maximization for each round
 _PAIRS = np.triu_indices(3)  # the products of coordinates are monomials 4 to 9
 _SQUARES = np.asarray([4, 7, 9])
 _SYMMETRIC = np.asarray([[4, 5, 6], [5, 7, 8], [6, 8, 9]])
@@ -61,12 +61,12 @@ def foreground(
     Without both, what differs from the border of the picture, rather in its middle.
     components: of the mixture of Gaussians (in Lab) on either side; rounds: of fitting them and finding the mask.
     edges: how much they hold the mask, as `beta` of random_walker, may be [b].
-    smoothness: the weight of a pixel beside another, where there is no edge, against its own colour, may be [b].
+    smoothness: the weight of a pixel beside another, where there is no edge, against its own color, may be [b].
 
     Rother et al. 2004, "GrabCut", with the cut replaced by a random walk with priors (Grady 2005), which is soft and
     differentiable.
     """
-    colours(x, "foreground", allowed=(1, 3))
+    require_colors(x, "foreground", allowed=(1, 3))
     if box is not None and mask is not None:
         raise InputError("foreground: both box and mask; allowed: one of them or none")
     b, h, w, _ = x.shape
@@ -98,7 +98,7 @@ def _decide(mask: jax.Array) -> jax.Array:
 
 
 def _prior(x: jax.Array, box: Any, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """Which pixels are to be decided, and how likely they are foreground before their colour is seen; [b 1 h w]."""
+    """Which pixels are to be decided, and how likely they are foreground before their color is seen; [b 1 h w]."""
     b, h, w, _ = x.shape
     y = ((jnp.arange(h, dtype=x.dtype) + 0.5) / h)[:, None]
     z = (jnp.arange(w, dtype=x.dtype) + 0.5) / w
@@ -109,16 +109,16 @@ def _prior(x: jax.Array, box: Any, mask: jax.Array | None) -> tuple[jax.Array, j
     top, left, bottom, right = (sides[:, i, None, None] for i in range(4))
     y, z = (y - top) / jnp.maximum(bottom - top, 1e-3), (z - left) / jnp.maximum(right - left, 1e-3)
     inside = ((y > 0) & (y < 1) & (z > 0) & (z < 1)).astype(x.dtype)[:, None]
-    middle = (16 * y * (1 - y) * z * (1 - z))[:, None]  # 1 in the centre, 0 at the border
+    middle = (16 * y * (1 - y) * z * (1 - z))[:, None]  # 1 in the center, 0 at the border
     least, most = (0.05, 0.4) if box is None else (0.25, 0.4)
     return inside, inside * (least + (most - least) * middle)
 
 
-def _monomials(colour: jax.Array) -> jax.Array:
-    """1, the coordinates of colour [b 3 n], and their products [b 10 n]: the moments and the exponent of a Gaussian are
+def _monomials(color: jax.Array) -> jax.Array:
+    """1, the coordinates of color [b 3 n], and their products [b 10 n]: the moments and the exponent of a Gaussian are
     linear in them."""
-    pairs = [colour[:, i] * colour[:, j] for i, j in zip(*_PAIRS, strict=True)]
-    return jnp.concatenate([jnp.ones_like(colour[:, :1]), colour, jnp.stack(pairs, axis=1)], axis=1)
+    pairs = [color[:, i] * color[:, j] for i, j in zip(*_PAIRS, strict=True)]
+    return jnp.concatenate([jnp.ones_like(color[:, :1]), color, jnp.stack(pairs, axis=1)], axis=1)
 
 
 def _log_density(monomials: jax.Array, weight: jax.Array, components: int) -> jax.Array:
@@ -134,21 +134,21 @@ def _log_density(monomials: jax.Array, weight: jax.Array, components: int) -> ja
         shares = jax.nn.softmax(jnp.einsum("bkm,bmn->bkn", form, monomials, precision="highest"), axis=1)
         moments = jnp.einsum("bkn,bmn->bkm", shares * weight[:, None], monomials, precision="highest")
         mean = moments / jnp.maximum(moments[..., :1], 1e-3)
-        centre = mean[..., 1:4]
-        covariance = mean[..., _SYMMETRIC] - centre[..., :, None] * centre[..., None, :]
-        return _exponent(centre, covariance, moments[..., 0] / total + 1e-4)
+        center = mean[..., 1:4]
+        covariance = mean[..., _SYMMETRIC] - center[..., :, None] * center[..., None, :]
+        return _exponent(center, covariance, moments[..., 0] / total + 1e-4)
 
     form = lax.fori_loop(0, _FITS, fit, form)
     return jax.nn.logsumexp(jnp.einsum("bkm,bmn->bkn", form, monomials, precision="highest"), axis=1)
 
 
-def _exponent(centre: jax.Array, covariance: jax.Array, share: jax.Array) -> jax.Array:
-    """log(share * Gaussian) as factors [b k 10] of the monomials; centre [b k 3], covariance [b k 3 3], share [b k]."""
+def _exponent(center: jax.Array, covariance: jax.Array, share: jax.Array) -> jax.Array:
+    """log(share * Gaussian) as factors [b k 10] of the monomials; center [b k 3], covariance [b k 3 3], share [b k]."""
     s = covariance + _NOISE**2 * jnp.eye(3)
     rows = [jnp.cross(s[..., i, :], s[..., j, :]) for i, j in ((1, 2), (2, 0), (0, 1))]
     determinant = jnp.sum(s[..., 0, :] * rows[0], axis=-1)
     inverse = jnp.stack(rows, axis=-1) / jnp.maximum(determinant, _NOISE**6 / 8)[..., None, None]
-    linear = jnp.sum(inverse * centre[..., None, :], axis=-1)
-    constant = jnp.log(share) - 0.5 * (jnp.log(jnp.maximum(determinant, _NOISE**6 / 8)) + jnp.sum(linear * centre, -1))
+    linear = jnp.sum(inverse * center[..., None, :], axis=-1)
+    constant = jnp.log(share) - 0.5 * (jnp.log(jnp.maximum(determinant, _NOISE**6 / 8)) + jnp.sum(linear * center, -1))
     quadratic = -inverse[..., _PAIRS[0], _PAIRS[1]] * np.where(_PAIRS[0] == _PAIRS[1], 0.5, 1.0)
     return jnp.concatenate([constant[..., None], linear, quadratic], axis=-1)

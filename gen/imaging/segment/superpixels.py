@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.imaging.arrays import colours, operator, per_image
+from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import FROM_0, whole
 from gen.imaging.color.spaces import rgb_to_lab
-from gen.imaging.segment.cells import Grid, Places
-from gen.imaging.segment.components import connected_components, neighbours, relabel, shifted
+from gen.imaging.segment._blocks import Grid, Places
+from gen.imaging.segment.components import connected_components, neighbors, relabel, shifted
 
 __all__ = ["slic"]
 
@@ -32,17 +32,17 @@ def slic(
 ) -> jax.Array:
     """Labels int32 [b h w] from 1 to n of about `segments` superpixels of x [b h w 3 or 1].
 
-    compactness: what a distance of one grid cell weighs, as a difference of colour in Lab; may be [b]. Large: squares.
-    iterations: of k-means in colour (Lab) and position, where a pixel may go to the 3x3 grid cells about it. Each looks
+    compactness: what a distance of one grid cell weighs, as a difference of color in Lab; may be [b]. Large: squares.
+    iterations: of k-means in color (Lab) and position, where a pixel may go to the 3x3 grid cells about it. Each looks
         at a quarter of the pixels of a cell, another one each time, which costs next to no quality.
     connected: every superpixel is one piece (4-connected): pieces under a quarter of the mean size join the piece
-        beside them that is nearest in colour, so that n is at most 4 times the grid cells. Without, label = grid cell,
+        beside them that is nearest in color, so that n is at most 4 times the grid cells. Without, label = grid cell,
         row by row; cells may be empty and may be in pieces.
 
     Achanta et al. 2012, "SLIC Superpixels", assigned as in gSLICr (Ren et al. 2015). The meaning of compactness is that
     of skimage.segmentation.slic.
     """
-    colours(x, "slic", allowed=(1, 3))
+    require_colors(x, "slic", allowed=(1, 3))
     lab = rgb_to_lab(jnp.broadcast_to(x, (*x.shape[:3], 3)))
     grid = Grid.of(x.shape[1], x.shape[2], segments)
     labels = _cluster(lab, grid, per_image(compactness, x), iterations)
@@ -50,17 +50,17 @@ def slic(
 
 
 def _cluster(lab: jax.Array, grid: Grid, compactness: jax.Array, iterations: int) -> jax.Array:
-    """Labels [b h w], 1 + the cell whose centre is nearest, among the 3x3 cells about each pixel."""
+    """Labels [b h w], 1 + the cell whose center is nearest, among the 3x3 cells about each pixel."""
     places = Places.of(grid)
     scale = jnp.broadcast_to(compactness / grid.side, (len(lab), 1, 1, 1)).reshape(len(lab), 1)
     pixels = _features(lab, places, scale)
     drift = jnp.pad(jnp.asarray(places.drift, lab.dtype), ((0, 0), (3, 0)))[..., None, None] * scale
     ones = jnp.ones(pixels.shape[1], lab.dtype)
     totals = jnp.einsum("fpbc,p->fbc", pixels, ones, precision="highest")  # faster than a sum
-    centres = totals[:5] / totals[5]
-    centres = lax.fori_loop(0, iterations, lambda i, c: _move(c, pixels, i % places.parts, drift, places), centres)
+    centers = totals[:5] / totals[5]
+    centers = lax.fori_loop(0, iterations, lambda i, c: _move(c, pixels, i % places.parts, drift, places), centers)
 
-    chosen = _nearest(pixels, _around(centres, grid)[:, :, None])
+    chosen = _nearest(pixels, _around(centers, grid)[:, :, None])
     towards = np.asarray([dy * grid.columns + dx for dy, dx in _OFFSETS], np.int32)
     label = jnp.asarray(towards)[chosen] + np.arange(1, grid.cells + 1, dtype=np.int32)  # [place b cell]
     return places.scatter(lax.optimization_barrier(label))
@@ -80,11 +80,11 @@ def _features(lab: jax.Array, places: Places, scale: jax.Array) -> jax.Array:
     return lax.optimization_barrier(jnp.stack(lax.optimization_barrier([*planes, exists])))
 
 
-def _move(centres: jax.Array, pixels: jax.Array, part: jax.Array, drift: jax.Array, places: Places) -> jax.Array:
-    """To the mean [5 b cell] of those pixels of a part that are nearest to each centre."""
+def _move(centers: jax.Array, pixels: jax.Array, part: jax.Array, drift: jax.Array, places: Places) -> jax.Array:
+    """To the mean [5 b cell] of those pixels of a part that are nearest to each center."""
     grid, share = places.grid, places.share
     features = pixels.reshape(6, -1, places.chunk, *pixels.shape[2:])
-    near = _around(centres, grid)
+    near = _around(centers, grid)
 
     def add(chunk: jax.Array, sums: jax.Array) -> jax.Array:
         here = lax.dynamic_index_in_dim(features, chunk, 1, keepdims=False)
@@ -104,17 +104,17 @@ def _move(centres: jax.Array, pixels: jax.Array, part: jax.Array, drift: jax.Arr
         plane = sums[k].reshape(-1, grid.rows, grid.columns)
         total += shifted(plane, -dy, -dx, 0).reshape(total.shape)
     mean = total[:5] / jnp.maximum(total[5], 1) - drift[part]
-    return jnp.where(total[5] > 0, mean, centres)
+    return jnp.where(total[5] > 0, mean, centers)
 
 
-def _around(centres: jax.Array, grid: Grid) -> jax.Array:
-    """[f b g] to [9 f b g]: the centres of the cells about each cell."""
-    planes = centres.reshape(-1, grid.rows, grid.columns)
-    return jnp.stack([shifted(planes, *offset, _FAR).reshape(centres.shape) for offset in _OFFSETS])
+def _around(centers: jax.Array, grid: Grid) -> jax.Array:
+    """[f b g] to [9 f b g]: the centers of the cells about each cell."""
+    planes = centers.reshape(-1, grid.rows, grid.columns)
+    return jnp.stack([shifted(planes, *offset, _FAR).reshape(centers.shape) for offset in _OFFSETS])
 
 
 def _nearest(pixels: jax.Array, near: jax.Array) -> jax.Array:
-    """Which of 9 centres, near [9 5 ...], is nearest to pixels [5+ ...]; the first of equals."""
+    """Which of 9 centers, near [9 5 ...], is nearest to pixels [5+ ...]; the first of equals."""
     distances = (sum((jnp.square(pixels[f] - near[k, f]) for f in range(5)), jnp.zeros(())) for k in range(9))
     best = next(distances)
     chosen = jnp.zeros(best.shape, jnp.int32)
@@ -126,7 +126,7 @@ def _nearest(pixels: jax.Array, near: jax.Array) -> jax.Array:
 
 def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
     """Every superpixel in one piece of at least `least` pixels: in each round, all smaller pieces join, as a whole, the
-    one beside them that is nearest in colour."""
+    one beside them that is nearest in color."""
     b, h, w = labels.shape
     start = (jnp.arange(b, dtype=jnp.int32) * (h * w + 1))[:, None, None]
     pieces = connected_components(labels, connectivity=4).labels + start
@@ -137,7 +137,7 @@ def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
     def merge(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         _, pieces, area, *sums = state
         planes = [look(total / jnp.maximum(area, 1), pieces) for total in sums]
-        beside, means = neighbours(pieces, -1), [neighbours(plane, 0) for plane in planes]
+        beside, means = neighbors(pieces, -1), [neighbors(plane, 0) for plane in planes]
         distance, nearest = jnp.full(pieces.shape, _FAR, lab.dtype), pieces
         for side in ((-1, 0), (0, -1), (0, 1), (1, 0)):
             other = beside(*side)

@@ -1,6 +1,6 @@
 """Thresholds: of Otsu, for two classes and more, and one for each place. x > threshold is the brighter class.
 
-Colour images are judged by their luma (Rec. 709 on display-referred values).
+Color images are judged by their luma (Rec. 709 on display-referred values).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError, nearest
-from gen.imaging.arrays import luma, operator, per_image
+from gen.imaging._operator import luma, operator, per_image
+from gen.imaging._segment_sum import histogram, sums_by_label
 from gen.imaging.bounds import BINS, whole
-from gen.imaging.counts import histogram, sums_by_label
 from gen.imaging.filters.smooth import box, gaussian, median
 
 __all__ = ["local_threshold", "multi_otsu", "otsu"]

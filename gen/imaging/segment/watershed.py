@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.imaging.arrays import colours, operator
+from gen.imaging._operator import operator, require_colors
 from gen.imaging.segment.components import shifted
 
 __all__ = ["watershed"]
@@ -32,7 +32,7 @@ def watershed(x: jax.Array, markers: jax.Array, *, mask: jax.Array | None = None
     The image foresting transform (Falcao et al. 2004) with FIFO queues, found by sweeps in four directions instead of
     queues. Equals skimage.segmentation.watershed(x, markers, connectivity=1) but for ties.
     """
-    colours(x, "watershed", allowed=(1,))
+    require_colors(x, "watershed", allowed=(1,))
     b, h, w, _ = x.shape
     wall = jnp.asarray(jnp.inf, x.dtype)
     open_ = ~jnp.isnan(x[..., 0])  # NaN differs from itself: the sweeps would not end

@@ -1,0 +1,34 @@
+"""What a run is: the Config and its components, experiment files, overrides and sweeps. Imports no jax."""
+
+from gen.config.config import (
+    CHEAP,
+    PROVIDED,
+    Config,
+    MeshConfig,
+    allowed,
+    check_resumable,
+    digest,
+    from_json,
+    to_json,
+    validate,
+    variant,
+)
+from gen.config.spec import Spec, build, check, spec
+
+__all__ = [
+    "CHEAP",
+    "PROVIDED",
+    "Config",
+    "MeshConfig",
+    "Spec",
+    "allowed",
+    "build",
+    "check",
+    "check_resumable",
+    "digest",
+    "from_json",
+    "spec",
+    "to_json",
+    "validate",
+    "variant",
+]

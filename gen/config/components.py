@@ -1,0 +1,114 @@
+"""Which components a config may name, and in which place: read before anything is imported.
+
+`KINDS` lists the components of gen by kind, and says what one of the user's own must be. `PLACES` says which kind an
+argument takes. Whatever else gen holds can be named nowhere. Imports nothing of gen.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One kind of component."""
+
+    known: tuple[str, ...]  # those of gen, "module:Name"
+    made: str = ""  # the class that one of the user's own is, or is annotated to return, "module:Class"; "": any
+    members: tuple[str, ...] = ()  # what it must have: methods, properties or fields
+    given: tuple[str, ...] = ()  # arguments that it must take, as the program sets them
+
+
+_MODULE = "flax.linen.module:Module"
+
+KINDS: dict[str, Kind] = {
+    "data": Kind(
+        (
+            "gen.data.celeba:celeba",
+            "gen.data.frame_pairs:frame_pairs",
+            "gen.data.folder:folder",
+            "gen.data.npz:npz",
+            "gen.data.shapes:shapes",
+            "gen.data.tfds:tfds",
+        ),
+        made="gen.data.dataset:DatasetSplits",
+    ),
+    "task": Kind(
+        ("gen.tasks.autoencoder:Autoencoder", "gen.tasks.gan:Gan", "gen.tasks.prior:Prior"), members=("init",)
+    ),
+    "generator": Kind(("gen.models.r3gan:Generator",), _MODULE, ("latent", "check"), ("image_shape", "num_classes")),
+    "discriminator": Kind(("gen.models.r3gan:Discriminator",), _MODULE, ("check",), ("image_shape", "num_classes")),
+    "autoencoder": Kind(
+        ("gen.models.autoencoder:Autoencoder",),
+        _MODULE,
+        ("bottleneck", "check", "decode", "factor", "latent", "latent_shape", "update", "vocabulary"),
+        ("image_shape",),
+    ),
+    "bottleneck": Kind(
+        (
+            "gen.models.bottleneck:FSQ",
+            "gen.models.bottleneck:DiagonalGaussian",
+            "gen.models.bottleneck:LFQ",
+            "gen.models.bottleneck:Identity",
+            "gen.models.bottleneck:VectorQuantizer",
+        ),
+        made="gen.models.bottleneck:Bottleneck",
+    ),
+    "sequence": Kind(
+        ("gen.models.recurrent:Recurrent",),
+        _MODULE,
+        ("check", "start", "step"),
+        ("vocabulary", "grid", "context", "num_classes"),
+    ),
+    "extractor": Kind(()),  # named by a flag of gen.evaluate, never by a run
+}
+
+# Component -> argument -> kind; "" are the components of a Config. What the arguments of a component of the user's own
+# take is said by their annotations.
+PLACES: dict[str, dict[str, str]] = {
+    "": {"data": "data", "task": "task"},
+    "gen.tasks.gan:Gan": {"generator": "generator", "discriminator": "discriminator"},
+    "gen.tasks.autoencoder:Autoencoder": {
+        "network": "autoencoder",
+        "discriminator": "discriminator",
+        "features": "discriminator",
+    },
+    "gen.tasks.prior:Prior": {"network": "sequence", "tokenizer": "autoencoder"},
+    "gen.models.autoencoder:Autoencoder": {"bottleneck": "bottleneck"},
+}
+
+KNOWN = frozenset(name for kind in KINDS.values() for name in kind.known)
+
+# Packages that are nobody's own: a name of theirs in GEN_PACKAGES opens nothing.
+_OTHERS = {
+    *("PIL", "absl", "chex", "flax", "gen", "jax", "jaxlib", "numpy", "optax", "orbax", "pip"),
+    *("pkg_resources", "pytest", "scipy", "setuptools", "tensorflow", "tensorflow_datasets", "torch", "yaml"),
+}
+
+
+def own_packages() -> list[str]:
+    """The user's own packages, from the environment variable GEN_PACKAGES (comma-separated).
+
+    Names that belong to Python, gen or what gen stands on are left out: they are nobody's own.
+    """
+    named = os.environ.get("GEN_PACKAGES", "").replace(" ", "").split(",")
+    return [name for name in named if is_dotted(name) and not _belongs_to_others(name.partition(".")[0])]
+
+
+def is_own(module: str) -> bool:
+    """Does the module of this dotted name lie in one of the user's own packages, and is it no `__main__`?"""
+    return (
+        is_dotted(module)
+        and ".__" not in module
+        and any(module == package or module.startswith(f"{package}.") for package in own_packages())
+    )
+
+
+def is_dotted(name: str) -> bool:
+    """Is it a dotted name, such as "package.module"?"""
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _belongs_to_others(package: str) -> bool:
+    return package in _OTHERS or package in sys.stdlib_module_names

@@ -1,0 +1,244 @@
+"""What a run is: the Config, its checks and its JSON.
+
+Components (data, task) are specs, see gen/config/spec.py. Field names are dotted: "task.generator.width". Imports no jax:
+the components that a config names are imported only when it is validated or built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gen.config.spec import build, check, check_name, spec
+from gen.config.values import Spec, canonical, require, strict_json
+from gen.errors import InputError, nearest
+from gen.files import printable, shown
+
+__all__ = [
+    "CHEAP",
+    "PROVIDED",
+    "Config",
+    "MeshConfig",
+    "Spec",
+    "build",
+    "check_resumable",
+    "digest",
+    "from_json",
+    "spec",
+    "to_json",
+    "validate",
+    "variant",
+]
+
+# What the program tells a component when it builds it: build(config.task, "task", image_shape=..., ...).
+PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num_classes", "batch_size")}
+
+CHEAP = ("frechet", "kernel", "neighbors", "memorization")  # what training measures unless told otherwise
+
+
+def _field(default: Any, **rules: Any) -> Any:
+    """A field with its rules as metadata, all optional.
+
+    at_least, at_most: bounds, both included. may_change: when a run is resumed; it is no part of the digest. later: it
+    came after the first version, and counts in the digest only where it is not empty.
+    """
+    return field(default=default, metadata=rules)
+
+
+@dataclass
+class MeshConfig:
+    """Devices along each axis of the mesh; -1: all that are left."""
+
+    data: int = _field(-1, may_change=True)  # each holds a share of the batch
+    fsdp: int = _field(1, at_least=1, may_change=True)  # each holds a share of the batch and of the parameters
+
+
+@dataclass
+class Config:
+    """One run."""
+
+    data: Spec  # -> gen.data.DatasetSplits
+    task: Spec  # -> gen.tasks.Task
+    seed: int = _field(0, at_least=0, at_most=2**32 - 1)
+    # The upper bounds here and of previews: beyond, a slip of the keyboard takes the machine's memory.
+    batch_size: int = _field(64, at_least=1, at_most=2**20)  # images per step, over all devices and processes
+    total_images: int = _field(1_000_000, at_least=1, may_change=True)  # real images shown when training ends
+    mirror: bool = False  # flip each real image left-right with probability 1/2
+    log_every: int = _field(50, at_least=1, may_change=True)  # steps
+    preview_every: int = _field(500, at_least=1, may_change=True)  # steps
+    checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps
+    keep_checkpoints: int = _field(3, at_least=1, may_change=True)
+    metrics_every: int = _field(0, at_least=0, may_change=True)  # steps between measurements of samples; 0: none
+    metrics: tuple[str, ...] = _field(CHEAP, may_change=True)  # groups of gen.evaluation
+    metrics_samples: int = _field(1000, at_least=2, may_change=True)
+    best_by: str = _field("", may_change=True)  # the metric, "FD-own", whose best checkpoint is kept too; "": none
+    preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)
+    tensorboard: bool = _field(False, may_change=True)
+    init_from: dict[str, str] = field(default_factory=dict, metadata={"later": True})  # role -> RUN[:ROLE], for weights
+    refine: str = _field("", may_change=True)  # chain of gen.imaging on what previews and gen.sample make; "": none
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps show `total_images` real images."""
+        return math.ceil(self.total_images / self.batch_size)
+
+
+def validate(config: Config, *, with_data: bool = True) -> None:
+    """Checks every field, each component and its arguments. Raises InputError: field, value, what is allowed.
+
+    Without its data, a run that was stored can be opened: then only the name of the data is checked, and nothing is
+    imported for it, since what made the data need not be here.
+    """
+    flat = _flat(config)
+    for name, rules in _rules(Config).items():
+        low, high = rules.get("at_least", -math.inf), rules.get("at_most", math.inf)
+        if (rules.keys() & {"at_least", "at_most"}) and not low <= flat[name] <= high:
+            raise InputError(f"{name} is {flat[name]}; it must be {allowed(rules)}")
+    if config.best_by and not config.metrics_every:
+        raise InputError(
+            f"best_by is {shown(config.best_by)}, but nothing is measured: metrics_every is 0; "
+            "add --config.metrics_every=STEPS"
+        )
+    if config.mesh.data < 1 and config.mesh.data != -1:
+        raise InputError(f"mesh.data is {config.mesh.data}; it must be at least 1, or -1 for all devices that are left")
+    if with_data:
+        check(config.data, "data", provided=PROVIDED["data"])
+    else:
+        check_name(config.data, "data")
+    check(config.task, "task", provided=PROVIDED["task"])
+
+
+def to_json(config: Config) -> str:
+    """The config as indented JSON, its digest after its fields. Raises InputError for a value of the wrong type."""
+    return json.dumps(_plain(config) | {"digest": digest(config)}, indent=2) + "\n"
+
+
+def from_json(text: str) -> Config:
+    """The config that `to_json` wrote; missing fields get their defaults.
+
+    Raises InputError if `text` is no config, or its digest shows that it was changed after it was written.
+    """
+    stored = strict_json(text, "the config")
+    written = stored.pop("digest", None) if isinstance(stored, dict) else None
+    config: Config = _read(Config, stored, "")
+    if written not in (None, found := digest(config)):
+        raise InputError(
+            f"the config was changed after it was written: its digest is {found[:12]}, and {printable(written)[:12]} "
+            "stands in it; undo the change"
+        )
+    return config
+
+
+def digest(config: Config) -> str:
+    """SHA-256 over what decides the pixels that a step makes, 64 hexadecimal digits.
+
+    What may change when a run is resumed does not count: pictures of before still match their run.
+    """
+    decides = _flat(config)
+    for name, rules in _rules(Config).items():
+        if rules.get("may_change") or (rules.get("later") and decides.get(name) == {}):
+            del decides[name]
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_resumable(stored: Config, given: Config) -> None:
+    """Raises InputError, with the first field that differs, when `given` would continue the run of `stored` as another.
+
+    How long to train, how often to report and save, and on which devices may change.
+    """
+    before, after = _flat(stored), _flat(given)
+    for name in before | after:
+        old, new = (json.dumps(flat[name]) if name in flat else "not set" for flat in (before, after))
+        if old != new and not _rules(Config).get(name, {}).get("may_change"):
+            raise InputError(
+                f"the run folder holds another experiment: {name} is {old} there, {new} here; use another --workdir"
+            )
+
+
+def allowed(rules: Mapping[str, Any]) -> str:
+    """The bounds of a field in words; "" for none."""
+    low, high = rules.get("at_least"), rules.get("at_most")
+    if None not in (low, high):
+        return f"from {low} to {high}"
+    return f"at least {low}" if low is not None else ""
+
+
+def variant(arg: str, allowed: Iterable[str]) -> str:
+    """The variant `arg` of `--config=experiments/x.py:arg`, "" for none. Raises InputError when it is not allowed."""
+    allowed = tuple(allowed)
+    if arg and arg not in allowed:
+        raise InputError(f"no variant '{arg}'{nearest(arg, allowed)}; variants: {', '.join(allowed) or 'none'}")
+    return arg
+
+
+@functools.cache
+def _rules(kind: type, place: str = "") -> dict[str, Mapping[str, Any]]:
+    """Dotted name -> rules of each field of a dataclass, those of the dataclasses in it included."""
+    hints = typing.get_type_hints(kind)
+    found: dict[str, Mapping[str, Any]] = {}
+    for inner in dataclasses.fields(kind):
+        name = f"{place}{inner.name}"
+        nested = dataclasses.is_dataclass(hints[inner.name])
+        found |= _rules(hints[inner.name], f"{name}.") if nested else {name: inner.metadata}
+    return found
+
+
+def _plain(config: Any, place: str = "") -> dict[str, Any]:
+    """A dataclass as JSON values, each checked against its annotation."""
+    plain = {}
+    for name, kind in typing.get_type_hints(type(config)).items():
+        value, inner = getattr(config, name), f"{place}{name}"
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            if type(value) is not kind:
+                raise InputError(f"{inner} is {shown(value)}; it must be a {kind.__name__}")
+            plain[name] = _plain(value, f"{inner}.")
+        else:
+            plain[name] = _checked(value, kind, inner)
+    return plain
+
+
+def _read(kind: Any, stored: Any, place: str) -> Any:
+    """A dataclass of what `_plain` made of it."""
+    if not isinstance(stored, dict):
+        raise InputError(f"{place.rstrip('.') or 'the config'} is {shown(stored)}; it must be a JSON object")
+    hints, values = typing.get_type_hints(kind), {}
+    for name, value in stored.items():
+        inner = f"{place}{printable(name)}"
+        if name not in hints:
+            raise InputError(
+                f"unknown field '{inner}' in the stored config{nearest(name, hints)}; "
+                "was it written by another version of gen?"
+            )
+        nested = dataclasses.is_dataclass(hints[name])
+        values[name] = _read(hints[name], value, f"{inner}.") if nested else _checked(value, hints[name], inner)
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values and f.default is f.default_factory]
+    if missing:
+        raise InputError(f"the stored config lacks '{place}{missing[0]}'")
+    return kind(**values)
+
+
+def _checked(value: Any, kind: Any, name: str) -> Any:
+    return require(canonical(value, name), kind, name)
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    """Dotted name -> JSON value of all in a config, checked."""
+    return dict(_leaves(_plain(config)))
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of everything in a plain config; a tuple is one value."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{place}.{name}" if place else name)
+    else:
+        yield place, value

@@ -1,0 +1,139 @@
+"""Devices: the mesh, and where arrays lie on it.
+
+The mesh has two axes: "data" splits the batch, "fsdp" splits the batch and also large state arrays. Batches are uint8
+[b h w c] in 0..255 with int32 [b] labels, split over all devices along b.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gen.errors import InputError
+
+BATCH = P(("data", "fsdp"))
+_MIN_SPLIT = 2**12  # elements; splitting a smaller array costs more in communication than it saves in memory
+
+
+def distributed_init() -> None:
+    """Joins the other processes when the environment says that there are some; call it before any other use of jax.
+
+    It says so with: several tasks in a Slurm step, several TPU hosts, JAX_COORDINATOR_ADDRESS, or GEN_DISTRIBUTED=1
+    (for clusters that jax recognizes by itself, such as a Cloud TPU slice).
+    """
+    several_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1
+    several_hosts = "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+    told = bool(os.environ.get("JAX_COORDINATOR_ADDRESS")) or os.environ.get("GEN_DISTRIBUTED") == "1"
+    if several_tasks or several_hosts or told:
+        jax.distributed.initialize()
+
+
+def tune_allocator() -> None:
+    """Makes glibc keep the memory that a step frees; call it before jax starts its threads. Elsewhere it does nothing.
+
+    XLA:CPU takes the memory for its intermediate values from malloc and gives it back at every step. By default glibc
+    returns blocks of this size to the system at once, and the next step spends a quarter of its time in page faults.
+    """
+    if not sys.platform.startswith("linux") or os.environ.get("MALLOC_ARENA_MAX"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):  # another C library
+        return
+    trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8  # malloc.h
+    for parameter, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, 2**28)):
+        mallopt(parameter, value)
+
+
+def compiler_options() -> dict[str, str | bool]:
+    """Options for programs with convolutions on the default backend.
+
+    On CPUs jaxlib 0.10 to 0.12 hands convolutions to YNNPACK, which is up to twice slower with them than the Eigen it
+    replaces, and three times with the gradients of kernels (benchmarks/train_step.py); matrix products may stay there.
+    """
+    options: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+    return options if jax.default_backend() == "cpu" and _understands(tuple(options.items())) else {}
+
+
+@functools.cache
+def _understands(options: tuple[tuple[str, str | bool], ...]) -> bool:
+    """Does this jaxlib know these options of its compiler?"""
+    try:
+        jax.jit(lambda x: x + 1).lower(0.0).compile(dict(options))
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def mesh(data: int, fsdp: int, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of `data` x `fsdp` devices with Auto axes; -1 for one of them: as many as are left.
+
+    `devices` defaults to all devices of all processes. Raises InputError when the product is not their number.
+    """
+    count = len(jax.devices() if devices is None else devices)
+    asked = {"mesh.data": data, "mesh.fsdp": fsdp}
+    for name, size in asked.items():
+        if size != -1 and size < 1:
+            raise InputError(f"{name}={size}; allowed: 1 or more, or -1 for all devices that are left")
+    if data == -1:
+        data = max(1, count // max(1, fsdp))
+    if fsdp == -1:
+        fsdp = max(1, count // data)
+    if data * fsdp != count:
+        fitting = ", ".join(f"{count // n} x {n}" for n in range(1, count + 1) if count % n == 0)
+        raise InputError(
+            f"mesh.data={data} x mesh.fsdp={fsdp} = {data * fsdp}, but there are {count} devices; allowed: {fitting}"
+        )
+    # make_mesh defaults to Explicit axes, under which reshapes and gathers of sharded arrays are errors.
+    return jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Splits the leading axis over all devices."""
+    return NamedSharding(mesh, BATCH)
+
+
+def state_sharding(mesh: Mesh, abstract_tree: Any) -> Any:
+    """A NamedSharding per leaf: the largest axis that "fsdp" divides is split over it; small arrays are copied."""
+    size = mesh.shape["fsdp"]
+
+    def place(leaf: Any) -> NamedSharding:
+        axes = [axis for axis, length in enumerate(leaf.shape) if length % size == 0]
+        if size == 1 or not axes or math.prod(leaf.shape) < _MIN_SPLIT:
+            return NamedSharding(mesh, P())
+        largest = max(axes, key=lambda axis: leaf.shape[axis])
+        return NamedSharding(mesh, P(*("fsdp" if axis == largest else None for axis in range(len(leaf.shape)))))
+
+    return jax.tree.map(place, abstract_tree)
+
+
+def check_batch(batch_size: int, mesh: Mesh) -> None:
+    """Raises InputError when the devices cannot share `batch_size` images equally."""
+    if batch_size < 1 or batch_size % mesh.size:
+        below = batch_size // mesh.size * mesh.size
+        near = f"{below} or {below + mesh.size}" if below > 0 else str(mesh.size)
+        raise InputError(
+            f"batch_size={batch_size} is not divisible by {mesh.size} devices; "
+            f"allowed: multiples of {mesh.size}, nearest {near}"
+        )
+
+
+def constrain(x: jax.Array) -> jax.Array:
+    """Splits an array [b ...] that was made inside a jitted step, such as noise, over the devices of jax.set_mesh.
+
+    Without this every device computes the whole array and all that follows from it. Does nothing when no mesh is set or
+    when the devices cannot share b equally, so models work anywhere.
+    """
+    current = jax.sharding.get_abstract_mesh()
+    if current.empty or x.shape[0] % current.size:
+        return x
+    return jax.lax.with_sharding_constraint(x, BATCH)

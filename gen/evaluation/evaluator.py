@@ -1,0 +1,162 @@
+"""Metrics while a model is trained: the same numbers that gen.evaluate gives of the checkpoint of that step."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from gen.config import Config
+from gen.config.values import require, strict_json
+from gen.data import DatasetSplits
+from gen.errors import InputError, nearest
+from gen.evaluation.comparison import Question
+from gen.evaluation.feature_sets import extract_features, reference
+from gen.evaluation.metric_suite import METRICS, check_groups, measure
+from gen.evaluation.results import MetricResult
+from gen.evaluation.samples import about, made_images
+from gen.features import self_supervised_extractor
+from gen.files import atomic_write, printable, read_regular, set_aside
+from gen.tasks import Task
+from gen.tasks.state import Tree
+
+_log = logging.getLogger(__name__)
+
+
+class Best(NamedTuple):
+    """The checkpoint that a metric prefers: best.json in the run folder."""
+
+    step: int
+    metric: str
+    value: float
+
+
+class NoEvaluator:
+    """The `Watch` of a run that is not measured: never due."""
+
+    best_step: int | None = None
+
+    def due(self, step: int, total: int) -> bool:
+        """Returns False."""
+        return False
+
+    def check(self, ema_params: Mapping[str, Tree]) -> None:
+        """Does nothing."""
+
+    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
+        """Returns no metrics."""
+        return {}
+
+    def remember(self) -> None:
+        """Does nothing."""
+
+
+class Evaluator:
+    """Measures a model in training every `metrics_every` steps, and remembers which step was the best.
+
+    The real images' features are computed once, so that each time costs the samples alone.
+    """
+
+    def __init__(
+        self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
+    ) -> None:
+        """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
+        check_groups(config.metrics)
+        if jax.process_count() > 1:
+            raise InputError(
+                "metrics_every measures in one process; with several, run gen.evaluate beside the training"
+            )
+        if not (task.samples or task.reconstructs):
+            raise InputError("metrics_every: this task neither samples nor reconstructs; allowed: 0")
+        _check_best_by(config.best_by)  # before minutes of work
+        self._config, self._task, self._source, self._mesh = config, task, source, mesh
+        self._extractor = self_supervised_extractor(source)
+        self._reference = reference(source, self._extractor)
+        self._path = workdir / "best.json"
+        self.best = read_best(self._path, config.best_by, start)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best checkpoint so far."""
+        return self.best.step if self.best else None
+
+    def due(self, step: int, total: int) -> bool:
+        """Is this a step to measure at?"""
+        return step % self._config.metrics_every == 0 or step == total
+
+    def check(self, ema_params: Mapping[str, Tree]) -> None:
+        """Raises InputError, before any step is made, where best_by is no metric that will be measured."""
+        if self._config.best_by and self.best is None:
+            _named(self._cards(ema_params, 0), self._config.best_by)
+
+    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
+        """The numbers of these weights, by metric. What is the best so far becomes `best`."""
+        cards = self._cards(ema_params, step)
+        if metric := self._config.best_by:
+            card = _named(cards, metric)
+            sign = -1 if card.better == "higher" else 1
+            if self.best is None or sign * card.value < sign * self.best.value:
+                self.best = Best(step, metric, card.value)
+        return {card.metric: card.value for card in cards}
+
+    def remember(self) -> None:
+        """Writes best.json, when the checkpoint that it names is being written."""
+        if self.best is not None:
+            atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
+
+    def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[MetricResult]:
+        examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)
+        generated = extract_features(examples, self._extractor, labeled=bool(self._source.num_classes))
+        question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
+        return measure(question, groups=self._config.metrics)
+
+
+def evaluator(
+    config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
+) -> Evaluator | NoEvaluator:
+    """The evaluator of a run that goes on from step `start`. Raises InputError for metrics that cannot be computed."""
+    return Evaluator(config, task, source, mesh, workdir, start) if config.metrics_every else NoEvaluator()
+
+
+def _check_best_by(name: str) -> None:
+    """Raises InputError unless a metric, by the networks that training measures with, may have this name."""
+    if name and not any(metric.matches(name, "own") for metric in METRICS):
+        known = [metric.named("own", "...") for metric in METRICS]
+        raise InputError(
+            f"best_by is '{name}'{nearest(name, known)}; training measures by networks of its own; "
+            f"allowed: {', '.join(known)}"
+        )
+
+
+def _named(cards: Sequence[MetricResult], metric: str) -> MetricResult:
+    found = {card.metric: card for card in cards}
+    if metric not in found:
+        raise InputError(f"best_by is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}")
+    if found[metric].better == "neither":
+        better = ", ".join(card.metric for card in cards if card.better != "neither")
+        raise InputError(f"best_by is '{metric}', which is best neither low nor high; allowed: {better}")
+    return found[metric]
+
+
+def read_best(path: Path, metric: str, start: int) -> Best | None:
+    """The best so far by this metric, unless it was of a step after `start`, which is made again.
+
+    A damaged file is put aside, with one warning.
+    """
+    if not os.path.lexists(path):
+        return None
+    try:
+        best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
+        for name, kind in (("step", int), ("metric", str), ("value", float)):
+            require(getattr(best, name), kind, name)
+    except (OSError, ValueError, TypeError) as error:
+        kept = set_aside(path).name
+        _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", path, printable(error), kept)
+        return None
+    return best if best.metric == metric and best.step <= start else None

@@ -1,0 +1,210 @@
+"""Pictures of an evaluation: samples beside what they may copy, the most and least typical, by class, and as a map.
+
+Each is uint8 [H W 3] with its title, or left out where the question has no answer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gen.evaluation.comparison import Question
+from gen.evaluation.feature_sets import K, subset
+from gen.evaluation.metric_functions import LEAST_HELD_OUT
+from gen.metrics import neighbors
+from gen.metrics.neighbors import Manifold
+from gen.report import enlargement, grid
+from gen.report.colormap import text
+from gen.report.contact_sheet import Tile, sheet
+
+PICTURES = ("nearest", "typical", "untypical", "classes", "map")
+_LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
+_NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
+_TYPICAL = 32  # samples of each kind
+_PER_CLASS, _CLASSES = 10, 16
+_LARGEST = 128  # pixels: images with longer sides are shown smaller
+_POINTS, _SIDE, _FINER = 1500, 560, 3  # of each set on the map; its pixels, and how many times as many it is drawn with
+_FRAME, _RED = 2, (225, 30, 30)
+_PAPER = 168  # gray around images: fits light and dark pages, and dark text is read on it
+_RIGHT = ((0, 0), (0, 16), (0, 0))  # pixels between pairs
+_REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
+
+
+def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
+    """File name without suffix -> (what it shows, picture)."""
+    threshold, real = _threshold(question), "real" if question.reference.split == "all" else "training"
+    frame = (
+        f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are, and how many more are"
+        if threshold
+        else ""
+    )
+    title = (
+        f"The samples that are nearest to a {real} image: sample left, that image right, distance in features{frame}"
+    )
+    made = {"nearest": (title, nearest(question))}
+    if min(len(question.generated), len(question.reference.real)) > K:
+        most, least = typical(question)
+        made["typical"] = ("The most typical samples: deepest among real images in features", most)
+        made["untypical"] = ("The least typical samples: farthest from real images", least)
+    if (by_class := classes(question)) is not None:
+        made["classes"] = (
+            "Classes: samples of each that was asked for"
+            + ("; per cent, and no red frame, where the classifier agrees" if _told(question) else ""),
+            by_class,
+        )
+    if min(len(question.generated), len(question.reference.real)) > K:
+        made["map"] = (
+            "Precision and recall: real images and samples along the two directions in which real ones differ most",
+            manifold(question),
+        )
+    return made
+
+
+def nearest(question: Question) -> np.ndarray:
+    """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame.
+
+    Each training image once, with its nearest sample, and how many more samples are suspiciously near to it.
+    """
+    (distances, indices), threshold = (x[:, 0] for x in question.near), _threshold(question)
+    order = np.argsort(distances, kind="stable")
+    first = np.sort(np.unique(indices[order], return_index=True)[1])
+    tiles = list[Tile]()
+    for i in order[first[:_NEAREST]]:
+        more = int(np.sum((indices == indices[i]) & (distances < threshold))) - 1
+        pair = (question.generated.images[i], question.reference.train.images[indices[i]])
+        title = f"{distances[i]:.3g}" + (f", {more:,} more" if more > 0 else "")
+        suspicious = bool(distances[i] < threshold or distances[i] == 0)
+        tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=_PAPER)))
+    rows = [("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
+    return sheet(rows, every_caption=True, paper=_PAPER)
+
+
+def _threshold(question: Question) -> float:
+    """1 % of held-out images are nearer to a training image than this; 0 where there are too few to tell."""
+    reference = question.reference
+    if (count := len(reference.held_out)) < LEAST_HELD_OUT:
+        return 0.0
+    return float(np.sort(reference.held_out_near.distances[:, 0])[count // 100 - 1])
+
+
+def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
+    """How deep each x [n d] lies among the points of a manifold [n]: 1 on the border of a ball of one, more inside.
+
+    The largest ratio, over the points, of the distance to its k-th neighbor to that of x: the realism of Kynkäänniemi
+    et al. 2019, equation 4, over all balls, so that the share from 1 up is precision. With the sets exchanged, recall.
+    """
+    radii, deepest = manifold.distances[:, k - 1], np.zeros(len(x))
+    for rows, columns, squared in neighbors.squared_distances(x, manifold.points, slack=-neighbors.ROUNDING):
+        ratios = (np.square(radii[columns]) + _LEAST) / (squared + _LEAST)
+        deepest[rows] = np.maximum(deepest[rows], ratios.max(axis=1))
+    return np.sqrt(deepest)
+
+
+def typical(question: Question) -> tuple[np.ndarray, np.ndarray]:
+    """The most and the least typical samples."""
+    order = np.argsort(-depth(question.generated.features, question.reference.real.manifold), kind="stable")
+    count = min(_TYPICAL, len(order) // 2)
+    shown = (order[:count], order[::-1][:count])
+    most, least = (grid(np.stack([_small(question.generated.images[i]) for i in at]), columns=8) for at in shown)
+    return most, least
+
+
+def _told(question: Question) -> bool:
+    """Does the extractor classify, into the classes of the data?"""
+    logits = question.generated.logits
+    return logits is not None and logits.shape[1] == len(question.reference.class_names)
+
+
+def classes(question: Question) -> np.ndarray | None:
+    """A row of samples for each class that was asked for, and the share in which the classifier sees it."""
+    generated, names = question.generated, question.reference.class_names
+    if generated.labels is None or not names:
+        return None
+    right = np.ones(len(generated), bool)
+    told = _told(question)
+    if generated.logits is not None and told:
+        right = generated.logits.argmax(1) == generated.labels
+    rows = []
+    for k, name in enumerate(names[:_CLASSES]):
+        at = np.flatnonzero(generated.labels == k)
+        if len(at):
+            lines = [name, *([f"{right[at].mean():.0%}"] if told else [])]
+            head = [np.minimum(text(line), np.uint8(_PAPER)) for line in lines]
+            rows.append((_stacked(head), [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
+    if not rows:
+        return None
+    width = max(head.shape[1] for head, _ in rows) + 8
+    return _stacked([_beside([_padded(head, width=width), *tiles]) for head, tiles in rows])
+
+
+def manifold(question: Question) -> np.ndarray:
+    """Real images and samples as points of the plane of the real features' first two principal components."""
+    sets = (question.reference.real.manifold, question.generated.manifold)
+    known = [depth(x.points, other) >= 1 for x, other in zip(sets, sets[::-1], strict=True)]
+    some = [subset(len(x.points), _POINTS) for x in sets]
+    real, generated = (np.asarray(x.points[at], np.float64) for x, at in zip(sets, some, strict=True))
+    shown = [inside[at] for inside, at in zip(known, some, strict=True)]
+    center = real.mean(0)
+    _, _, axes = np.linalg.svd(real - center, full_matrices=False)
+    spread = [(x - center) @ axes[:2].T for x in (real, generated)]
+    spread = [np.pad(x, ((0, 0), (0, 2 - x.shape[1]))) for x in spread]  # of a single feature
+    low, high = (np.quantile(np.concatenate(spread), q, axis=0) for q in (0.002, 0.998))
+    side, margin = _SIDE * _FINER, 8 * _FINER
+    canvas = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(canvas)
+    for points, inside, colors in zip(spread, shown, ((_REACHED, _MISSED), (_INSIDE, _OUTSIDE)), strict=True):
+        at = margin + (points - low) / np.maximum(high - low, 1e-12) * (side - 2 * margin)
+        for (x, y), within in zip(at, inside, strict=False):
+            draw.circle((x, y), 2 * _FINER, fill=colors[0] if within else colors[1])
+    picture = np.asarray(canvas.reduce(_FINER))
+    recall, precision = (float(share.mean()) for share in known)
+    legend = [
+        (_INSIDE, f"samples among real images: precision {precision:.1%}"),
+        (_OUTSIDE, f"samples elsewhere: {1 - precision:.1%}"),
+        (_REACHED, f"real images among samples: recall {recall:.1%}"),
+        (_MISSED, f"real images that no sample comes near: {1 - recall:.1%}"),
+    ]
+    return np.concatenate([picture, _legend(legend)])
+
+
+def _legend(entries: list[tuple[tuple[int, int, int], str]]) -> np.ndarray:
+    """Colored dots with what they mean, [h _SIDE 3]."""
+    line, font = 20, ImageFont.load_default(13)
+    canvas = Image.new("RGB", (_SIDE, line * len(entries) + 6), "white")
+    draw = ImageDraw.Draw(canvas)
+    for i, (color, words) in enumerate(entries):
+        draw.circle((14, line * i + 10), 5, fill=color)
+        draw.text((26, line * i + 2), words, fill=(40, 40, 40), font=font)
+    return np.asarray(canvas)
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    """An image [h w c], with sides of at most _LARGEST, as RGB."""
+    picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
+    return np.asarray(picture.reduce(max(1, math.ceil(max(picture.size) / _LARGEST))))
+
+
+def _framed(image: np.ndarray, marked: bool) -> np.ndarray:
+    """An image as a tile of the size that it is shown in, in a red frame if marked."""
+    small = _small(image)
+    times = enlargement(*small.shape[:2])
+    picture = np.pad(small.repeat(times, axis=0).repeat(times, axis=1), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
+    for edge in (slice(None, _FRAME), slice(-_FRAME, None)):
+        picture[edge] = picture[:, edge] = _RED if marked else _PAPER
+    return picture
+
+
+def _padded(picture: np.ndarray, *, height: int = 0, width: int = 0) -> np.ndarray:
+    """With paper below and to the right."""
+    missing = (max(0, height - picture.shape[0]), max(0, width - picture.shape[1]))
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=_PAPER)
+
+
+def _beside(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([_padded(part, height=max(p.shape[0] for p in parts)) for part in parts], axis=1)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([_padded(part, width=max(p.shape[1] for p in parts)) for part in parts])

@@ -1,0 +1,153 @@
+"""A card: one number with everything that must be equal before it may be compared with another."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from gen import __version__
+from gen.config.values import canonical, require, strict_json
+from gen.errors import InputError
+from gen.files import atomic_write, printable, read_regular, shown
+
+_LARGEST = 64 * 2**20  # bytes of a file of cards
+Better = Literal["lower", "higher", "neither"]
+
+# What two numbers must share to be comparable, in the order in which a difference is looked for.
+_MATTERS = ("extractor", "extractor_digest", "resize", "split", "samples", "references", "data_digest", "settings")
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One number and where it came from. `low` and `high`: its 95 % interval, None where it has none."""
+
+    metric: str  # "FID", "FD-own", "precision", ...
+    value: float
+    low: float | None
+    high: float | None
+    better: Better
+    extractor: str  # "pixels alone" where none takes part
+    extractor_digest: str
+    resize: str
+    split: str  # of the real images: "train", "held_out", "all" of a folder, "statistics"; "none": none take part
+    samples: int
+    references: int  # real images
+    seed: int
+    data_digest: str
+    settings: dict[str, Any] = field(default_factory=dict)  # of the metric
+    of: dict[str, Any] = field(default_factory=dict)  # what was measured: a run and its step, or a folder
+    version: str = __version__
+    time: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+
+def write(path: Path, cards: Sequence[MetricResult]) -> None:
+    """Cards as a JSON list, replacing the file at once; what is not finite becomes null."""
+    atomic_write(path, json.dumps([_plain(asdict(card)) for card in cards], indent=1, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> list[MetricResult]:
+    """The cards that `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
+    for inner in ("evaluation.json", "evaluation/evaluation.json"):
+        path = path / inner if path.is_dir() and (path / inner).is_file() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no evaluation there; python -m gen.evaluate makes one")
+    try:
+        found = strict_json(read_regular(path, most=_LARGEST).decode(), "it")
+        if not isinstance(found, list):
+            raise InputError(f"it is {shown(found)}; it must be a list of cards")
+        return [_card(entry, f"card {number}") for number, entry in enumerate(found, 1)]
+    except (InputError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{printable(path)} is not an evaluation of gen ({printable(error)})") from None
+
+
+def _card(entry: Any, place: str) -> MetricResult:
+    """The card that an entry holds; fields of other versions are left out. Raises InputError for values of other types.
+
+    A `value` of null is nan: it was not finite when it was written.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"{place} is {shown(entry)}; it must be a JSON object")
+    values: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(MetricResult).items():
+        if name == "value" and name in entry and entry[name] is None:
+            values[name] = math.nan
+        elif name in entry:
+            value = require(canonical(entry[name], f"{place}.{name}"), kind, f"{place}.{name}")
+            values[name] = printable(value) if kind is str else value
+    missing = [f.name for f in fields(MetricResult) if f.name not in values and f.default is f.default_factory]
+    if missing:
+        raise InputError(f"{place} lacks '{missing[0]}'")
+    return MetricResult(**values)
+
+
+def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[MetricResult, MetricResult]]:
+    """The cards of the metrics that both have, side by side.
+
+    Raises InputError when two of them differ in what matters, naming the metric, the field and both values, or when
+    they have no metric in common.
+    """
+    theirs = {card.metric: card for card in b}
+    pairs = [(card, theirs[card.metric]) for card in a if card.metric in theirs]
+    if not pairs:
+        raise InputError(f"nothing to compare: one has {_names(a)}, the other {_names(b)}")
+    for mine, other in pairs:
+        for name in _MATTERS:
+            x, y = _plain(getattr(mine, name)), _plain(getattr(other, name))
+            if x != y:
+                raise InputError(
+                    f"{mine.metric}: these numbers do not compare: {name} is {_short(x)} in one, {_short(y)} in the "
+                    "other; measure both alike"
+                )
+    return pairs
+
+
+def verdict(a: MetricResult, b: MetricResult) -> str:
+    """Which of two comparable cards is better: "first", "second", "" when their intervals overlap or none is better."""
+    if a.better == "neither" or a.low is None or a.high is None or b.low is None or b.high is None:
+        return ""
+    if a.low <= b.high and b.low <= a.high:
+        return ""
+    return "first" if (a.value < b.value) == (a.better == "lower") else "second"
+
+
+def table(cards: Iterable[MetricResult]) -> str:
+    """A line for each card: metric, value, interval, which way is better, on how many samples."""
+    lines = [f"{'metric':<28} {'value':>11}  {'95 % interval':<24} {'better':<8} samples vs real"]
+    for card in cards:
+        arrow = "" if card.better == "neither" else card.better
+        against = f"{card.samples:,}" + (f" vs {card.references:,} {card.split}" if card.references else "")
+        lines.append(f"{card.metric:<28} {number(card.value):>11}  {interval(card):<24} {arrow:<8} {against}")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
+
+
+def interval(card: MetricResult) -> str:
+    """The interval in words, empty where there is none."""
+    return "" if card.low is None or card.high is None else f"{number(card.low)} .. {number(card.high)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text
+
+
+def _names(cards: Sequence[MetricResult]) -> str:
+    return ", ".join(card.metric for card in cards) or "no metrics"

@@ -1,0 +1,65 @@
+"""From images in mode L or RGB to square uint8 arrays [h w c], c = 1 (grayscale) or 3 (sRGB)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from gen.errors import InputError, nearest
+from gen.files import shown
+
+SMALL = ("skip", "enlarge", "refuse")
+PADDINGS = ("zero", "edge")
+
+
+class TooSmall(ValueError):
+    """The image has fewer pixels along its shorter side than asked for."""
+
+
+def center_crop_resize(image: Image.Image, resolution: int, *, enlarge: bool = False) -> np.ndarray:
+    """The central square of an image in mode L or RGB, area-averaged to uint8 [resolution, resolution, c].
+
+    Raises TooSmall when that would need more pixels than there are, unless `enlarge` (bicubic).
+    """
+    width, height = image.size
+    side = min(width, height)
+    if side < resolution and not enlarge:
+        raise TooSmall(f"is {width}x{height}, smaller than resolution={resolution}")
+    left, top = (width - side) / 2, (height - side) / 2
+    method = Image.Resampling.BICUBIC if side < resolution else Image.Resampling.BOX
+    square = image.resize((resolution, resolution), method, box=(left, top, left + side, top + side))
+    return np.asarray(square).reshape(resolution, resolution, -1)
+
+
+def check_padding(padding: str, source: str) -> None:
+    """Raises InputError unless `padding` is one of PADDINGS."""
+    if padding not in PADDINGS:
+        allowed = ", ".join(PADDINGS)
+        raise InputError(f"{source}: padding={shown(padding)}: allowed are {allowed}{nearest(padding, PADDINGS)}")
+
+
+def to_resolution(images: np.ndarray, resolution: int, padding: str) -> np.ndarray:
+    """Images uint8 [n h w c] of one size as [n, resolution, resolution, c].
+
+    Larger ones as `fit` does it; smaller ones get a border, of zeros or of their edge pixels, of at most a quarter of
+    their side (28 to 32, say). Raises TooSmall beyond that.
+    """
+    height, width = images.shape[1:3]
+    if height == width == resolution:
+        return images
+    if min(height, width) >= resolution:
+        return np.stack(
+            [center_crop_resize(Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x), resolution) for x in images]
+        )
+    if max(height, width) > resolution or resolution > 1.25 * min(height, width):
+        raise TooSmall(f"images of {width}x{height} cannot be padded to resolution={resolution}: at most by a quarter")
+    rows, columns = resolution - height, resolution - width
+    border = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0))
+    return np.pad(images, border, mode="edge" if padding == "edge" else "constant")
+
+
+def hash_fraction(data: bytes) -> float:
+    """A number in [0, 1) that depends on `data` alone (sha256): what lies below a threshold is held out."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:6], "big") / 2**48

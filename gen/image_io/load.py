@@ -1,0 +1,120 @@
+"""Image files as a model sees them: brought to the height, width and channels of its run, as its data once were."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gen.errors import InputError
+from gen.files import expand, printable
+from gen.image_io import Found, Unreadable, composed, find_images, ignored_line, open_image
+from gen.image_io.fit import TooSmall, to_resolution
+
+_MOST_SAID = 3  # reasons in a line
+
+log = logging.getLogger(__name__)
+
+
+def image_files(inputs: Sequence[str | Path]) -> list[Path]:
+    """The files that `inputs`, files and folders, name, by `find_images`; a warning counts what was passed over.
+
+    In folders, grids and other pictures that gen composed of images are passed over too, by their record. Raises
+    InputError when there is none.
+    """
+    found, named = find_images(inputs), {expand(text) for text in inputs}
+    grids = {path for path in found.files if path not in named and composed(path)}
+    ignored = found.ignored | ({"composed by gen (grids and figures)": len(grids)} if grids else {})
+    if line := ignored_line(Found(found.files, ignored)):
+        log.warning("%s", line)
+    files = [path for path in found.files if path not in grids]
+    if not files:
+        raise InputError(f"{printable(inputs[0])}: no images but those composed by gen")
+    return files
+
+
+def padding_of(data_metadata: Mapping[str, Any]) -> str:
+    """How the data of a run, by its data.json, brought images to its size that were a little too small."""
+    known = "edge" if data_metadata.get("name") == "frame_pairs" else "zero"
+    return str(data_metadata.get("options", {}).get("padding", known))
+
+
+def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], *, padding: str = "zero") -> np.ndarray:
+    """Image files as float32 [n h w c] in [0, 1], of height, width and channels `image_shape`.
+
+    Upright, on white, 8 bits a channel, gray where c is 1. Larger images are cropped to their center and area-averaged;
+    those smaller by at most a quarter get a border of zeros or, with padding="edge", of their edge. Raises InputError
+    for a file that cannot be read or is too small.
+    """
+    images = np.empty((len(paths), *image_shape), np.float32)
+    for index, path in enumerate(paths):
+        try:
+            images[index] = _load(Path(path), image_shape, padding)
+        except _CannotUseError as error:
+            raise InputError(f"{printable(path)}: {error}") from None
+    return images
+
+
+def load_readable(
+    paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: str = "zero"
+) -> tuple[list[int], np.ndarray]:
+    """As `load_images`, but what cannot be read or is too small is left out, with one warning.
+
+    Returns the indices of those that are there, and their images. Raises InputError when none is.
+    """
+    kept, images, left_out = list[int](), list[np.ndarray](), dict[Path, str]()
+    for index, path in enumerate(paths):
+        try:
+            images.append(_load(path, image_shape, padding))
+            kept.append(index)
+        except _CannotUseError as error:
+            left_out[path] = str(error)
+    if line := left_out_line(left_out, len(paths)):
+        log.warning("%s", line)
+    return kept, np.stack(images)
+
+
+def left_out_line(left_out: Mapping[Path, str], count: int) -> str:
+    """What is said of files, of `count`, that cannot be used, with the reasons; "" where there are none.
+
+    Raises InputError with it when that are all.
+    """
+    reasons = [f"{printable(path)}: {reason}" for path, reason in left_out.items()]
+    more = f"; and {len(reasons) - _MOST_SAID:,} more" if len(reasons) > _MOST_SAID else ""
+    said = "; ".join(reasons[:_MOST_SAID]) + more
+    if len(reasons) == count:
+        raise InputError(said if count == 1 else f"none of the {count:,} files can be used: {said}")
+    return f"{len(reasons):,} of {count:,} files left out: {said}" if reasons else ""
+
+
+class _CannotUseError(ValueError):
+    """Why an image cannot be used, without its name."""
+
+
+def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.ndarray:
+    """One image, float32 [h w c] in [0, 1]."""
+    height, width, channels = image_shape
+    try:
+        image = open_image(path, grayscale=channels == 1)
+        return _fitted(image, height, width, padding) / np.float32(255)
+    except TooSmall as error:
+        raise _CannotUseError(f"{error}; allowed: {width}x{height} or more, of this run's images") from None
+    except Unreadable as error:
+        raise _CannotUseError(f"cannot be read ({error})") from None
+
+
+def _fitted(image: Image.Image, height: int, width: int, padding: str) -> np.ndarray:
+    """uint8 [height width c] of an image in mode L or RGB. Raises TooSmall."""
+    if height == width:
+        pixels = np.asarray(image)
+        return to_resolution(pixels.reshape(1, *pixels.shape[:2], -1), height, padding)[0]
+    scale = min(image.width / width, image.height / height)
+    if scale < 1:
+        raise TooSmall(f"is {image.width}x{image.height}")
+    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+    box = (left, top, left + scale * width, top + scale * height)
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box)).reshape(height, width, -1)

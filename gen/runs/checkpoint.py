@@ -1,0 +1,322 @@
+"""Checkpoints: written in the background, verified before they are used. The only file that imports orbax.
+
+    FOLDER/500/           a complete step; it gets this name by one rename after everything in it is on the disk
+    FOLDER/500/DIGESTS    which step of which run it is, a digest of every leaf as it was in memory and of every file as
+                          it was written, see gen/runs/digests.py
+    FOLDER/saving-500/    a step being written, or what a killed run left; the next save removes it
+    FOLDER/deleting-500/  an old step that goes, likewise
+    FOLDER/unsound-500/   a step that failed its digests, or is not of this run, kept for the person to look at
+
+Orbax restores a flipped bit silently, or fails noisily, so it reads a step only after all files have matched their
+digests; the leaf digests then show that the values which came back are those that were in memory when they were saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from gen.errors import InputError
+from gen.files import printable
+from gen.runs import digests
+from gen.runs.digests import CorruptError, in_threads
+from gen.runs.silence import silence_orbax
+
+Tree = TypeVar("Tree")
+Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of one run: any tree of arrays, by step. A context manager that finishes its writing on exit.
+
+    With several processes the folder is shared by all of them and every process makes the same calls. A leaf that is
+    spread over processes has no leaf digest, as no process holds it whole: the file digests guard it. What is restored
+    passes whole through the memory of every host.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: int = 3,
+        identity: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder.
+
+        identity: what every step belongs to, by name; it is saved in each, and a step of another is unsound. notes:
+        saved too, but not compared. Raises InputError when `folder` is something else.
+        """
+        self._folder = folder.absolute()
+        self._keep = keep
+        self._identity, self._notes = dict(identity or {}), dict(notes or {})
+        digests.steps(self._folder)
+        self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+        self._last_saved: int | None = None
+        self.best: int | None = None  # a step that stays although it is old
+        silence_orbax()
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.wait()
+        finally:
+            with contextlib.suppress(Exception):  # of a save, which was raised before
+                self._writer.close()
+            self._background.shutdown()
+
+    def steps(self) -> list[int]:
+        """The steps that were written completely, oldest first; whether they are still sound, restoring finds out."""
+        return digests.steps(self._folder)
+
+    def save(self, step: int, state: Any, *, wait: bool = False) -> None:
+        """Saves `state` and returns as soon as its values are copied: it may be donated at once. `wait`: until written.
+
+        A step that exists is not written again. Raises OSError, what could not be saved and why; for the save before
+        it is raised here, by `wait` or on exit, and what was written of it is gone.
+        """
+        self.wait()
+        if step != self._last_saved and step not in self.steps():
+            leaves = _leaves(state)
+            table = dict(zip(leaves, in_threads(_describe, leaves.values()), strict=True))
+            saving = self._folder / f"saving-{step}"
+            try:
+                if jax.process_index() == 0:
+                    self._folder.mkdir(exist_ok=True)  # the run folder exists, unless somebody removed it
+                    self._remove_unfinished()
+                self._writer.save(saving, args=ocp.args.PyTreeSave(leaves), force=True)
+            except Exception as error:
+                raise self._fault(step, error) from None
+            self._pending = self._background.submit(self._commit, step, saving, table)
+            self._last_saved = step
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Returns when the last save is complete on the disk; raises its OSError."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def restore(self, abstract_state: Tree, *, step: int | None = None) -> tuple[Tree, int] | None:
+        """The state of the newest sound step, or of `step`, and which step it is; None when nothing was ever saved.
+
+        `abstract_state` has jax.ShapeDtypeStruct leaves; where they have a sharding, the arrays get it, whatever
+        devices they were saved from. Each unsound step on the way is set aside as unsound-<step>, with one warning.
+
+        Raises:
+          InputError: no step is sound, the asked step is absent or unsound, or the state has other leaves than the
+            checkpoint (the first difference is named).
+        """
+        self.wait()
+        if step is None and not self.steps():
+            return None
+        state, used, unsound = self._newest_sound(abstract_state, step, whole=True)
+        for bad, reason in unsound:
+            name = self._set_aside(bad)
+            _log.warning(
+                "checkpoint %d is unsound (%s): kept as %s, going on from checkpoint %d", bad, reason, name, used
+            )
+        return state, used
+
+    def restore_part(self, abstract_part: Tree, *, step: int | None = None) -> tuple[Tree, int]:
+        """Like `restore`, but only the leaves asked for are loaded, e.g. {"ema_params": {"generator": ...}}.
+
+        Changes nothing in the folder, so that it may be used beside a training run. Raises InputError also when there
+        is no checkpoint at all.
+        """
+        self.wait()
+        part, used, unsound = self._newest_sound(abstract_part, step, whole=False)
+        for bad, reason in unsound:
+            _log.warning("checkpoint %d is unsound (%s): using checkpoint %d", bad, reason, used)
+        return part, used
+
+    def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
+        """In the background: when orbax has written the files, digests them, and gives the step its name."""
+        try:
+            self._writer.wait_until_finished()
+            if jax.process_index() == 0:
+                self._name(step, saving, table)
+        except Exception as error:  # orbax hands on what tensorstore or its own bookkeeping meet
+            raise self._fault(step, error) from None
+
+    def _name(self, step: int, saving: Path, table: dict[str, list]) -> None:
+        """Makes a step of what was written, and removes steps that are older than `keep` and not the best."""
+        digests.write(saving, step, self._identity | self._notes, table)
+        target = self._folder / str(step)
+        if os.path.lexists(target):  # a file, for one: no step has this number
+            target.rename(self._free_name(step))
+        saving.rename(target)
+        digests.sync_folder(self._folder)
+        earlier = [other for other in self.steps() if other < step and other != self.best]
+        for old in earlier[: max(0, len(earlier) + 1 - self._keep)]:
+            going = self._folder / f"deleting-{old}"  # at once, for who reads beside this run
+            with contextlib.suppress(OSError):  # the new step is safe
+                (self._folder / str(old)).rename(going)
+                _remove(going)
+
+    def _fault(self, step: int, error: Exception) -> OSError:
+        """What went wrong with a save, in one line; frees what was written of it, which the report may need."""
+        self._last_saved = None
+        if jax.process_index() == 0:
+            self._remove_unfinished()
+        found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore
+        number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+        reason = os.strerror(number) if number else " ".join(str(error).split())[:200]
+        return OSError(number or errno.EIO, f"cannot be saved: {reason}", str(self._folder / str(step)))
+
+    def _remove_unfinished(self) -> None:
+        for leftover in (*self._folder.glob("saving-*"), *self._folder.glob("deleting-*")):
+            with contextlib.suppress(OSError):
+                _remove(leftover)
+
+    def _newest_sound(
+        self, abstract: Tree, step: int | None, *, whole: bool
+    ) -> tuple[Tree, int, list[tuple[int, str]]]:
+        """The restored tree, its step, and the newer steps that are unsound, with reasons.
+
+        Beside a run that keeps one step, the step that was the newest may go while it is read: the folder is listed
+        again before it is said that there is none.
+        """
+        unsound: dict[int, str] = {}
+        while candidates := [candidate for candidate in self._asked(step) if candidate not in unsound]:
+            for candidate in candidates:
+                host, reason = None, ""
+                try:
+                    host = self._read(candidate, _leaves(abstract), whole=whole)
+                except CorruptError as error:
+                    reason = str(error)
+                if _everywhere(host is not None):
+                    placed = map(_place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
+                    still = [(bad, why) for bad, why in unsound.items() if (self._folder / str(bad)).exists()]
+                    return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate, still
+                unsound[candidate] = reason or "another process could not read it"
+        reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in unsound.items())
+        raise InputError(f"no sound checkpoint in {self._folder} ({reasons or 'there is none at all'})")
+
+    def _asked(self, step: int | None) -> list[int]:
+        """The steps to try, the newest first. Raises InputError when `step` is absent."""
+        steps = self.steps()
+        if step is not None and step not in steps:
+            raise InputError(
+                f"no checkpoint {step} in {self._folder}; allowed: {', '.join(map(str, steps)) or 'none yet'}"
+            )
+        return steps[::-1] if step is None else [step]
+
+    def _read(self, step: int, abstract: Leaves, *, whole: bool) -> dict[str, np.ndarray]:
+        """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
+
+        Raises UnsoundError, or InputError when a sound step of this run holds other leaves than asked for.
+        """
+        directory = self._folder / str(step)
+        table = digests.read(directory, step)
+        for name, value in self._identity.items():
+            if (found := table.marks.get(name, value)) != value:
+                raise CorruptError(f"it is of another {name}: {printable(found[:12])}, not {value[:12]}")
+        digests.check_files(directory, table.files)
+        _check_leaves(directory, table.leaves, abstract, whole=whole)
+        return _restore(directory, table.leaves, abstract)
+
+    def _free_name(self, step: int) -> Path:
+        """A path for a step that is set aside."""
+        target = self._folder / f"unsound-{step}"
+        while os.path.lexists(target):
+            target = target.with_name(f"{target.name}-again")
+        return target
+
+    def _set_aside(self, step: int) -> str:
+        """Renames an unsound step, so that it is not counted and its number is free again; returns the new name."""
+        target = self._free_name(step)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices(f"set aside {target.name}")  # nobody renames before all have looked
+        if jax.process_index() == 0:
+            (self._folder / str(step)).rename(target)
+        self._last_saved = None
+        return target.name
+
+
+def _leaves(tree: Any) -> Leaves:
+    """Each leaf under its path, in tree order: the same names whether fields are attributes or dict keys."""
+    paths, _ = jax.tree.flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
+
+
+def _everywhere(sound: bool) -> bool:
+    """Whether it is true in every process."""
+    return sound if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(sound)).all())
+
+
+def _describe(leaf: Any) -> list:
+    """[dtype, shape, digest of the values], as JSON has it; the digest is None when no process holds all values."""
+    digest = None
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        values = np.ascontiguousarray(leaf)
+        hashed = digests.hasher()
+        hashed.update(f"{leaf.dtype}{list(leaf.shape)}".encode())
+        hashed.update(values.reshape(-1).view(np.uint8).data)
+        digest = hashed.hexdigest()
+    return [str(leaf.dtype), list(leaf.shape), digest]
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder with all that is in it, or a file."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _restore(directory: Path, stored: Mapping[str, list], abstract: Leaves) -> dict[str, np.ndarray]:
+    """The values of the leaves asked for, on the host. Raises UnsoundError unless they are those that were saved."""
+    arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
+    try:
+        # The bare handler: a Checkpointer would wait for other processes, which may have failed.
+        host = ocp.PyTreeCheckpointHandler().restore(
+            directory, args=ocp.args.PyTreeRestore(item=abstract, restore_args=arguments, partial_restore=True)
+        )
+        found = in_threads(_describe, (host[name] for name in abstract))
+    except Exception as error:  # whatever orbax makes of files that were wrong when they were written
+        raise CorruptError(printable(f"{type(error).__name__}: {' '.join(str(error).split())}", longest=160)) from None
+    for name, described in zip(abstract, found, strict=True):
+        if stored[name][2] not in (None, described[2]):
+            raise CorruptError(f"{name} differs from what was saved")
+    return {name: host[name] for name in abstract}
+
+
+def _check_leaves(directory: Path, stored: Mapping[str, list], abstract: Leaves, *, whole: bool) -> None:
+    """Compares names, types and shapes before orbax sees them, in order to say in one line what differs."""
+    for name, leaf in abstract.items():
+        here = f"{leaf.dtype}{list(leaf.shape)}"
+        there = "absent" if name not in stored else f"{stored[name][0]}{stored[name][1]}"
+        if here != there:
+            raise InputError(f"{name} is {there} in the checkpoint {directory}, but {here} in this model")
+    left_over = [name for name in stored if name not in abstract]
+    if whole and left_over:
+        raise InputError(f"{left_over[0]} is in the checkpoint {directory}, but absent in this model")
+
+
+def _place(host: np.ndarray, abstract: Any) -> jax.Array:
+    sharding = getattr(abstract, "sharding", None)
+    if sharding is None:
+        return jax.numpy.asarray(host)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

@@ -1,0 +1,156 @@
+"""A run again from its folder: its model without its data, and its weights for another run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gen import config as configs
+from gen.config.spec import blamed
+from gen.errors import InputError, nearest
+from gen.files import expand, printable
+from gen.runs import identity
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.run_folder import RunFolder, write_json
+from gen.tasks import Task
+from gen.tasks.state import TrainState, Tree
+
+__all__ = ["RunFolder", "TrainedRun", "abstract", "build_task", "init_from_runs", "load", "load_role", "write_json"]
+
+_log = logging.getLogger(__name__)
+
+
+class TrainedRun(NamedTuple):
+    """A run, ready to sample from."""
+
+    config: configs.Config
+    data_metadata: dict[str, Any]  # data.json
+    task: Task
+    ema_params: dict[str, Tree]  # role -> averaged parameters
+    step: int  # of the checkpoint
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class that the model knows, its number where the data has no names; empty if it knows none.
+
+        A model of labeled data may have been learned without the labels.
+        """
+        if jax.eval_shape(self.task.label, jax.random.key(0)[None]) is None:
+            return []
+        count = self.data_metadata["num_classes"]
+        return list(self.data_metadata.get("class_names") or map(str, range(count)))
+
+
+def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> TrainedRun:
+    """Reads a run: its config, data facts and, of the checkpoint, only the averaged weights.
+
+    step: which checkpoint; None: the newest sound one. mesh: the devices that each get a copy of the weights; None: the
+    default device. Raises InputError when there is no such folder, run, or checkpoint.
+    """
+    folder = RunFolder(expand(workdir))
+    config, data_metadata, task = described(folder)
+    part, restored_step = _restore(folder, config, data_metadata, {"ema_params": abstract(task).ema_params}, step, mesh)
+    return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step)
+
+
+def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:
+    """The weights of one role of a run, averaged where it has averages; place: RUN:ROLE. step, mesh: as in `load`.
+
+    Raises InputError when there is no such run, checkpoint or role.
+    """
+    path, _, name = place.rpartition(":")
+    folder = RunFolder(expand(path))
+    config, data_metadata, task = described(folder)
+    state = abstract(task)
+    kind = "ema_params" if name in state.ema_params else "params"
+    roles = getattr(state, kind)
+    if name not in roles:
+        known = {**state.params, **state.ema_params}
+        raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
+    part, _ = _restore(folder, config, data_metadata, {kind: {name: roles[name]}}, step, mesh)
+    return part[kind][name]
+
+
+def init_from_runs(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
+    """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
+
+    Warns of a frozen role that stays random. Raises InputError for an unknown role, or weights of another shape.
+    """
+    for name in state.ema_params:
+        if name not in state.params and name not in init_from:
+            _log.warning("%s is not trained, and init_from.%s does not say from where: it is random", name, name)
+    for name, text in init_from.items():
+        if name not in state.params and name not in state.ema_params:
+            known = {**state.params, **state.ema_params}
+            raise InputError(
+                f"init_from.{name}: there is no such role{nearest(name, known)}; allowed: {', '.join(known)}"
+            )
+        given = load_role(text if ":" in text and not expand(text).is_dir() else f"{text}:{name}")
+        for kind in ("params", "ema_params"):
+            roles = getattr(state, kind)
+            if name in roles:
+                state = state.replace(**{kind: {**roles, name: _like(roles[name], given, f"init_from.{name}={text}")}})
+    return state
+
+
+def _like(tree: Any, given: Any, place: str) -> Any:
+    """`given` on the devices of `tree`. Raises InputError, with `place`, unless the two have the same leaves."""
+    mine, theirs = (dict(jax.tree.leaves_with_path(t)) for t in (tree, given))
+    for path in [*mine, *theirs]:
+        here, there = (list(t[path].shape) if path in t else "nothing" for t in (mine, theirs))
+        if here != there:
+            leaf = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise InputError(f"{place}: {leaf} is {there} there, {here} here; give both the same network")
+    return jax.tree.map(lambda old, new: jax.device_put(np.asarray(new), old.sharding), tree, given)
+
+
+def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
+    """What a run folder says of its run without its weights. Raises InputError for whatever somebody wrote there."""
+    config, data_metadata = folder.read_config(), folder.read_metadata()
+    folder.refuse_links()
+    try:
+        configs.validate(config, with_data=False)
+        task = build_task(config, tuple(data_metadata["image_shape"]), data_metadata["num_classes"])
+    except InputError as error:
+        raise InputError(f"{printable(folder.config)}: {error}") from error
+    return config, data_metadata, task
+
+
+def build_task(config: configs.Config, image_shape: tuple[int, ...], num_classes: int) -> Task:
+    """The task of a config for images of this shape. Raises InputError, also for what fails in a component."""
+    with blamed("task"):
+        task: Task = configs.build(
+            config.task, "task", image_shape=image_shape, num_classes=num_classes, batch_size=config.batch_size
+        )
+    return task
+
+
+def abstract(task: Task) -> TrainState:
+    """The shapes of a task's state. Raises InputError where its networks cannot be made."""
+    with blamed("task"):
+        return cast(TrainState, jax.eval_shape(task.init, jax.random.key(0)))
+
+
+def _restore(
+    folder: RunFolder,
+    config: configs.Config,
+    data_metadata: Mapping[str, Any],
+    part: Tree,
+    step: int | None,
+    mesh: Mesh | None,
+) -> tuple[Tree, int]:
+    """The leaves of `part` from a checkpoint, and its step."""
+    sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
+    with Checkpoints(folder.checkpoints, identity=identity.marks_of(config, data_metadata)) as checkpoints:
+        if not checkpoints.steps():
+            raise InputError(
+                f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
+            )
+        return checkpoints.restore_part(abstract, step=step)

@@ -1,0 +1,155 @@
+"""Images by seed: the image of seed s comes from jax.random.key(s) alone, whatever is drawn with it, and wherever."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gen.devices import batch_sharding, compiler_options
+from gen.errors import InputError
+from gen.imaging.chain import Chain
+from gen.tasks import Task
+from gen.tasks.state import Tree
+
+_EACH = {"cpu": 8}  # images that a device makes at once, by its kind; else 64, which a GPU makes as quickly as a few
+_REFINED = 8  # images that a chain gets at once
+_REFINE = 0x5EF  # what separates the random numbers of refinement from those of the latents
+
+
+def keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:
+    """jax.random.key(seed) for each seed from 0 to 2**32 - 1: typed keys [n]."""
+    return jax.vmap(jax.random.key)(np.asarray(seeds).astype(np.uint32))
+
+
+def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
+    """The point [d] at `fraction` of the way from `start` to `end` [d] along the great arc (Shoemake 1985, slerp).
+
+    A straight line would pass through short vectors, which a normal distribution in many dimensions never draws; it is
+    used only where the two are parallel or one is zero, and there is no arc.
+    """
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    norms = np.linalg.norm(start) * np.linalg.norm(end)
+    angle = math.acos(np.clip(start @ end / norms, -1, 1)) if norms > 0 else 0.0
+    if math.sin(angle) < 1e-6:
+        return (1 - fraction) * start + fraction * end
+    return (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
+
+
+class Sampler(Protocol):
+    """What draws images from keys: a Task, or what calls one."""
+
+    def sample(self, ema_params: Mapping[str, Tree], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        """Images [n ...] in [0, 1], one per key [n]."""
+
+
+def images(
+    task: Sampler,
+    ema_params: Mapping[str, Tree],
+    seeds: Sequence[int],
+    *,
+    labels: Sequence[int] | None = None,
+    latents: np.ndarray | None = None,
+    truncation: float = 1.0,
+    conditions: Mapping[str, Any] | None = None,
+    batch_size: int = 64,
+    mesh: Mesh,
+) -> Iterator[np.ndarray]:
+    """Batches of float images [b h w c] in [0, 1], one image per seed, in order.
+
+    labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
+    conditions: others that the task knows, scalars or arrays [n ...]. batch_size: as in `batches`.
+    """
+    asked = {"truncation": np.float32(truncation), **(conditions or {})}
+    each = {name: value for name, value in asked.items() if np.ndim(value)}
+    for name, given, dtype in (("label", labels, np.int32), ("latent", latents, np.float32)):
+        if given is not None:
+            each[name] = np.asarray(given, dtype)
+    shared = {name: value for name, value in asked.items() if name not in each}
+
+    def make(fixed: Any, batch: Any) -> jax.Array:
+        given = {name: value for name, value in batch.items() if name != "seed"}
+        return task.sample(fixed[0], jax.vmap(jax.random.key)(batch["seed"]), fixed[1] | given)
+
+    arrays = {"seed": np.asarray(seeds).astype(np.uint32), **each}
+    for made in batches(make, (ema_params, shared), arrays, batch_size=batch_size, mesh=mesh):
+        if not np.isfinite(made).all():
+            raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
+        yield made
+
+
+def batches(
+    function: Callable[[Any, Any], jax.Array],
+    fixed: Any,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    batch_size: int = 64,
+    mesh: Mesh,
+) -> Iterator[np.ndarray]:
+    """function(fixed, {name: [b ...]}) [b ...], compiled, of one part of `arrays` [n ...] after the other.
+
+    A compiler makes other machine code for other shapes, which rounds in another way. So every device always does
+    _EACH of them at once: a row has the same result to the bit whatever it is done with, n, batch_size (how many may be
+    on their way, rounded up), and how many devices of one kind there are.
+    """
+    n = len(next(iter(arrays.values())))
+    size = _EACH.get(mesh.devices.flat[0].platform, 64) * mesh.size
+    sharding = batch_sharding(mesh)
+    # A Task may hold what jit cannot hash.
+    make = jax.jit(lambda *arguments: function(*arguments), compiler_options=compiler_options())
+
+    def dispatch(start: int) -> tuple[jax.Array, int]:
+        chosen = np.minimum(np.arange(start, start + size), n - 1)  # the last one fills what is missing
+        batch = {name: jax.device_put(array[chosen], sharding) for name, array in arrays.items()}
+        with jax.set_mesh(mesh):
+            return make(fixed, batch), min(size, n - start)
+
+    ahead = deque[tuple[jax.Array, int]]()  # the devices work while the host writes files
+    for start in range(0, n, size):
+        ahead.append(dispatch(start))
+        if len(ahead) > math.ceil(batch_size / size):
+            made, count = ahead.popleft()
+            yield np.asarray(made)[:count]
+    for made, count in ahead:
+        yield np.asarray(made)[:count]
+
+
+def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
+    """The class of the image of each seed where none is asked for; None for a model without classes."""
+    drawn = task.label(keys(seeds))
+    return None if drawn is None else np.asarray(drawn).tolist()
+
+
+def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+    """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone.
+
+    They go through it by _REFINED, so that their number does not show. Raises InputError for what the chain refuses,
+    and when it makes values that are not finite.
+    """
+    drawn = jax.vmap(lambda key: jax.random.fold_in(key, _REFINE))(keys(np.asarray(seeds))) if post.random else None
+    done = []
+    for start in range(0, len(images), _REFINED):
+        chosen = np.minimum(np.arange(start, start + _REFINED), len(images) - 1)
+        if drawn is None:
+            part = post(images[chosen])
+        else:
+            part = jax.vmap(lambda image, key: post(image, key=key))(images[chosen], drawn[chosen])
+        done.append(np.asarray(part)[: len(images) - start])
+    made = np.concatenate(done)
+    for image, seed in zip(made, seeds, strict=True):
+        if bad := image.size - int(np.isfinite(image).sum()):
+            raise InputError(f"the chain makes {bad:,} of {image.size:,} values of seed {seed} NaN or infinite")
+    return made
+
+
+def interpolation(task: Task, seeds: Sequence[int], frames: int) -> np.ndarray:
+    """Latents [n d] on the way from each seed to the next, `frames` of them per pair, and the last seed's."""
+    ends = np.asarray(task.latent(keys(seeds)))
+    path = [slerp(a, b, i / frames) for a, b in itertools.pairwise(ends) for i in range(frames)]
+    return np.stack([*path, ends[-1]])

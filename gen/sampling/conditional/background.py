@@ -1,0 +1,43 @@
+"""What an image's tokens cost by their frequencies alone: a background that its bits are compared with.
+
+An image with little in it is cheap by any model: most likely of all is often an image unlike any that was learned. The
+difference to a background cancels how much there is in an image (Ren et al. 2019, section 3).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from gen.runs.trained_run import TrainedRun
+from gen.sampling import by_seed
+from gen.tasks.prior import Prior
+from gen.tasks.tokens import Tokenizer
+
+
+def background_bits(
+    run: TrainedRun, task: Prior, images: np.ndarray, samples: int, *, batch_size: int = 64, mesh: Mesh
+) -> np.ndarray:
+    """Bits float64 [n] of images [n h w c], float in [0, 1], by a table of how often each token is in `samples` draws.
+
+    The draws are those of seeds 0 and up, so that a run needs no data to say what it finds unusual; every token counts
+    once more than it was seen.
+    """
+    options: dict[str, Any] = {"batch_size": batch_size, "mesh": mesh}
+    made = by_seed.images(
+        task, run.ema_params, range(samples), labels=by_seed.drawn_labels(task, range(samples)), **options
+    )
+    alphabet = Tokenizer(task.tokenizer)
+
+    def encode(params: Any, batch: Any) -> jax.Array:
+        return alphabet.encode(params, batch["image"].astype(jnp.float32))
+
+    def tokens(images: np.ndarray) -> np.ndarray:
+        return np.concatenate(list(by_seed.batches(encode, run.ema_params, {"image": images}, **options)))
+
+    counts = 1.0 + np.bincount(tokens(np.concatenate(list(made))).ravel(), minlength=alphabet.vocabulary)
+    return -np.log2(counts / counts.sum())[tokens(images)].sum(axis=1)

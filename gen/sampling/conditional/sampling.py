@@ -1,0 +1,178 @@
+"""Answers drawn from a prior, and how unusual it finds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from gen import cli
+from gen.cli.arguments import parse_seeds
+from gen.errors import InputError
+from gen.imaging.filters import inpaint, resize
+from gen.imaging.masking import inside
+from gen.report import to_uint8
+from gen.runs.trained_run import TrainedRun
+from gen.sampling import by_seed
+from gen.sampling.conditional.requests import Request
+from gen.tasks.prior import Prior
+
+_FRAME = 0xF2A3  # what separates the random numbers of frames from those of their tokens
+
+
+class Settings(NamedTuple):
+    """How answers are drawn."""
+
+    seeds: str  # as --seeds
+    label: int | None  # the class; None: unknown
+    truncation: float
+    conditions: Mapping[str, float]  # temperature, top_k, top_p, guidance, where given
+    batch_size: int
+    mesh: Mesh
+
+
+class _Completing(NamedTuple):
+    """Draws what is hidden of "given" images, and puts it in."""
+
+    task: Prior
+
+    def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        made = self.task.sample(ema_params, keys, conditions)
+        return blend_known(made, conditions["given"], conditions["known"])
+
+
+class _Enlarging(NamedTuple):
+    """Draws images of twice the size of "context", whose average they then are."""
+
+    task: Prior
+
+    def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        return back_project(self.task.sample(ema_params, keys, conditions), conditions["context"])
+
+
+class _Following(NamedTuple):
+    """Draws one frame after the other: [n frames h w c]."""
+
+    task: Prior
+    frames: int
+
+    def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        def step(context: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
+            of_frame = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, _FRAME), t))(keys)
+            frame = self.task.sample(ema_params, of_frame, {**conditions, "context": context})
+            frame = jnp.round(frame * 255) / 255  # as in a file
+            return frame, frame
+
+        _, film = jax.lax.scan(step, conditions["context"], jnp.arange(self.frames))
+        return film.swapaxes(0, 1)
+
+
+def blend_known(made: jax.Array, given: jax.Array, known: jax.Array) -> jax.Array:
+    """Images [n h w c] in [0, 1] with the given pixels where `known`, bool [n h w 1], and what was made elsewhere.
+
+    What was made may be off at the seam, where a tokenizer gives back the known only about: that difference is carried
+    on into the hidden part by Laplace's equation (Perez et al. 2003, equation 2) and fades out within an eighth of the
+    picture. Of a prior of pixels it is 0.
+    """
+    longest = max(made.shape[1:3])
+    hidden = 1.0 - known
+    carried = made + inpaint(jnp.where(known, given - made, 0.0), hidden, iterations=longest)
+    blended = inside(carried, hidden, lambda _: made, feather=max(1, longest // 8), follow=False)
+    return jnp.where(known, given, jnp.clip(blended, 0.0, 1.0))
+
+
+def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.Array:
+    """Images [n 2h 2w c] in [0, 1] that area-averaged to half their size are `small` [n h w c], very nearly.
+
+    A prior does not promise that. What the average of its answer lacks is enlarged and added, again and again (Irani
+    and Peleg 1991, iterative back-projection); the detail that no average shows stays the answer's.
+    """
+    height, width = made.shape[1:3]
+
+    def step(_: int, image: jax.Array) -> jax.Array:
+        lacking = small - resize(image, height // 2, width // 2)
+        return jnp.clip(image + resize(lacking, height, width, method="cubic"), 0.0, 1.0)
+
+    return jax.lax.fori_loop(0, rounds, step, made)
+
+
+def draw_answers(run: TrainedRun, task: Prior, question: Request, settings: Settings) -> np.ndarray:
+    """uint8 [n m t h w c]: n inputs, m seeds, t frames, 1 where it is no film."""
+    if settings.label is None and task.num_classes and not task.class_dropout:
+        raise InputError("this prior was learned without class_dropout: it needs the class, --label")
+    seeds, n = parse_seeds(settings.seeds), len(question.names)
+    total, m = n * len(seeds), len(seeds)
+    sampler: by_seed.Sampler = task
+    if "given" in question.conditions:
+        sampler = _Completing(task)
+    elif question.frames:
+        sampler = _Following(task, question.frames)
+    elif "context" in question.conditions:
+        sampler = _Enlarging(task)
+    conditions = {name: given.repeat(m, axis=0) for name, given in question.conditions.items()}
+    conditions |= {name: np.asarray(value, np.float32) for name, value in settings.conditions.items()}
+    options: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh}
+    options |= {"labels": _labels(settings.label, total), "truncation": settings.truncation}
+    made, began = list[np.ndarray](), time.monotonic()
+    for images in by_seed.images(sampler, run.ema_params, seeds * n, conditions=conditions, **options):
+        made += list(to_uint8(images))
+        cli.tell(len(made), total, began)
+    return np.stack(made).reshape(n, m, question.frames or 1, *task.shape)
+
+
+def bits(
+    run: TrainedRun,
+    task: Prior,
+    images: np.ndarray,
+    *,
+    label: int | None,
+    contexts: np.ndarray | None = None,
+    batch_size: int,
+    mesh: Mesh,
+) -> np.ndarray:
+    """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See Prior.surprise.
+
+    label: of all; None: unknown. contexts: what comes before each image, [n h' w' c]; None: unknown.
+    """
+    arrays = {"image": images, "label": _labels(label, len(images)), "context": contexts}
+    given = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
+
+    def surprise(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        context = _unit(batch["context"]) if "context" in batch else None
+        return task.surprise(params, _unit(batch["image"]), batch.get("label"), context=context)
+
+    found, began = list[np.ndarray](), time.monotonic()
+    for part in by_seed.batches(surprise, run.ema_params, given, batch_size=batch_size, mesh=mesh):
+        found += list(part)
+        cli.tell(len(found), len(images), began)
+    return np.stack(found)
+
+
+def bits_of_answers(
+    run: TrainedRun, task: Prior, question: Request, made: np.ndarray, settings: Settings
+) -> np.ndarray:
+    """Bits of each pixel of answers [n m t h w c], each frame given the one before, as the mean over m: [n t h w]."""
+    n, m, t, height, width, _ = made.shape
+    contexts = question.conditions.get("context")
+    if contexts is not None:
+        first = to_uint8(contexts) if question.frames else contexts
+        contexts = np.broadcast_to(first[:, None, None], (n, m, 1, *first.shape[1:]))
+        contexts = np.concatenate([contexts, made[:, :, :-1]], axis=2) if question.frames else contexts
+        contexts = contexts.reshape(n * m * t, *first.shape[1:])
+    flat = made.reshape(n * m * t, *made.shape[3:])
+    options: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh, "label": settings.label}
+    return bits(run, task, flat, contexts=contexts, **options).reshape(n, m, t, height, width).mean(1)
+
+
+def _labels(label: int | None, count: int) -> list[int] | None:
+    return None if label is None else [label] * count
+
+
+def _unit(images: jax.Array) -> jax.Array:
+    """uint8 as float in [0, 1]; floats as they are."""
+    return images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images

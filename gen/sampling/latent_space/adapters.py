@@ -1,0 +1,188 @@
+"""The latent space of each family of models: one way to ask, whatever was trained.
+
+Images are [n h w c] in [0, 1].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from gen.errors import InputError
+from gen.runs import trained_run as runs
+from gen.sampling import by_seed
+from gen.sampling.latent_space.batches import over
+from gen.sampling.latent_space.codes import Latents
+from gen.sampling.latent_space.directions import Directions, closed_form, principal, principal_by_answer
+from gen.sampling.latent_space.projection import Projector, Tell
+from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.gan import Gan
+from gen.tasks.prior import Prior
+from gen.tasks.state import Tree
+
+_DRAWN = 1024  # latents whose images principal components are taken of
+
+
+class Space(Protocol):
+    """A model as a map between images and latents."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of its images."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes its latents have; 0: none."""
+
+    @property
+    def spherical(self) -> bool:
+        """Do its latents lie about a sphere, so that ways between them follow arcs?"""
+
+    @property
+    def measured(self) -> bool:
+        """Are its directions measured on the latents of example images?"""
+
+    def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
+        """The latents of images, as near as the model comes. label: the class of all; None: what fits best."""
+
+    def decode(self, codes: Latents) -> np.ndarray:
+        """The images of latents."""
+
+    def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
+        """The latents that sampling draws from these seeds; for models that sample."""
+
+    def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
+        """At most `count` directions, by "closed_form" or "pca". codes: latents of examples, for `measured` ones."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GanSpace:
+    """That of a generator: encoding is projection."""
+
+    task: Gan
+    params: Tree  # of the roles "generator" (averaged) and "discriminator"
+    mesh: Mesh
+    projector: Projector
+    batch_size: int
+
+    spherical = True
+    measured = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.task.image_shape
+
+    @property
+    def num_classes(self) -> int:
+        return self.task.num_classes
+
+    def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
+        return self.projector(images, label=label)
+
+    def decode(self, codes: Latents) -> np.ndarray:
+        make = lambda params, codes: self.task.decode(params, codes.z, codes.label)  # noqa: E731
+        return over(codes, make, self.params, batch_size=self.batch_size, mesh=self.mesh)
+
+    def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
+        keys = by_seed.keys(seeds)
+        labels = self.task.label(keys)
+        if label is not None:
+            labels = jnp.full(len(keys), label, jnp.int32)
+        return Latents(np.asarray(self.task.latent(keys)), None if labels is None else np.asarray(labels))
+
+    def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
+        """Closed form: of the generator's first linear map. pca: of what its first stage makes of random latents, each
+        class taken about its mean."""
+        if method == "closed_form":
+            vectors = closed_form(np.asarray(self.task.first_map(self.params)), count)
+        else:
+            drawn = self.drawn(range(_DRAWN))
+            answer = lambda params, codes: self.task.activations(params, codes.z, codes.label)  # noqa: E731
+            answers = over(drawn, answer, self.params, batch_size=self.batch_size, mesh=self.mesh)
+            for label in np.unique(drawn.label) if drawn.label is not None else ():
+                answers[drawn.label == label] -= answers[drawn.label == label].mean(0)
+            vectors = principal_by_answer(drawn.z, answers, count)
+        return Directions(vectors, np.ones(len(vectors), np.float32))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodeSpace:
+    """That of an autoencoder."""
+
+    task: Autoencoder
+    params: Tree  # of the role "autoencoder"
+    mesh: Mesh
+    batch_size: int
+
+    num_classes = 0
+    spherical = False
+    measured = True
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.task.image_shape
+
+    def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
+        z = over(images, self.task.encode, self.params, batch_size=self.batch_size, mesh=self.mesh)
+        return Latents(np.asarray(z, np.float32), None)
+
+    def decode(self, codes: Latents) -> np.ndarray:
+        return over(codes.z, self.task.decode, self.params, batch_size=self.batch_size, mesh=self.mesh)
+
+    def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
+        if not self.task.samples:
+            raise InputError("this autoencoder has no distribution to draw from; name image files")
+        return Latents(np.asarray(self.task.latent(by_seed.keys(seeds))), None)
+
+    def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
+        """pca: of the latents of examples. Closed form: of how the decoder's first convolution answers where its input
+        is the same at all positions; only the deviations are taken from the examples."""
+        if codes is None and self.task.samples:
+            codes = self.drawn(range(_DRAWN))
+        if codes is None or len(codes.z) < 2:
+            raise InputError("directions of an autoencoder need at least 2 images to be measured on: --examples")
+        if method == "pca":
+            return principal(codes.z, count)
+        rows, columns, _ = self.task.network.latent_shape
+        kernel = np.asarray(self.params["autoencoder"]["params"]["decoder"]["code"]["kernel"]).sum((0, 1))
+        vectors = np.tile(closed_form(kernel, count), rows * columns) / np.float32(rows * columns) ** 0.5
+        return Directions(vectors, (codes.z @ vectors.T).std(0))
+
+
+def of_run(
+    run: runs.TrainedRun,
+    workdir: str | Path,
+    *,
+    mesh: Mesh,
+    batch_size: int = 64,
+    steps: int = 300,
+    seed: int = 0,
+    tell: Tell = lambda done, total, began: None,
+) -> Space:
+    """The latent space of a run; a prior has that of its tokenizer. Raises InputError when there is none.
+
+    workdir: that of the run. steps, seed, tell: of a Projector.
+    """
+    task: Any = run.task
+    common: dict[str, Any] = {"mesh": mesh, "batch_size": batch_size}
+    if isinstance(task, Gan):
+        params = {
+            **run.ema_params,
+            "discriminator": runs.load_role(f"{workdir}:discriminator", step=run.step, mesh=mesh),
+        }
+        projector = Projector(task=task, params=params, steps=steps, seed=seed, tell=tell, **common)
+        return GanSpace(task=task, params=params, projector=projector, **common)
+    if isinstance(task, Prior):
+        if task.tokenizer is None:
+            raise InputError("a prior of pixels has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
+        facts: dict[str, Any] = {"image_shape": task.shape, "num_classes": 0, "batch_size": 1}
+        task = Autoencoder(network=task.tokenizer, decay_images=1, **facts)  # its weights are in the prior's run
+    if not isinstance(task, Autoencoder):
+        raise InputError(f"{type(task).__name__} has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
+    return CodeSpace(task=task, params=run.ema_params, **common)

@@ -1,0 +1,50 @@
+"""Pictures that show what a latent space does. Images are [n h w c] in [0, 1], pictures uint8 [H W 3]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from gen.report import grid
+from gen.report.contact_sheet import named_rows
+
+_COLUMNS = 16
+_MARGIN = 24  # pixels, for the number of a row
+
+
+def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of each image, [n]; at most 100."""
+    error = np.square(np.asarray(images, np.float64) - others).mean((1, 2, 3))
+    return -10 * np.log10(np.maximum(error, 1e-10))
+
+
+def difference(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where images are brighter than others, and where they are darker, about a gray where they are the same."""
+    return np.clip(0.5 + (images - others) / 2, 0, 1)
+
+
+def comparison(*rows: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
+    """Several versions of the same images below each other, in blocks of a few columns; names: what each shows."""
+    height, width = rows[0].shape[1:3]
+    columns = min(_COLUMNS, len(rows[0]))
+    blocks = []
+    for start in range(0, len(rows[0]), columns):
+        block = np.full((len(rows), columns, height, width, rows[0].shape[-1]), 0.5, np.float32)
+        for row, images in zip(block, rows, strict=True):
+            part = images[start : start + columns]
+            row[: len(part)] = part
+        blocks.append(grid(block.reshape(-1, *block.shape[2:]), columns=columns))
+    return np.concatenate([named_rows(block, names) for block in blocks] if names else blocks)
+
+
+def strips(images: np.ndarray) -> np.ndarray:
+    """Images [rows blocks steps h w c]: a row for each direction, with its number, and the starts side by side."""
+    rows = []
+    for number, blocks in enumerate(images):
+        row = np.concatenate([grid(block, columns=len(block)) for block in blocks], axis=1)
+        margin = Image.new("RGB", (_MARGIN, len(row)), "white")
+        ImageDraw.Draw(margin).text((6, len(row) // 2 - 6), str(number), fill="black")
+        rows.append(np.concatenate([np.asarray(margin), row], axis=1))
+    return np.concatenate(rows)

@@ -1,0 +1,93 @@
+"""The files that go in and come out: brought to a model's size, and written with the record of how they were made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gen.errors import InputError
+from gen.image_io.load import image_files, load_readable
+from gen.naming import check_inputs_stay, distinct_names
+from gen.outputs import image_writer
+from gen.provenance import PREFIX, Record
+from gen.sampling.latent_space.codes import Latents
+
+_MAX_SHEET = 1024  # images in one picture
+
+
+class Files(NamedTuple):
+    """What there is to know of them. Images are [n h w c] in [0, 1]."""
+
+    out: Path  # a file, by its suffix, or a folder
+    image_shape: tuple[int, int, int]
+    class_names: Sequence[str]
+    record: Record  # of everything that is written
+    padding: str  # of images that are a little too small
+
+    def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
+        """The image files in `inputs`, files and folders, and their images; what cannot be used is left out, and said.
+
+        Raises InputError when nothing is left, and for a file that its own result would overwrite.
+        """
+        files = image_files(inputs)
+        targets = [self.out if self.out.suffix else self.out / f"{file.stem}.png" for file in files]
+        check_inputs_stay(list(zip(files, targets, strict=True)), out=self.out)
+        kept, images = load_readable(files, self.image_shape, padding=self.padding)
+        return [files[index] for index in kept], images
+
+    def save(
+        self,
+        path: Path,
+        frames: Sequence[np.ndarray],
+        *,
+        sources: Sequence[Path],
+        label: int | None = None,
+        shows: str | None = None,
+    ) -> None:
+        """Writes a picture, or an animation, that was made from the source files; shows: what, if not one image."""
+        record = dict(self.record)
+        if label is not None:
+            record[PREFIX + "label"] = self.class_names[label]
+        if sources:  # of several: the digest of all, one after the other
+            content = hashlib.sha256()
+            for source in sources:
+                content.update(source.read_bytes())
+            record[PREFIX + "source"] = content.hexdigest()
+        if shows:
+            record[PREFIX + "shows"] = shows
+        image_writer.save(path, frames, format=path.suffix[1:].lower(), record=record)
+
+    def save_all(
+        self,
+        sheet: Callable[[], np.ndarray],
+        images: np.ndarray,
+        *,
+        name: str,
+        names: Sequence[str],
+        sources: Sequence[Path],
+        codes: Latents,
+    ) -> Path:
+        """Writes the sheet; into a folder under `name`, and beside it each image under its name. Returns its path."""
+        if len(images) > _MAX_SHEET:
+            raise InputError(f"{len(images):,} images; allowed at once are {_MAX_SHEET:,}")
+        path = self.out
+        image_writer.check_finite(images, path)
+        if not path.suffix:
+            image_writer.check(path / f"{stem}.png" for stem in [*names, name])
+            plain = codes.label is None or codes.label.ndim > 1  # no class, or mixed ones
+            labels = [None] * len(images) if plain else list(map(int, codes.label))  # type: ignore[arg-type]
+            for stem, image, source, label in zip(names, images, sources, labels, strict=True):
+                self.save(path / f"{stem}.png", [image], sources=[source], label=label)
+            path = path / f"{name}.png"
+        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet")
+        return path
+
+
+def names_of(files: Sequence[Path], sheet: str) -> list[str]:
+    """A file name for the result of each, without a suffix, and none that of `sheet`; see `distinct_names`."""
+    names = distinct_names([Path(file.name) for file in files], [""] * len(files), reserved=[sheet])
+    return list(map(str, names))

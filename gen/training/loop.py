@@ -1,0 +1,251 @@
+"""The loop: place, resume, step, log, preview, checkpoint, stop. It knows Tasks, not what they do."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gen import devices
+from gen.config import Config, build, digest
+from gen.data import Batch, BatchSampler, DatasetSplits
+from gen.data.loader import DeviceLoader
+from gen.evaluation import Evaluator
+from gen.files import storage_fault
+from gen.runs import identity
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.identity import data_metadata
+from gen.runs.lock import RunLock
+from gen.runs.run_folder import RunFolder
+from gen.runs.trained_run import abstract, build_task, init_from_runs
+from gen.tasks import Metrics, Task
+from gen.tasks.state import TrainState
+from gen.training.interrupt import Interrupt, interrupts
+from gen.training.monitor import GONE, Monitor
+
+Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
+STORAGE_FAILED = 74  # exit code, EX_IOERR of sysexits.h
+FIRST_SAVE_SECONDS = 60.0  # after compiling, of a run that has no checkpoint
+_IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
+
+
+class NonFiniteError(ArithmeticError):
+    """A metric became nan or infinite; the message names the step and the quantity."""
+
+
+def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -> int:
+    """Runs `config` to its end, from its newest sound checkpoint in `workdir` if there is one.
+
+    accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py.
+
+    Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 74 stopped as the disk or the run
+    folder failed, 130 after Ctrl-C, 143 after SIGTERM. Raises InputError for what the person who runs it can mend, one
+    of which is that another process trains in `workdir`; OSError when the disk fails before the first step.
+    """
+    logging.basicConfig(format="gen: %(message)s")
+    devices.tune_allocator()
+    devices.distributed_init()
+    RunFolder(workdir).refuse_links()
+    with interrupts() as stop, RunLock(workdir, holds=jax.process_index() == 0) as lock:
+        stop.before_exit = lock.release
+        return _train(config, workdir, stop, accept_changed_data)
+
+
+def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool) -> int:
+    """`train` in a folder that is ours."""
+    mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
+    devices.check_batch(config.batch_size, mesh)
+    source: DatasetSplits = build(config.data, "data")
+    task = build_task(config, source.image_shape, source.num_classes)
+    folder = RunFolder(workdir)
+    begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
+    marks = {"identity": begun.identity, "notes": begun.notes}
+    feed = DeviceLoader(BatchSampler(source.train, config.batch_size * task.draws, config.seed), mesh)
+    with (
+        jax.set_mesh(mesh),
+        Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints,
+    ):
+        state, start = restore_or_init(task, config, mesh, checkpoints)
+        if start == 0:
+            state = init_from_runs(state, config.init_from)
+        watch = Evaluator(config, task, source, mesh, workdir, start) if config.metrics_every else None
+        if jax.process_index() == 0:
+            identity.write(folder, config, begun)
+        report = Monitor(config, workdir, begun.facts, source, task, mesh, start)
+        try:
+            status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)
+        except (NonFiniteError, OSError) as error:
+            status, code = _stopped(error, folder, checkpoints)
+        report.close(status)
+    return code
+
+
+def _loop(
+    config: Config,
+    task: Task,
+    mesh: Mesh,
+    feed: DeviceLoader,
+    checkpoints: Checkpoints,
+    report: Monitor,
+    watch: Evaluator | None,
+    state: TrainState,
+    start: int,
+    stop: Interrupt,
+) -> tuple[str, int]:
+    """Steps from `start` to the end; returns the status for the report and the exit code."""
+    total = config.total_steps
+    if start >= total:
+        report.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
+        return "finished", 0
+    if watch is not None:
+        watch.check(state.ema_params)
+        checkpoints.best = watch.best.step if watch.best else None
+    report.say(f"{config_line(config, mesh)}; compiling")
+    began = time.monotonic()
+    step_fn = compile_step(task, config, mesh, state, feed(start))
+    report.say(f"compiled in {time.monotonic() - began:.0f} s")
+    report.begin(state, start)
+    began, unsaved = time.monotonic(), start == 0
+    pending: deque[Metrics] = deque()
+    for step in range(start + 1, total + 1):
+        state, metrics = step_fn(state, feed(step - 1))
+        stop.saves = True
+        pending.append(metrics)
+        if len(pending) > _IN_FLIGHT:
+            jax.block_until_ready(pending[-1 - _IN_FLIGHT])
+        code = stop.code(step % config.log_every == 0)
+        last = step == total or code != 0
+        log, preview, save = (
+            last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
+        )
+        save = save or (unsaved and _first_save_due(config, step, began))
+        measured = watch is not None and watch.due(step, total)
+        if log or preview or save or measured:
+            averages = _average(pending, step)
+            if watch is not None and measured:
+                _require_finite(state, step)
+                averages |= watch(state.ema_params, step)
+                save = save or (watch.best is not None and watch.best.step == step)
+            report.log(step, averages)
+        if preview:
+            report.preview(state, step)
+        if save:
+            _require_finite(state, step)
+            checkpoints.best = watch.best.step if watch is not None and watch.best else None
+            checkpoints.save(step, state)
+            unsaved = False
+            if watch is not None:
+                watch.remember()
+        if last:
+            checkpoints.wait()
+            return ("interrupted", code) if code else ("finished", 0)
+    raise AssertionError("unreachable: the last step returns")
+
+
+def _stopped(error: NonFiniteError | OSError, folder: RunFolder, checkpoints: Checkpoints) -> tuple[str, int]:
+    """Like `_loop`, when something ended it: what, and what is left."""
+    code = 1 if isinstance(error, NonFiniteError) else STORAGE_FAILED
+    try:
+        checkpoints.wait()
+    except OSError as another:  # the last save, beside what ended the loop
+        error = another
+    if not folder.config.exists():
+        return f"stopped: {folder.path}: {GONE}", STORAGE_FAILED
+    saved = checkpoints.steps()
+    told = storage_fault(error) if isinstance(error, OSError) else error
+    return f"stopped: {told}; newest checkpoint: {saved[-1] if saved else 'none'}", code
+
+
+def _first_save_due(config: Config, step: int, began: float) -> bool:
+    """Has a run without any checkpoint trained for long enough? Several processes decide at steps at which all log."""
+    due = time.monotonic() - began >= FIRST_SAVE_SECONDS
+    if jax.process_count() == 1:
+        return due
+    if step % config.log_every:
+        return False
+    return bool(multihost_utils.process_allgather(np.array(due)).all())
+
+
+def config_line(config: Config, mesh: Mesh) -> str:
+    """One line that says what runs where."""
+    kind = mesh.devices.flat[0].device_kind
+    shape = f"{mesh.shape['data']} data x {mesh.shape['fsdp']} fsdp"
+    return (
+        f"config {digest(config)[:12]}, {mesh.size} x {kind} ({shape}), "
+        f"{config.total_steps:,} steps of {config.batch_size} images"
+    )
+
+
+def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+    """The state to go on from, on the devices of `mesh`, and its step: the newest sound checkpoint or a fresh one."""
+    key = jax.random.key(config.seed)
+    shapes = abstract(task)
+    shardings = devices.state_sharding(mesh, shapes)
+    placed = jax.tree.map(lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), shapes, shardings)
+    restored = checkpoints.restore(placed)
+    if restored is not None:
+        return restored
+    return jax.jit(task.init, out_shardings=shardings)(key), 0
+
+
+def make_step(task: Task, config: Config) -> Step:
+    """The pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, then the task's step.
+
+    Its randomness is a function of (seed, step).
+    """
+
+    def step(state: TrainState, batch: Mapping[str, jax.Array]) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(config.seed), state.step)
+        image = batch["image"].astype(jnp.float32) / 255
+        if config.mirror:
+            flip = devices.constrain(jax.random.bernoulli(jax.random.fold_in(key, 1), shape=image.shape[:1]))
+            image = jnp.where(flip[:, None, None, None], image[:, :, ::-1], image)
+        return task.step(state, {"image": image, "label": batch["label"]}, jax.random.fold_in(key, 2))
+
+    return step
+
+
+def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batch: Batch) -> Any:
+    """The step, compiled for `mesh`. It donates the state: the old one is gone after the call."""
+    state_shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+    jitted = jax.jit(
+        make_step(task, config),
+        in_shardings=(state_shardings, devices.batch_sharding(mesh)),
+        out_shardings=(state_shardings, NamedSharding(mesh, P())),
+        donate_argnums=0,
+    )
+    return jitted.lower(state, batch).compile(devices.compiler_options())
+
+
+def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
+    """Empties `pending`, the metrics of the steps up to `step`, into their means. Raises NonFiniteError."""
+    host = jax.device_get(list(pending))
+    first = step - len(host) + 1
+    pending.clear()
+    for at, metrics in enumerate(host, first):
+        bad = [f"{name} is {float(value)}" for name, value in metrics.items() if not np.isfinite(value)]
+        if bad:
+            raise NonFiniteError(f"step {at}: {', '.join(bad)}")
+    return {name: float(np.mean([metrics[name] for metrics in host])) for name in host[0]}
+
+
+@jax.jit
+def _finite(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), tree)
+
+
+def _require_finite(state: TrainState, step: int) -> None:
+    """Raises NonFiniteError. Metrics tell of the state before their step, and would show this only one step later."""
+    for path, finite in jax.tree.leaves_with_path(jax.device_get(_finite(state))):
+        if not finite:
+            raise NonFiniteError(f"step {step}: {jax.tree_util.keystr(path, simple=True, separator='/')} is not finite")

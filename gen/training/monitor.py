@@ -1,0 +1,146 @@
+"""What a run shows while it trains: the report's files and the progress line. Every process computes, one writes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gen import cli, devices
+from gen.config import Config, to_json
+from gen.data import DatasetSplits
+from gen.errors import InputError
+from gen.files import storage_fault
+from gen.imaging.chain import chain
+from gen.report import Progress, Report
+from gen.runs.run_folder import RunFolder
+from gen.sampling import by_seed
+from gen.tasks import Task
+from gen.tasks.state import TrainState
+
+GONE = "the run folder was removed, or cannot be reached"
+
+
+class Monitor:
+    """The report of a run: only process 0 writes, every process computes."""
+
+    def __init__(
+        self,
+        config: Config,
+        workdir: Path,
+        facts: dict[str, Any],
+        source: DatasetSplits,
+        task: Task,
+        mesh: Mesh,
+        start: int,
+    ) -> None:
+        self._writes = jax.process_index() == 0
+        self._workdir = workdir
+        self._refused: set[str] = set()  # what could not be written, and was said
+        self._refine = chain(config.refine) if config.refine else None
+        count = config.preview_images
+        self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
+        seeds = np.arange(count)
+        label = seeds % max(source.num_classes, 1)
+        replicated = NamedSharding(mesh, P())
+        conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
+        keys = jax.vmap(jax.random.key)(seeds)
+        if task.samples:
+            show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
+        else:
+            held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
+            show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
+        self._show = jax.jit(show, out_shardings=replicated, compiler_options=devices.compiler_options())
+        self._progress = Progress(config.total_steps, config.batch_size)
+        if self._writes:
+            self._report = Report(
+                workdir, config_json=to_json(config), data_metadata=facts, tensorboard=config.tensorboard
+            )
+            self._report.rewind(start)
+            self._progress = Progress(config.total_steps, config.batch_size, seconds=self._report.seconds)
+            self._report.real(by_class(source, count), columns=self._columns)
+
+    def say(self, text: str) -> None:
+        if self._writes:
+            cli.say(text)
+
+    def begin(self, state: TrainState, step: int) -> None:
+        """The start of training: what the untrained network makes, and the clock."""
+        if step == 0:
+            self.preview(state, step)
+        self._progress.measure(step)
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        metrics = self._progress.measure(step) | metrics
+        if self._writes:
+            with self._optional("metrics"):
+                self._report.log(step, metrics)
+            self._progress.show(step, metrics)
+
+    def preview(self, state: TrainState, step: int) -> None:
+        images = np.asarray(self._show(state.ema_params))
+        if self._writes:
+            with self._optional("previews"):
+                self._report.preview(images, step, columns=self._columns)
+                if self._refine is not None:
+                    try:
+                        refined = by_seed.refine(self._refine, images, range(len(images)))
+                        self._report.refined(refined, columns=self._columns)
+                    except InputError as error:  # what is only shown never ends a training
+                        self.say(f"no refined preview: {error}")
+                self._report.write_html("running")
+
+    def close(self, status: str) -> None:
+        """The end: how the run ended, in the report where that can be written, and as the last line."""
+        if not self._writes:
+            return
+        told = "the report could not be written"
+        if not self._gone:
+            for pictures in (True, False):
+                with contextlib.suppress(OSError):
+                    told = f"report: {self._report.write_html(status, pictures=pictures)}"
+                    break
+        with contextlib.suppress(OSError):
+            self._report.close()
+        self.say(f"{status}; {told}")
+
+    @property
+    def _gone(self) -> bool:
+        return not RunFolder(self._workdir).config.exists()
+
+    @contextlib.contextmanager
+    def _optional(self, what: str) -> Iterator[None]:
+        """Around the writing of what training does not need: one warning, and the next time is another try.
+
+        Raises FileNotFoundError when the run folder is no more.
+        """
+        if self._gone:
+            raise FileNotFoundError(errno.ENOENT, GONE, str(self._workdir))
+        try:
+            yield
+        except OSError as error:
+            if what not in self._refused:
+                self.say(f"{storage_fault(error)}; training goes on, and writing {what} is tried again")
+            self._refused.add(what)
+        else:
+            self._refused.discard(what)
+
+
+def by_class(source: DatasetSplits, count: int) -> np.ndarray:
+    """`count` training images in the order of previews: labels 0, 1, 2 ... repeated; any order when unlabeled."""
+    images, labels = source.train
+    if not source.num_classes:
+        return np.asarray(images[:count])
+    of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]
+    indices = [of_class[i % source.num_classes] for i in range(count)]
+    return np.stack(
+        [images[found[i // source.num_classes % len(found)]] for i, found in enumerate(indices) if len(found)]
+    )
