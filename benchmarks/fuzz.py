@@ -44,7 +44,7 @@ from gen.errors import InputError  # noqa: E402
 from gen.evaluation.evaluate_folders import read_folder  # noqa: E402
 from gen.image_io import Unreadable, open_image, open_picture  # noqa: E402
 from gen.image_io.load import load_images  # noqa: E402
-from gen.runs import trained_run
+from gen.runs import trained_run  # noqa: E402
 from gen.training.loop import train  # noqa: E402
 
 SIDE = 16  # pixels, that all images are brought to

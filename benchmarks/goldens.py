@@ -32,7 +32,7 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the gallery's examples
 
-from gen import devices
+from gen import devices  # noqa: E402
 from gen.config import Config, experiment, spec  # noqa: E402
 from gen.data import DatasetSplits, Examples, folder  # noqa: E402
 from gen.evaluation import Question, measure  # noqa: E402
@@ -40,7 +40,7 @@ from gen.evaluation.feature_sets import extract_features, reference  # noqa: E40
 from gen.features import pixels  # noqa: E402
 from gen.imaging.chain import chain  # noqa: E402
 from gen.models import bottleneck  # noqa: E402
-from gen.runs import trained_run
+from gen.runs import trained_run  # noqa: E402
 from gen.runs.checkpoint import Checkpoints  # noqa: E402
 from gen.sampling import by_seed  # noqa: E402
 from gen.training.loop import train  # noqa: E402

@@ -5,7 +5,7 @@
     python benchmarks/train_step.py --penalty_every 4                 # both penalize a quarter of the batch
     python benchmarks/train_step.py --smoke                           # two steps of a tiny network, no claim
 
-A step is what gen.training.loop runs: discriminator with RpGAN + R1 + R2, generator against a fresh real batch, Adam, EMA.
+A step is what gen.training.loop runs: discriminator with RpGAN, R1, R2, generator against fresh images, Adam, EMA.
 Before anything is timed, a narrow form of the networks is run with the same parameters in both, in float32: images,
 logits, losses, penalties, every gradient and every updated parameter must agree, else there is no comparison (exit 1).
 The peer is eager (torch.compile cannot differentiate twice) and gets its fastest memory layout and formulation by

@@ -1,4 +1,4 @@
-"""Writes the table of metrics in docs/metrics.md from the records in gen.evaluation.metric_suite: python docs/make_metrics.py"""
+"""Writes the table of docs/metrics.md from the records in gen.evaluation.metric_suite: python docs/make_metrics.py"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gen/config/components.py: nothing but declared components can be named, and nothing else is imported or called for it."""
+"""Nothing but declared components (gen/config/components.py) can be named, imported or called by a config."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gen.errors import InputError
-from gen.naming import check_apart, check_inputs_stay, distinct_names, inputs_in
+from gen.outputs.naming import check_apart, check_inputs_stay, distinct_names, inputs_in
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""gen/config/spec.py and gen/config/values.py: components named, checked and built; values that fit their annotations."""
+"""gen/config/spec.py and values.py: components named, checked and built; values that fit their annotations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a run is: the Config, its checks and its JSON.
 
-Components (data, task) are specs, see gen/config/spec.py. Field names are dotted: "task.generator.width". Imports no jax:
-the components that a config names are imported only when it is validated or built.
+Components (data, task) are specs, see gen/config/spec.py. Field names are dotted: "task.generator.width". Imports no
+jax: the components that a config names are imported only when it is validated or built.
 """
 
 from __future__ import annotations

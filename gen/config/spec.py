@@ -1,8 +1,8 @@
 """Components named in JSON: `spec` writes {"call": "gen.models.r3gan:Generator", "width": 64}, `build` makes it.
 
-A run may name only what gen.config.components declares for that place, and components of the packages that the environment
-variable GEN_PACKAGES lists (comma-separated): the person who loads a run decides what it may import, never the run.
-Nothing is imported or called before its name has passed. Imports no jax.
+A run may name only what gen.config.components declares for that place, and components of the packages that the
+environment variable GEN_PACKAGES lists (comma-separated): the person who loads a run decides what it may import,
+never the run. Nothing is imported or called before its name has passed. Imports no jax.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def check_name(spec: Any, place: str) -> None:
 def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[..., Any]:
     """The function or class that "package.module:Name" means. wanted: as in `check`; None: any component.
 
-    Raises InputError, before anything is imported, for a name of gen that is not declared in gen.config.components for this
-    kind, or of a package that is not the user's own; then where there is no such thing, or it is of another kind.
+    Raises InputError, before anything is imported, for a name of gen that is not declared in gen.config.components for
+    this kind, or of a package that is not the user's own; then where there is no such thing, or another kind of it.
     """
     _check_name(call, place, wanted)
     module_name, _, name = call.partition(":")

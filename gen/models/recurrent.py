@@ -1,6 +1,6 @@
 """A recurrent network over the tokens of an image in any order: trained on whole sequences, sampled in constant memory.
 
-A stack of gated linear recurrences (Griffin, De et al. 2024, section 2) with the places of gen.models.token_grid as input.
+A stack of gated linear recurrences (Griffin, De et al. 2024, section 2); its input is that of gen.models.token_grid.
 Sequences are tokens and positions, int32 [b n] each; labels int32 [b], num_classes for the null class.
 """
 

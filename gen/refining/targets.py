@@ -11,8 +11,8 @@ from gen import provenance
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import find_images, ignored_line
-from gen.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
 from gen.outputs import image_writer, manifest
+from gen.outputs.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
 
 PROGRAM = "gen.refine"
 _SAME = {".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}  # all others become png

@@ -1,8 +1,8 @@
 """What a network says of whole sequences, and sequences drawn from it, in any order of their cells.
 
 A network is a gen.models.recurrent.Recurrent or has its interface. Its n tokens come by position, int32 [b n]: those of
-`grid`, the image, and then those of `context`, all -1 where an image is without. Orders are those of gen.tasks.token_orders;
-a sequence begins with its context.
+`grid`, the image, and then those of `context`, all -1 where an image is without. Orders are those of
+gen.tasks.token_orders; a sequence begins with its context.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from gen import provenance
 from gen.config import digest
 from gen.errors import InputError
 from gen.image_io.load import image_files, load_images, load_readable, padding_of
-from gen.naming import check_apart, distinct_names, inputs_in
+from gen.outputs.naming import check_apart, distinct_names, inputs_in
 from gen.runs.trained_run import TrainedRun
 from gen.tasks.prior import Prior
 

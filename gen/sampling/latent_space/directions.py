@@ -29,8 +29,8 @@ def moved(codes: Latents, directions: Directions, index: int, strength: float) -
 def interpolation(codes: Latents, frames: int, *, spherical: bool, classes: int = 0) -> Latents:
     """The way from each image to the next, `frames` of them for each pair, and the last image.
 
-    spherical: along great arcs (see gen.sampling.by_seed.slerp), else along straight lines. The class turns gradually from one into
-    the other; classes: how many there are.
+    spherical: along great arcs (gen.sampling.by_seed.slerp), else along straight lines. The class turns gradually from
+    one into the other; classes: how many there are.
     """
     at = np.arange((len(codes.z) - 1) * frames + 1) / frames
     before = np.minimum(at.astype(int), len(codes.z) - 2)

@@ -11,8 +11,8 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.image_io.load import image_files, load_readable
-from gen.naming import check_inputs_stay, distinct_names
 from gen.outputs import image_writer
+from gen.outputs.naming import check_inputs_stay, distinct_names
 from gen.provenance import PREFIX, Record
 from gen.sampling.latent_space.codes import Latents
 
