@@ -31,6 +31,13 @@ class Drawing(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needing(Options):
+    command: Literal["encode", "decode"] = option(..., "What to do.", positional="COMMAND")
+    out: str | Path = option(..., "Folder for the results.")
+    file: str | None = option(None, "A file.", positional="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plain(Options):
     count: int = option(3, "Number.")
 
@@ -119,6 +126,22 @@ def test_options_made_in_python_are_checked_alike(given, message):
     with pytest.raises(InputError) as caught:
         Drawing(**given)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--out=x", "COMMAND is missing: one of encode, decode"),
+        ("encod --out=x", "COMMAND=encod; it must be one of encode, decode; did you mean 'encode'?"),
+        ("encode", "--out is missing: Folder for the results."),
+        ("encode a b --out=x", "unexpected argument 'b'; every argument is a flag, --name=value"),
+    ],
+)
+def test_what_must_be_given_is_named(line, message):
+    with pytest.raises(InputError) as caught:
+        parse(["program", *line.split()], Needing)
+    assert str(caught.value) == message
+    assert parse(["program", "encode", "--out=x"], Needing) == Needing(command="encode", out="x")
 
 
 def test_a_path_has_the_home_in_the_place_of_the_tilde(monkeypatch):

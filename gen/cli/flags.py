@@ -33,17 +33,23 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
-from gen.cli import HELP, guard
+from gen.cli.program import HELP, guard
 from gen.errors import InputError, nearest
 from gen.files import expand
 
 T = TypeVar("T", bound="Options")
+SAMPLING: dict[str, dict[str, Any]] = {  # beyond these bounds nothing is to be seen but noise, or one image
+    "truncation": {"at_least": 0.0, "at_most": 2.0},
+    "temperature": {"at_least": 0.0, "at_most": 100.0},
+    "top_p": {"at_least": 1e-6, "at_most": 1.0},
+    "guidance": {"at_least": 0.0, "at_most": 100.0},
+}
 _PLACEHOLDERS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 _WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}
 
 
 def option(
-    default: Any,
+    default: Any,  # ... for none: the option must be given
     help: str,
     *,
     group: str = "",  # begins a group of --help, which the options below it belong to
@@ -55,6 +61,7 @@ def option(
     """A field of options, with what its flag needs beyond the annotation. Bounds are included."""
     rules = {"at_least": at_least, "at_most": at_most, "group": group, "flag": flag, "positional": positional}
     given = {name: rule for name, rule in rules.items() if rule not in (None, "")}
+    default = dataclasses.MISSING if default is ... else default
     return dataclasses.field(default=default, metadata={"help": help, **given})
 
 
@@ -77,6 +84,11 @@ class Option(typing.NamedTuple):
     texts: tuple[str, ...]  # those of a Literal
     default: Any
     rules: typing.Mapping[str, Any]  # what `option` was given
+
+    @property
+    def shown(self) -> str:
+        """How errors name it."""
+        return str(self.rules.get("positional", f"--{self.flag}"))
 
     @property
     def allowed(self) -> str:
@@ -114,7 +126,7 @@ class Option(typing.NamedTuple):
         try:
             return before + (str(expand(path)) if path.startswith("~") else path)
         except InputError as error:
-            raise InputError(f"--{self.flag}: {error}") from None
+            raise InputError(f"{self.shown}: {error}") from None
 
     def _one(self, value: Any) -> Any:
         if self.kind in (int, float):
@@ -122,9 +134,9 @@ class Option(typing.NamedTuple):
             if not isinstance(value, accepted) or isinstance(value, bool):
                 raise self._refused(value)
             if not math.isfinite(value):
-                raise InputError(f"--{self.flag}={value}; it must be a finite number")
+                raise InputError(f"{self.shown}={value}; it must be a finite number")
             if abs(value) >= 2**63:
-                raise InputError(f"--{self.flag}={value}; it must be less than 2**63")
+                raise InputError(f"{self.shown}={value}; it must be less than 2**63")
             if not self.rules.get("at_least", value) <= value <= self.rules.get("at_most", value):
                 raise self._refused(value)
             return self.kind(value)
@@ -136,14 +148,14 @@ class Option(typing.NamedTuple):
             raise self._refused(value)
         text = str(value)
         if not text.strip():
-            raise InputError(f"--{self.flag} is empty; leave it out, or give it a value")
+            raise InputError(f"{self.shown} is empty; leave it out, or give it a value")
         if "\0" in text:
-            raise InputError(f"--{self.flag}={text}: a value cannot hold a NUL character")
+            raise InputError(f"{self.shown}={text}: a value cannot hold a NUL character")
         return text
 
     def _refused(self, value: Any) -> InputError:
         meant = nearest(str(value), self.texts) if self.texts else ""
-        return InputError(f"--{self.flag}={value}; it must be {self.allowed}{meant}")
+        return InputError(f"{self.shown}={value}; it must be {self.allowed}{meant}")
 
 
 def options_of(kind: type[Options]) -> list[Option]:
@@ -223,6 +235,10 @@ def parse(argv: Sequence[str], kind: type[T]) -> T:
             given[option.name], rest = (rest, []) if option.many else (rest[0], rest[1:])
     if rest:
         raise InputError(f"unexpected argument '{rest[0]}'; every argument is a flag, --name=value")
+    for option in options_of(kind):
+        if option.default is dataclasses.MISSING and option.name not in given:
+            what = option.allowed if option.texts else option.rules["help"]
+            raise InputError(f"{option.shown} is missing: {what}")
     return kind(**given)
 
 
@@ -266,7 +282,7 @@ def grouped(kind: type[Options]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             if "at_least" in rules or "at_most" in rules
             else []
         )
-        about += [f"default {option.default}"] if option.default not in (None, False, ()) else []
+        about += [f"default {option.default}"] if option.default not in (None, False, (), dataclasses.MISSING) else []
         about += ["may be repeated"] if option.many and "positional" not in rules else []
         form = f"={'|'.join(option.texts) or _PLACEHOLDERS.get(option.kind)}"
         left = f"--[no]{option.flag}" if option.kind is bool else f"--{option.flag}{form}"

@@ -25,12 +25,6 @@ from gen.errors import InputError, nearest
 from gen.files import expand, printable, storage_fault
 
 HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
-SAMPLING = {  # least and most: beyond them nothing is to be seen but noise, or one image
-    "truncation": (0.0, 2.0),
-    "temperature": (0.0, 100.0),
-    "top_p": (1e-6, 1.0),
-    "guidance": (0.0, 100.0),
-}
 _LONGEST = 800  # characters of a message; of a longer one the middle is left out
 flags.disclaim_key_flags()  # what define_path defines is a flag of the program that calls it
 
@@ -44,7 +38,10 @@ def define_path(name: str, default: Any, help: str, *, flag_values: flags.FlagVa
 
 def define_sampling(name: str, default: float | None, help: str, *, flag_values: flags.FlagValues) -> Any:
     """A flag of SAMPLING, which several programs have."""
-    return flags.DEFINE_float(name, default, help, *SAMPLING[name], flag_values=flag_values)
+    from gen.cli.flags import SAMPLING
+
+    low, high = SAMPLING[name].values()
+    return flags.DEFINE_float(name, default, help, low, high, flag_values=flag_values)
 
 
 class _Path(flags.ArgumentParser[str]):
