@@ -12,7 +12,7 @@ Prints and writes to WORKDIR/prior.json (EMA weights):
   unchanged, and how often a classifier of the real images (gen.features) finds the class of the original;
 - area under the ROC curve of total bits, images of the other set against held-out ones (1: all of them cost more), and
   of their ratio to a background, the bits by the unigram table, which cancels how much there is in an image (Ren et al.
-  2019, section 3); and of what gen.score --background=1000 gives, whose table counts the model's own draws.
+  2019, section 3); and of what gen.score --background_samples=1000 gives, whose table counts the model's own draws.
 completion.png shows given halves, the five answers, and the original.
 """
 

@@ -13,21 +13,19 @@ among the input are not refined again. Files that cannot be read, or that the ch
 the end. The exit code is 0 when all were refined, 1 when some were left out, 2 when nothing was done.
 
 --preview also writes DIR/preview.png, before and after side by side. --list names the operators. Every file carries the
-record of how it was made, see gen/provenance.py.
+record of how it was made, see gen/provenance/.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from absl import flags
+from typing import TYPE_CHECKING, Literal
 
 from gen import cli
+from gen.cli.flags import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import SUFFIXES
@@ -37,39 +35,23 @@ from gen.outputs.output_path import check_writable
 if TYPE_CHECKING:
     from gen.refining import RefineResult
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("chain", None, "Operators joined by |, see docs/imaging.md.", flag_values=FLAGS)
-cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
-cli.define_path("reference", [], "NAME=FILE: an image that the chain names.", flag_values=FLAGS, many=True)
-cli.define_path(
-    "mask",
-    [],
-    "NAME=FILE: a mask, white and opaque inside, of the size of the images.",
-    flag_values=FLAGS,
-    many=True,
-)
-flags.DEFINE_integer("seed", 0, "Of operators that draw random numbers.", lower_bound=0, flag_values=FLAGS)
-flags.DEFINE_enum("format", "png", ("png", "jpeg", "webp", "gif", "same"), "Of the results.", flag_values=FLAGS)
-flags.DEFINE_bool("overwrite", False, "Also replace files that gen did not write.", flag_values=FLAGS)
-flags.DEFINE_bool("preview", False, "Also write preview.png, before and after.", flag_values=FLAGS)
-flags.DEFINE_bool("list", False, "Print the operators and what they take, and stop.", flag_values=FLAGS)
-
 _MOST_LISTED = 50  # files that are left out
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefineOptions:
+class RefineOptions(Options):
     """What to refine, how, and where the results go."""
 
-    inputs: Sequence[str] = ()
-    chain: str | None = None
-    out: str | None = None
-    reference: Sequence[str] = ()
-    mask: Sequence[str] = ()
-    seed: int = 0
-    format: Literal["png", "jpeg", "webp", "gif", "same"] = "png"
-    overwrite: bool = False
-    preview: bool = False
+    inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")
+    chain: str | None = option(None, "Operators joined by |, see docs/imaging.md.")
+    reference: Sequence[str | Path] = option((), "NAME=FILE: an image that the chain names.")
+    mask: Sequence[str | Path] = option((), "NAME=FILE: a mask, white and opaque inside, of the size of the images.")
+    seed: int = option(0, "Seed of operators that draw random numbers.", at_least=0)
+    list_operators: bool = option(False, "Print the operators and what they take, and stop.", flag="list")
+    out: str | Path | None = option(None, "Folder for the results.", group="Results")
+    format: Literal["png", "jpeg", "webp", "gif", "same"] = option("png", "Format of the results.")
+    overwrite: bool = option(False, "Also replace files that gen did not write.")
+    preview: bool = option(False, "Also write preview.png, before and after.")
 
 
 def refine(options: RefineOptions) -> RefineResult:
@@ -100,19 +82,18 @@ def refine(options: RefineOptions) -> RefineResult:
     return result._replace(notes=notes)
 
 
-def main(inputs: Sequence[str]) -> int:
-    """Refines what the flags and `inputs` ask for; returns the exit code. Raises InputError for bad input."""
-    if FLAGS.list:
+def main(options: RefineOptions) -> int:
+    """Refines files, or lists the operators; returns the exit code. Raises InputError for bad input."""
+    if options.list_operators:
         from gen.imaging.catalog import listing
 
         print(listing())
         return 0
     began = time.monotonic()
-    given: dict[str, Any] = {name: FLAGS[name].value for name in FLAGS if name in RefineOptions.__dataclass_fields__}
-    done = refine(RefineOptions(inputs=inputs, **given))
+    done = refine(options)
     images = f"{done.refined:,} image{'' if done.refined == 1 else 's'}"
     beside = f", beside {done.passed_over:,} made by gen before," if done.passed_over else ""
-    print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(FLAGS.out)}")
+    print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(options.out)}")
     for note in done.notes:
         cli.say(note)
     for source, reason in done.left_out[:_MOST_LISTED]:
@@ -123,4 +104,4 @@ def main(inputs: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    cli.guard(lambda: main(cli.parse(sys.argv, sys.modules["__main__"], FLAGS)))
+    run_main(main, RefineOptions)

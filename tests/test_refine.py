@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen import cli, image_io, provenance, refine
+from gen import image_io, provenance, refine
+from gen.cli import flags
 from gen.errors import InputError
 from gen.outputs import image_writer, manifest
 from gen.refining import transparency
@@ -18,8 +19,7 @@ from gen.report import save_png
 
 
 def program(*arguments) -> int:
-    refine.FLAGS.unparse_flags()
-    return refine.main(cli.parse(["refine", *map(str, arguments)], refine, refine.FLAGS))
+    return refine.main(flags.parse(["refine", *map(str, arguments)], refine.RefineOptions))
 
 
 def picture(path, shape=(12, 16, 3), **options):

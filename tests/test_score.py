@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from prior_runs import files, make_run, picture, read
 
-from gen import cli, provenance, score
+from gen import provenance, score
+from gen.cli import flags
 from gen.errors import InputError
 from gen.files import sha256
 from gen.report import save_png
@@ -25,7 +26,7 @@ def color(tmp_path_factory):
 
 def program(workdir, out, *arguments) -> None:
     texts = ["score", f"--workdir={workdir}", f"--out={out}", *map(str, arguments)]
-    score.main(cli.parse(texts, score, score.FLAGS))
+    score.main(flags.parse(texts, score.ScoreOptions))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_the_most_surprising_comes_first(scored, color, capsys):
 
 def test_a_background_is_what_tokens_cost_by_their_frequencies(scored, color, tmp_path, capsys):
     folder, given, lines = scored
-    program(color, tmp_path, folder / "in", "--background=6")
+    program(color, tmp_path, folder / "in", "--background_samples=6")
     loaded = trained_run.load(color)
     keys = jax.vmap(jax.random.key)(jnp.arange(6))
     made = jax.jit(lambda p: loaded.task.sample(p, keys, {"label": loaded.task.label(keys)}))(loaded.ema_params)

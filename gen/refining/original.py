@@ -109,11 +109,13 @@ def mask(path: Path) -> np.ndarray:
     return light if picture.alpha is None else light * _floats(picture.alpha)[..., None]
 
 
-def named_arrays(texts: Iterable[str], read: Callable[[Path], np.ndarray], *, flag: str) -> dict[str, np.ndarray]:
+def named_arrays(
+    texts: Iterable[str | Path], read: Callable[[Path], np.ndarray], *, flag: str
+) -> dict[str, np.ndarray]:
     """Reads each NAME=FILE of a flag; by name. Raises InputError."""
     found = {}
     for text in texts:
-        name, equals, file = text.partition("=")
+        name, equals, file = str(text).partition("=")
         if not equals or not name:
             raise InputError(f"--{flag}={printable(text)}: allowed: NAME=FILE")
         try:

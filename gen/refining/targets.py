@@ -28,7 +28,7 @@ class Job(NamedTuple):
 
 
 def jobs_of(
-    inputs: Sequence[str], out: Path, format: str, is_result: Callable[[provenance.Record], bool]
+    inputs: Sequence[str | Path], out: Path, format: str, is_result: Callable[[provenance.Record], bool]
 ) -> tuple[list[Job], list[str]]:
     """Each file to refine once, with where its result goes; and lines about what was passed over.
 
@@ -67,7 +67,7 @@ def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
     return next(out / name for name in names if folded((out / name).resolve()) not in taken)
 
 
-def _files(inputs: Sequence[str], lines: list[str]) -> Iterator[Input]:
+def _files(inputs: Sequence[str | Path], lines: list[str]) -> Iterator[Input]:
     for text in inputs:
         found = find_images([text])
         if line := ignored_line(found):

@@ -25,7 +25,7 @@ def prior(run: TrainedRun, what: str) -> Prior:
     return run.task
 
 
-def named_files(inputs: Sequence[str]) -> list[tuple[str, Path]]:
+def named_files(inputs: Sequence[str | Path]) -> list[tuple[str, Path]]:
     """Image files and those in folders, each with its name for results, see `distinct_names`. Raises InputError."""
     given = [file for text in inputs for file in inputs_in(text, image_files([text]))]
     places = [file.place for file in given]

@@ -50,7 +50,7 @@ class ScoreResult(NamedTuple):
 
 def score_files(
     run: TrainedRun,
-    inputs: Sequence[str],
+    inputs: Sequence[str | Path],
     out: Path,
     *,
     label: int | None,
