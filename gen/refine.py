@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gen import cli
-from gen.cli.flags import Options, option, run_main
+from gen.cli import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import SUFFIXES

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gen.cli import Options, option, run_main
 from gen.cli.arguments import parse_labels
-from gen.cli.flags import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -37,20 +37,16 @@ class ScoreOptions(Options):
     background_samples: int = option(
         0, "Images to draw for a background of bits; 0: none.", at_least=0, at_most=1_000_000
     )
-    workdir: str | Path | None = option(None, "Folder of the run, of a prior.", group="Run and results")
+    workdir: str | Path = option(..., "Folder of the run, of a prior.", group="Run and results")
     step: int | None = option(None, "Checkpoint to use; by default the newest.", at_least=0)
     batch_size: int = option(64, "Images on their way at once; bits do not depend on it.", at_least=1, at_most=65_536)
-    out: str | Path | None = option(None, "Folder for the results.")
+    out: str | Path = option(..., "Folder for the results.")
 
 
 def score(options: ScoreOptions) -> ScoreResult:
     """Scores image files and writes the results. Raises InputError for bad input."""
     if not options.inputs:
         raise InputError("no images: name files or folders, python -m gen.score IN... --workdir DIR --out OUT")
-    if not options.workdir:
-        raise InputError("--workdir is missing: the folder of the run of a prior")
-    if not options.out:
-        raise InputError("--out is missing: the folder for the results")
     out = Path(options.out)
     if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".json", ".jsonl"):
         raise InputError(f"--out={out}: looks like a file; gen.score writes into a folder")

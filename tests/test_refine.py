@@ -363,7 +363,7 @@ def test_list_names_operators(capsys):
         (["IN", "--chain=invert", "--out=one.png"], "--out=one.png: looks like a file"),
         (["IN", "--chain=invert", "--out=HERE"], "would be overwritten by its own result"),
         (["IN", "TWIN", "--chain=invert", "--out=OUT"], "would both be written to"),
-        (["", "--chain=invert", "--out=OUT"], "the name of a file or folder is empty"),
+        (["", "--chain=invert", "--out=OUT"], r"IN\.\.\. is empty"),
         (["IN", "--chain=invert", "--out=FULL", "--overwrite"], "in.png is a folder"),
         (["IN", "--chain=invert", "--out=OUT", f"--mask={'x' * 900}"], "xxx: allowed: NAME=FILE"),
         (["IN", "--chain=invert", "--out=OUT", "--mask=x"], "--mask=x: allowed: NAME=FILE"),

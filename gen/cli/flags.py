@@ -147,8 +147,6 @@ class Option(typing.NamedTuple):
         if not isinstance(value, str | os.PathLike) or (self.texts and value not in self.texts):
             raise self._refused(value)
         text = str(value)
-        if not text.strip() and self.rules.get("positional"):
-            raise InputError("the name of a file or folder is empty")
         if not text.strip():
             raise InputError(f"{self.shown} is empty; leave it out, or give it a value")
         if "\0" in text:
