@@ -94,7 +94,7 @@ def main() -> None:
         parser.error("--data is missing")
     else:
         data = [f"--config.data.path={given.data.resolve()}", f"--config.data.limit={given.few}"]
-        size = [f"--config.total_images={given.images}", f"--config.task.decay_images={given.images}"]
+        size = [f"--config.total_images={given.images}", f"--config.task.schedule_images={given.images}"]
         train(f"{EXPERIMENT}:npz", copier, *data, *size)
         runs, extractor = (
             [copier, *([given.honest] if given.honest else [])],

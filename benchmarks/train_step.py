@@ -2,7 +2,7 @@
 
     python benchmarks/train_step.py                                   # preset xs, batch 64, penalties on every image
     python benchmarks/train_step.py --preset s --batch_size 512       # made for a GPU
-    python benchmarks/train_step.py --penalty_every 4                 # both penalize a quarter of the batch
+    python benchmarks/train_step.py --penalty_stride 4                 # both penalize a quarter of the batch
     python benchmarks/train_step.py --smoke                           # two steps of a tiny network, no claim
 
 A step is what gen.training.loop runs: discriminator with RpGAN, R1, R2, generator against fresh images, Adam, EMA.
@@ -42,7 +42,7 @@ class Settings:
 
     preset: str
     batch_size: int
-    penalty_every: int
+    penalty_stride: int
     tiny: bool = False  # narrow networks
 
     def task(self, **networks: Any) -> Any:
@@ -57,8 +57,8 @@ class Settings:
         return Gan(
             generator=generator,
             discriminator=Discriminator(**preset.discriminator),
-            decay_images=1_000_000,
-            penalty_every=self.penalty_every,
+            schedule_images=1_000_000,
+            penalty_stride=self.penalty_stride,
             image_shape=(generator.resolution, generator.resolution, 3),
             num_classes=CLASSES,
             batch_size=self.batch_size,
@@ -188,7 +188,7 @@ def prove_equal(connection: Connection, settings: Settings, way: int, device: st
     """Sends what differs most, as (relative difference, name): in float32, and in bfloat16 (None: not used)."""
     from peers import equality, r3gan_torch
 
-    small = dataclasses.replace(settings, tiny=True, batch_size=2 * settings.penalty_every)
+    small = dataclasses.replace(settings, tiny=True, batch_size=2 * settings.penalty_stride)
     exact, chosen = small.task(bfloat16_from=None), r3gan_torch.WAYS[way]
     found = equality.differences_forward(exact, *real_images(exact), chosen, device)
     found |= equality.differences(exact, *real_images(exact), chosen, device)
@@ -294,13 +294,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="xs", help="of gen.models.r3gan.PRESETS")
     parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--penalty_every", type=int, default=1, help="penalize every k-th image of the batch")
+    parser.add_argument("--penalty_stride", type=int, default=1, help="penalize every k-th image of the batch")
     parser.add_argument("--pairs", type=int, default=10, help="turns of each framework")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
-    settings = Settings(given.preset, given.batch_size, given.penalty_every, tiny=given.smoke)
+    settings = Settings(given.preset, given.batch_size, given.penalty_stride, tiny=given.smoke)
     if given.smoke:
-        settings = dataclasses.replace(settings, batch_size=2 * given.penalty_every)
+        settings = dataclasses.replace(settings, batch_size=2 * given.penalty_stride)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs room on the same device
     load = os.getloadavg()[0]
 
@@ -309,7 +309,7 @@ def main() -> None:
     platform = facts[0]["platform"]
     cores = len(os.sched_getaffinity(0))
     print(f"{facts[0]['device']}, {cores} CPU cores for each framework, load average before {load:.1f}")
-    print(f"preset {given.preset}, batch {settings.batch_size}, penalty_every {given.penalty_every}")
+    print(f"preset {given.preset}, batch {settings.batch_size}, penalty_stride {given.penalty_stride}")
     print(f"parameters: {facts[0]['parameters']}")
     absent = why_no_peer(platform)
     if not absent:

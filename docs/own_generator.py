@@ -52,7 +52,7 @@ def get_config(arg: str = "") -> Config:
             generator=spec(own_generator.Generator),
             discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
             gamma=(1.0, 0.5),
-            decay_images=20_000,
+            schedule_images=20_000,
         ),
         batch_size=64,
         total_images=20_000,

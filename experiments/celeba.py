@@ -33,7 +33,7 @@ def get_config(arg: str = "") -> Config:
             learning_rate=(2e-4, 5e-5),
             augmentation=(0.0, 0.1),
             ema_half_life=(0.0, 500_000.0),
-            decay_images=20_000_000,
+            schedule_images=20_000_000,
         ),
         batch_size=256,
         total_images=50_000_000,

@@ -33,7 +33,7 @@ def get_config(arg: str = "") -> Config:
             l2=1.0,
             learning_rate=(5e-4, 5e-5),
             ema_half_life=(0.0, 100_000.0),
-            decay_images=4_000_000,
+            schedule_images=4_000_000,
         ),
         batch_size=256,
         total_images=4_000_000,

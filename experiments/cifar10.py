@@ -31,7 +31,7 @@ def get_config(arg: str = "") -> Config:
             learning_rate=(2e-4, 5e-5),
             augmentation=(0.0, 0.55),
             ema_half_life=(0.0, 5_000_000.0 if arg == "full" else 100_000.0),
-            decay_images=20_000_000 if arg == "full" else 2_000_000,
+            schedule_images=20_000_000 if arg == "full" else 2_000_000,
         ),
         batch_size=512,
         total_images=images,

@@ -34,7 +34,7 @@ def get_config(arg: str = "") -> Config:
         task=spec(
             Autoencoder,
             network=spec(Network, bottleneck=BOTTLENECKS.get(arg, spec(FSQ, levels=(8, 5, 5, 5)))),
-            decay_images=240_000,
+            schedule_images=240_000,
         ),
         batch_size=32,
         total_images=240_000,

@@ -27,7 +27,7 @@ def get_config(arg: str = "") -> Config:
             warmup_images=2_000,
             weight_decay=0.01,
             ema_half_life=(0.0, 2_000.0),
-            decay_images=40_000,
+            schedule_images=40_000,
         ),
         batch_size=16,
         total_images=40_000,

@@ -9,8 +9,8 @@ that it draws images, completes them (gen.sample --complete) and says what is un
 --config.task.context=half_size it learns to enlarge (tried with 60,000 images; docs/images/enlarged.png).
 
 Measured 2026-11-21 on two cores of an Intel Xeon, 240,000 images in 33 minutes beside other jobs: 4.48 bits a token on
-held-out images, 4.36 with the class (unigram table 8.62, bigram 7.55); after 160,000 images
-(then with given_first=0.33), of 1,000 samples 80.9 % show the class asked for, 85.5 % at temperature 0.8, 92.1 % with
+held-out images, 4.36 with the class (unigram table 8.62, bigram 7.55); after 160,000 images, then with
+region_first_probability=0.33, 80.9 % of 1,000 samples show the class asked for, 85.5 % at temperature 0.8, 92.1 % with
 guidance 1.5, 95.2 % with guidance 2 (judge: 91.5 % of held-out images).
 """
 
@@ -29,11 +29,11 @@ def get_config(arg: str = "") -> Config:
             Prior,
             network=spec(Recurrent, width=192, layers=4),
             tokenizer=spec(Autoencoder),
-            given_first=0.5,
+            region_first_probability=0.5,
             learning_rate=(2e-3, 1e-4),
             warmup_images=5_000,
             ema_half_life=(0.0, 10_000.0),
-            decay_images=240_000,
+            schedule_images=240_000,
         ),
         init_from={"autoencoder": "runs/fashion_mnist_autoencoder" + ("-npz" if arg == "npz" else "")},
         batch_size=32,

@@ -26,7 +26,7 @@ def get_config(arg: str = "") -> Config:
             adversarial=0.05,
             gamma=1.0,
             lecam=0.01,
-            decay_images=60_000,
+            schedule_images=60_000,
         ),
         batch_size=32,
         total_images=60_000,

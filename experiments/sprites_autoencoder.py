@@ -6,8 +6,8 @@ The file holds x_train [characters, sequences, frames, height, width, 3], x_test
 Two frames are learned at a time, one above the other; the network knows no size, and the prior gives it single ones.
 
 Measured 2026-11-21 on two cores of an Intel Xeon: after 40,000 pairs (--config.total_images=40000
---config.task.decay_images=40000) 25.2 dB on held-out frames, by `benchmarks/video.py` of a prior over its tokens. The
-120,000 that it asks for now have not been trained.
+--config.task.schedule_images=40000) 25.2 dB on held-out frames, by `benchmarks/video.py` with a prior over its tokens.
+The 120,000 pairs of this file have not been trained yet.
 """
 
 from gen.config import Config, spec, variant
@@ -20,7 +20,7 @@ def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
     config = Config(
         data=spec(frame_pairs, resolution=32),
-        task=spec(Autoencoder, network=spec(Network), decay_images=120_000),
+        task=spec(Autoencoder, network=spec(Network), schedule_images=120_000),
         batch_size=16,
         total_images=120_000,
         preview_images=20,

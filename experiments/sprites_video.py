@@ -30,7 +30,7 @@ def get_config(arg: str = "") -> Config:
             learning_rate=(2e-3, 1e-4),
             warmup_images=5_000,
             ema_half_life=(0.0, 10_000.0),
-            decay_images=60_000,
+            schedule_images=60_000,
         ),
         init_from={"autoencoder": "runs/sprites_autoencoder"},
         batch_size=32,

@@ -46,7 +46,7 @@ def augment(
     images: jax.Array,
     probability: jax.Array | float,
     *,
-    strengths: Mapping[str, float] = DEFAULT,
+    operation_weights: Mapping[str, float] = DEFAULT,
 ) -> jax.Array:
     """Images [b h w c], each randomly changed; where nothing was drawn, the same to the bit.
 
@@ -55,14 +55,14 @@ def augment(
       images: float [b h w c] in [-1, 1], h and w at least 2. The result has the same dtype.
       probability: scalar in [0, 1], with which each operation is chosen. It may be traced: a schedule does not
         recompile.
-      strengths: operation -> factor in [0, 1] on its probability. An operation that is absent or 0 costs nothing.
+      operation_weights: operation -> factor in [0, 1] on its probability. An absent operation, or 0, costs nothing.
 
     Raises:
       InputError: an unknown operation, or a factor out of range.
     """
     if images.ndim != 4 or min(images.shape[1:3]) < 2 or not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(f"images must be float [b h w c], h and w at least 2; got {images.dtype} {list(images.shape)}")
-    used = _used(strengths)
+    used = _used(operation_weights)
     keys = key if key.ndim else jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(len(images)))
     uniform, normal = _draw(keys, jnp.clip(probability, 0.0, 1.0), used)
     images = _move(images, uniform, used)
@@ -75,15 +75,15 @@ def augment(
     return images
 
 
-def _used(strengths: Mapping[str, float]) -> dict[str, float]:
+def _used(operation_weights: Mapping[str, float]) -> dict[str, float]:
     """The operations that can be chosen at all."""
-    for name, strength in strengths.items():
+    for name, weight in operation_weights.items():
         if name not in DEFAULT:
             allowed = ", ".join(DEFAULT)
             raise InputError(f"augmentation: no operation '{name}'{nearest(name, DEFAULT)}; allowed: {allowed}")
-        if not 0 <= strength <= 1:
-            raise InputError(f"augmentation: strength of '{name}' is {strength}; allowed: a number from 0 to 1")
-    return {name: float(strength) for name, strength in strengths.items() if strength > 0}
+        if not 0 <= weight <= 1:
+            raise InputError(f"augmentation: weight of '{name}' is {weight}; allowed: a number from 0 to 1")
+    return {name: float(weight) for name, weight in operation_weights.items() if weight > 0}
 
 
 def _draw(keys: jax.Array, probability: jax.Array, used: Mapping[str, float]) -> tuple[Draws, Draws]:

@@ -74,7 +74,7 @@ def restructured(value: Any, rng: random.Random) -> Any:
         elif change == 3 and isinstance(holder, dict):
             holder[rng.choice(("call", "width", "digest", str(key)[1:], *TEXTS))] = holder.pop(key)
         elif change == 4 and isinstance(holder, dict):
-            holder[rng.choice(("call", "features", "tokenizer", "strengths", "init_from"))] = values(rng)
+            holder[rng.choice(("call", "features", "tokenizer", "operation_weights", "init_from"))] = values(rng)
         else:
             holder[key] = copy.deepcopy(other[other_key])
     return value

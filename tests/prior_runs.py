@@ -21,7 +21,7 @@ CLASSES = ("round", "square", "other")
 
 def make_run(path: Path, image_shape: tuple[int, int, int], *, options: dict[str, Any] | None = None, **changes: Any):
     """A run of a Prior with these changes; options: of its data, as in data.json."""
-    task = spec(Prior, **{"network": spec(Recurrent, width=16, layers=1), "decay_images": 100, **changes})
+    task = spec(Prior, **{"network": spec(Recurrent, width=16, layers=1), "schedule_images": 100, **changes})
     config = Config(data=spec(shapes), task=task, batch_size=8)
     folder = trained_run.RunFolder(path)
     path.mkdir(parents=True)

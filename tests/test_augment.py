@@ -24,8 +24,10 @@ TRACES: list[tuple[int, ...]] = []
 def alone(key, images, probability):
     """Each operation by itself, brightness at half strength."""
     TRACES.append(images.shape)
-    strengths = {name: 0.5 if name == "brightness" else 1.0 for name in DEFAULT}
-    return {name: augment(key, images, probability, strengths={name: s}) for name, s in strengths.items()}
+    operation_weights = {name: 0.5 if name == "brightness" else 1.0 for name in DEFAULT}
+    return {
+        name: augment(key, images, probability, operation_weights={name: s}) for name, s in operation_weights.items()
+    }
 
 
 @jax.jit
@@ -171,7 +173,7 @@ def test_the_drawn_colors_are_the_described_ones():
 def test_one_channel_has_no_hue_or_saturation_and_its_luma_flip_is_the_negative():
     images = draw(64, c=1)
     names = ("hue", "saturation", "luma_flip")
-    results = jax.jit(lambda x: {name: augment(KEY, x, 1.0, strengths={name: 1.0}) for name in names})(images)
+    results = jax.jit(lambda x: {name: augment(KEY, x, 1.0, operation_weights={name: 1.0}) for name in names})(images)
     np.testing.assert_array_equal(results["hue"], images)
     np.testing.assert_array_equal(results["saturation"], images)
     negative = np.all(results["luma_flip"] == -images, axis=(1, 2, 3))
@@ -206,7 +208,9 @@ def test_jit_equals_eager_and_a_batch_equals_its_images_one_by_one():
 
 
 def test_leaving_an_operation_out_does_not_change_the_others():
-    some = lambda **strengths: jax.jit(lambda x: augment(KEY, x, 0.5, strengths=strengths))(IMAGES)  # noqa: E731
+    def some(**weights):
+        return jax.jit(lambda x: augment(KEY, x, 0.5, operation_weights=weights))(IMAGES)
+
     flipped, both = some(flip=1.0, hue=0.0), some(cutout=1.0, flip=1.0)
     assert np.all((both == flipped) | (both == 0))
     assert np.any(both != flipped)
@@ -259,9 +263,9 @@ def test_a_sharded_batch_stays_where_it_is():
 
 def test_what_is_refused():
     with pytest.raises(InputError, match=r"no operation 'rotate'; did you mean 'rotation'\?; allowed: flip, "):
-        augment(KEY, IMAGES, 0.5, strengths={"rotate": 1.0})
+        augment(KEY, IMAGES, 0.5, operation_weights={"rotate": 1.0})
     with pytest.raises(InputError, match=r"strength of 'hue' is 1\.5; allowed: a number from 0 to 1"):
-        augment(KEY, IMAGES, 0.5, strengths={"hue": 1.5})
+        augment(KEY, IMAGES, 0.5, operation_weights={"hue": 1.5})
     for images in (IMAGES[0], IMAGES[:, :1], IMAGES.astype(jnp.int32)):
         with pytest.raises(ValueError, match="images must be float"):
             augment(KEY, images, 0.5)

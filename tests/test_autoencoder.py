@@ -159,7 +159,7 @@ def _differs(a, b) -> bool:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"decay_images": 0}, "task.decay_images=0; allowed: 1 to 1e+12"),
+        ({"schedule_images": 0}, "task.schedule_images=0; allowed: 1 to 1e+12"),
         ({"discriminator": None, "perceptual": 0.0}, "task.adversarial=0.1 needs a task.discriminator"),
         (
             {"discriminator": None, "adversarial": 0.0},

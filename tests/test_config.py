@@ -14,6 +14,7 @@ import tiny
 
 from gen.config import (
     Config,
+    EvaluationConfig,
     MeshConfig,
     build,
     check_resumable,
@@ -59,7 +60,13 @@ def test_a_good_config_validates_and_builds():
     ("changes", "message"),
     [
         (lambda: {"batch_size": 0}, "batch_size is 0; it must be from 1 to 1048576"),
-        (lambda: {"best_by": "FID"}, "best_by is 'FID', but nothing is measured: metrics_every is 0; add --config"),
+        (
+            lambda: {"evaluation": EvaluationConfig(best_metric="FID")},
+            "evaluation.best_metric is 'FID', but nothing is measured: evaluation.every is 0; add",
+        ),
+        (lambda: {"evaluation": EvaluationConfig(every=-1)}, "evaluation.every is -1; it must be at least 0"),
+        (lambda: {"evaluation": EvaluationConfig(num_samples=1)}, "evaluation.num_samples is 1; it must be at least 2"),
+        (lambda: {"evaluation": {"every": 1}}, "evaluation is {'every': 1}; it must be of class EvaluationConfig"),
         (lambda: {"total_images": -1}, "total_images is -1; it must be at least 1"),
         (lambda: {"log_every": 0}, "log_every is 0; it must be at least 1"),
         (lambda: {"keep_checkpoints": 0}, "keep_checkpoints is 0; it must be at least 1"),
@@ -75,7 +82,7 @@ def test_a_good_config_validates_and_builds():
             "mesh.data is 0; it must be at least 1, or -1 for all devices that are left",
         ),
         (lambda: {"mesh": MeshConfig(fsdp=0)}, "mesh.fsdp is 0; it must be at least 1"),
-        (lambda: {"mesh": 3}, "mesh is 3; it must be a MeshConfig"),
+        (lambda: {"mesh": 3}, "mesh is 3; it must be of class MeshConfig"),
         (lambda: {"data": {"path": 1}}, "data is {'path': 1}; it must be a spec(component, ...)"),
         (
             lambda: {"data": spec(stub.files)},
@@ -193,10 +200,7 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
         preview_every=1,
         checkpoint_every=1,
         keep_checkpoints=9,
-        metrics_every=1,
-        metrics=("kernel",),
-        metrics_samples=2,
-        best_by="KD-own",
+        evaluation=EvaluationConfig(every=1, metrics=("kernel",), num_samples=2, best_metric="KD-own"),
         preview_images=1,
         tensorboard=True,
         refine="invert",

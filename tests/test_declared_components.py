@@ -104,7 +104,7 @@ def test_the_table_is_complete():
         {"x": {"y": [{"call": "gen.data.shapes:shapes"}]}},
     ],
 )
-@pytest.mark.parametrize("name", ["gamma", "strengths", "loss", "conditional", "decay_images", "generator"])
+@pytest.mark.parametrize("name", ["gamma", "operation_weights", "loss", "conditional", "schedule_images", "generator"])
 def test_a_component_where_none_belongs_is_refused(name, value):
     if name == "generator" and isinstance(value, Spec):
         value = Spec(call="gen.models.r3gan:Discriminator", widths=(16, 8))
@@ -138,7 +138,7 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("place", ["data", "task", "task.generator", "task.strengths.x", "task.gamma"])
+@pytest.mark.parametrize("place", ["data", "task", "task.generator", "task.operation_weights.x", "task.gamma"])
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["call"])
 def test_a_run_folder_runs_no_code(tmp_path, attack, place):
     """A run folder whose config.json names a function, opened as gen.sample does, and as init_from does."""
@@ -171,7 +171,7 @@ def test_overrides_open_nothing(tmp_path):
     for path, text in [
         ("task.call", "gen.config.experiment:sweep"),
         ("task.features", f"{{'call': 'gen.experiment:sweep', 'name': '{tmp_path}/x.py'}}"),
-        ("task.strengths", "{'call': 'gen.config.experiment:sweep', 'name': 'x'}"),
+        ("task.operation_weights", "{'call': 'gen.config.experiment:sweep', 'name': 'x'}"),
         ("init_from.generator", "gen.config.experiment:sweep"),
     ]:
         config = tiny.config(task=tiny.autoencoder_spec() if "features" in path else tiny.task_spec())

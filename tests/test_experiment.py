@@ -266,11 +266,11 @@ def test_a_name_of_a_dict_can_be_set_where_the_dict_is_empty_or_none():
     for role, place in (("generator", "~/runs/a:generator"), ("discriminator", "runs/b")):
         override(config, f"init_from.{role}", place)
     assert config.init_from == {"generator": "~/runs/a:generator", "discriminator": "runs/b"}
-    override(config, "task.strengths.flip", "0.5")
-    assert config.task.strengths == {"flip": 0.5}
+    override(config, "task.operation_weights.flip", "0.5")
+    assert config.task.operation_weights == {"flip": 0.5}
     for path, text, message in (
         ("init_from", "runs/a", "init_from cannot be set as a whole; set one of init_from.generator"),
-        ("task.strengths.flip", "much", "task.strengths.flip is 'much'; it must be a number"),
+        ("task.operation_weights.flip", "much", "task.operation_weights.flip is 'much'; it must be a number"),
         ("init_from.generator.x", "a", "unknown field 'init_from.generator.x'"),
     ):
         with pytest.raises(InputError) as caught:

@@ -93,7 +93,9 @@ def test_cosine_has_its_ends_its_middle_and_is_constant_after():
 
 
 def test_schedules_are_followed_by_one_compiled_step(state, batch):
-    task = make(augmentation=(0.0, 0.4), strengths={"flip": 1.0}, beta2=(0.9, 0.99), ema_half_life=(0.0, 1_000.0))
+    task = make(
+        augmentation=(0.0, 0.4), operation_weights={"flip": 1.0}, beta2=(0.9, 0.99), ema_half_life=(0.0, 1_000.0)
+    )
     traced = []
     step = jax.jit(lambda *arguments: traced.append(1) or task.step(*arguments))
     ends = {"gamma": (0.5, 0.1), "augmentation": (0.0, 0.4), "learning_rate": (2e-3, 1e-3), "ema_half_life": (0, 1_000)}
@@ -171,7 +173,7 @@ def test_loss_and_penalties_are_those_of_the_formula(task, state, pair):
 def test_penalties_go_through_the_augmentation(state, pair, monkeypatch):
     task = make(augmentation=(1.0, 1.0))
 
-    def darker_and_flipped(key, images, probability, *, strengths):
+    def darker_and_flipped(key, images, probability, *, operation_weights):
         return 0.5 * images[:, :, ::-1]
 
     monkeypatch.setattr(gan, "augment", darker_and_flipped)
@@ -186,7 +188,7 @@ def test_penalties_go_through_the_augmentation(state, pair, monkeypatch):
 
 @pytest.mark.parametrize("every", [2, 4])
 def test_penalizing_every_kth_image(task, state, pair, every):
-    some = make(penalty_every=every)
+    some = make(penalty_stride=every)
     key, d_params = jax.random.key(0), state.params["discriminator"]
     full_loss, some_loss = (jax.jit(jax.value_and_grad(t._discriminator_loss, has_aux=True)) for t in (task, some))
     real, fake, label = pair
@@ -234,7 +236,7 @@ def check_slope(loss, params, seed: int) -> None:
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_gradient_of_the_discriminator_by_finite_differences(state, pair, smooth, every):
-    task = make(penalty_every=every)
+    task = make(penalty_stride=every)
     params = jax.tree.map(lambda leaf: 0.5 * np.asarray(leaf), state.params["discriminator"])
     check_slope(lambda p: task._discriminator_loss(p, jax.random.key(0), *pair, START)[0], params, seed=3)
 
@@ -325,15 +327,15 @@ def test_truncation(sample):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"penalty_every": 3}, "task.penalty_every=3 must divide batch_size=8"),
-        ({"penalty_every": 0}, "task.penalty_every=0"),
+        ({"penalty_stride": 3}, "task.penalty_stride=3 must divide batch_size=8"),
+        ({"penalty_stride": 0}, "task.penalty_stride=0"),
         ({"gamma": (-1.0, -1.0)}, "task.gamma=(-1.0, -1.0); allowed: 0 to 1e+06"),
         ({"learning_rate": (1e-3, -1e-4)}, "task.learning_rate=(0.001, -0.0001); allowed: 0 to 10"),
         ({"beta2": (0.9, 1.0)}, "task.beta2=(0.9, 1.0); allowed: 0 to 0.999999"),
         ({"ema_half_life": (0.0, -1.0)}, "task.ema_half_life=(0.0, -1.0); allowed: 0 to 1e+12"),
         ({"augmentation": (0.0, 2.0)}, "task.augmentation=(0.0, 2.0); allowed: 0 to 1"),
-        ({"strengths": {"flip": -1.0}}, "task.strengths={'flip': -1.0}; allowed: 0 to 1e+06"),
-        ({"decay_images": 0}, "task.decay_images=0; allowed: 1 to 1e+12"),
+        ({"operation_weights": {"flip": -1.0}}, "task.operation_weights={'flip': -1.0}; allowed: 0 to 1e+06"),
+        ({"schedule_images": 0}, "task.schedule_images=0; allowed: 1 to 1e+12"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

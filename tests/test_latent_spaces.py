@@ -224,7 +224,7 @@ def test_the_first_map_and_the_first_stage(gan):
 def test_an_autoencoder_measures_its_directions():
     network = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4))
     task = build(
-        spec(Autoencoder, network=network, decay_images=1),
+        spec(Autoencoder, network=network, schedule_images=1),
         "task",
         image_shape=tiny.IMAGE_SHAPE,
         num_classes=0,

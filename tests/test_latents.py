@@ -30,10 +30,10 @@ from gen.tasks.prior import Prior
 CODES = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4))
 TASKS = {
     "gan": tiny.task_spec(),
-    "autoencoder": spec(Autoencoder, network=CODES, decay_images=1),
-    "tokenizer": spec(Autoencoder, network=tiny.tokenizer(), decay_images=1),
-    "prior": spec(Prior, network=spec(Recurrent, width=8, layers=1), tokenizer=tiny.tokenizer(), decay_images=1),
-    "pixels": spec(Prior, network=spec(Recurrent, width=8, layers=1), decay_images=1),
+    "autoencoder": spec(Autoencoder, network=CODES, schedule_images=1),
+    "tokenizer": spec(Autoencoder, network=tiny.tokenizer(), schedule_images=1),
+    "prior": spec(Prior, network=spec(Recurrent, width=8, layers=1), tokenizer=tiny.tokenizer(), schedule_images=1),
+    "pixels": spec(Prior, network=spec(Recurrent, width=8, layers=1), schedule_images=1),
 }
 
 

@@ -49,7 +49,7 @@ def _trusted(monkeypatch):
 def plain(tmp_path_factory):
     """Pixels of 8 x 8, one of them the border of 7 x 7."""
     options = {"padding": "edge", "resolution": 8}
-    return make_run(tmp_path_factory.mktemp("runs") / "plain", (8, 8, 1), options=options, given_first=0.5)
+    return make_run(tmp_path_factory.mktemp("runs") / "plain", (8, 8, 1), options=options, region_first_probability=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -420,8 +420,8 @@ def test_what_only_priors_can_do_is_refused(no_prior, tmp_path, monkeypatch, arg
     assert files(tmp_path) == ["in.png"]
 
 
-def test_an_unknown_class_needs_class_dropout(tmp_path):
-    path = make_run(tmp_path / "run", (4, 4, 1), class_dropout=0.0, given_first=0.5)
+def test_an_unknown_class_needs_drop_labels_probability(tmp_path):
+    path = make_run(tmp_path / "run", (4, 4, 1), drop_labels_probability=0.0, region_first_probability=0.5)
     picture(tmp_path / "in.png", (4, 4))
     with pytest.raises(InputError, match="--label"):
         program(path, tmp_path / "out", tmp_path / "in.png", "--complete=center")

@@ -97,7 +97,7 @@ def make(network=None, **changes) -> Prior:
     fields = {
         "network": network or Bigram(),
         "tokenizer": Greys(),
-        "decay_images": 1000,
+        "schedule_images": 1000,
         "image_shape": (4, 4, 1),
         "num_classes": 3,
         "batch_size": 8,
@@ -114,8 +114,8 @@ def small(**changes) -> Prior:
         "context": "half_size",
         "learning_rate": (1e-2, 1e-2),
         "random_order": (0.5, 0.0),
-        "given_first": 0.3,
-        "decay_images": 300,
+        "region_first_probability": 0.3,
+        "schedule_images": 300,
     }
     return make(**{**fields, **changes})
 
@@ -131,10 +131,12 @@ def sample(task: Prior, params, seeds, conditions) -> jax.Array:
 
 
 def draw_orders(
-    seed: int, count: int, rows: int, columns: int, random: float, given_first: float
+    seed: int, count: int, rows: int, columns: int, random: float, region_first_probability: float
 ) -> token_orders.Orders:
     def draw(key):
-        return token_orders.draw(key, count, rows, columns, random=random, given_first=given_first)
+        return token_orders.draw(
+            key, count, rows, columns, random=random, region_first_probability=region_first_probability
+        )
 
     return jax.jit(draw)(jax.random.key(seed))
 
@@ -350,7 +352,7 @@ def test_labels_are_drawn_from_keys_or_unknown_where_something_is_given(bigram):
     unknown = sample(task, params, seeds, {"label": np.full(64, 3)})
     np.testing.assert_array_equal(sample(task, params, seeds, given), unknown)
     assert (np.asarray(alone) != np.asarray(unknown)).any()
-    sure = make(class_dropout=0.0)
+    sure = make(drop_labels_probability=0.0)
     np.testing.assert_array_equal(sample(sure, params, seeds, given), alone)
     assert make(num_classes=0).label(seeds) is None
 
@@ -448,7 +450,7 @@ def test_context_of_the_previous_frame_is_the_upper_half_of_the_data():
 
 
 def test_orders_are_permutations_with_the_context_first():
-    drawn = draw_orders(0, 300, 3, 5, random=0.4, given_first=0.5)
+    drawn = draw_orders(0, 300, 3, 5, random=0.4, region_first_probability=0.5)
     cells = np.asarray(drawn.cells)
     np.testing.assert_array_equal(np.sort(cells, axis=1), np.tile(np.arange(15), (300, 1)))
     random, region = np.asarray(drawn.random), np.asarray(drawn.region)
@@ -465,14 +467,14 @@ def test_orders_are_permutations_with_the_context_first():
 
 
 def test_any_permutation_is_as_likely():
-    drawn = draw_orders(1, 6000, 2, 2, random=1.0, given_first=1.0)
+    drawn = draw_orders(1, 6000, 2, 2, random=1.0, region_first_probability=1.0)
     every = np.array(list(itertools.permutations(range(4))))
     check_counts(np.asarray(drawn.cells), every, np.full(24, 1 / 24))
     assert not drawn.given.any()
 
 
 def test_a_region_first_is_raster_inside_and_outside():
-    drawn = draw_orders(2, 400, 4, 4, random=0.0, given_first=1.0)
+    drawn = draw_orders(2, 400, 4, 4, random=0.0, region_first_probability=1.0)
     cells, given = np.asarray(drawn.cells), np.asarray(drawn.given)
     assert (np.diff(given.astype(int), axis=1) <= 0).all()  # first given, then not
     for order, inside in zip(cells, given, strict=True):
@@ -534,7 +536,7 @@ def test_a_step_moves_the_prior_alone(state, step, batch):
     assert max(float(np.abs(a - b).max()) for a, b in zip(*map(jax.tree.leaves, (state, new)), strict=True)) > 0
     for now, average in zip(*map(jax.tree.leaves, (new.params["prior"], new.ema_params["prior"])), strict=True):
         np.testing.assert_array_equal(now, average)  # half-life 0 at first
-    wanted = {"bits", "accuracy", "learning_rate", "grad_norm", "random_order", "given_first"}
+    wanted = {"bits", "accuracy", "learning_rate", "grad_norm", "random_order", "region_first_probability"}
     assert metrics.keys() == wanted
     assert all(value.shape == () and np.isfinite(value) for value in metrics.values())
 
@@ -589,12 +591,12 @@ def test_matrices_decay_and_gradients_are_clipped(batch):
 
 def test_the_loss_counts_what_is_not_given(bigram):
     task, params, p = bigram
-    task = dataclasses.replace(task, given_first=0.6, random_order=(0.3, 0.3), class_dropout=0.0)
+    task = dataclasses.replace(task, region_first_probability=0.6, random_order=(0.3, 0.3), drop_labels_probability=0.0)
     rng = np.random.default_rng(0)
     tokens, label = rng.integers(0, 3, (50, 4)), rng.integers(0, 3, 50)
     key = jax.random.key(3)
     loss, metrics = jax.jit(task._loss)(params["prior"], key, jnp.asarray(tokens), label, jnp.float32(0))
-    drawn = token_orders.draw(jax.random.split(key, 3)[0], 50, 2, 2, random=0.3, given_first=0.6)
+    drawn = token_orders.draw(jax.random.split(key, 3)[0], 50, 2, 2, random=0.3, region_first_probability=0.6)
     cells, given = np.asarray(drawn.cells), np.asarray(drawn.given)
     assert 0.1 < given.mean() < 0.5
     sequence = np.take_along_axis(tokens, cells, axis=1)
@@ -605,7 +607,7 @@ def test_the_loss_counts_what_is_not_given(bigram):
     assert float(metrics["bits"]) == pytest.approx(nats[~given].mean() / math.log(2), rel=1e-5)
     assert float(metrics["accuracy"]) == pytest.approx((chance.argmax(-1) == sequence)[~given].mean(), rel=1e-5)
     assert float(metrics["random_order"]) == pytest.approx(np.mean(drawn.random))
-    assert float(metrics["given_first"]) == pytest.approx(np.mean(drawn.region))
+    assert float(metrics["region_first_probability"]) == pytest.approx(np.mean(drawn.region))
 
 
 @pytest.mark.parametrize("kind", ["class", "context"])
@@ -613,11 +615,11 @@ def test_dropout_has_its_share(kind):
     """Without its condition an image of zeros costs nothing, with it log2(3) bits a token."""
     n, share = 3000, 0.3
     if kind == "class":
-        task, tokens = make(class_dropout=share), np.zeros((n, 4), np.int32)
+        task, tokens = make(drop_labels_probability=share), np.zeros((n, 4), np.int32)
         table = np.zeros((4, 4, 3), np.float32)
         table[3, :, 0] = 50
     else:  # of the one token after the context
-        task = make(image_shape=(4, 2, 1), context="previous_frame", num_classes=0, context_dropout=share)
+        task = make(image_shape=(4, 2, 1), context="previous_frame", num_classes=0, drop_context_probability=share)
         tokens, table = np.tile([0, 1], (n, 1)), np.zeros((1, 4, 3), np.float32)
         table[0, -1, 0] = 50
     label = np.zeros(n, np.int32)
@@ -633,11 +635,14 @@ def test_dropout_has_its_share(kind):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"class_dropout": 1.5}, "task.class_dropout=1.5; allowed: 0 to 1"),
-        ({"given_first": -0.1}, "task.given_first=-0.1; allowed: 0 to 1"),
+        ({"drop_labels_probability": 1.5}, "task.drop_labels_probability=1.5; allowed: 0 to 1"),
+        ({"region_first_probability": -0.1}, "task.region_first_probability=-0.1; allowed: 0 to 1"),
         ({"random_order": (1.0, 2.0)}, "task.random_order=(1.0, 2.0); allowed: 0 to 1"),
-        ({"context": "half_size", "context_dropout": 0.0}, "task.context_dropout=0.0; allowed with a context: more"),
-        ({"decay_images": 0}, "task.decay_images=0; allowed: 1 to 1e+12"),
+        (
+            {"context": "half_size", "drop_context_probability": 0.0},
+            "task.drop_context_probability=0.0; allowed with a context: more",
+        ),
+        ({"schedule_images": 0}, "task.schedule_images=0; allowed: 1 to 1e+12"),
         ({"warmup_images": -1}, "task.warmup_images=-1; allowed: 0 to 1e+12"),
         ({"conditional": True, "num_classes": 0}, "task.conditional is True, but the data has no labels"),
         ({"context": "previous_frame", "image_shape": (5, 4, 1)}, "the data is 5 pixels high, and allowed is an even"),
@@ -660,7 +665,7 @@ def test_settings_that_cannot_be_are_refused(changes, message):
     ("changes", "conditions", "message"),
     [
         ({"num_classes": 0}, {"guidance": 2.0}, "guidance needs a prior learned with"),
-        ({"class_dropout": 0.0}, {"guidance": 2.0}, "guidance needs a prior learned with"),
+        ({"drop_labels_probability": 0.0}, {"guidance": 2.0}, "guidance needs a prior learned with"),
         ({}, {"context": np.zeros((2, 2, 2, 1))}, "learned without context images"),
         (
             {"context": "half_size"},
@@ -685,8 +690,8 @@ def test_questions_that_were_not_learned_are_refused(bigram):
     task, params, _ = bigram
     with pytest.raises(InputError, match="it has no latents"):
         task.latent(keys(1))
-    with pytest.raises(InputError, match="learned without class_dropout"):
-        make(class_dropout=0.0).surprise(params, np.zeros((1, 4, 4, 1), np.float32), None)
+    with pytest.raises(InputError, match="learned without drop_labels_probability"):
+        make(drop_labels_probability=0.0).surprise(params, np.zeros((1, 4, 4, 1), np.float32), None)
     with pytest.raises(InputError, match=r"images of \[8, 8, 1\]; this prior allows \[4, 4, 1\]"):
         task.surprise(params, np.zeros((1, 8, 8, 1), np.float32), None)
 
@@ -704,7 +709,7 @@ def test_classes_can_be_left_out():
 
 def test_it_is_built_from_a_spec_and_frozen():
     tokenizer = spec(Autoencoder, widths=(4, 4), patch=2, bottleneck=spec(FSQ, levels=(4, 4)))
-    named = spec(Prior, network=spec(Recurrent, width=8, layers=1), tokenizer=tokenizer, decay_images=100)
+    named = spec(Prior, network=spec(Recurrent, width=8, layers=1), tokenizer=tokenizer, schedule_images=100)
     task = build(named, "task", image_shape=(16, 12, 1), num_classes=0, batch_size=4)
     assert (task.network.vocabulary, task.network.grid, task.network.context) == (16, (4, 3, 1), None)
     assert task.tokenizer.image_shape == (16, 12, 1)

@@ -280,9 +280,9 @@ def wide_gan() -> Spec:
         generator=spec(Generator, **network, latent=8),
         discriminator=spec(Discriminator, **network),
         conditional=False,  # with labels, these alone would spread the generator over the devices
-        penalty_every=2,
+        penalty_stride=2,
         augmentation=(0.5, 0.5),
-        strengths={"flip": 1.0},
+        operation_weights={"flip": 1.0},
     )
 
 
@@ -518,7 +518,7 @@ def test_only_one_process_trains_in_a_folder_and_a_refused_start_makes_none(tmp_
 
 LOGGED = {
     "gan": {"d_loss", "g_loss", "r1", "r2"},
-    "prior": {"bits", "accuracy", "grad_norm", "random_order", "given_first"},
+    "prior": {"bits", "accuracy", "grad_norm", "random_order", "region_first_probability"},
     "autoencoder": {"loss", "psnr", "d_loss", "g_loss", "r1", "rate_bits", "feature_distance"},
 }
 

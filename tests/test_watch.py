@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gen.config import EvaluationConfig
 from gen.errors import InputError
 from gen.evaluation import evaluator
 from gen.evaluation.evaluate_run import EvaluateOptions, measure_run
@@ -18,7 +20,8 @@ from gen.runs.trained_run import RunFolder
 from gen.training import loop
 
 SAMPLES = 24
-WATCHED = {"metrics_every": 2, "metrics_samples": SAMPLES, "checkpoint_every": 2, "keep_checkpoints": 1}
+WATCHED = {"checkpoint_every": 2, "keep_checkpoints": 1}
+MEASURED = EvaluationConfig(every=2, num_samples=SAMPLES, best_metric="FD-own")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +40,7 @@ def _quick(tmp_path_factory):
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("run")
-    assert loop.train(tiny.config(total_images=8 * 6, best_by="FD-own", **WATCHED), workdir) == 0
+    assert loop.train(tiny.config(total_images=8 * 6, evaluation=MEASURED, **WATCHED), workdir) == 0
     return workdir
 
 
@@ -71,7 +74,7 @@ def test_an_old_step_stays_when_it_is_the_best(tmp_path):
 
 
 def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_path):
-    config = tiny.config(best_by="FD-own", **WATCHED)
+    config = tiny.config(evaluation=MEASURED, **WATCHED)
     (tmp_path / "best.json").write_text(json.dumps({"step": 4, "metric": "FD-own", "value": 1.0}))
     source = trained_source(config)
     task = loop.build(config.task, "task", image_shape=source.image_shape, num_classes=8, batch_size=8)
@@ -112,17 +115,18 @@ def trained_source(config):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"best_by": "FID"}, "best_by is 'FID'; training measures by networks of its own"),
-        ({"best_by": "FD-won"}, "best_by is 'FD-won'; did you mean 'FD-own'"),
+        ({"best_metric": "FID"}, "evaluation.best_metric is 'FID'; training measures by networks of its own"),
+        ({"best_metric": "FD-won"}, "evaluation.best_metric is 'FD-won'; did you mean 'FD-own'"),
         (
-            {"best_by": "AuthPct", "metrics": ("frechet", "memorization")},
-            "best_by is 'AuthPct', which is best neither low nor high; allowed: FD-own",
+            {"best_metric": "AuthPct", "metrics": ("frechet", "memorization")},
+            "evaluation.best_metric is 'AuthPct', which is best neither low nor high; allowed: FD-own",
         ),
         ({"metrics": ("frechet", "kernle")}, "did you mean 'kernel'"),
     ],
-    ids=["of Inception", "best_by", "no way", "metrics"],
+    ids=["of Inception", "best metric", "no way", "metrics"],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
+    changed = dataclasses.replace(MEASURED, **{"best_metric": "", **changes})
     with pytest.raises(InputError, match=words):
-        loop.train(tiny.config(total_images=8 * 6, **{**WATCHED, **changes}), tmp_path)
+        loop.train(tiny.config(total_images=8 * 6, evaluation=changed, **WATCHED), tmp_path)
     assert not (tmp_path / "checkpoints").exists()

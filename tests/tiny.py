@@ -34,7 +34,9 @@ def task_spec(**changes: Any) -> Spec:
         "generator": spec(Generator, **NETWORK, latent=8),
         "discriminator": spec(Discriminator, **NETWORK),
     }
-    return spec(Gan, **{**networks, "decay_images": 400, "learning_rate": (2e-3, 1e-3), "gamma": (0.5, 0.1), **changes})
+    return spec(
+        Gan, **{**networks, "schedule_images": 400, "learning_rate": (2e-3, 1e-3), "gamma": (0.5, 0.1), **changes}
+    )
 
 
 AUTOENCODER: dict[str, Any] = {"widths": (8, 16), "blocks": 1, "patch": 2}
@@ -50,7 +52,7 @@ def autoencoder_spec(*, network: Spec | None = None, **changes: Any) -> Spec:
             "perceptual": 0.1,
             "adversarial": 0.1,
             "lecam": 0.01,
-            "decay_images": 400,
+            "schedule_images": 400,
             "learning_rate": (2e-3, 1e-3),
             **changes,
         },
@@ -70,8 +72,8 @@ def prior_spec(**changes: Any) -> Spec:
             "network": spec(Recurrent, width=16, layers=1),
             "tokenizer": tokenizer(),
             "random_order": (0.5, 0.1),
-            "given_first": 0.3,
-            "decay_images": 400,
+            "region_first_probability": 0.3,
+            "schedule_images": 400,
             "warmup_images": 16,
             **changes,
         },

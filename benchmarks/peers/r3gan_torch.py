@@ -185,7 +185,7 @@ class Step:
 
     def __call__(self, image: Tensor, label: Tensor, z: Tensor | None = None) -> dict[str, Tensor]:
         """One step on uint8 images [2b c h w], labels [2b] and latents [b 2 latent] (None: drawn); gives the losses."""
-        b, at = self.task.batch_size, self.steps * self.task.batch_size / self.task.decay_images
+        b, at = self.task.batch_size, self.steps * self.task.batch_size / self.task.schedule_images
         real = (image.float() * (2 / 255) - 1).unflatten(0, (b, 2))
         label = label.unflatten(0, (b, 2))
         z = torch.randn(b, 2, self.task.generator.latent, device=self.device) if z is None else z
@@ -210,7 +210,7 @@ class Step:
     def _discriminator_loss(
         self, real: Tensor, fake: Tensor, label: Tensor, gamma: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        p, judge, every = self.params["discriminator"], self.networks["discriminator"].judge, self.task.penalty_every
+        p, judge, every = self.params["discriminator"], self.networks["discriminator"].judge, self.task.penalty_stride
 
         def pairs(columns: slice) -> tuple[Tensor, Tensor]:
             """Real images, then generated ones, and their labels, of columns of the batch seen as [b/every every]."""

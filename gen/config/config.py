@@ -16,26 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gen.config.spec import build, check, check_name, spec
+from gen.config.spec import check, check_name
 from gen.config.values import Spec, canonical, require, strict_json
 from gen.errors import InputError, nearest
 from gen.files import printable, shown
-
-__all__ = [
-    "CHEAP",
-    "PROVIDED",
-    "Config",
-    "MeshConfig",
-    "Spec",
-    "build",
-    "check_resumable",
-    "digest",
-    "from_json",
-    "spec",
-    "to_json",
-    "validate",
-    "variant",
-]
 
 # What the program tells a component when it builds it: build(config.task, "task", image_shape=..., ...).
 PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num_classes", "batch_size")}
@@ -61,6 +45,16 @@ class MeshConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """Measurements of samples during training, with the numbers of gen.evaluate."""
+
+    every: int = _field(0, at_least=0, may_change=True)  # steps between measurements; 0: none
+    metrics: tuple[str, ...] = _field(CHEAP, may_change=True)  # names or groups of gen.evaluation
+    num_samples: int = _field(1000, at_least=2, may_change=True)
+    best_metric: str = _field("", may_change=True)  # "FD-own" for one: its best checkpoint is kept too; "": none
+
+
+@dataclass
 class Config:
     """One run."""
 
@@ -75,14 +69,13 @@ class Config:
     preview_every: int = _field(500, at_least=1, may_change=True)  # steps
     checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps
     keep_checkpoints: int = _field(3, at_least=1, may_change=True)
-    metrics_every: int = _field(0, at_least=0, may_change=True)  # steps between measurements of samples; 0: none
-    metrics: tuple[str, ...] = _field(CHEAP, may_change=True)  # groups of gen.evaluation
-    metrics_samples: int = _field(1000, at_least=2, may_change=True)
-    best_by: str = _field("", may_change=True)  # the metric, "FD-own", whose best checkpoint is kept too; "": none
     preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)
     tensorboard: bool = _field(False, may_change=True)
-    init_from: dict[str, str] = field(default_factory=dict, metadata={"later": True})  # role -> RUN[:ROLE], for weights
+    init_from: dict[str, str] = field(
+        default_factory=dict, metadata={"later": True}
+    )  # role -> RUN[:ROLE] to start from
     refine: str = _field("", may_change=True)  # chain of gen.imaging on what previews and gen.sample make; "": none
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     @property
@@ -102,10 +95,10 @@ def validate(config: Config, *, with_data: bool = True) -> None:
         low, high = rules.get("at_least", -math.inf), rules.get("at_most", math.inf)
         if (rules.keys() & {"at_least", "at_most"}) and not low <= flat[name] <= high:
             raise InputError(f"{name} is {flat[name]}; it must be {allowed(rules)}")
-    if config.best_by and not config.metrics_every:
+    if config.evaluation.best_metric and not config.evaluation.every:
         raise InputError(
-            f"best_by is {shown(config.best_by)}, but nothing is measured: metrics_every is 0; "
-            "add --config.metrics_every=STEPS"
+            f"evaluation.best_metric is {shown(config.evaluation.best_metric)}, but nothing is measured: "
+            "evaluation.every is 0; add --config.evaluation.every=STEPS"
         )
     if config.mesh.data < 1 and config.mesh.data != -1:
         raise InputError(f"mesh.data is {config.mesh.data}; it must be at least 1, or -1 for all devices that are left")
@@ -199,7 +192,7 @@ def _plain(config: Any, place: str = "") -> dict[str, Any]:
         value, inner = getattr(config, name), f"{place}{name}"
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             if type(value) is not kind:
-                raise InputError(f"{inner} is {shown(value)}; it must be a {kind.__name__}")
+                raise InputError(f"{inner} is {shown(value)}; it must be of class {kind.__name__}")
             plain[name] = _plain(value, f"{inner}.")
         else:
             plain[name] = _checked(value, kind, inner)

@@ -58,7 +58,7 @@ class NoEvaluator:
 
 
 class Evaluator:
-    """Measures a model in training every `metrics_every` steps, and remembers which step was the best.
+    """Measures a model in training every `evaluation.every` steps, and remembers which step was the best.
 
     The real images' features are computed once, so that each time costs the samples alone.
     """
@@ -67,19 +67,19 @@ class Evaluator:
         self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
     ) -> None:
         """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
-        check_groups(config.metrics)
+        check_groups(config.evaluation.metrics)
         if jax.process_count() > 1:
             raise InputError(
-                "metrics_every measures in one process; with several, run gen.evaluate beside the training"
+                "evaluation.every measures in one process; with several, run gen.evaluate beside the training"
             )
         if not (task.samples or task.reconstructs):
-            raise InputError("metrics_every: this task neither samples nor reconstructs; allowed: 0")
-        _check_best_by(config.best_by)  # before minutes of work
+            raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: 0")
+        _check_best_metric(config.evaluation.best_metric)  # before minutes of work
         self._config, self._task, self._source, self._mesh = config, task, source, mesh
         self._extractor = self_supervised_extractor(source)
         self._reference = reference(source, self._extractor)
         self._path = workdir / "best.json"
-        self.best = read_best(self._path, config.best_by, start)
+        self.best = read_best(self._path, config.evaluation.best_metric, start)
 
     @property
     def best_step(self) -> int | None:
@@ -88,17 +88,17 @@ class Evaluator:
 
     def due(self, step: int, total: int) -> bool:
         """Is this a step to measure at?"""
-        return step % self._config.metrics_every == 0 or step == total
+        return step % self._config.evaluation.every == 0 or step == total
 
     def check(self, ema_params: Mapping[str, Tree]) -> None:
-        """Raises InputError, before any step is made, where best_by is no metric that will be measured."""
-        if self._config.best_by and self.best is None:
-            _named(self._cards(ema_params, 0), self._config.best_by)
+        """Raises InputError, before any step is made, where best_metric is no metric that will be measured."""
+        if self._config.evaluation.best_metric and self.best is None:
+            _named(self._cards(ema_params, 0), self._config.evaluation.best_metric)
 
     def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
         """The numbers of these weights, by metric. What is the best so far becomes `best`."""
         cards = self._cards(ema_params, step)
-        if metric := self._config.best_by:
+        if metric := self._config.evaluation.best_metric:
             card = _named(cards, metric)
             sign = -1 if card.better == "higher" else 1
             if self.best is None or sign * card.value < sign * self.best.value:
@@ -111,25 +111,27 @@ class Evaluator:
             atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
 
     def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[MetricResult]:
-        examples = made_images(self._task, ema_params, self._source, self._config.metrics_samples, mesh=self._mesh)
+        examples = made_images(
+            self._task, ema_params, self._source, self._config.evaluation.num_samples, mesh=self._mesh
+        )
         generated = extract_features(examples, self._extractor, labeled=bool(self._source.num_classes))
         question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
-        return measure(question, groups=self._config.metrics)
+        return measure(question, groups=self._config.evaluation.metrics)
 
 
 def evaluator(
     config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
 ) -> Evaluator | NoEvaluator:
     """The evaluator of a run that goes on from step `start`. Raises InputError for metrics that cannot be computed."""
-    return Evaluator(config, task, source, mesh, workdir, start) if config.metrics_every else NoEvaluator()
+    return Evaluator(config, task, source, mesh, workdir, start) if config.evaluation.every else NoEvaluator()
 
 
-def _check_best_by(name: str) -> None:
+def _check_best_metric(name: str) -> None:
     """Raises InputError unless a metric, by the networks that training measures with, may have this name."""
     if name and not any(metric.matches(name, "own") for metric in METRICS):
         known = [metric.named("own", "...") for metric in METRICS]
         raise InputError(
-            f"best_by is '{name}'{nearest(name, known)}; training measures by networks of its own; "
+            f"evaluation.best_metric is '{name}'{nearest(name, known)}; training measures by networks of its own; "
             f"allowed: {', '.join(known)}"
         )
 
@@ -137,10 +139,12 @@ def _check_best_by(name: str) -> None:
 def _named(cards: Sequence[MetricResult], metric: str) -> MetricResult:
     found = {card.metric: card for card in cards}
     if metric not in found:
-        raise InputError(f"best_by is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}")
+        raise InputError(
+            f"evaluation.best_metric is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}"
+        )
     if found[metric].better == "neither":
         better = ", ".join(card.metric for card in cards if card.better != "neither")
-        raise InputError(f"best_by is '{metric}', which is best neither low nor high; allowed: {better}")
+        raise InputError(f"evaluation.best_metric is '{metric}', which is best neither low nor high; allowed: {better}")
     return found[metric]
 
 

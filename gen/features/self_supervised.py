@@ -127,7 +127,7 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
     steps, _, batch_size = training or DEFAULT
 
     def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
-        views = [augment(k, images, 0.8, strengths=_VIEWS) for k in jax.random.split(key)]
+        views = [augment(k, images, 0.8, operation_weights=_VIEWS) for k in jax.random.split(key)]
         made: Any = network.apply(params, jnp.concatenate(views))
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 

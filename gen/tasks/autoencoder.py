@@ -29,11 +29,11 @@ class Autoencoder:
     """The autoencoding Task, with roles "autoencoder" (averaged) and, with a discriminator, "discriminator".
 
     loss = l1 |x - y| + l2 (x - y)^2 + perceptual * distance of the discriminator's features + adversarial + what the
-    bottleneck asks for. Every Range is a cosine over `decay_images`.
+    bottleneck asks for. Every Range is a cosine over `schedule_images`.
     """
 
     network: nn.Module  # a gen.models.autoencoder.Autoencoder
-    decay_images: int  # real images over which every Range goes from its first to its second value
+    schedule_images: int  # real images over which every Range goes from its first to its second value
     l1: float = 1.0  # weights of the terms, on images in [-1, 1]
     l2: float = 1.0
     discriminator: nn.Module | None = None  # images, labels [b] -> logits [b]; None: no adversary
@@ -54,7 +54,7 @@ class Autoencoder:
     reconstructs = True
 
     def __post_init__(self) -> None:
-        check_numbers(self, decay_images=(1, IMAGES[1]), l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
+        check_numbers(self, schedule_images=(1, IMAGES[1]), l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
         check_numbers(self, gamma=WEIGHT, lecam=WEIGHT, learning_rate=RATE, beta1=DECAY, ema_half_life=IMAGES)
         if self.adversarial and self.discriminator is None:
             raise InputError(f"task.adversarial={self.adversarial} needs a task.discriminator")
@@ -156,7 +156,7 @@ class Autoencoder:
         return self.decode(ema_params, self.encode(ema_params, images))
 
     def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.decay_images)
+        return step * (self.batch_size / self.schedule_images)
 
     def _optimizer(self, beta1: float) -> optax.GradientTransformation:
         rate = lambda step: cosine(self.learning_rate, self._progress(step))  # noqa: E731

@@ -32,20 +32,20 @@ class Gan:
     """The adversarial Task, with roles "generator" (averaged) and "discriminator".
 
     The generator's images are paired with fresh real ones, so that a step takes two real images per image of the batch.
-    Every Range is a cosine over `decay_images`. Networks may be the user's own: docs/own_networks.md.
+    Every Range is a cosine over `schedule_images`. Networks may be the user's own: docs/own_networks.md.
     """
 
     generator: nn.Module  # latents [b latent], labels [b] -> images
     discriminator: nn.Module  # images, labels [b] -> logits [b]
-    decay_images: int  # real images over which every Range goes from its first to its second value
+    schedule_images: int  # real images over which every Range goes from its first to its second value
     conditional: bool | None = None  # by class; None: if the data has labels
     loss: Adversarial = "relativistic"  # of the two networks
     gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
-    penalty_every: int = 1  # penalize every k-th image of the batch: the same expectation for a k-th of the work
+    penalty_stride: int = 1  # penalize every k-th image of the batch: the same expectation for a k-th of the work
     learning_rate: Range = (2e-4, 5e-5)  # of Adam, for both networks
     beta2: Range = (0.9, 0.99)  # of Adam; its beta1 is 0
     augmentation: Range = (0.0, 0.0)  # probability that the discriminator sees an image through each augmentation
-    strengths: Mapping[str, float] | None = None  # multiplies that probability by operation; None: R3GAN's
+    operation_weights: Mapping[str, float] | None = None  # multiplies that probability by operation; None: R3GAN's
     ema_half_life: Range = (0.0, 500_000.0)  # of the averaged generator, in images
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
     num_classes: int  # 0: unconditional
@@ -56,10 +56,10 @@ class Gan:
     reconstructs = False
 
     def __post_init__(self) -> None:
-        if self.penalty_every < 1 or self.batch_size % self.penalty_every:
-            raise InputError(f"task.penalty_every={self.penalty_every} must divide batch_size={self.batch_size}")
-        check_numbers(self, decay_images=(1, IMAGES[1]), gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
-        check_numbers(self, augmentation=SHARE, strengths=WEIGHT, ema_half_life=IMAGES)
+        if self.penalty_stride < 1 or self.batch_size % self.penalty_stride:
+            raise InputError(f"task.penalty_stride={self.penalty_stride} must divide batch_size={self.batch_size}")
+        check_numbers(self, schedule_images=(1, IMAGES[1]), gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
+        check_numbers(self, augmentation=SHARE, operation_weights=WEIGHT, ema_half_life=IMAGES)
         if self.conditional and not self.num_classes:
             raise InputError(
                 "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
@@ -177,7 +177,7 @@ class Gan:
             raise InputError(f"directions are found in gen.models.r3gan.Generator alone, and this generator is {name}")
 
     def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.decay_images)
+        return step * (self.batch_size / self.schedule_images)
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:
@@ -196,8 +196,8 @@ class Gan:
     def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
         """What the discriminator says of augmented images, [b]."""
         if self.augmentation != (0.0, 0.0):
-            strengths = DEFAULT if self.strengths is None else self.strengths
-            images = augment(key, images, cosine(self.augmentation, at), strengths=strengths)
+            weights = DEFAULT if self.operation_weights is None else self.operation_weights
+            images = augment(key, images, cosine(self.augmentation, at), operation_weights=weights)
         return _apply(self.discriminator, d_params, images, label)
 
     def _discriminator_loss(
@@ -205,18 +205,18 @@ class Gan:
     ) -> tuple[jax.Array, Metrics]:
         """Adversarial loss + gamma/2 * (R1 + R2), the penalties taken through the augmentation (R3GAN, section 2)."""
 
-        every = self.penalty_every
+        stride = self.penalty_stride
 
         def pairs(columns: slice) -> tuple[jax.Array, jax.Array]:
-            """Real and generated images in turn, and their labels, of columns of the batch seen as [b/every every]."""
-            rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
+            """Real and generated images in turn, and their labels, of columns of the batch as [b/stride stride]."""
+            rows = [a.reshape(-1, stride, *a.shape[1:])[:, columns] for a in (real, fake, label)]
             real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
             return _alternate(real_part, fake_part), _alternate(label_part, label_part)
 
         images, labels = pairs(slice(0, 1))
         logits, squared_norm = squared_gradient_norm(lambda x: self._logits(d_params, key, x, labels, at), images)
-        if every > 1:  # the rest of the batch is only classified
-            others, other_labels = pairs(slice(1, every))
+        if stride > 1:  # the rest of the batch is only classified
+            others, other_labels = pairs(slice(1, stride))
             rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_labels, at)
             logits = jnp.concatenate([logits, rest])
         r1, r2 = squared_norm[::2].mean(), squared_norm[1::2].mean()

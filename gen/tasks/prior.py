@@ -36,18 +36,22 @@ class Prior:
 
     With context "half_size" it enlarges: the context is the mean of each 2 x 2 pixels. With "previous_frame" each image
     of the data is two frames, one above the other; the upper is the context, and the lower is learned and made. Every
-    Range is a cosine over `decay_images`.
+    Range is a cosine over `schedule_images`.
     """
 
     network: Recurrent
-    decay_images: int  # real images over which every Range goes from its first to its second value
+    schedule_images: int  # real images over which every Range goes from its first to its second value
     tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
     conditional: bool | None = None  # by class; None: if the data has labels
-    class_dropout: float = 0.1  # share of images without their class, for guidance and images of unknown class
+    drop_labels_probability: float = (
+        0.1  # share of images without their class, for guidance and images of unknown class
+    )
     context: Context = "none"  # what is given: the image at half size, or the frame before
-    context_dropout: float = 0.1  # share of images without their context
+    drop_context_probability: float = 0.1  # share of images without their context
     random_order: Range = (0.0, 0.0)  # probability of any permutation of the cells
-    given_first: float = 0.0  # share of the others that have a region first, whose tokens the loss does not count
+    region_first_probability: float = (
+        0.0  # share of the others that have a region first, whose tokens the loss does not count
+    )
     learning_rate: Range = (1e-3, 1e-4)  # of AdamW
     warmup_images: int = 0  # over which the learning rate rises to that
     weight_decay: float = 0.05  # of matrices
@@ -81,11 +85,19 @@ class Prior:
         object.__setattr__(self, "network", network)
 
     def _check(self) -> None:
-        check_numbers(self, class_dropout=SHARE, context_dropout=SHARE, random_order=SHARE, given_first=SHARE)
-        check_numbers(self, decay_images=(1, IMAGES[1]), warmup_images=IMAGES, learning_rate=RATE)
+        check_numbers(
+            self,
+            drop_labels_probability=SHARE,
+            drop_context_probability=SHARE,
+            random_order=SHARE,
+            region_first_probability=SHARE,
+        )
+        check_numbers(self, schedule_images=(1, IMAGES[1]), warmup_images=IMAGES, learning_rate=RATE)
         check_numbers(self, weight_decay=WEIGHT, ema_half_life=IMAGES)
-        if self.context != "none" and not self.context_dropout:
-            raise InputError("task.context_dropout=0.0; allowed with a context: more than 0, for previews have none")
+        if self.context != "none" and not self.drop_context_probability:
+            raise InputError(
+                "task.drop_context_probability=0.0; allowed with a context: more than 0, for previews have none"
+            )
         if self.conditional and not self.num_classes:
             raise InputError(
                 "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
@@ -161,7 +173,7 @@ class Prior:
 
         Conditions, all optional, None as if absent:
         "label" int32 [n]: num_classes for an unknown class. Without labels they are drawn from the keys, but unknown
-            where "given" or "context" say what to draw, if class_dropout has taught that.
+            where "given" or "context" say what to draw, if drop_labels_probability has taught that.
         "temperature" (else "truncation"), "top_k", "top_p": scalars, see models.decoding.
         "guidance": a scalar, above 1 away from what would be drawn without class and context.
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: cells all of whose pixels are known keep the tokens of
@@ -172,7 +184,7 @@ class Prior:
         asked = {name: value for name, value in conditions.items() if value is not None}
         label = asked.get("label") if self.num_classes else None
         if label is None:
-            unknown = self.class_dropout and ("given" in asked or "context" in asked)
+            unknown = self.drop_labels_probability and ("given" in asked or "context" in asked)
             label = self._unknown(len(keys)) if unknown else self.label(keys)
         context = self._context(ema_params, len(keys), asked.get("context"))
         if "given" in asked:
@@ -182,8 +194,10 @@ class Prior:
         else:
             image = jnp.zeros((len(keys), math.prod(self.network.grid)), jnp.int32)
             inside = jnp.zeros((len(keys), math.prod(self.network.grid[:2])), bool)
-        if "guidance" in asked and self.context == "none" and not (self.num_classes and self.class_dropout):
-            raise InputError("guidance needs a prior learned with a context, or with classes and class_dropout")
+        if "guidance" in asked and self.context == "none" and not (self.num_classes and self.drop_labels_probability):
+            raise InputError(
+                "guidance needs a prior learned with a context, or with classes and drop_labels_probability"
+            )
         settings = {name: asked.get(name) for name in ("top_k", "top_p")}
         drawn = autoregressive.draw(
             self.network,
@@ -192,7 +206,7 @@ class Prior:
             jnp.concatenate([image, context], axis=1),
             inside,
             label,
-            unlabeled=self._unknown(len(keys)) if self.class_dropout else label,
+            unlabeled=self._unknown(len(keys)) if self.drop_labels_probability else label,
             guidance=asked.get("guidance"),
             settings=settings | {"temperature": asked.get("temperature", asked.get("truncation"))},
         )
@@ -218,8 +232,8 @@ class Prior:
         images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
         Raises InputError for what this prior has not learned.
         """
-        if label is None and self.num_classes and not self.class_dropout:
-            raise InputError("this prior was learned without class_dropout: it needs the class of each image")
+        if label is None and self.num_classes and not self.drop_labels_probability:
+            raise InputError("this prior was learned without drop_labels_probability: it needs the class of each image")
         n = len(images)
         image = self._tokens.encode(ema_params, of_shape(images, self.shape, "images"))
         tokens = jnp.concatenate([image, self._context(ema_params, n, context)], axis=1)
@@ -257,7 +271,7 @@ class Prior:
         return jnp.concatenate([self._tokens.encode(params, image), context], axis=1)
 
     def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.decay_images)
+        return step * (self.batch_size / self.schedule_images)
 
     def _learning_rate(self, step: jax.Array) -> jax.Array:
         warm = jnp.minimum((step + 1) * (self.batch_size / max(self.warmup_images, 1)), 1.0)
@@ -275,9 +289,11 @@ class Prior:
         """Cross-entropy in nats per token. What a region that comes first holds is no question but given."""
         order_key, class_key, context_key = jax.random.split(key, 3)
         b, (rows, columns, channels), random = len(tokens), self.network.grid, cosine(self.random_order, at)
-        order = token_orders.draw(order_key, b, rows, columns, random=random, given_first=self.given_first)
-        without_class = constrain(jax.random.bernoulli(class_key, self.class_dropout, (b,)))
-        without_context = constrain(jax.random.bernoulli(context_key, self.context_dropout, (b, 1)))
+        order = token_orders.draw(
+            order_key, b, rows, columns, random=random, region_first_probability=self.region_first_probability
+        )
+        without_class = constrain(jax.random.bernoulli(class_key, self.drop_labels_probability, (b,)))
+        without_context = constrain(jax.random.bernoulli(context_key, self.drop_context_probability, (b, 1)))
         in_context = jnp.arange(tokens.shape[1]) >= math.prod(self.network.grid)
         tokens = jnp.where(without_context & in_context, -1, tokens)
         label = jnp.where(without_class, self.num_classes, label)
@@ -288,6 +304,6 @@ class Prior:
             "bits": loss / math.log(2),  # per token; of pixels these are bits per dimension
             "accuracy": accuracy,  # share of tokens that were the most probable
             "random_order": order.random.mean(),  # shares of the batch
-            "given_first": order.region.mean(),
+            "region_first_probability": order.region.mean(),
         }
         return loss, metrics

@@ -17,7 +17,7 @@ RATE = (0.0, 10.0)  # of learning
 DECAY = (0.0, 0.999_999)  # beta of Adam
 IMAGES = (0.0, 1e12)
 
-Range = tuple[float, float]  # a value at the start of training and the value from `decay_images` on
+Range = tuple[float, float]  # a value at the start of training and the value from `schedule_images` on
 
 
 def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:

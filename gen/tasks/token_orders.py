@@ -24,15 +24,15 @@ class Orders(NamedTuple):
 
 
 def draw(
-    key: jax.Array, count: int, rows: int, columns: int, *, random: jax.Array | float, given_first: float
+    key: jax.Array, count: int, rows: int, columns: int, *, random: jax.Array | float, region_first_probability: float
 ) -> Orders:
-    """Orders for `count` images: any permutation with probability `random`, of the others a share `given_first` with a
-    random region first, of the rest raster.
+    """Draws the orders of `count` images: with probability `random` any permutation, else with
+    `region_first_probability` a random region first, else raster.
     """
     keys = jax.random.split(key, 4)
     noise = constrain(jax.random.uniform(keys[0], (count, rows * columns)))
     shuffled = constrain(jax.random.bernoulli(keys[1], random, (count,)))
-    region = constrain(jax.random.bernoulli(keys[2], given_first, (count,))) & ~shuffled
+    region = constrain(jax.random.bernoulli(keys[2], region_first_probability, (count,))) & ~shuffled
     inside = constrain(regions(keys[3], count, rows, columns)) & region[:, None]
     cells = jnp.where(shuffled[:, None], jnp.argsort(noise), first(inside)).astype(jnp.int32)
     return Orders(cells, jnp.take_along_axis(inside, cells, axis=1), shuffled, region)

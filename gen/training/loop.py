@@ -78,7 +78,7 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
         state, start = restore_or_init(task, config, mesh, checkpoints)
         if start == 0:
             state = init_from_runs(state, config.init_from)
-        watch = Evaluator(config, task, source, mesh, workdir, start) if config.metrics_every else None
+        watch = Evaluator(config, task, source, mesh, workdir, start) if config.evaluation.every else None
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
         report = Monitor(config, workdir, begun.facts, source, task, mesh, start)

@@ -50,8 +50,11 @@ def complete(run: TrainedRun, inputs: Sequence[str], what: str) -> Request:
     named, given = read_named(run, named_files(inputs), task.shape)
     files = [file for _, file in named]
     hidden = _hidden(what, files, task.shape)
-    if not (task.given_first or any(task.random_order)) and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any():
-        cli.say("learned in raster order alone (task.given_first=0): only what is below is foreseen")
+    if (
+        not (task.region_first_probability or any(task.random_order))
+        and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any()
+    ):
+        cli.say("learned in raster order alone (task.region_first_probability=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(given))
     mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256(Path(what))}
     records = [{"predict": "complete", **mask, "source": sha256(file)} for file in files]

@@ -103,8 +103,8 @@ def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.A
 
 def draw_answers(run: TrainedRun, task: Prior, question: Request, settings: Settings) -> np.ndarray:
     """uint8 [n m t h w c]: n inputs, m seeds, t frames, 1 where it is no film."""
-    if settings.label is None and task.num_classes and not task.class_dropout:
-        raise InputError("this prior was learned without class_dropout: it needs the class, --label")
+    if settings.label is None and task.num_classes and not task.drop_labels_probability:
+        raise InputError("this prior was learned without drop_labels_probability: it needs the class, --label")
     seeds, n = parse_seeds(settings.seeds), len(question.names)
     total, m = n * len(seeds), len(seeds)
     sampler: by_seed.Sampler = task

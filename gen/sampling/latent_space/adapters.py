@@ -182,7 +182,7 @@ def of_run(
         if task.tokenizer is None:
             raise InputError("a prior of pixels has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
         facts: dict[str, Any] = {"image_shape": task.shape, "num_classes": 0, "batch_size": 1}
-        task = Autoencoder(network=task.tokenizer, decay_images=1, **facts)  # its weights are in the prior's run
+        task = Autoencoder(network=task.tokenizer, schedule_images=1, **facts)  # its weights are in the prior's run
     if not isinstance(task, Autoencoder):
         raise InputError(f"{type(task).__name__} has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
     return CodeSpace(task=task, params=run.ema_params, **common)
