@@ -5,7 +5,7 @@ python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data
 
 For two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
 its experiment puts it). Learns in raster order and, for half of the images, with a random region given first, so
-that it draws images, completes them (gen.sample --complete) and says what is unusual (gen.score). With
+that it draws images, completes them (gen.sample --inpaint) and says what is unusual (gen.score). With
 --config.task.context=half_size it learns to enlarge (tried with 60,000 images; docs/images/enlarged.png).
 
 Measured 2026-11-21 on two cores of an Intel Xeon, 240,000 images in 33 minutes beside other jobs: 4.48 bits a token on

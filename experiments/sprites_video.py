@@ -2,8 +2,8 @@
 
     python -m gen.main --config experiments/sprites_video.py --config.data.path=sprites.npz
 
-After sprites_autoencoder.py, whose run folder is --config.init_from.autoencoder. `gen.sample FRAME.png --continue` goes
-on from a frame.
+After sprites_autoencoder.py, whose run folder is --config.init_from.autoencoder. `gen.sample FRAME.png
+--predict_frames` goes on from a frame.
 
 Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 pairs in 21 minutes beside other jobs, tokenizer of 40,000:
 `benchmarks/video.py --temperature 0.3`: the next frame of 500 held-out pairs has 25.3 dB (one draw), 25.9 (mean of

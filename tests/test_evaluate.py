@@ -118,8 +118,7 @@ def test_refined_and_real_images_in_the_samples_place(evaluated):
 
 
 def test_the_images_measured_are_those_that_sample_writes(gan, tmp_path):
-    cli.parse(["sample", f"--workdir={gan}", f"--out={tmp_path / 'out'}", "--seeds=5-8"], sample, sample.FLAGS)
-    sample.main()
+    sample.sample(sample.SampleOptions(workdir=gan, out=tmp_path / "out", seeds="5-8"))
     its, mesh = trained_run.load(gan), devices.mesh(-1, 1)
     source = build(its.config.data, "data")
     made = made_images(its.task, its.ema_params, source, 4, seed=5, mesh=mesh)

@@ -141,12 +141,10 @@ def test_smoke_of_each_kind_of_task_runs(name, smoke):
     assert "finished" in (workdir / "report.html").read_text()
 
 
-def test_images_from_the_checkpoint_of_a_smoke_run(smoke, tmp_path, capsys):
+def test_images_from_the_checkpoint_of_a_smoke_run(smoke, tmp_path):
     workdir = smoke(ROOT / "experiments" / "shapes.py")
-    argv = ["sample", f"--workdir={workdir}", f"--out={tmp_path}", "--seeds=0-2", "--label=star"]
-    cli.parse(argv, sample, sample.FLAGS)
-    sample.main()
-    assert "3 images of checkpoint 2" in capsys.readouterr().out
+    result = sample.sample(sample.SampleOptions(workdir=workdir, out=tmp_path, seeds="0-2", label="star"))
+    assert (result.num_images, result.step) == (3, 2)
     pictures = sorted(tmp_path.glob("*.png"))
     assert len(pictures) == 3
     with Image.open(pictures[0]) as image:

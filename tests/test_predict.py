@@ -1,4 +1,4 @@
-"""Predictive images: what is given stays to the bit, answers are those of the task, files show and tell all of it."""
+"""Predictive images: what is given stays to the bit, results are those of the task, files show and tell all of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from prior_runs import files, make_run, picture, read
 
-from gen import cli, config, devices, provenance, sample
+from gen import config, devices, provenance, sample
+from gen.cli.flags import parse
 from gen.data import shapes
 from gen.errors import InputError
 from gen.files import sha256
@@ -21,7 +22,8 @@ from gen.imaging.filters import resize
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.sampling import by_seed, conditional
-from gen.sampling.conditional.sampling import _Following, back_project, bits_of_answers, blend_known
+from gen.sampling.conditional.sampling import _PredictingFrames, back_project, bits_of_results, blend_known
+from gen.sampling.settings import Settings
 from gen.tasks.state import TrainState
 
 
@@ -78,7 +80,7 @@ def no_prior(tmp_path_factory):
 
 def program(workdir, out, *arguments) -> None:
     texts = ["sample", f"--workdir={workdir}", f"--out={out}", *map(str, arguments)]
-    sample.main(cli.parse(texts, sample, sample.FLAGS))
+    sample.main(parse(texts, sample.SampleOptions))
 
 
 def rows(picture: np.ndarray) -> list[str]:
@@ -105,9 +107,9 @@ def surprise(loaded, images, **options) -> np.ndarray:
 )
 def test_regions_are_what_their_names_say(plain, tmp_path, name, expected):
     picture(tmp_path / "a.png", (8, 8))
-    question = conditional.complete(trained_run.load(plain), [str(tmp_path / "a.png")], name)
-    assert rows(~question.conditions["known"][0, ::2, ::2, 0]) == expected
-    assert rows(~question.conditions["known"][0, 1::2, 1::2, 0]) == expected
+    request = conditional.inpaint(trained_run.load(plain), [str(tmp_path / "a.png")], name)
+    assert rows(~request.conditions["known"][0, ::2, ::2, 0]) == expected
+    assert rows(~request.conditions["known"][0, 1::2, 1::2, 0]) == expected
 
 
 def test_a_mask_of_the_size_of_the_image_is_padded_with_it_and_others_are_resized(plain, tmp_path):
@@ -117,12 +119,12 @@ def test_a_mask_of_the_size_of_the_image_is_padded_with_it_and_others_are_resize
     Image.fromarray(mask).save(tmp_path / "same.png")
     Image.fromarray(np.kron(np.eye(2, dtype=np.uint8), np.full((1, 1), 255, np.uint8))).save(tmp_path / "two.png")
     loaded = trained_run.load(plain)
-    question = conditional.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
-    assert np.argwhere(~question.conditions["known"][0, ..., 0]).tolist() == [[4, 5]]  # the border is right and below
+    request = conditional.inpaint(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
+    assert np.argwhere(~request.conditions["known"][0, ..., 0]).tolist() == [[4, 5]]  # the border is right and below
     expected = np.pad(given, ((0, 1), (0, 1)), mode="edge")
-    np.testing.assert_array_equal(np.rint(question.conditions["given"][0, ..., 0] * 255), expected)
-    question = conditional.complete(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
-    assert rows(~question.conditions["known"][0, ::4, ::4, 0]) == ["#.", ".#"]
+    np.testing.assert_array_equal(np.rint(request.conditions["given"][0, ..., 0] * 255), expected)
+    request = conditional.inpaint(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
+    assert rows(~request.conditions["known"][0, ::4, ::4, 0]) == ["#.", ".#"]
 
 
 # -- The seam
@@ -165,23 +167,23 @@ def test_seams_are_the_same_compiled_and_one_by_one():
 
 @pytest.fixture(scope="module")
 def completed(plain, tmp_path_factory):
-    """Two images, three answers each."""
+    """Two images, three results each."""
     folder = tmp_path_factory.mktemp("completed")
     given = [picture(folder / "in" / name, (8, 8), seed) for seed, name in enumerate(("a.png", "deep/b.bmp"))]
-    program(plain, folder / "out", folder / "in", "--complete=top_half", "--seeds=0-2", "--temperature=0.9")
+    program(plain, folder / "out", folder / "in", "--inpaint=top_half", "--seeds=0-2", "--temperature=0.9")
     return folder, given
 
 
-def test_given_pixels_stay_to_the_bit_and_answers_differ(completed):
+def test_given_pixels_stay_to_the_bit_and_results_differ(completed):
     folder, given = completed
     for name, image in zip(("a", "deep/b"), given, strict=True):
-        answers = [read(folder / "out" / f"{name}-seed{seed:04d}.png") for seed in range(3)]
-        for answer in answers:
-            np.testing.assert_array_equal(answer[4:], image[4:])
-        assert min(np.abs(answers[i].astype(int)[:4] - answers[j][:4]).mean() for i, j in ((0, 1), (1, 2))) > 10
+        results = [read(folder / "out" / f"{name}-seed{seed:04d}.png") for seed in range(3)]
+        for result in results:
+            np.testing.assert_array_equal(result[4:], image[4:])
+        assert min(np.abs(results[i].astype(int)[:4] - results[j][:4]).mean() for i, j in ((0, 1), (1, 2))) > 10
 
 
-def test_answers_are_those_of_the_task(completed, plain):
+def test_results_are_those_of_the_task(completed, plain):
     folder, given = completed
     loaded = trained_run.load(plain)
     known = np.broadcast_to(np.arange(8)[:, None, None] >= 4, (3, 8, 8, 1))
@@ -199,7 +201,7 @@ def test_every_file_is_there_and_tells_how_it_was_made(completed, plain):
     names = [f"{name}-{kind}.png" for name in ("a", "deep/b") for kind in kinds]
     assert files(folder / "out") == sorted([*names, "predictions.png"])
     found = provenance.read(folder / "out" / "a-seed0002.png")
-    expected = {"seed": 2, "step": 3, "predict": "complete", "mask": "top_half", "temperature": 0.9}
+    expected = {"seed": 2, "step": 3, "predict": "inpaint", "mask": "top_half", "temperature": 0.9}
     assert expected.items() <= {key.removeprefix("gen:"): value for key, value in found.items()}.items()
     assert found["gen:source"] == sha256(folder / "in" / "a.png")
     assert "gen:label" not in found
@@ -209,7 +211,7 @@ def test_every_file_is_there_and_tells_how_it_was_made(completed, plain):
         assert found["gen:shows"] == name.removesuffix(".png").removeprefix("a-")
 
 
-def test_the_maps_are_those_of_the_answers(completed, plain, monkeypatch):
+def test_the_maps_are_those_of_the_results(completed, plain, monkeypatch):
     folder, _ = completed
     drawn: dict[str, list[np.ndarray]] = {"variance": [], "bits per pixel": []}
 
@@ -218,17 +220,17 @@ def test_the_maps_are_those_of_the_answers(completed, plain, monkeypatch):
         return np.zeros((1, 1, 3), np.uint8)
 
     monkeypatch.setattr("gen.sampling.conditional.outputs.heat_map", heat_map)
-    program(plain, folder / "again", folder / "in", "--complete=top_half", "--seeds=0-2", "--temperature=0.9")
-    answers = np.stack([read(folder / "out" / f"a-seed{seed:04d}.png") for seed in range(3)])[..., None]
+    program(plain, folder / "again", folder / "in", "--inpaint=top_half", "--seeds=0-2", "--temperature=0.9")
+    results = np.stack([read(folder / "out" / f"a-seed{seed:04d}.png") for seed in range(3)])[..., None]
     variance, bits = drawn["variance"][0], drawn["bits per pixel"][0]
-    np.testing.assert_allclose(variance, (answers / 255).var(0)[..., 0], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(variance, (results / 255).var(0)[..., 0], rtol=1e-6, atol=1e-12)
     assert not variance[4:].any()
-    np.testing.assert_allclose(bits, surprise(trained_run.load(plain), jnp.float32(answers) / 255).mean(0), rtol=1e-4)
+    np.testing.assert_allclose(bits, surprise(trained_run.load(plain), jnp.float32(results) / 255).mean(0), rtol=1e-4)
 
 
-def test_a_seed_gives_the_same_answer_in_any_batch(completed, plain):
+def test_a_seed_gives_the_same_result_in_any_batch(completed, plain):
     folder, _ = completed
-    arguments = ("--complete=top_half", "--seeds=1", "--batch_size=1", "--temperature=0.9", f"--out={folder / 'one'}")
+    arguments = ("--inpaint=top_half", "--seeds=1", "--batch_size=1", "--temperature=0.9", f"--out={folder / 'one'}")
     program(plain, folder / "one", folder / "in" / "a.png", *arguments)
     first, second = (read(folder / name / "a-seed0001.png").astype(int) for name in ("out", "one"))
     np.testing.assert_allclose(first, second, atol=1)
@@ -236,7 +238,7 @@ def test_a_seed_gives_the_same_answer_in_any_batch(completed, plain):
 
 def test_the_class_is_that_of_the_label(completed, plain):
     folder, given = completed
-    program(plain, folder / "square", folder / "in" / "a.png", "--complete=top_half", "--seeds=4", "--label=square")
+    program(plain, folder / "square", folder / "in" / "a.png", "--inpaint=top_half", "--seeds=4", "--label=square")
     path = folder / "square" / "a-seed0004.png"
     assert provenance.read(path)["gen:label"] == "square"
     loaded = trained_run.load(plain)
@@ -246,12 +248,12 @@ def test_the_class_is_that_of_the_label(completed, plain):
     np.testing.assert_allclose(read(path), expected[0, ..., 0] * 255, atol=0.51)
 
 
-def test_five_answers_where_no_seeds_are_named(plain, tmp_path, capsys):
+def test_five_results_where_no_seeds_are_named(plain, tmp_path, capsys):
     picture(tmp_path / "a.png", (8, 8))
-    program(plain, tmp_path / "out", tmp_path / "a.png", "--complete=center", "--top_k=1")
-    answers = [read(tmp_path / "out" / f"a-seed{seed:04d}.png") for seed in range(5)]
-    assert all((answer == answers[0]).all() for answer in answers)  # the most probable is one
-    assert "5 answers to each of 1 inputs, by checkpoint 3" in capsys.readouterr().out
+    program(plain, tmp_path / "out", tmp_path / "a.png", "--inpaint=center", "--top_k=1")
+    results = [read(tmp_path / "out" / f"a-seed{seed:04d}.png") for seed in range(5)]
+    assert all((result == results[0]).all() for result in results)  # the most probable is one
+    assert "5 images of checkpoint 3" in capsys.readouterr().out
 
 
 def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
@@ -259,7 +261,7 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
     picture(tmp_path / "a.png", (8, 8))
     cases = [(in_raster_order, "bottom_half", False), (in_raster_order, "top_half", True), (plain, "top_half", False)]
     for path, region, said in cases:
-        conditional.complete(trained_run.load(path), [str(tmp_path / "a.png")], region)
+        conditional.inpaint(trained_run.load(path), [str(tmp_path / "a.png")], region)
         assert ("raster order alone" in capsys.readouterr().err) == said
 
 
@@ -269,10 +271,10 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
 def test_small_images_are_enlarged_and_large_ones_halved_as_in_training(enlarging, tmp_path):
     large, small = picture(tmp_path / "in" / "large.png", (4, 4)), picture(tmp_path / "in" / "small.png", (2, 2), 1)
     loaded = trained_run.load(enlarging)
-    context = conditional.enlarge(loaded, [str(tmp_path / "in")]).conditions["context"]
+    context = conditional.upscale(loaded, [str(tmp_path / "in")]).conditions["context"]
     np.testing.assert_allclose(context[0, ..., 0], large.reshape(2, 2, 2, 2).mean((1, 3)) / 255, rtol=1e-6)
     np.testing.assert_allclose(context[1, ..., 0], small / 255, rtol=1e-6)
-    program(enlarging, tmp_path / "out", tmp_path / "in", "--enlarge", "--seeds=5,6")
+    program(enlarging, tmp_path / "out", tmp_path / "in", "--upscale", "--seeds=5,6")
     expected = jax.jit(loaded.task.sample)(
         loaded.ema_params, by_seed.keys([5, 6]), {"context": jnp.asarray(context[[1, 1]])}
     )
@@ -280,7 +282,7 @@ def test_small_images_are_enlarged_and_large_ones_halved_as_in_training(enlargin
     for index, seed in enumerate((5, 6)):
         path = tmp_path / "out" / f"small-seed{seed:04d}.png"
         np.testing.assert_allclose(read(path), expected[index, ..., 0] * 255, atol=0.51)
-        assert provenance.read(path)["gen:predict"] == "enlarge"
+        assert provenance.read(path)["gen:predict"] == "upscale"
     assert "predictions.png" in files(tmp_path / "out")
 
 
@@ -302,7 +304,7 @@ def test_an_enlargement_averages_to_what_was_given_and_keeps_its_detail():
 
 def test_films_go_on_frame_by_frame(film, tmp_path):
     given = [picture(tmp_path / "walk" / f"{t}.png", (4, 4), t) for t in (2, 10, 9)]  # 10 is the last
-    program(film, tmp_path / "out", tmp_path / "walk", "--continue", "--frames=3", "--seeds=7,8", "--format=gif")
+    program(film, tmp_path / "out", tmp_path / "walk", "--predict_frames", "--frames=3", "--seeds=7,8", "--format=gif")
     names = [f"walk-seed000{seed}.{kind}" for seed in (7, 8) for kind in ("gif", "png")]
     assert files(tmp_path / "out") == ["predictions.png", *names, "walk-surprise.png", "walk-variance.png"]
     strips = [read(tmp_path / "out" / f"walk-seed000{seed}.png") for seed in (7, 8)]
@@ -324,13 +326,13 @@ def test_films_go_on_frame_by_frame(film, tmp_path):
 def test_bits_of_frames_are_given_the_frame_before(film, tmp_path):
     picture(tmp_path / "a.png", (4, 4))
     loaded, mesh = trained_run.load(film), devices.mesh(-1, 1)
-    question = conditional.follow(loaded, [str(tmp_path / "a.png")], 2)
-    settings = conditional.Settings("3,4", None, 1.0, {}, 8, mesh)
-    made = conditional.draw_answers(loaded, loaded.task, question, settings)
+    request = conditional.predict_frames(loaded, [str(tmp_path / "a.png")], 2)
+    settings = Settings([3, 4], None, 1.0, {}, 8, mesh)
+    made = conditional.sample(loaded, request, settings)
     assert made.shape == (1, 2, 2, 4, 4, 1)
-    found = bits_of_answers(loaded, loaded.task, question, made, settings)
+    found = bits_of_results(loaded, request, made, settings)
     frames = jnp.float32(made[0]) / 255
-    before = jnp.stack([jnp.broadcast_to(question.conditions["context"][0], (2, 4, 4, 1)), frames[:, 0]], 1)
+    before = jnp.stack([jnp.broadcast_to(request.conditions["context"][0], (2, 4, 4, 1)), frames[:, 0]], 1)
     expected = surprise(loaded, frames.reshape(4, 4, 4, 1), context=before.reshape(4, 4, 4, 1))
     np.testing.assert_allclose(found[0], expected.reshape(2, 2, 4, 4).mean(0), rtol=1e-4)
 
@@ -342,7 +344,7 @@ def test_frames_do_not_repeat_the_same_choices():
         def sample(self, params, keys, conditions):
             return jax.vmap(lambda key: jax.random.uniform(key, (2, 2, 1)))(keys)
 
-    frames = _Following(Echo(), 4).sample(None, by_seed.keys([1, 2]), {"context": jnp.zeros((2, 2, 2, 1))})
+    frames = _PredictingFrames(Echo(), 4).sample(None, by_seed.keys([1, 2]), {"context": jnp.zeros((2, 2, 2, 1))})
     assert frames.shape == (2, 4, 2, 2, 1)
     assert len(np.unique(frames)) > 24
 
@@ -363,28 +365,28 @@ def test_settings_reach_plain_sampling_and_its_records(plain, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["in.png", "--complete=botom_half"], "no such region; did you mean 'bottom_half'.*allowed: bottom_half"),
-        (["in.png", "--complete=absent.png"], "no such region.* or a mask file"),
-        (["in.png", "--complete=black.png"], "nothing is white"),
-        (["in.png", "--complete=white.png"], "all of .* is white"),
-        (["in.png", "--complete=torn.png"], "cannot be read"),
-        (["torn.png", "--complete=top_half"], r"torn\.png: cannot be read"),
-        (["absent.png", "--complete=top_half"], "no such file or folder"),
-        (["tiny.png", "--complete=top_half"], r"tiny\.png: .*8x8"),
-        (["in.png", "in.png", "--complete=top_half"], r"both be written to in\.png; give them apart"),
-        (["in.png", "--enlarge"], "context='half_size'; this one has 'none'"),
-        (["in.png", "--continue"], "context='previous_frame'; this one has 'none'"),
-        (["in.png", "--enlarge", "--complete=center"], "--complete and --enlarge do not go together"),
-        (["in.png", "--complete=center", "--refine=invert"], "--complete and --refine"),
-        (["in.png", "--complete=center", "--interpolate"], "--complete and --interpolate"),
-        (["--complete=center"], "--complete needs images"),
+        (["in.png", "--inpaint=botom_half"], "no such region; did you mean 'bottom_half'.*allowed: bottom_half"),
+        (["in.png", "--inpaint=absent.png"], "no such region.* or a mask file"),
+        (["in.png", "--inpaint=black.png"], "nothing is white"),
+        (["in.png", "--inpaint=white.png"], "all of .* is white"),
+        (["in.png", "--inpaint=torn.png"], "cannot be read"),
+        (["torn.png", "--inpaint=top_half"], r"torn\.png: cannot be read"),
+        (["absent.png", "--inpaint=top_half"], "no such file or folder"),
+        (["tiny.png", "--inpaint=top_half"], r"tiny\.png: .*8x8"),
+        (["in.png", "in.png", "--inpaint=top_half"], r"both be written to in\.png; give them apart"),
+        (["in.png", "--upscale"], "context='half_size'; this one has 'none'"),
+        (["in.png", "--predict_frames"], "context='previous_frame'; this one has 'none'"),
+        (["in.png", "--upscale", "--inpaint=center"], "--inpaint and --upscale do not go together"),
+        (["in.png", "--inpaint=center", "--refine=invert"], "--inpaint and --refine"),
+        (["in.png", "--inpaint=center", "--interpolate"], "--inpaint and --interpolate"),
+        (["--inpaint=center"], "--inpaint needs images"),
         (["in.png"], "unexpected argument 'in.png'"),
-        (["in.png", "--complete=center", "--out=x.png"], "must name the folder"),
-        (["in.png", "--complete=center", "--format=jpeg"], "answers are .png files"),
-        (["in.png", "--complete=center", "--label=all"], "one class"),
-        (["in.png", "--complete=center", "--label=rond"], "did you mean 'round'"),
-        (["in.png", "--complete=center", "--seeds=a"], "--seeds=a"),
-        (["in.png", "--complete=center", "--top_p=1.5"], "top_p"),
+        (["in.png", "--inpaint=center", "--out=x.png"], "must name the folder"),
+        (["in.png", "--inpaint=center", "--format=jpeg"], "results are .png files"),
+        (["in.png", "--inpaint=center", "--label=all"], "one class"),
+        (["in.png", "--inpaint=center", "--label=rond"], "did you mean 'round'"),
+        (["in.png", "--inpaint=center", "--seeds=a"], "--seeds=a"),
+        (["in.png", "--inpaint=center", "--top_p=1.5"], "top_p"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(plain, tmp_path, monkeypatch, arguments, message):
@@ -404,10 +406,10 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(plain, tmp_pat
     ("arguments", "message"),
     [
         (
-            ["in.png", "--complete=center"],
-            "--complete needs a run of gen.tasks.prior:Prior, and this one is of .*NoPrior",
+            ["in.png", "--inpaint=center"],
+            "--inpaint needs a run of gen.tasks.prior:Prior, and this one is of .*NoPrior",
         ),
-        (["in.png", "--continue"], "--continue needs a run of"),
+        (["in.png", "--predict_frames"], "--predict_frames needs a run of"),
         (["--temperature=0.5"], "--temperature needs a run of"),
         (["--guidance=2"], "--guidance needs a run of"),
     ],
@@ -424,16 +426,19 @@ def test_an_unknown_class_needs_drop_labels_probability(tmp_path):
     path = make_run(tmp_path / "run", (4, 4, 1), drop_labels_probability=0.0, region_first_probability=0.5)
     picture(tmp_path / "in.png", (4, 4))
     with pytest.raises(InputError, match="--label"):
-        program(path, tmp_path / "out", tmp_path / "in.png", "--complete=center")
+        program(path, tmp_path / "out", tmp_path / "in.png", "--inpaint=center")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("sample", ["--complete=center"]), ("score", [])])
+@pytest.mark.parametrize(("name", "arguments"), [("sample", ["--inpaint=center"]), ("score", [])])
 def test_the_commands_say_what_is_wrong_in_one_line_without_jax(name, arguments):
-    code = f"import runpy, sys; sys.modules['jax'] = None; runpy.run_module('gen.{name}', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    code = "import runpy, sys; sys.modules['jax'] = None; "
+    code += f"runpy.run_module('gen.{name}', run_name='__main__', alter_sys=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--workdir=x", "--out=y", *arguments], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "images: " in done.stderr
     helped = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
     assert (helped.returncode, helped.stderr) == (0, "")
-    assert "--label: Class" in helped.stdout
+    assert "--label=" in helped.stdout

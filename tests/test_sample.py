@@ -13,13 +13,15 @@ import pytest
 import tiny
 from PIL import Image
 
-from gen import cli, config, devices, provenance, sample
+from gen import config, devices, provenance, sample
+from gen.cli.arguments import parse_labels, parse_seeds
+from gen.cli.flags import parse
 from gen.data import shapes
 from gen.errors import InputError
 from gen.report.colormap import text
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
-from gen.sampling import by_seed
+from gen.sampling import by_seed, outputs
 from gen.tasks.state import TrainState
 
 CLASSES = ("T-shirt/top", "Sandal", "Ankle boot")
@@ -95,8 +97,7 @@ def unconditional(tmp_path_factory):
 
 
 def program(workdir, out, *arguments):
-    cli.parse(["sample", f"--workdir={workdir}", f"--out={out}", *arguments], sample, sample.FLAGS)
-    sample.main()
+    sample.main(parse(["sample", f"--workdir={workdir}", f"--out={out}", *arguments], sample.SampleOptions))
 
 
 def pixels(path) -> np.ndarray:
@@ -116,13 +117,13 @@ def files(folder) -> list[str]:
     [("5", [5]), ("0-3", [0, 1, 2, 3]), ("3,7,11", [3, 7, 11]), ("0-2,9", [0, 1, 2, 9]), (" 1 - 2 , 1", [1, 2, 1])],
 )
 def test_seeds(text, seeds):
-    assert sample.parse_seeds(text, repeated=True) == seeds
+    assert parse_seeds(text, repeated=True) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5", "4294967296", "0-1000000", "²"])
 def test_bad_seeds_are_named(text):
     with pytest.raises(InputError, match="--seeds="):
-        sample.parse_seeds(text)
+        parse_seeds(text)
 
 
 @pytest.mark.parametrize(
@@ -137,33 +138,33 @@ def test_bad_seeds_are_named(text):
     ],
 )
 def test_labels(text, labels):
-    assert sample.parse_labels(text, CLASSES) == labels
+    assert parse_labels(text, CLASSES) == labels
 
 
 def test_a_class_name_may_be_a_number_or_hold_a_comma():
-    assert sample.parse_labels("7", ["9", "8", "7"]) == [2]
-    assert sample.parse_labels("goldfish, koi", ["tench", "goldfish, koi"]) == [1]
+    assert parse_labels("7", ["9", "8", "7"]) == [2]
+    assert parse_labels("goldfish, koi", ["tench", "goldfish, koi"]) == [1]
 
 
 def test_a_seed_or_class_named_twice_would_make_the_same_image_twice():
     with pytest.raises(InputError, match="--seeds=0,0,0: seed 0 is named twice"):
-        sample.parse_seeds("0,0,0")
+        parse_seeds("0,0,0")
     with pytest.raises(InputError, match="class 'Sandal' is named twice"):
-        sample.parse_labels("Sandal,1", CLASSES)
+        parse_labels("Sandal,1", CLASSES)
 
 
 def test_a_class_whose_name_is_not_utf8_is_asked_for_as_it_is_shown():
-    assert sample.parse_labels("caf\\xe9", ["a", "caf\udce9"]) == sample.parse_labels("caf\udce9", ["a", "caf\udce9"])
-    assert sample.parse_labels("B", ["a", "b", "B"]) == [2]
+    assert parse_labels("caf\\xe9", ["a", "caf\udce9"]) == parse_labels("caf\udce9", ["a", "caf\udce9"])
+    assert parse_labels("B", ["a", "b", "B"]) == [2]
 
 
 def test_bad_labels_are_named():
     with pytest.raises(InputError, match="no class 'sandel'; did you mean 'sandal'"):
-        sample.parse_labels("sandel", CLASSES)
+        parse_labels("sandel", CLASSES)
     with pytest.raises(InputError, match="0-2"):
-        sample.parse_labels("3", CLASSES)
+        parse_labels("3", CLASSES)
     with pytest.raises(InputError, match="without classes"):
-        sample.parse_labels("sandal", ())
+        parse_labels("sandal", ())
 
 
 # -- Drawing
@@ -408,7 +409,7 @@ def test_interpolation_passes_through_its_seeds(unconditional, tmp_path, name):
         (["--guidance=inf"], "--guidance=inf; it must be a number from 0.0 to 100.0"),
         (["--seeds=0,0,0"], "seed 0 is named twice"),
         (["--interpolate", "--grid"], "do not go together"),
-        (["--frames=5"], "--frames=5 is of --interpolate and --continue; leave it out"),
+        (["--frames=5"], "--frames=5 is of --interpolate and --predict_frames; leave it out"),
         (["--format=bmp"], "bmp"),
     ],
 )
@@ -426,7 +427,7 @@ def test_a_place_that_cannot_be_written_is_named(conditional, tmp_path):
     with pytest.raises(InputError, match=f"--out: cannot make the folder .*: {tmp_path / 'file'} is a file"):
         program(conditional, tmp_path / "file")
     (tmp_path / "taken.png").mkdir()
-    with pytest.raises(InputError, match=r"cannot write .*taken\.png"):
+    with pytest.raises(InputError, match=r"cannot write.*taken\.png"):
         program(conditional, tmp_path / "taken.png", "--seeds=0")
 
 
@@ -442,15 +443,19 @@ def test_an_image_that_is_not_of_gen_is_never_replaced(conditional, tmp_path):
 
 
 def test_class_folders_never_collide():
-    assert sample._slugs(["a/b", "a b", ".."]) == ["000_a_b", "001_a_b", "002"]
-    assert sample._slugs(["Cat", "dog"]) == ["Cat", "dog"]
+    def folders(class_names):
+        return [path.parts[0] for path in outputs.names_of([0] * 3, range(3), class_names, ".png", folders=True)]
+
+    assert folders(["a/b", "a b", ".."]) == ["000_a_b", "001_a_b", "002"]
+    assert folders(["Cat", "dog", "cow"]) == ["Cat", "dog", "cow"]
 
 
 def test_the_command_says_what_is_wrong_in_one_line_without_jax(tmp_path):
-    code = "import runpy, sys; sys.modules['jax'] = None; runpy.run_module('gen.sample', run_name='__main__')"
+    code = "import runpy, sys; sys.modules['jax'] = None; "
+    code += "runpy.run_module('gen.sample', run_name='__main__', alter_sys=True)"
     done = subprocess.run([sys.executable, "-c", code, "--workdir=x"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "gen: --out is missing: a folder for the images, or a file for a grid of them\n"
+    assert done.stderr == "gen: --out is missing: Where the images go: a folder, or one file\n"
     helped = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
     assert helped.returncode == 0
     assert "--seeds" in helped.stdout

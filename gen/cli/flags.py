@@ -114,7 +114,7 @@ class Option(typing.NamedTuple):
         try:
             if self.kind is bool:
                 return flags.BooleanParser().parse(text)
-            return self._one(self._at_home(text) if self.kind is Path else self.kind(text))
+            return self._one(self._at_home(text) if self.kind is Path else self.kind(text), text)
         except InputError:
             raise
         except ValueError:
@@ -128,30 +128,32 @@ class Option(typing.NamedTuple):
         except InputError as error:
             raise InputError(f"{self.shown}: {error}") from None
 
-    def _one(self, value: Any) -> Any:
+    def _one(self, value: Any, text: Any = None) -> Any:
+        """One value, which errors show as `text`, if it was read from that."""
+        text = value if text is None else text
         if self.kind in (int, float):
             accepted: Any = numbers.Integral if self.kind is int else numbers.Real
             if not isinstance(value, accepted) or isinstance(value, bool):
-                raise self._refused(value)
+                raise self._refused(text)
+            low, high = self.rules.get("at_least", -math.inf), self.rules.get("at_most", math.inf)
+            if value < low or value > high:
+                raise self._refused(text)
             if not math.isfinite(value):
-                raise InputError(f"{self.shown}={value}; it must be a finite number")
+                raise InputError(f"{self.shown}={text}; it must be a finite number")
             if abs(value) >= 2**63:
-                raise InputError(f"{self.shown}={value}; it must be less than 2**63")
-            if not self.rules.get("at_least", value) <= value <= self.rules.get("at_most", value):
-                raise self._refused(value)
+                raise InputError(f"{self.shown}={text}; it must be less than 2**63")
             return self.kind(value)
         if self.kind is bool:
             if not isinstance(value, bool):
-                raise self._refused(value)
+                raise self._refused(text)
             return value
         if not isinstance(value, str | os.PathLike) or (self.texts and value not in self.texts):
-            raise self._refused(value)
-        text = str(value)
-        if not text.strip():
+            raise self._refused(text)
+        if not str(value).strip():
             raise InputError(f"{self.shown} is empty; leave it out, or give it a value")
-        if "\0" in text:
-            raise InputError(f"{self.shown}={text}: a value cannot hold a NUL character")
-        return text
+        if "\0" in str(value):
+            raise InputError(f"{self.shown}={value}: a value cannot hold a NUL character")
+        return str(value)
 
     def _refused(self, value: Any) -> InputError:
         meant = nearest(str(value), self.texts) if self.texts else ""

@@ -31,10 +31,8 @@ class OutputPath(NamedTuple):
         return self.folder / (f"{self.file.stem}-refinement.html" if self.file else "refinement.html")
 
 
-def parse_output(out: str | None, format: str | None, animated: bool) -> OutputPath:
+def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputPath:
     """Where to write, from --out and --format. Raises InputError when they do not fit each other or what is made."""
-    if not out:
-        raise InputError("--out is missing: a folder for the images, or a file for a grid of them")
     path, allowed = Path(out), image_writer.ANIMATIONS if animated else image_writer.STILLS
     by_suffix = _SUFFIXES.get(path.suffix.lower())
     if by_suffix is None and path.suffix.lower() in Image.registered_extensions():

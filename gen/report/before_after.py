@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from gen.report.pictures import enlargement, to_uint8
+from gen.report.pictures import enlarged, to_uint8
 from gen.report.style import STYLE
 
 _Pair = tuple[np.ndarray, np.ndarray, str]
@@ -44,9 +44,7 @@ _LAYOUT = """
 
 
 def _uri(image: np.ndarray) -> str:
-    image = to_uint8(image)
-    scale = enlargement(*image.shape[:2])
-    image = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    image = enlarged(to_uint8(image))
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

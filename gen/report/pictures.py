@@ -34,6 +34,12 @@ def enlargement(height: int, width: int) -> int:
     return max(1, _TILE // max(height, width))
 
 
+def enlarged(images: np.ndarray) -> np.ndarray:
+    """Images [... h w c] with every pixel as a square of `enlargement` pixels."""
+    scale = enlargement(*images.shape[-3:-1])
+    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
+
+
 def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
     """All images in one picture, row by row: uint8 [H W 3].
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen import config as configs
+from gen import provenance
 from gen.config.spec import blamed
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
@@ -45,6 +46,10 @@ class TrainedRun(NamedTuple):
             return []
         count = self.data_metadata["num_classes"]
         return list(self.data_metadata.get("class_names") or map(str, range(count)))
+
+    def record(self, **fields: Any) -> provenance.Record:
+        """What made a file: this checkpoint, and these fields, see `gen.provenance.record`; None is left out."""
+        return provenance.record(config_digest=configs.digest(self.config), step=self.step, **fields)
 
 
 def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> TrainedRun:

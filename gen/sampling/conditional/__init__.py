@@ -1,28 +1,26 @@
-"""Questions about images that a prior answers: what is in the hidden part, what would it be larger, what comes next.
+"""Images that a prior makes of given images: a part anew, twice the size, the next frames; another one for each seed.
 
-Every seed is another answer. Images are [n h w c]; what is asked about is float32 in [0, 1], answers are uint8.
+Images are [n h w c]; given ones are float32 in [0, 1], results uint8.
 """
 
 from gen.sampling.conditional.background import background_bits
-from gen.sampling.conditional.inputs import named_files, prior, read, read_named, record
+from gen.sampling.conditional.inputs import named_files, prior, read, read_named
 from gen.sampling.conditional.outputs import write
-from gen.sampling.conditional.requests import REGIONS, Request, complete, enlarge, follow
-from gen.sampling.conditional.sampling import Settings, bits, draw_answers
+from gen.sampling.conditional.requests import REGIONS, Request, inpaint, predict_frames, upscale
+from gen.sampling.conditional.sampling import bits, sample
 
 __all__ = [
     "REGIONS",
     "Request",
-    "Settings",
     "background_bits",
     "bits",
-    "complete",
-    "draw_answers",
-    "enlarge",
-    "follow",
+    "inpaint",
     "named_files",
+    "predict_frames",
     "prior",
     "read",
     "read_named",
-    "record",
+    "sample",
+    "upscale",
     "write",
 ]

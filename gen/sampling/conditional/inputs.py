@@ -1,15 +1,12 @@
-"""Image files that a prior is asked about, and the records of what is made of them."""
+"""Image files that a prior gets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gen import provenance
-from gen.config import digest
 from gen.errors import InputError
 from gen.image_io.load import image_files, load_images, load_readable, padding_of
 from gen.outputs.naming import check_apart, distinct_names, inputs_in
@@ -48,8 +45,3 @@ def read_named(
     """
     kept, images = load_readable([file for _, file in named], shape, padding=padding_of(run.data_metadata))
     return [named[index] for index in kept], images
-
-
-def record(run: TrainedRun, fields: dict[str, Any]) -> provenance.Record:
-    """What made a file, from which checkpoint of which run, with these fields besides; None is left out."""
-    return provenance.record(config_digest=digest(run.config), step=run.step, **fields)

@@ -1,99 +1,91 @@
-"""The files of answers: each by itself, how they differ, how unusual they are, and one sheet that shows all."""
+"""The files that a request to a prior gives: results, how they differ, how unusual they are, one sheet of all."""
 
 from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen.cli.arguments import parse_seeds
-from gen.files import printable
 from gen.outputs import image_writer
-from gen.report import enlargement
+from gen.outputs.output_path import OutputPath
+from gen.provenance import Record
+from gen.report import enlarged, enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun
-from gen.sampling.conditional.inputs import prior, record
 from gen.sampling.conditional.requests import Request
-from gen.sampling.conditional.sampling import Settings, bits_of_answers, draw_answers
+from gen.sampling.conditional.sampling import bits_of_results, label_of, sample
+from gen.sampling.settings import SampleResult, Settings, seeds_text
 
 _HOLD = 4  # times that a frame of a film is shown, at 25 a second
 _MAX_SHOWN = 32  # inputs on the sheet
 VARIANCE, SURPRISE = "variance", "bits per pixel"
 
 
-def write(run: TrainedRun, question: Request, settings: Settings, folder: Path, *, format: str) -> None:
-    """Answers a question and writes everything into a folder; format: of films, "webp" or "gif". InputError."""
-    began, task, seeds = time.monotonic(), prior(run, "a question"), parse_seeds(settings.seeds)
-    kinds = ["variance", "surprise", *(f"seed{seed:04d}" for seed in seeds)]
-    image_writer.check(folder / f"{name}-{kind}.png" for name in question.names for kind in kinds)
-    image_writer.check([folder / "predictions.png"])
-    answers = draw_answers(run, task, question, settings)
-    surprise = bits_of_answers(run, task, question, answers, settings)
-    variance = answers.var(axis=1).mean(-1) / 255**2  # of whole numbers: 0 where all agree
-    fields = {
-        "label": None if settings.label is None else run.class_names[settings.label],
-        "truncation": settings.truncation,
-        **settings.conditions,
-    }
-    for i, name in enumerate(question.names):
-        about = question.records[i] | fields
-        for seed, answer in zip(seeds, answers[i], strict=True):
-            path = folder / f"{name}-seed{seed:04d}"
-            _write_answer(path, answer, question.shown[i], format, record(run, {"seed": seed} | about))
+def write(run: TrainedRun, request: Request, settings: Settings, output: OutputPath) -> SampleResult:
+    """Writes what a prior makes of a request into a folder; the format of `output` is that of films. InputError."""
+    began, seeds, text, folder = time.monotonic(), settings.seeds, seeds_text(settings.seeds), output.folder
+    stems = [f"seed{seed:04d}" for seed in seeds]
+    kinds = [f"{name}-{kind}" for name in request.names for kind in ("variance", "surprise", *stems)]
+    image_writer.check(folder / f"{name}.png" for name in [*kinds, "predictions"])
+    results, label = sample(run, request, settings), label_of(settings)
+    surprise = bits_of_results(run, request, results, settings)
+    variance = results.var(axis=1).mean(-1) / 255**2  # of whole numbers: 0 where all agree
+    fields: dict[str, Any] = {"truncation": settings.truncation, **settings.conditions}
+    fields["label"] = None if label is None else run.class_names[label]
+    written = list[Path]()
+
+    def save(name: str, frames: Sequence[np.ndarray], record: Record, format: str = "png") -> None:
+        written.append(folder / f"{name}.{format}")
+        image_writer.save(written[-1], frames, format=format, record=record)
+
+    for i, name in enumerate(request.names):
+        about = request.records[i] | fields
+        for seed, stem, result in zip(seeds, stems, results[i], strict=True):
+            record = run.record(seed=seed, **about)
+            if request.frames is None:
+                save(f"{name}-{stem}", [result[0]], record)
+                continue
+            film = np.concatenate([request.shown[i], result])
+            save(f"{name}-{stem}", [_strip(film)], record | {"gen:shows": "strip"})
+            shown = enlarged(film).repeat(_HOLD, axis=0)
+            save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format)
         for what, values, unit in (("variance", variance[i], VARIANCE), ("surprise", surprise[i], SURPRISE)):
-            about |= {"seed": settings.seeds, "shows": what}
             picture = heat_map(_strip(values), unit=unit, enlarged=enlargement(*values.shape[1:3]))
-            _save(folder / f"{name}-{what}.png", picture, record(run, about))
-    sources = ",".join(entry["source"] for entry in question.records[:_MAX_SHOWN])
-    about = question.records[0] | fields | {"seed": settings.seeds, "source": sources, "shows": "predictions"}
-    _save(folder / "predictions.png", _overview(question, seeds, answers, variance, surprise), record(run, about))
-    counts = f"{len(seeds)} answer{'s'[: len(seeds) != 1]} to each of {len(question.names):,} inputs"
-    print(f"{counts}, by checkpoint {run.step:,}, in {time.monotonic() - began:.1f} s: {printable(folder)}")
-
-
-def _write_answer(path: Path, answer: np.ndarray, given: np.ndarray, format: str, made: dict[str, Any]) -> None:
-    """A still [1 h w c], or the strip of a film's frames, given and made, [t h w c], and the film."""
-    if format not in image_writer.ANIMATIONS:
-        return _save(path.with_name(f"{path.name}.png"), answer[0], made)
-    frames = np.concatenate([given, answer])
-    _save(path.with_name(f"{path.name}.png"), _strip(frames), made | {"gen:shows": "strip"})
-    enlarged = enlargement(*frames.shape[1:3])
-    film = frames.repeat(enlarged, axis=1).repeat(enlarged, axis=2).repeat(_HOLD, axis=0)
-    record = made | {"gen:shows": "film"}
-    image_writer.save(path.with_name(f"{path.name}.{format}"), list(film), format=format, record=record)
+            save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about))
+    about = request.records[0] | fields | {"seed": text, "shows": "predictions"}
+    about["source"] = ",".join(entry["source"] for entry in request.records[:_MAX_SHOWN])
+    save("predictions", [_overview(request, seeds, results, variance, surprise)], run.record(**about))
+    return SampleResult(written, len(request.names) * len(seeds), run.step, time.monotonic() - began)
 
 
 def _overview(
-    question: Request, seeds: list[int], answers: np.ndarray, variance: np.ndarray, surprise: np.ndarray
+    request: Request, seeds: Sequence[int], results: np.ndarray, variance: np.ndarray, surprise: np.ndarray
 ) -> np.ndarray:
-    """A row for each input; of films a row for each answer and map. Colors mean the same in all rows."""
-    names = question.names[:_MAX_SHOWN]
+    """A row for each input; of films a row for each result and map. Colors mean the same in all rows."""
+    names = request.names[:_MAX_SHOWN]
     high, most = variance[: len(names)].max(), surprise[: len(names)].max()
     rows = list[tuple[str, list[Tile]]]()
     for i, name in enumerate(names):
-        shown = [("given", question.shown[i])]
-        shown += [(f"seed {seed}", answer) for seed, answer in zip(seeds, answers[i], strict=True)]
-        shown += [("mean", np.rint(answers[i].mean(0)).astype(np.uint8))]
+        shown = [("given", request.shown[i])]
+        shown += [(f"seed {seed}", result) for seed, result in zip(seeds, results[i], strict=True)]
+        shown += [("mean", np.rint(results[i].mean(0)).astype(np.uint8))]
         shown += [
             ("variance", apply_colormap(variance[i], high=high)),
             ("surprise", apply_colormap(surprise[i], high=most)),
         ]
         tiles = [[("" if t else what, frame) for t, frame in enumerate(frames)] for what, frames in shown]
         rows += [
-            ("" if k else name, row) for k, row in enumerate(tiles if question.frames else [[*itertools.chain(*tiles)]])
+            ("" if k else name, row) for k, row in enumerate(tiles if request.frames else [[*itertools.chain(*tiles)]])
         ]
     scales = [scale(high, unit=VARIANCE, width=200), scale(most, unit=SURPRISE, width=200)]
-    return sheet(rows, enlarged=enlargement(*answers.shape[3:5]), scales=scales)
+    return sheet(rows, enlarged=enlargement(*results.shape[3:5]), scales=scales)
 
 
 def _strip(frames: np.ndarray) -> np.ndarray:
     """[t h w ...] side by side: [h t*w ...]."""
     return np.concatenate(list(frames), axis=1)
-
-
-def _save(path: Path, picture: np.ndarray, made: dict[str, Any]) -> None:
-    image_writer.save(path, [picture], format="png", record=made)

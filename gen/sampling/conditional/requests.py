@@ -1,4 +1,4 @@
-"""What can be asked of a prior about image files, and what these give it. Images are float32 [n h w c] in [0, 1]."""
+"""Requests to a prior, made of image files. Images are float32 [n h w c] in [0, 1]."""
 
 from __future__ import annotations
 
@@ -32,47 +32,45 @@ REGIONS = {
 
 
 class Request(NamedTuple):
-    """What is given, [n ...] with an entry for each input, and what is asked."""
+    """What a prior is given, with an entry for each input."""
 
     names: list[str]  # of the results
     shown: list[np.ndarray]  # uint8 [t h w c]: what is given, as pictures; of a film all frames
     conditions: dict[str, np.ndarray]  # [n ...], of Task.sample
-    records: list[dict[str, Any]]  # fields that tell the question
-    frames: int | None = None  # to continue a film with; None: this is no film
+    records: list[dict[str, Any]]  # fields of the records of the results
+    frames: int | None = None  # to predict; None: this is no film
 
 
-def complete(run: TrainedRun, inputs: Sequence[str], what: str) -> Request:
-    """What is hidden in images? what: a name of REGIONS or a mask file, white where it is to be made.
+def inpaint(run: TrainedRun, inputs: Sequence[str | Path], region: str | Path) -> Request:
+    """A request for what is hidden in images. region: a name of REGIONS, or a mask file, white where it is to be made.
 
     A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
     """
-    task = prior(run, "--complete")
+    task = prior(run, "--inpaint")
     named, given = read_named(run, named_files(inputs), task.shape)
     files = [file for _, file in named]
-    hidden = _hidden(what, files, task.shape)
-    if (
-        not (task.region_first_probability or any(task.random_order))
-        and (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any()
-    ):
+    hidden = _hidden(str(region), files, task.shape)
+    above = (np.diff(hidden.reshape(len(files), -1) * 1) < 0).any()  # something known comes after what is hidden
+    if above and not (task.region_first_probability or any(task.random_order)):
         cli.say("learned in raster order alone (task.region_first_probability=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(given))
-    mask = {"mask": what} if what in REGIONS else {"mask": Path(what).name, "mask_source": sha256(Path(what))}
-    records = [{"predict": "complete", **mask, "source": sha256(file)} for file in files]
+    mask = {"mask": region} if region in REGIONS else {"mask": Path(region).name, "mask_source": sha256(Path(region))}
+    records = [{"predict": "inpaint", **mask, "source": sha256(file)} for file in files]
     return Request([name for name, _ in named], list(shown[:, None]), {"given": given, "known": ~hidden}, records)
 
 
-def enlarge(run: TrainedRun, inputs: Sequence[str]) -> Request:
-    """What are images of half the run's size, at full size? Images that are large enough are halved. InputError."""
-    task, named = _with_context(run, "--enlarge", "half_size"), named_files(inputs)
+def upscale(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
+    """A request for images of twice the size of these; those that have the run's size are halved. InputError."""
+    task, named = _with_context(run, "--upscale", "half_size"), named_files(inputs)
     small = np.stack([_halved(run, task, file) for _, file in named])
     shown = to_uint8(small).repeat(2, axis=1).repeat(2, axis=2)
-    records = [{"predict": "enlarge", "source": sha256(file)} for _, file in named]
+    records = [{"predict": "upscale", "source": sha256(file)} for _, file in named]
     return Request([name for name, _ in named], list(shown[:, None]), {"context": small}, records)
 
 
-def follow(run: TrainedRun, inputs: Sequence[str], frames: int) -> Request:
-    """What are the next `frames` of films, each a file, its last frame, or the folder of its frames? InputError."""
-    task = _with_context(run, "--continue", "previous_frame")
+def predict_frames(run: TrainedRun, inputs: Sequence[str | Path], frames: int) -> Request:
+    """A request for the next `frames` of films, each its last frame or the folder of its frames. InputError."""
+    task = _with_context(run, "--predict_frames", "previous_frame")
     films: dict[str, list[Path]] = {}
     for text in inputs:
         name = Path(text).resolve().name if Path(text).is_dir() else Path(text).stem
@@ -80,7 +78,7 @@ def follow(run: TrainedRun, inputs: Sequence[str], frames: int) -> Request:
             raise InputError(f"two films are named {name}, the second {text}; give them apart")
         films[name] = sorted(image_files([text]), key=_in_numbers)
     given = [read(run, files, task.shape) for files in films.values()]
-    records = [{"predict": "continue", "frames": frames, "source": sha256(files[-1])} for files in films.values()]
+    records = [{"predict": "predict_frames", "frames": frames, "source": sha256(f[-1])} for f in films.values()]
     context = np.stack([film[-1] for film in given])
     return Request(list(films), [to_uint8(film) for film in given], {"context": context}, records, frames)
 
@@ -104,12 +102,12 @@ def _hidden(what: str, files: Sequence[Path], shape: tuple[int, int, int]) -> np
         found = np.stack([_mask(Path(what), file, height, width) for file in files])
     else:
         meant = nearest(what, REGIONS)
-        raise InputError(f"--complete={what}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
+        raise InputError(f"--inpaint={what}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
     for file, mask in zip(files, found, strict=True):
         if not mask.any():
-            raise InputError(f"--complete={what}: nothing is white, so nothing of {file} is to be made")
+            raise InputError(f"--inpaint={what}: nothing is white, so nothing of {file} is to be made")
         if mask.all():
-            raise InputError(f"--complete={what}: all of {file} is white, so nothing is given; leave out --complete")
+            raise InputError(f"--inpaint={what}: all of {file} is white, so nothing is given; leave out --inpaint")
     return found
 
 
@@ -118,7 +116,7 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
     try:
         mask = open_image(path, grayscale=True, background=(0, 0, 0))
     except Unreadable as error:
-        raise InputError(f"--complete={printable(path)}: cannot be read ({error})") from None
+        raise InputError(f"--inpaint={printable(path)}: cannot be read ({error})") from None
     try:
         size = open_image(file).size
     except Unreadable as error:

@@ -1,4 +1,4 @@
-"""Answers drawn from a prior, and how unusual it finds them."""
+"""Sampling of requests by a prior, and how unusual it finds images."""
 
 from __future__ import annotations
 
@@ -12,31 +12,21 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen import cli
-from gen.cli.arguments import parse_seeds
 from gen.errors import InputError
 from gen.imaging.filters import inpaint, resize
 from gen.imaging.masking import inside
 from gen.report import to_uint8
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
+from gen.sampling.conditional.inputs import prior
 from gen.sampling.conditional.requests import Request
+from gen.sampling.settings import Settings
 from gen.tasks.prior import Prior
 
 _FRAME = 0xF2A3  # what separates the random numbers of frames from those of their tokens
 
 
-class Settings(NamedTuple):
-    """How answers are drawn."""
-
-    seeds: str  # as --seeds
-    label: int | None  # the class; None: unknown
-    truncation: float
-    conditions: Mapping[str, float]  # temperature, top_k, top_p, guidance, where given
-    batch_size: int
-    mesh: Mesh
-
-
-class _Completing(NamedTuple):
+class _Inpainting(NamedTuple):
     """Draws what is hidden of "given" images, and puts it in."""
 
     task: Prior
@@ -46,7 +36,7 @@ class _Completing(NamedTuple):
         return blend_known(made, conditions["given"], conditions["known"])
 
 
-class _Enlarging(NamedTuple):
+class _Upscaling(NamedTuple):
     """Draws images of twice the size of "context", whose average they then are."""
 
     task: Prior
@@ -55,7 +45,7 @@ class _Enlarging(NamedTuple):
         return back_project(self.task.sample(ema_params, keys, conditions), conditions["context"])
 
 
-class _Following(NamedTuple):
+class _PredictingFrames(NamedTuple):
     """Draws one frame after the other: [n frames h w c]."""
 
     task: Prior
@@ -101,28 +91,36 @@ def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.A
     return jax.lax.fori_loop(0, rounds, step, made)
 
 
-def draw_answers(run: TrainedRun, task: Prior, question: Request, settings: Settings) -> np.ndarray:
-    """uint8 [n m t h w c]: n inputs, m seeds, t frames, 1 where it is no film."""
-    if settings.label is None and task.num_classes and not task.drop_labels_probability:
+def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
+    """What a prior makes of a request: uint8 [n m t h w c], n inputs, m seeds, t frames, 1 where it is no film.
+
+    Raises InputError.
+    """
+    task, label = prior(run, "a request"), label_of(settings)
+    if label is None and task.num_classes and not task.drop_labels_probability:
         raise InputError("this prior was learned without drop_labels_probability: it needs the class, --label")
-    seeds, n = parse_seeds(settings.seeds), len(question.names)
-    total, m = n * len(seeds), len(seeds)
+    n, m = len(request.names), len(settings.seeds)
     sampler: by_seed.Sampler = task
-    if "given" in question.conditions:
-        sampler = _Completing(task)
-    elif question.frames:
-        sampler = _Following(task, question.frames)
-    elif "context" in question.conditions:
-        sampler = _Enlarging(task)
-    conditions = {name: given.repeat(m, axis=0) for name, given in question.conditions.items()}
-    conditions |= {name: np.asarray(value, np.float32) for name, value in settings.conditions.items()}
-    options: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh}
-    options |= {"labels": _labels(settings.label, total), "truncation": settings.truncation}
-    made, began = list[np.ndarray](), time.monotonic()
-    for images in by_seed.images(sampler, run.ema_params, seeds * n, conditions=conditions, **options):
+    if "given" in request.conditions:
+        sampler = _Inpainting(task)
+    elif request.frames:
+        sampler = _PredictingFrames(task, request.frames)
+    elif "context" in request.conditions:
+        sampler = _Upscaling(task)
+    drawing = settings.drawing
+    drawing["conditions"] = {k: v.repeat(m, axis=0) for k, v in request.conditions.items()} | drawing["conditions"]
+    made, began, seeds = list[np.ndarray](), time.monotonic(), [*settings.seeds] * n
+    for images in by_seed.images(sampler, run.ema_params, seeds, labels=_labels(label, n * m), **drawing):
         made += list(to_uint8(images))
-        cli.tell(len(made), total, began)
-    return np.stack(made).reshape(n, m, question.frames or 1, *task.shape)
+        cli.tell(len(made), n * m, began)
+    return np.stack(made).reshape(n, m, request.frames or 1, *task.shape)
+
+
+def label_of(settings: Settings) -> int | None:
+    """The class of all results; None: unknown. Raises InputError where several are asked for."""
+    if settings.labels and len(settings.labels) > 1:
+        raise InputError("--label: results are of one class; name one")
+    return settings.labels[0] if settings.labels else None
 
 
 def bits(
@@ -153,20 +151,18 @@ def bits(
     return np.stack(found)
 
 
-def bits_of_answers(
-    run: TrainedRun, task: Prior, question: Request, made: np.ndarray, settings: Settings
-) -> np.ndarray:
-    """Bits of each pixel of answers [n m t h w c], each frame given the one before, as the mean over m: [n t h w]."""
+def bits_of_results(run: TrainedRun, request: Request, made: np.ndarray, settings: Settings) -> np.ndarray:
+    """Bits of each pixel of results [n m t h w c], each frame given the one before, as the mean over m: [n t h w]."""
     n, m, t, height, width, _ = made.shape
-    contexts = question.conditions.get("context")
+    contexts = request.conditions.get("context")
     if contexts is not None:
-        first = to_uint8(contexts) if question.frames else contexts
+        first = to_uint8(contexts) if request.frames else contexts
         contexts = np.broadcast_to(first[:, None, None], (n, m, 1, *first.shape[1:]))
-        contexts = np.concatenate([contexts, made[:, :, :-1]], axis=2) if question.frames else contexts
+        contexts = np.concatenate([contexts, made[:, :, :-1]], axis=2) if request.frames else contexts
         contexts = contexts.reshape(n * m * t, *first.shape[1:])
     flat = made.reshape(n * m * t, *made.shape[3:])
-    options: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh, "label": settings.label}
-    return bits(run, task, flat, contexts=contexts, **options).reshape(n, m, t, height, width).mean(1)
+    given: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh, "label": label_of(settings)}
+    return bits(run, prior(run, "a request"), flat, contexts=contexts, **given).reshape(n, m, t, height, width).mean(1)
 
 
 def _labels(label: int | None, count: int) -> list[int] | None:

@@ -18,7 +18,7 @@ from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.background import background_bits
-from gen.sampling.conditional.inputs import named_files, prior, read_named, record
+from gen.sampling.conditional.inputs import named_files, prior, read_named
 from gen.sampling.conditional.outputs import SURPRISE
 from gen.sampling.conditional.sampling import bits
 
@@ -96,7 +96,7 @@ def _write_pictures(
     digests = [sha256(row["file"]) for row in rows]
 
     def save(name: str, picture: np.ndarray, source: str) -> None:
-        image_writer.save(out / name, [picture], format="png", record=record(run, fields | {"source": source}))
+        image_writer.save(out / name, [picture], format="png", record=run.record(source=source, **fields))
 
     for name, digest, values in zip(names, digests, bits, strict=True):
         save(f"{name}-surprise.png", heat_map(values, unit=SURPRISE), digest)

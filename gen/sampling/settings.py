@@ -1,0 +1,45 @@
+"""How images are sampled, and what a program wrote of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.sharding import Mesh
+
+
+class Settings(NamedTuple):
+    """How images are sampled."""
+
+    seeds: Sequence[int]
+    labels: Sequence[int] | None  # classes, each with every seed; None: drawn from the seed, or unknown
+    truncation: float
+    conditions: Mapping[str, float]  # of priors: temperature, top_k, top_p, guidance, where given
+    batch_size: int  # images on their way at once
+    mesh: Mesh
+
+    @property
+    def drawing(self) -> dict[str, Any]:
+        """Arguments of `by_seed.images` that all images share."""
+        conditions = {name: np.float32(value) for name, value in self.conditions.items()}
+        options = {"truncation": self.truncation, "batch_size": self.batch_size, "mesh": self.mesh}
+        return {"conditions": conditions, **options}
+
+
+class SampleResult(NamedTuple):
+    """What was written."""
+
+    files: list[Path]
+    num_images: int
+    step: int  # of the checkpoint
+    seconds: float  # without loading the run
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Seeds as --seeds reads them: "0-63", "3,7,11"."""
+    runs = itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])
+    parts = [[seed for _, seed in group] for _, group in runs]
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
