@@ -46,6 +46,8 @@ def test_images_that_are_not_square(tmp_path):
     loaded = load_images([tmp_path / "large.png"], (16, 8, 3))
     means = large[4:-4].reshape(16, 2, 8, 2, 3).mean((1, 3)) / 255
     np.testing.assert_allclose(loaded[0], means, atol=1.1 / 255)
+    save(tmp_path / "odd.png", (9, 29, 3))  # its crop, computed by a scale, would begin at -1e-15
+    assert load_images([tmp_path / "odd.png"], (2, 7, 3)).shape == (1, 2, 7, 3)
 
 
 def test_what_cannot_be_used_is_named(tmp_path):
@@ -56,7 +58,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
             with pytest.raises(InputError, match=f"{name}: ") as caught:
                 load_images([tmp_path / name], shape)
             assert "\n" not in str(caught.value)
-        assert words in str(caught.value) or "is 5x5; allowed: 6x8 or more" in str(caught.value)
+        assert words in str(caught.value) or "is 5x5, smaller than 6x8; allowed: 6x8 or more" in str(caught.value)
 
 
 def test_folders_are_searched_in_order(tmp_path):

@@ -1,4 +1,4 @@
-"""From images in mode L or RGB to square uint8 arrays [h w c], c = 1 (grayscale) or 3 (sRGB)."""
+"""Images in mode L or RGB as uint8 arrays [h w c] of one size, c = 1 (grayscale) or 3 (sRGB)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ class TooSmall(ValueError):
     """The image has fewer pixels along its shorter side than asked for."""
 
 
-def center_crop_resize(image: Image.Image, resolution: int, *, enlarge: bool = False) -> np.ndarray:
-    """The central square of an image in mode L or RGB, area-averaged to uint8 [resolution, resolution, c].
+def center_crop_resize(
+    image: Image.Image, height: int, width: int | None = None, *, enlarge: bool = False
+) -> np.ndarray:
+    """The center of an image in mode L or RGB, area-averaged to uint8 [height width c].
 
-    Raises TooSmall when that would need more pixels than there are, unless `enlarge` (bicubic).
+    width: None: a square. Raises TooSmall when that would need more pixels than there are, unless `enlarge` (bicubic).
     """
-    width, height = image.size
-    side = min(width, height)
-    if side < resolution and not enlarge:
-        raise TooSmall(f"is {width}x{height}, smaller than resolution={resolution}")
-    left, top = (width - side) / 2, (height - side) / 2
-    method = Image.Resampling.BICUBIC if side < resolution else Image.Resampling.BOX
-    square = image.resize((resolution, resolution), method, box=(left, top, left + side, top + side))
-    return np.asarray(square).reshape(resolution, resolution, -1)
+    width = width or height
+    smaller = image.width < width or image.height < height
+    if smaller and not enlarge:
+        wanted = f"resolution={height}" if width == height else f"{width}x{height}"
+        raise TooSmall(f"is {image.width}x{image.height}, smaller than {wanted}")
+    wide, high = min(image.width, image.height * width / height), min(image.height, image.width * height / width)
+    left, top = (image.width - wide) / 2, (image.height - high) / 2
+    method = Image.Resampling.BICUBIC if smaller else Image.Resampling.BOX
+    cropped = image.resize((width, height), method, box=(left, top, left + wide, top + high))
+    return np.asarray(cropped).reshape(height, width, -1)
 
 
 def check_padding(padding: str, source: str) -> None:

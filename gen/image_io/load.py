@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import Found, Unreadable, composed, find_images, ignored_line, open_image
-from gen.image_io.fit import TooSmall, to_resolution
+from gen.image_io.fit import TooSmall, center_crop_resize, to_resolution
 
 _MOST_SAID = 3  # reasons in a line
 
@@ -100,21 +99,11 @@ def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.nda
     height, width, channels = image_shape
     try:
         image = open_image(path, grayscale=channels == 1)
-        return _fitted(image, height, width, padding) / np.float32(255)
+        if height != width:
+            return center_crop_resize(image, height, width) / np.float32(255)
+        pixels = np.asarray(image).reshape(1, image.height, image.width, -1)
+        return to_resolution(pixels, height, padding)[0] / np.float32(255)
     except TooSmall as error:
         raise _CannotUseError(f"{error}; allowed: {width}x{height} or more, of this run's images") from None
     except Unreadable as error:
         raise _CannotUseError(f"cannot be read ({error})") from None
-
-
-def _fitted(image: Image.Image, height: int, width: int, padding: str) -> np.ndarray:
-    """uint8 [height width c] of an image in mode L or RGB. Raises TooSmall."""
-    if height == width:
-        pixels = np.asarray(image)
-        return to_resolution(pixels.reshape(1, *pixels.shape[:2], -1), height, padding)[0]
-    scale = min(image.width / width, image.height / height)
-    if scale < 1:
-        raise TooSmall(f"is {image.width}x{image.height}")
-    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
-    box = (left, top, left + scale * width, top + scale * height)
-    return np.asarray(image.resize((width, height), Image.Resampling.BOX, box=box)).reshape(height, width, -1)

@@ -12,9 +12,9 @@ from typing import Any
 
 from gen.files import printable
 
-_EXIF = {"author": 0x013B, "copyright": 0x8298, "date": 0x0132, "description": 0x010E}
-_EXIF_IFD, _DATE_TAKEN = 0x8769, 0x9003
-_PNG = {"author": "Author", "copyright": "Copyright", "date": "Creation Time", "description": "Description"}
+EXIF_TAGS = {"author": 0x013B, "copyright": 0x8298, "date": 0x0132, "description": 0x010E}
+EXIF_IFD, DATE_TAKEN = 0x8769, 0x9003
+PNG_TEXTS = {"author": "Author", "copyright": "Copyright", "date": "Creation Time", "description": "Description"}
 _LONGEST = 2000  # characters
 SHOWS = "gen:shows"
 _SHOWS_IN_JSON = re.compile(rb'"gen:shows": "([\w -]{1,40})"')
@@ -26,11 +26,11 @@ def read_metadata(opened: Any) -> dict[str, str]:
     By EXIF (the date is when the photo was taken, where that is known), else by the texts of a PNG.
     """
     found = dict[str, str]()
-    for name, tag in _EXIF.items():
+    for name, tag in EXIF_TAGS.items():
         text = _exif_text(opened, tag)
         if name == "date":
             text = _date_taken(opened) or text
-        text = text or _text(getattr(opened, "text", None) or {}, _PNG[name])
+        text = text or _text(getattr(opened, "text", None) or {}, PNG_TEXTS[name])
         if text:
             found[name] = text
     return found
@@ -61,7 +61,7 @@ def _date_taken(opened: Any) -> str:
     if opened.format == "TIFF":
         return ""
     try:
-        return _text(opened.getexif().get_ifd(_EXIF_IFD), _DATE_TAKEN)
+        return _text(opened.getexif().get_ifd(EXIF_IFD), DATE_TAKEN)
     except Exception:
         return ""
 

@@ -127,13 +127,13 @@ def _not_finite(images: np.ndarray) -> str:
 
 
 def _eight_bits(frame: np.ndarray) -> np.ndarray:
-    if np.issubdtype(frame.dtype, np.floating):
-        if bad := _not_finite(frame):
-            raise InputError(bad)
-        return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
     if frame.dtype == np.uint16:
         return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return frame
+    if not np.issubdtype(frame.dtype, np.floating):
+        return frame
+    if bad := _not_finite(frame):
+        raise InputError(bad)
+    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
 
 
 def _picture(frame: np.ndarray, format: str) -> Image.Image:

@@ -21,14 +21,13 @@ from gen import __version__
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable, opening
+from gen.image_io.metadata import DATE_TAKEN, EXIF_IFD, EXIF_TAGS, PNG_TEXTS
 
 Record = dict[str, Any]
 
 PREFIX = "gen:"
 _LONGEST = 20_000  # characters of a text
-_IMAGE_DESCRIPTION, _SOFTWARE = 0x010E, 0x0131  # EXIF tags
-_AUTHOR, _COPYRIGHT, _DATE, _EXIF_IFD, _DATE_TAKEN = 0x013B, 0x8298, 0x0132, 0x8769, 0x9003
-_PNG_TEXTS = {"author": "Author", "copyright": "Copyright", "date": "Creation Time"}
+_SOFTWARE = 0x0131  # EXIF tag
 _LONGEST_RECORD = 2**20  # characters of a text that may be one
 _NUMBERS = {
     "gen:step": int,
@@ -62,7 +61,7 @@ def record(
     """
     fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
     fields |= {"label": label, "truncation": truncation, "refine": refine} | more
-    return {PREFIX + name: _storable(value) for name, value in fields.items() if value is not None}
+    return _stored(fields)
 
 
 def refined(
@@ -74,13 +73,13 @@ def refined(
     is, if not the refined image itself.
     """
     fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source, "shows": shows}
-    made = {PREFIX + name: _storable(value) for name, value in fields.items() if value is not None}
-    return (record or {}) | made
+    return (record or {}) | _stored(fields)
 
 
-def _storable(value: Any) -> Any:
-    """Text as every format can hold it: names of classes and files may hold anything."""
-    return printable(value, longest=_LONGEST) if isinstance(value, str) else value
+def _stored(fields: Mapping[str, Any]) -> Record:
+    """Those that are not None, text as every format can hold it: names of classes and files may hold anything."""
+    texts = {name: printable(value, longest=_LONGEST) for name, value in fields.items() if isinstance(value, str)}
+    return {PREFIX + name: texts.get(name, value) for name, value in fields.items() if value is not None}
 
 
 def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
@@ -89,8 +88,8 @@ def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImage
     for key, value in record.items():
         info.add_itxt(key, str(value))
     for name, value in (about or {}).items():
-        if name in _PNG_TEXTS:
-            info.add_itxt(_PNG_TEXTS[name], value)
+        if name != "description":  # which may say what the original showed
+            info.add_itxt(PNG_TEXTS[name], value)
     return info
 
 
@@ -100,7 +99,7 @@ def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
     about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
     """
     tags = Image.Exif()
-    tags[_IMAGE_DESCRIPTION] = json.dumps(record)
+    tags[EXIF_TAGS["description"]] = json.dumps(record)
     tags[_SOFTWARE] = f"gen {record.get('gen:version', __version__)}"
     return _add(tags, about or {})
 
@@ -151,18 +150,18 @@ def read_all(path: str | Path) -> dict[str, Record]:
 
 def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
     """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
-    for name, tag in (("author", _AUTHOR), ("copyright", _COPYRIGHT)):
+    for name in ("author", "copyright"):
         if about.get(name):
-            tags[tag] = about[name].encode()  # of a text Pillow keeps ASCII alone
+            tags[EXIF_TAGS[name]] = about[name].encode()  # of a text Pillow keeps ASCII alone
     if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
-        tags[_DATE] = about["date"]
-        tags[_EXIF_IFD] = {_DATE_TAKEN: about["date"]}
+        tags[EXIF_TAGS["date"]] = about["date"]
+        tags[EXIF_IFD] = {DATE_TAKEN: about["date"]}
     return tags
 
 
 def _exif_description(image: Image.Image) -> Any:
     try:
-        return image.getexif().get(_IMAGE_DESCRIPTION)
+        return image.getexif().get(EXIF_TAGS["description"])
     except Exception:  # EXIF that cannot be parsed holds no record
         return None
 
