@@ -1,6 +1,7 @@
 """Eight simulated CPU devices and one compilation cache, shared with the programs that tests start."""
 
 import contextlib
+import gc
 import itertools
 import os
 import pathlib
@@ -23,6 +24,8 @@ from collections.abc import Iterator  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+gc.set_threshold(100_000, 50, 100)  # tracing makes many objects, which live: to search them for garbage takes time
+_HERE = pathlib.Path(__file__).parent
 _tests = itertools.count(1)
 _MOST_MAPS = 30_000  # of 65,530 that Linux allows a process: every compiled program holds some memory maps
 
@@ -41,7 +44,7 @@ def _compiled_as_the_folder_wants(request: pytest.FixtureRequest) -> Iterator[No
 
     In tests/imaging values are compared with those of other libraries: there, programs are compiled as users do it.
     """
-    with _optimizations(request.path.parent.name == "imaging"):
+    with _optimizations(request.path.is_relative_to(_HERE / "imaging")):
         yield
 
 

@@ -17,7 +17,7 @@ from gen.config.spec import check
 from gen.errors import InputError
 from gen.runs.trained_run import abstract, build_task
 
-DOCS = pathlib.Path(__file__).parents[1] / "docs"
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXAMPLE = (DOCS / "own_generator.py").read_text()
 
 

@@ -1,4 +1,4 @@
-"""gen/config.py: validation, JSON, digest, resuming."""
+"""gen/config/config.py: validation, JSON, digest, resuming."""
 
 from __future__ import annotations
 

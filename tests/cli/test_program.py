@@ -1,4 +1,4 @@
-"""gen/cli.py: flags in, one line for bad input, exit codes."""
+"""gen/cli/program.py: flags in, one line for bad input, exit codes."""
 
 from __future__ import annotations
 

@@ -280,5 +280,5 @@ def test_a_name_of_a_dict_can_be_set_where_the_dict_is_empty_or_none():
 
 def test_the_sweep_of_an_experiment_has_folders_that_can_be_read():
     assert folder_name({"task.gamma": (0.5, 0.25), "mirror": True}) == "task.gamma=0.5,0.25,mirror=true"
-    runs = sweep(str(pathlib.Path(__file__).parents[1] / "experiments" / "shapes.py"))
+    runs = sweep(str(pathlib.Path(__file__).parents[2] / "experiments" / "shapes.py"))
     assert len(runs) == 6

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from counter import Counter
 from PIL import Image
-from test_train import Counter
 
 from gen.config import Config, digest, from_json, spec, to_json
 from gen.data import folder as folder_of_images
