@@ -264,7 +264,7 @@ def test_a_sharded_batch_stays_where_it_is():
 def test_what_is_refused():
     with pytest.raises(InputError, match=r"no operation 'rotate'; did you mean 'rotation'\?; allowed: flip, "):
         augment(KEY, IMAGES, 0.5, operation_weights={"rotate": 1.0})
-    with pytest.raises(InputError, match=r"strength of 'hue' is 1\.5; allowed: a number from 0 to 1"):
+    with pytest.raises(InputError, match=r"weight of 'hue' is 1\.5; allowed: a number from 0 to 1"):
         augment(KEY, IMAGES, 0.5, operation_weights={"hue": 1.5})
     for images in (IMAGES[0], IMAGES[:, :1], IMAGES.astype(jnp.int32)):
         with pytest.raises(ValueError, match="images must be float"):
