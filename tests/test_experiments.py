@@ -17,7 +17,7 @@ from PIL import Image
 
 from gen import cli, sample
 from gen.config import Config, Spec, build, digest, experiment, from_json, to_json, validate
-from gen.config.spec import arguments, resolve
+from gen.config.resolve import arguments, resolve
 from gen.errors import InputError
 from gen.main import main
 from gen.models import r3gan

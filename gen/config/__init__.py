@@ -14,7 +14,7 @@ from gen.config.config import (
     validate,
     variant,
 )
-from gen.config.spec import Spec, build, check, spec
+from gen.config.spec import Spec, build, build_task, check, spec
 
 __all__ = [
     "CHEAP",
@@ -25,6 +25,7 @@ __all__ = [
     "Spec",
     "allowed",
     "build",
+    "build_task",
     "check",
     "check_resumable",
     "digest",

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gen.config.spec import check, check_name
+from gen.config.resolve import check_name
+from gen.config.spec import call_of, check
 from gen.config.values import Spec, canonical, require, strict_json
 from gen.errors import InputError, nearest
 from gen.files import printable, shown
@@ -105,7 +106,7 @@ def validate(config: Config, *, with_data: bool = True) -> None:
     if with_data:
         check(config.data, "data", provided=PROVIDED["data"])
     else:
-        check_name(config.data, "data")
+        check_name(call_of(config.data, "data"), "data", "data")
     check(config.task, "task", provided=PROVIDED["task"])
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gen.config import PROVIDED, Config
-from gen.config.spec import arguments, resolve
+from gen.config.resolve import arguments, resolve
 from gen.config.values import Spec, canonical, conform, misfit
 from gen.errors import InputError, nearest
 

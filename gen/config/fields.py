@@ -17,7 +17,7 @@ from typing import Any
 
 from gen.config import Config, allowed
 from gen.config.experiment import as_text, fields_of
-from gen.config.spec import arguments, resolve
+from gen.config.resolve import arguments, resolve
 from gen.config.values import Spec, describe
 from gen.errors import InputError
 from gen.files import printable

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from gen import devices
 from gen.config import CHEAP, Spec, build, digest
-from gen.config.spec import arguments, resolve
+from gen.config.resolve import arguments, resolve
 from gen.data import DatasetSplits, Examples
 from gen.errors import InputError
 from gen.evaluation.comparison import Question

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType
 
-from gen.config.spec import blamed, resolve
+from gen.config.resolve import blamed, resolve
 from gen.devices import compiler_options
 from gen.errors import InputError
 from gen.imaging.filters import resize

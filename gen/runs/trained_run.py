@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen import config as configs
 from gen import provenance
-from gen.config.spec import blamed
+from gen.config.resolve import blamed
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.runs import identity
@@ -22,7 +22,7 @@ from gen.runs.run_folder import RunFolder, write_json
 from gen.tasks import Task
 from gen.tasks.state import TrainState, Tree
 
-__all__ = ["RunFolder", "TrainedRun", "abstract", "build_task", "init_from_runs", "load", "load_role", "write_json"]
+__all__ = ["RunFolder", "TrainedRun", "abstract", "init_from_runs", "load", "load_role", "write_json"]
 
 _log = logging.getLogger(__name__)
 
@@ -121,19 +121,10 @@ def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
     folder.refuse_links()
     try:
         configs.validate(config, with_data=False)
-        task = build_task(config, tuple(data_metadata["image_shape"]), data_metadata["num_classes"])
+        task = configs.build_task(config, tuple(data_metadata["image_shape"]), data_metadata["num_classes"])
     except InputError as error:
         raise InputError(f"{printable(folder.config)}: {error}") from error
     return config, data_metadata, task
-
-
-def build_task(config: configs.Config, image_shape: tuple[int, ...], num_classes: int) -> Task:
-    """The task of a config for images of this shape. Raises InputError, also for what fails in a component."""
-    with blamed("task"):
-        task: Task = configs.build(
-            config.task, "task", image_shape=image_shape, num_classes=num_classes, batch_size=config.batch_size
-        )
-    return task
 
 
 def abstract(task: Task) -> TrainState:

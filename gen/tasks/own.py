@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from gen.config.spec import blamed
+from gen.config.resolve import blamed
 from gen.errors import InputError
 
 

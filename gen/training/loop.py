@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gen import devices
-from gen.config import Config, build, digest
+from gen.config import Config, build, build_task, digest
 from gen.data import Batch, BatchSampler, DatasetSplits
 from gen.data.loader import DeviceLoader
 from gen.evaluation import Evaluator
@@ -27,7 +27,7 @@ from gen.runs.checkpoint import Checkpoints
 from gen.runs.identity import data_metadata
 from gen.runs.lock import RunLock
 from gen.runs.run_folder import RunFolder
-from gen.runs.trained_run import abstract, build_task, init_from_runs
+from gen.runs.trained_run import abstract, init_from_runs
 from gen.tasks import Metrics, Task
 from gen.tasks.state import TrainState
 from gen.training.interrupt import Interrupt, interrupts
@@ -66,7 +66,7 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
     source: DatasetSplits = build(config.data, "data")
-    task = build_task(config, source.image_shape, source.num_classes)
+    task: Task = build_task(config, source.image_shape, source.num_classes)
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
     marks = {"identity": begun.identity, "notes": begun.notes}

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gen.config import Config, build
-from gen.config.spec import arguments, resolve
+from gen.config import Config, build, build_task
+from gen.config.resolve import arguments, resolve
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.runs import identity
 from gen.runs.run_folder import RunFolder
-from gen.runs.trained_run import build_task
 
 PLACES = ("here", "copied", "mounted")
 _NOT_COPIED = ("runs", ".venv", ".git")  # by launch.sh

@@ -17,7 +17,8 @@ import tiny
 import gen
 from gen.config import PROVIDED, experiment, to_json, validate
 from gen.config.components import KINDS, KNOWN, PLACES, own_packages
-from gen.config.spec import arguments, build, check, resolve
+from gen.config.resolve import arguments, resolve
+from gen.config.spec import build, check
 from gen.config.values import Spec, component_classes
 from gen.errors import InputError
 from gen.runs import trained_run
@@ -57,7 +58,7 @@ def nothing_is_imported(monkeypatch):
 @pytest.mark.usefixtures("nothing_is_imported")
 def test_no_other_callable_of_gen_can_be_named_anywhere(monkeypatch):
     monkeypatch.setattr(
-        sys.modules["gen.config.spec"], "nearest", lambda name, known: ""
+        sys.modules["gen.config.resolve"], "nearest", lambda name, known: ""
     )  # the search for a name that was meant is slow
     monkeypatch.setenv("GEN_PACKAGES", "gen,os,gen.report,numpy,jax")
     own, borrowed, inside = NAMES

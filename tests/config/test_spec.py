@@ -1,4 +1,4 @@
-"""gen/config/spec.py and values.py: components named, checked and built; values that fit their annotations."""
+"""Components named, checked and built (gen/config/spec.py, resolve.py); values that fit annotations (values.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pytest
 import stub_components as stub
 
-from gen.config.spec import arguments, build, check, spec
+from gen.config.resolve import arguments
+from gen.config.spec import build, check, spec
 from gen.config.values import Spec, conform, describe
 from gen.errors import InputError
 from gen.models.r3gan import Generator

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import pytest
 import tiny
 
-from gen.config import experiment, validate
+from gen.config import build_task, experiment, validate
 from gen.config.components import KINDS
 from gen.config.spec import check
 from gen.errors import InputError
-from gen.runs.trained_run import abstract, build_task
+from gen.runs.trained_run import abstract
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXAMPLE = (DOCS / "own_generator.py").read_text()
