@@ -1,4 +1,4 @@
-"""What a run is: the Config and its components, experiment files, overrides and sweeps. Imports no jax."""
+"""The description of a run: the Config and its components, experiment files, overrides, sweeps. Imports no jax."""
 
 from gen.config.config import (
     CHEAP,

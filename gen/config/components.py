@@ -1,7 +1,7 @@
-"""Which components a config may name, and in which place: read before anything is imported.
+"""Declares which components a config may name, and where. It is read before anything is imported.
 
-`KINDS` lists the components of gen by kind, and says what one of the user's own must be. `PLACES` says which kind an
-argument takes. Whatever else gen holds can be named nowhere. Imports nothing of gen.
+`KINDS` lists the components of gen by kind, with the interface that the user's own must have. `PLACES` maps arguments
+to kinds. Nothing else in gen can be named. Imports nothing of gen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One kind of component."""
+    """One kind of component and its interface."""
 
     known: tuple[str, ...]  # those of gen, "module:Name"
     made: str = ""  # the class that one of the user's own is, or is annotated to return, "module:Class"; "": any
@@ -80,7 +80,7 @@ PLACES: dict[str, dict[str, str]] = {
 
 KNOWN = frozenset(name for kind in KINDS.values() for name in kind.known)
 
-# Packages that are nobody's own: a name of theirs in GEN_PACKAGES opens nothing.
+# Packages that cannot be the user's own: GEN_PACKAGES cannot add them.
 _OTHERS = {
     *("PIL", "absl", "chex", "flax", "gen", "jax", "jaxlib", "numpy", "optax", "orbax", "pip"),
     *("pkg_resources", "pytest", "scipy", "setuptools", "tensorflow", "tensorflow_datasets", "torch", "yaml"),
@@ -88,16 +88,16 @@ _OTHERS = {
 
 
 def own_packages() -> list[str]:
-    """The user's own packages, from the environment variable GEN_PACKAGES (comma-separated).
+    """Lists the user's own packages: the environment variable GEN_PACKAGES (comma-separated).
 
-    Names that belong to Python, gen or what gen stands on are left out: they are nobody's own.
+    Leaves out the names of Python's standard library, of gen and of its dependencies.
     """
     named = os.environ.get("GEN_PACKAGES", "").replace(" ", "").split(",")
     return [name for name in named if is_dotted(name) and not _belongs_to_others(name.partition(".")[0])]
 
 
 def is_own(module: str) -> bool:
-    """Does the module of this dotted name lie in one of the user's own packages, and is it no `__main__`?"""
+    """Tells whether a module lies in one of the user's own packages and is no `__main__`."""
     return (
         is_dotted(module)
         and ".__" not in module
@@ -106,7 +106,7 @@ def is_own(module: str) -> bool:
 
 
 def is_dotted(name: str) -> bool:
-    """Is it a dotted name, such as "package.module"?"""
+    """Tells whether this is a dotted name, such as "package.module"."""
     return all(part.isidentifier() for part in name.split("."))
 
 

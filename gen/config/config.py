@@ -1,7 +1,7 @@
-"""What a run is: the Config, its checks and its JSON.
+"""The Config of a run, its checks, its JSON and its digest.
 
 Components (data, task) are specs, see gen/config/spec.py. Field names are dotted: "task.generator.width". Imports no
-jax: the components that a config names are imported only when it is validated or built.
+jax: components are imported only when a config is validated or built.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CHEAP = ("frechet", "kernel", "neighbors", "memorization")  # what training meas
 
 
 def _field(default: Any, **rules: Any) -> Any:
-    """A field with its rules as metadata, all optional.
+    """Declares a field with rules in its metadata, all optional.
 
-    at_least, at_most: bounds, both included. may_change: when a run is resumed; it is no part of the digest. later: it
-    came after the first version, and counts in the digest only where it is not empty.
+    at_least, at_most: bounds, both included. may_change: it may change when a run is resumed, and the digest omits it.
+    later: it was added after the first version, and the digest omits it where it is empty.
     """
     return field(default=default, metadata=rules)
 
@@ -81,15 +81,15 @@ class Config:
 
     @property
     def total_steps(self) -> int:
-        """How many steps show `total_images` real images."""
+        """The number of steps that show `total_images` real images."""
         return math.ceil(self.total_images / self.batch_size)
 
 
 def validate(config: Config, *, with_data: bool = True) -> None:
     """Checks every field, each component and its arguments. Raises InputError: field, value, what is allowed.
 
-    Without its data, a run that was stored can be opened: then only the name of the data is checked, and nothing is
-    imported for it, since what made the data need not be here.
+    with_data=False is for stored runs, which open without their data: it checks only the name of the data component,
+    and imports nothing for it.
     """
     flat = _flat(config)
     for name, rules in _rules(Config).items():
@@ -111,14 +111,14 @@ def validate(config: Config, *, with_data: bool = True) -> None:
 
 
 def to_json(config: Config) -> str:
-    """The config as indented JSON, its digest after its fields. Raises InputError for a value of the wrong type."""
+    """Writes a config as indented JSON that ends in its digest. Raises InputError for a value of the wrong type."""
     return json.dumps(_plain(config) | {"digest": digest(config)}, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
-    """The config that `to_json` wrote; missing fields get their defaults.
+    """Reads the config that `to_json` wrote; missing fields get their defaults.
 
-    Raises InputError if `text` is no config, or its digest shows that it was changed after it was written.
+    Raises InputError if `text` is no config, or its digest shows that it was edited.
     """
     stored = strict_json(text, "the config")
     written = stored.pop("digest", None) if isinstance(stored, dict) else None
@@ -132,9 +132,9 @@ def from_json(text: str) -> Config:
 
 
 def digest(config: Config) -> str:
-    """SHA-256 over what decides the pixels that a step makes, 64 hexadecimal digits.
+    """Hashes all fields that decide the result of a step: SHA-256, 64 hexadecimal digits.
 
-    What may change when a run is resumed does not count: pictures of before still match their run.
+    Omits the fields that may change when a run is resumed, so that earlier images still match their run.
     """
     decides = _flat(config)
     for name, rules in _rules(Config).items():
@@ -145,9 +145,9 @@ def digest(config: Config) -> str:
 
 
 def check_resumable(stored: Config, given: Config) -> None:
-    """Raises InputError, with the first field that differs, when `given` would continue the run of `stored` as another.
+    """Raises InputError, with the first field that differs, unless `given` may resume the run of `stored`.
 
-    How long to train, how often to report and save, and on which devices may change.
+    The length of training, the intervals of reports and checkpoints, and the devices may change.
     """
     before, after = _flat(stored), _flat(given)
     for name in before | after:
@@ -159,7 +159,7 @@ def check_resumable(stored: Config, given: Config) -> None:
 
 
 def allowed(rules: Mapping[str, Any]) -> str:
-    """The bounds of a field in words; "" for none."""
+    """Describes the bounds of a field in words; "" for none."""
     low, high = rules.get("at_least"), rules.get("at_most")
     if None not in (low, high):
         return f"from {low} to {high}"
@@ -167,7 +167,7 @@ def allowed(rules: Mapping[str, Any]) -> str:
 
 
 def variant(arg: str, allowed: Iterable[str]) -> str:
-    """The variant `arg` of `--config=experiments/x.py:arg`, "" for none. Raises InputError when it is not allowed."""
+    """Returns the variant of `--config=experiments/x.py:arg`, "" for none. Raises InputError unless it is allowed."""
     allowed = tuple(allowed)
     if arg and arg not in allowed:
         raise InputError(f"no variant '{arg}'{nearest(arg, allowed)}; variants: {', '.join(allowed) or 'none'}")
@@ -176,7 +176,7 @@ def variant(arg: str, allowed: Iterable[str]) -> str:
 
 @functools.cache
 def _rules(kind: type, place: str = "") -> dict[str, Mapping[str, Any]]:
-    """Dotted name -> rules of each field of a dataclass, those of the dataclasses in it included."""
+    """Maps the dotted name of each field to its rules, nested dataclasses included."""
     hints = typing.get_type_hints(kind)
     found: dict[str, Mapping[str, Any]] = {}
     for inner in dataclasses.fields(kind):
@@ -187,7 +187,7 @@ def _rules(kind: type, place: str = "") -> dict[str, Mapping[str, Any]]:
 
 
 def _plain(config: Any, place: str = "") -> dict[str, Any]:
-    """A dataclass as JSON values, each checked against its annotation."""
+    """Converts a dataclass to JSON values, each checked against its annotation."""
     plain = {}
     for name, kind in typing.get_type_hints(type(config)).items():
         value, inner = getattr(config, name), f"{place}{name}"
@@ -201,7 +201,7 @@ def _plain(config: Any, place: str = "") -> dict[str, Any]:
 
 
 def _read(kind: Any, stored: Any, place: str) -> Any:
-    """A dataclass of what `_plain` made of it."""
+    """Converts the JSON values of `_plain` back to a dataclass."""
     if not isinstance(stored, dict):
         raise InputError(f"{place.rstrip('.') or 'the config'} is {shown(stored)}; it must be a JSON object")
     hints, values = typing.get_type_hints(kind), {}
@@ -225,12 +225,12 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
 
 
 def _flat(config: Config) -> dict[str, Any]:
-    """Dotted name -> JSON value of all in a config, checked."""
+    """Maps the dotted name of each value in a config to its JSON value, checked."""
     return dict(_leaves(_plain(config)))
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of everything in a plain config; a tuple is one value."""
+    """Yields dotted names and values of a plain config; a tuple is one value."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _leaves(inner, f"{place}.{name}" if place else name)

@@ -1,4 +1,4 @@
-"""An experiment file: loads `FILE.py:variant`, sets fields by `--config.a.b=v`, reads its sweep().
+"""Loads experiment files `FILE.py:variant`, sets fields by `--config.a.b=v`, and reads sweeps.
 
 An override is a pair (dotted path, text); the text None stands for a flag without a value. Imports no jax.
 """
@@ -28,7 +28,7 @@ Override = tuple[str, str | None]
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
-    """Takes the `--config.a.b=v`, `--config.a.b v`, `--config.a.b` and `--noconfig.a.b` out of a command line."""
+    """Splits the `--config.a.b=v`, `--config.a.b v`, `--config.a.b` and `--noconfig.a.b` from other arguments."""
     rest: list[str] = []
     overrides: list[Override] = []
     queue = list(argv)
@@ -48,7 +48,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
 
 
 def load(name: str) -> Config:
-    """The Config of "FILE.py" or "FILE.py:variant". Raises InputError: no such file, or where in the file it failed."""
+    """Loads the Config of "FILE.py" or "FILE.py:variant". Raises InputError: no such file, or the line that fails."""
     path, _, arg = name.partition(":")
     if not pathlib.Path(path).is_file():
         there = experiments(path)
@@ -62,14 +62,14 @@ def load(name: str) -> Config:
 
 
 def experiments(path: str = "") -> list[str]:
-    """The experiment files beside `path`, or in experiments/."""
+    """Lists the experiment files beside `path`, or in experiments/."""
     folder = pathlib.Path(path).parent
     folder = folder if path and folder.is_dir() and any(folder.glob("*.py")) else pathlib.Path("experiments")
     return sorted(str(file) for file in folder.glob("*.py") if not file.name.startswith("_"))
 
 
 def sweep(name: str) -> list[dict[str, Any]]:
-    """The override dicts that the experiment's sweep() yields. Raises InputError: no sweep(), or the same run twice."""
+    """Reads the override dicts of the experiment's sweep(). Raises InputError: no sweep(), or the same run twice."""
     path = name.partition(":")[0]
     runs = _call(path, "sweep", missing=", which would yield override dicts such as {'batch_size': 32}")
     each = runs if isinstance(runs, list | tuple) else [runs]
@@ -83,21 +83,21 @@ def sweep(name: str) -> list[dict[str, Any]]:
 
 
 def as_overrides(run: Mapping[str, Any]) -> list[Override]:
-    """One dict of a sweep as it would stand on the command line."""
+    """Writes one dict of a sweep as overrides of the command line."""
     return [(path, as_text(value)) for path, value in run.items()]
 
 
 def folder_name(run: Mapping[str, Any]) -> str:
-    """A run folder's name, "batch_size=32,task.gamma=0.1": safe on any file system, unique to the overrides."""
+    """Names the folder of a run "batch_size=32,task.gamma=0.1": safe on any file system, unique to the overrides."""
     exact = ",".join(f"{path}={text}" for path, text in as_overrides(run)) or "unchanged"
     safe = re.sub(r"[^A-Za-z0-9._=,+-]", "_", exact)[:150]
     return safe if safe == exact else f"{safe}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
 
 
 def _call(path: str, name: str, *args: str, missing: str = "") -> Any:
-    """What a function of an experiment file returns, a list where it yields.
+    """Calls a function of an experiment file; what it yields becomes a list.
 
-    Raises InputError: "FILE:LINE: ..." for any exception of the file; `missing` where it has no such function.
+    Raises InputError: "FILE:LINE: ..." for any exception in the file, and with `missing` if there is no such function.
     """
     try:
         function = runpy.run_path(path, run_name="experiment").get(name)
@@ -117,7 +117,7 @@ def _call(path: str, name: str, *args: str, missing: str = "") -> Any:
 
 
 def _line(error: Exception, path: str) -> int:
-    """The line of the file at `path` where the error happened, 0 when it happened elsewhere."""
+    """Finds the line of the file at `path` where the error happened; 0: elsewhere."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return error.lineno or 0
     frames = traceback.extract_tb(error.__traceback__)
@@ -125,7 +125,7 @@ def _line(error: Exception, path: str) -> int:
 
 
 def _told(error: Exception, path: str) -> str:
-    """An error of an experiment file in words; where else it was raised, if it was."""
+    """Describes an error in an experiment file, and where it was raised if in another file."""
     if isinstance(error, InputError):
         return str(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -134,11 +134,11 @@ def _told(error: Exception, path: str) -> str:
 
 
 def override(config: Config, path: str, text: str | None) -> None:
-    """Sets the field at dotted `path` to what `text` means there; None, a flag without a value, means true.
+    """Sets the field at dotted `path` to `text`, read as the type of the field; None, a flag without a value, is true.
 
-    Arguments that a component takes but the experiment left at their defaults can be set as well. Texts: 3, 1e6 (also
-    for whole numbers), true, none, 3,4 or (3,4), and any text for a string. Raises InputError: unknown field with the
-    nearest name, or what the type allows.
+    Reaches all arguments of a component, also those that the experiment leaves at their defaults. Texts: 3, 1e6 (also
+    for whole numbers), true, none, 3,4 or (3,4), and any text for a string. Raises InputError: an unknown field with
+    the nearest name, or what the type allows.
     """
     names = path.split(".")
     holder: Any = vars(config)
@@ -166,7 +166,7 @@ def override(config: Config, path: str, text: str | None) -> None:
 
 
 def _kind_of_items(annotation: Any) -> Any:
-    """What the values of a dict are by its annotation, dict[str, KIND] or that or None; None where it is no dict."""
+    """Returns KIND of an annotation dict[str, KIND], optional or not; None for other annotations."""
     for member in (annotation, *typing.get_args(annotation)):
         if typing.get_origin(member) in (dict, collections.abc.Mapping):
             return typing.get_args(member)[1]
@@ -174,7 +174,7 @@ def _kind_of_items(annotation: Any) -> Any:
 
 
 def fields_of(holder: Any, place: str) -> dict[str, Any]:
-    """Name -> annotation of what can be set inside a config, a spec or a dict; nothing for other values."""
+    """Maps names to annotations of what can be set in a config, a spec or a dict; empty for other values."""
     if dataclasses.is_dataclass(holder):
         return typing.get_type_hints(type(holder))
     if not isinstance(holder, Mapping):
@@ -199,7 +199,7 @@ def _all_fields(holder: Any, place: str = "") -> Iterator[str]:
 
 
 def _value(text: str, annotation: Any, path: str) -> Any:
-    """The first reading of `text` that the annotation accepts."""
+    """Converts `text` to the first of its readings that the annotation accepts."""
     for reading in _readings(text):
         with contextlib.suppress(TypeError, InputError):
             return canonical(conform(reading, annotation), path)
@@ -224,7 +224,7 @@ def _readings(text: str) -> Iterator[Any]:
 
 
 def as_text(value: Any) -> str:
-    """A value as it is written on the command line, and as `_readings` reads it."""
+    """Writes a value as text for the command line, which `_readings` reads."""
     if isinstance(value, tuple | list) and all(re.fullmatch(r"[\w.+-]+", str(element)) for element in value):
         return ",".join(map(as_text, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

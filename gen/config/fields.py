@@ -1,6 +1,6 @@
-"""The fields of an experiment with their values and what they mean, as --list shows them: read from the source.
+"""Lists the fields of an experiment with values and meanings, for --list.
 
-What a field means is the comment behind it, in a dataclass or in the signature of a component. Imports no jax itself.
+The meaning of a field is the comment behind it in the source: in a dataclass, or in the signature of a component.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WIDTH = 44  # characters of the first column
 
 
 def listing(config: Config | None) -> str:
-    """A line for each field, --config.NAME=VALUE; None: those that every experiment has, with their defaults."""
+    """Writes a line for each field of a config; None: the fields of every experiment, with their defaults."""
     if config is not None:
         return "\n".join(_lines(config, "", fields_of(config, "")))
     plain = Config(data=Spec(call=""), task=Spec(call=""))
@@ -55,7 +55,7 @@ def _lines(holder: Any, place: str, kinds: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _limits(holder: Any, name: str, kind: Any) -> str:
-    """What a field allows beyond its type: bounds, or one of some texts; "" for nothing."""
+    """Describes what a field allows besides its type: bounds or a choice of texts; "" for neither."""
     rules = {f.name: f.metadata for f in dataclasses.fields(holder)} if dataclasses.is_dataclass(holder) else {}
     return allowed(rules.get(name, {})) or (describe(kind) if describe(kind).startswith("one of") else "")
 
@@ -68,7 +68,7 @@ def _target(holder: Any, place: str) -> Callable[..., Any] | None:
 
 @functools.cache
 def meanings(target: Callable[..., Any] | None) -> dict[str, str]:
-    """Name -> the comment behind it, of the fields of a class and its bases, or of the parameters of a function."""
+    """Maps the fields of a class and its bases, or the parameters of a function, to the comments behind them."""
     found: dict[str, str] = {}
     for part in reversed(getattr(target, "__mro__", [target])):
         try:

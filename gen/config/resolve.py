@@ -1,8 +1,8 @@
-"""Components by name: which function or class "package.module:Name" is, whether it may be named, what it takes.
+"""Finds the function or class that "package.module:Name" names, if it may be named, and its arguments.
 
-A run may name only what gen.config.components declares for that place, and components of the packages that the
-environment variable GEN_PACKAGES lists (comma-separated): the person who loads a run decides what it may import, never
-the run. Nothing is imported or called before its name has passed. Imports no jax.
+A run may name only what gen.config.components declares for that place, and components of the packages listed in the
+environment variable GEN_PACKAGES (comma-separated): the person who loads a run decides what it may import, never the
+run. A name is checked before anything is imported or called. Imports no jax.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Wanted = str | tuple[type, ...]  # a kind of gen.config.components, or classes
 
 
 class Arguments(NamedTuple):
-    """What a component takes by keyword."""
+    """The keyword arguments of a component."""
 
     types: dict[str, Any]  # name -> annotation, or the type of the default, or Any
     defaults: dict[str, Any]
@@ -36,10 +36,10 @@ class Arguments(NamedTuple):
 
 
 def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[..., Any]:
-    """The function or class that "package.module:Name" means. wanted: as in `check`; None: any component.
+    """Imports the function or class "package.module:Name". wanted: as in `gen.config.spec.check`; None: any component.
 
-    Raises InputError, before anything is imported, for a name of gen that is not declared in gen.config.components for
-    this kind, or of a package that is not the user's own; then where there is no such thing, or another kind of it.
+    Raises InputError, before any import, for a name that gen.config.components does not declare for this kind, or of a
+    package that is not the user's own; after it, where there is no such name, or it is of another kind.
     """
     check_name(call, place, wanted)
     module_name, _, name = call.partition(":")
@@ -60,7 +60,7 @@ def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[...
 
 
 def arguments(target: Callable[..., Any]) -> Arguments:
-    """What `target` takes by keyword; without the `parent` and `name` that flax adds to each of its modules."""
+    """Reads the keyword arguments of `target`, without the `parent` and `name` that flax adds to its modules."""
     flax_module = any(base.__module__.startswith("flax.linen") for base in getattr(target, "__mro__", ()))
     parameters = inspect.signature(target).parameters
     own_init = isinstance(target, type) and not dataclasses.is_dataclass(target)
@@ -82,7 +82,7 @@ def arguments(target: Callable[..., Any]) -> Arguments:
 
 
 def check_name(call: str, place: str, wanted: Wanted | None) -> None:
-    """Raises InputError for a name that may not stand there, whatever it leads to; imports nothing."""
+    """Raises InputError unless `call` may be named at `place`; imports nothing."""
     module_name, _, name = call.partition(":")
     known = KINDS[wanted].known if isinstance(wanted, str) else sorted(KNOWN)
     if call in known:
@@ -104,7 +104,7 @@ def check_name(call: str, place: str, wanted: Wanted | None) -> None:
 
 
 def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
-    """Raises InputError unless a component of the user's own is what this kind must be."""
+    """Raises InputError unless a component of the user's own has the interface of this kind."""
     kind: Kind = KINDS[wanted]
     if kind.made and not _made(found, kind.made):
         made = kind.made.replace(":", ".")
@@ -123,7 +123,7 @@ def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
 
 
 def _made(found: Any, wanted: str | tuple[type, ...]) -> bool:
-    """Is a component of one of these classes, or annotated to return one? A text names the class, "module:Class"."""
+    """Tells whether a component is, or is annotated to return, one of these classes, or the class "module:Class"."""
     made = found
     if not isinstance(found, type):
         try:
@@ -142,7 +142,7 @@ def _made(found: Any, wanted: str | tuple[type, ...]) -> bool:
 
 
 def _module(name: str, place: str) -> types.ModuleType:
-    """Imports a module whose name has passed. Raises InputError: there is none, or where in it the import failed."""
+    """Imports a module. Raises InputError: there is none, or where in it the import failed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -161,7 +161,7 @@ def _module(name: str, place: str) -> types.ModuleType:
 
 @contextlib.contextmanager
 def blamed(what: str, *passed: type[Exception]) -> Iterator[None]:
-    """Turns any exception of a component, but those passed on, into one InputError: what failed, why, in which line."""
+    """Turns any exception but those in `passed` into one InputError: what failed, why, in which line."""
     try:
         yield
     except Exception as error:
@@ -171,7 +171,7 @@ def blamed(what: str, *passed: type[Exception]) -> Iterator[None]:
 
 
 def blame(error: BaseException) -> str:
-    """An exception as part of a message: type, first line, and the line of the innermost file outside of libraries."""
+    """Describes an exception: its type, first line, and place in the innermost file outside of libraries."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [frame for frame in frames if "-packages" not in frame.filename and frame.filename[:1] != "<"] or frames
     where = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""

@@ -1,6 +1,6 @@
 """Components named in JSON: `spec` writes {"call": "gen.models.r3gan:Generator", "width": 64}, `build` makes it.
 
-Which components may be named is said in gen/config/resolve.py. Imports no jax.
+gen/config/resolve.py decides which components may be named. Imports no jax.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def spec(target: Callable[..., Any], /, **kwargs: Any) -> Spec:
-    """The component `target`, a function or class that may be named, with some of its keyword arguments.
+    """Names the component `target`, a function or class, with some of its keyword arguments.
 
-    Raises InputError when `target` is no component or cannot be found again by its name, or a value is no JSON value.
+    Raises InputError if `target` is no component or not found by its name, or a value is no JSON value.
     """
     name = f"{getattr(target, '__module__', None)}:{getattr(target, '__qualname__', None)}"
     if "<" in name or "None" in name:
@@ -39,7 +39,7 @@ def spec(target: Callable[..., Any], /, **kwargs: Any) -> Spec:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """A component and arguments that fit it; those that are components are Checked themselves."""
+    """A component with checked arguments, of which those that are components are Checked, too."""
 
     call: str
     target: Callable[..., Any]
@@ -47,7 +47,7 @@ class Checked:
     given: Mapping[str, Any]
 
     def build(self, **context: Any) -> Any:
-        """Builds the components among the arguments, and calls this one with them and what it takes of `context`."""
+        """Builds the components among the arguments, then calls this one with them and what it takes of `context`."""
         given = {name: _built(value) for name, value in self.given.items()}
         given |= {name: value for name, value in context.items() if self.takes.open or name in self.takes.types}
         with blamed(self.call, OSError):
@@ -55,28 +55,28 @@ class Checked:
 
 
 def build(spec: Mapping[str, Any], place: str = "", /, **context: Any) -> Any:
-    """The object that `spec` describes: nested specs are built first, then the component is called.
+    """Builds the object of a spec: nested specs first, then the component is called.
 
-    `context` holds what only the program knows (the shape of an image); of it, a component receives the keywords that
-    it takes, and nested specs receive nothing. `place` is the dotted name of the spec in messages; "data" and "task"
-    are also its kind. Raises InputError as `check` does.
+    `context` holds what only the program knows (the shape of an image): the component gets the keywords that it takes,
+    nested specs get none. `place` is the dotted name of the spec in messages, and "data" and "task" are also its kind.
+    Raises InputError as `check` does.
     """
     place = place or str(spec.get("call", "spec")).rpartition(":")[2]
     return check(spec, place, provided=context).build(**context)
 
 
 def build_task(config: Config, image_shape: tuple[int, ...], num_classes: int) -> Any:
-    """The gen.tasks.Task of a config for images of this shape. Raises InputError, also where a component fails."""
+    """Builds the Task of a config for images of this shape. Raises InputError, also where a component fails."""
     context = {"image_shape": image_shape, "num_classes": num_classes, "batch_size": config.batch_size}
     with blamed("task"):
         return build(config.task, "task", **context)
 
 
 def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted: Wanted | None = None) -> Checked:
-    """Checks a spec and the specs inside it without building; `provided` names arguments that come from the program.
+    """Checks a spec and the specs in it. `provided`: names of arguments that the program sets.
 
-    wanted: the kind of component, or classes of which it must be; None: that of the place "data" or "task", elsewhere
-    any. Raises InputError, with the dotted place, for a component that may not stand there, an unknown or missing
+    wanted: the kind of the component, or its possible classes; None: the kind of the place "data" or "task", any
+    elsewhere. Raises InputError, with the dotted place, for a component of another kind, an unknown or missing
     argument, a value of the wrong type.
     """
     call = call_of(spec, place)
@@ -105,7 +105,7 @@ def check(spec: Any, place: str, *, provided: typing.Container[str] = (), wanted
 
 
 def call_of(spec: Any, place: str) -> str:
-    """The name of the component of a spec. Raises InputError for what is no spec."""
+    """Returns the name of the component of a spec. Raises InputError for what is no spec."""
     if not isinstance(spec, Mapping) or not isinstance(spec.get("call"), str):
         raise InputError(f"{place} is {shown(spec)}; it must be a spec(component, ...)")
     return str(spec["call"])

@@ -1,8 +1,8 @@
-"""The values that a config holds, and whether they fit the annotation of what receives them.
+"""Checks the values of a config, and whether they fit annotations.
 
 A value is None, a boolean, a finite number, a string, a tuple (an array in JSON), a dict or a `Spec`. Lists become
-tuples at once, so that a value equals itself after a round trip through JSON. What others wrote is never trusted:
-`strict_json` and `canonical` refuse what a config cannot hold, `conform` what does not fit its annotation.
+tuples at once, so that a value equals itself after a round trip through JSON. No input is trusted: `strict_json` and
+`canonical` refuse what a config cannot hold, `conform` what does not fit its annotation.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ Component = Callable[[Spec, str, tuple[type, ...]], Any]
 
 
 def strict_json(text: str, place: str) -> Any:
-    """The value of a JSON text. Raises InputError, with `place`, for all that is no plain JSON.
+    """Parses a JSON text. Raises InputError, with `place`, for anything but plain JSON.
 
-    Refused are also names that occur twice in an object, NaN and Infinity, more than 32 levels, and lone surrogates but
-    those that stand for bytes of a file name.
+    Also refuses a name that occurs twice in an object, NaN and Infinity, more than 32 levels, and lone surrogates
+    except those that encode bytes of a file name.
     """
     try:
         value = json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
@@ -66,7 +66,7 @@ def strict_json(text: str, place: str) -> Any:
 
 
 def canonical(value: Any, place: str) -> Any:
-    """A JSON value with tuples for lists and Spec for a dict with "call". Raises InputError for anything else."""
+    """Converts lists in a JSON value to tuples, and dicts with "call" to Specs. Raises InputError for other values."""
     if isinstance(value, int) and not -_LARGEST < value < _LARGEST:
         raise InputError(f"{place} is a number of {value.bit_length()} bits; whole numbers must be below 2^63")
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
@@ -85,7 +85,7 @@ def canonical(value: Any, place: str) -> Any:
 
 
 def require(value: Any, annotation: Any, place: str, component: Component | None = None) -> Any:
-    """`conform`, with InputError that names the place, the value and the type."""
+    """Does what `conform` does, with an InputError that names the place, the value and the type."""
     try:
         return conform(value, annotation, place, component)
     except TypeError:
@@ -93,7 +93,7 @@ def require(value: Any, annotation: Any, place: str, component: Component | None
 
 
 def misfit(value: Any, annotation: Any, place: str) -> InputError:
-    """The error that a value does not fit its annotation: the place, the value, what is allowed, the nearest match."""
+    """Describes a value that does not fit its annotation: the place, the value, the nearest match, what is allowed."""
     members = (annotation, *typing.get_args(annotation))
     texts = [str(text) for member in members if _is_literal(member) for text in typing.get_args(member)]
     meant = nearest(value, texts) if isinstance(value, str) else ""
@@ -101,10 +101,10 @@ def misfit(value: Any, annotation: Any, place: str) -> InputError:
 
 
 def conform(value: Any, annotation: Any, place: str = "", component: Component | None = None) -> Any:
-    """`value` as the annotation wants it, an int as a float where one is wanted. Raises TypeError if it does not fit.
+    """Converts a value to its annotation: an int to a float, say. Raises TypeError if it does not fit.
 
-    An annotation that names another class takes a Spec of such a component, and `component`, given that Spec, its place
-    and the classes, returns what stands for it; None: the Spec itself. Any takes all but Specs.
+    Where the annotation is a class that JSON has not, the value is a Spec of such a component: `component` gets the
+    Spec, its place and the classes, and returns what replaces it; None: nothing does. Any takes all but Specs.
     """
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(value, Spec):
@@ -146,7 +146,7 @@ def conform(value: Any, annotation: Any, place: str = "", component: Component |
 
 
 def component_classes(annotation: Any) -> tuple[type, ...]:
-    """The classes of which a component may be that stands at an annotation; () where none may."""
+    """Lists the classes that an annotation allows for a component; () where it allows no component."""
     members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     kinds = [typing.get_origin(member) or member for member in members]
     plain = ("builtins", "types", "typing", "collections.abc")  # those that JSON has itself
@@ -166,7 +166,7 @@ _MANY = {float: ("numbers", "1e-3,1e-4,1e-5"), int: ("whole numbers", "128,64,32
 
 
 def describe(annotation: Any) -> str:
-    """An annotation in words: "a number", "one of 'a', 'b'", "a whole number or none"."""
+    """Describes an annotation: "a number", "one of 'a', 'b'", "a whole number or none"."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if _is_literal(annotation):
         return "one of " + ", ".join(repr(allowed) for allowed in inner)

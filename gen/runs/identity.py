@@ -1,10 +1,10 @@
-"""Which run a folder holds: the same config and the same data as before, or another's. Imports no jax.
+"""Tells whether a folder holds the same run: the same config and the same data. Imports no jax.
 
-Every step of a checkpoint folder is marked with three texts, see gen/runs/digests.py:
+Every checkpoint is marked with three texts, see gen/runs/digests.py:
 
-    run      made once, for the first checkpoint; also in data.json
+    run      drawn once, for the first checkpoint; also in data.json
     config   the digest of the config; also in config.json and data.json
-    data     the digest of what the model learns from; it may change, if that is accepted: data.json then says when
+    data     the digest of the training data; a change must be accepted, and data.json records it
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]  # data.json
 
-# Of data.json, what says which data they were; the first that differs is told before the last, which only says that.
+# The entries of data.json that identify the data; a difference in an earlier one is more telling.
 _DATA = ("class_names", "num_classes", "image_shape", "num_train", "num_held_out", "name", "digest")
 _log = logging.getLogger(__name__)
 
 
 class Begun(NamedTuple):
-    """A run that may train in a folder, in which nothing was changed yet."""
+    """A run that may train in a folder. Nothing has been written yet."""
 
     facts: Facts  # what data.json will hold
     identity: dict[str, str]  # what its checkpoints must be marked with
@@ -44,9 +44,9 @@ class Begun(NamedTuple):
 
 
 def check_config(folder: RunFolder, config: Config) -> None:
-    """Raises InputError, with the first field that differs, when checkpoints here were saved under another config.
+    """Raises InputError, with the first field that differs, if the folder has checkpoints of another config.
 
-    Where nothing was saved there is nothing to protect. Without a sound config.json, `begin` goes by the checkpoints.
+    Without a valid config.json, `begin` compares with the checkpoints.
     """
     if digests.steps(folder.checkpoints):
         try:
@@ -57,15 +57,15 @@ def check_config(folder: RunFolder, config: Config) -> None:
 
 
 def marks_of(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
-    """What the checkpoints of a run with this config and data.json must be marked with."""
+    """Returns the marks that checkpoints of this config and data.json must have."""
     return {"run": str(facts.get("run", "unknown")), "config": digest(config)}
 
 
 def begin(folder: RunFolder, config: Config, facts: Facts, *, accept_changed_data: bool = False) -> Begun:
-    """Finds out who a run in this folder is; facts: what data.json is to say of the data at hand.
+    """Identifies the run in a folder. facts: the content of data.json for the data at hand.
 
-    Raises InputError when there are checkpoints and they learned from other data, unless that is accepted, or do not
-    say under which config they were saved and neither does config.json.
+    Raises InputError if there are checkpoints of other data, unless that is accepted, or neither they nor config.json
+    tell their config.
     """
     saved = digests.steps(folder.checkpoints)
     marks = digests.newest_marks(folder.checkpoints)
@@ -90,10 +90,7 @@ def begin(folder: RunFolder, config: Config, facts: Facts, *, accept_changed_dat
 
 
 def write(folder: RunFolder, config: Config, begun: Begun) -> None:
-    """Writes config.json and data.json. What is damaged, or somebody else's, stays beside them, with one warning each.
-
-    Raises OSError.
-    """
+    """Writes config.json and data.json. Damaged files are kept beside them, with one warning each. Raises OSError."""
     folder.path.mkdir(parents=True, exist_ok=True)
     for path, why in begun.faults.items():
         kept = f"; kept as {set_aside(path).name}" if os.path.lexists(path) else ""
@@ -103,7 +100,7 @@ def write(folder: RunFolder, config: Config, begun: Begun) -> None:
 
 
 def data_metadata(source: DatasetSplits) -> dict[str, Any]:
-    """What data.json says: enough to sample from a run without its data, and to know what it was."""
+    """Describes the data for data.json: enough to sample without them, and to recognize them."""
     return {
         "name": source.name,
         "image_shape": list(source.image_shape),
@@ -115,13 +112,13 @@ def data_metadata(source: DatasetSplits) -> dict[str, Any]:
 
 
 def data_digest(facts: Mapping[str, Any]) -> str:
-    """Of what data.json says that the model learns from."""
+    """Hashes what data.json records of the training data."""
     text = json.dumps({name: facts.get(name) for name in _DATA}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stored(folder: RunFolder, saved: bool) -> tuple[Facts, dict[Path, str]]:
-    """data.json, {} when it cannot be used; and what of it and config.json cannot be used, in words."""
+    """Reads data.json, {} if it cannot be used, and lists the faults of it and of config.json."""
     facts: Facts = {}
     faults: dict[Path, str] = {}
     for path, read in ((folder.config, folder.read_config), (folder.data, folder.read_metadata)):
@@ -139,7 +136,7 @@ def _stored(folder: RunFolder, saved: bool) -> tuple[Facts, dict[Path, str]]:
 
 
 def _changed(known: Mapping[str, Any], facts: Facts) -> dict[str, tuple[Any, Any]]:
-    """What differs: name -> (before, now)."""
+    """Lists what differs: name -> (before, now)."""
     if "data" in known:  # of a checkpoint
         now = data_digest(facts)
         return {} if known["data"] == now else {"data": (known["data"], now)}
@@ -147,7 +144,7 @@ def _changed(known: Mapping[str, Any], facts: Facts) -> dict[str, tuple[Any, Any
 
 
 def _told(changed: Mapping[str, tuple[Any, Any]]) -> str:
-    """All that differs in words; the digest, of which a person learns nothing more, only where it is alone."""
+    """Describes the differences; the digest, which tells a person nothing, only where it is the only one."""
     names = [name for name in changed if name != "digest"] or ["digest"]
     return ", ".join(_difference(name, *changed[name]) for name in names)
 

@@ -1,4 +1,4 @@
-"""What lies in a run folder, and how it is read when somebody else may have made it. Imports no jax.
+"""Reads and writes the files of a run folder, which may come from somebody else. Imports no jax.
 
 WORKDIR/config.json   the Config             WORKDIR/checkpoints/500/    the state at step 500
 WORKDIR/data.json     facts about the data   WORKDIR/report.html, metrics.jsonl, previews/: see gen/report
@@ -44,7 +44,7 @@ _DIGEST = "facts_digest"  # in data.json: of all else in it
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The paths inside a run folder, and what is read from it."""
+    """The paths in a run folder, and its checked content."""
 
     path: Path
 
@@ -61,10 +61,10 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def refuse_links(self) -> None:
-        """Raises InputError where the folder holds a link, or what is no file and no folder in the place of one.
+        """Raises InputError if the folder holds a link, or a device or pipe in place of a file or folder.
 
-        Through a link, a folder from elsewhere could make gen write, delete or show what lies outside of it. The
-        folder itself may be a link. To be called before anything is written.
+        Through a link, a folder from elsewhere could make gen write, delete or show files outside of it. The folder
+        itself may be a link. Call this before anything is written.
         """
         for entry in _entries(self.path):
             if entry.is_symlink():
@@ -78,7 +78,7 @@ class RunFolder:
                 _refuse_links_below(entry.path)
 
     def read_config(self) -> Config:
-        """The Config. Raises InputError when there is none, or config.json is damaged; it is not validated."""
+        """Reads the Config, unvalidated. Raises InputError if there is none, or config.json is damaged."""
         path = self._there(self.config)
         try:
             return from_json(read_text(path))
@@ -86,7 +86,7 @@ class RunFolder:
             raise InputError(f"{printable(path)}: {error}") from error
 
     def read_metadata(self) -> dict[str, Any]:
-        """data.json. Raises InputError when there is none, it was edited, or does not say what a run needs."""
+        """Reads data.json. Raises InputError if there is none, it was edited, or it lacks what a run needs."""
         path = self._there(self.data)
         try:
             facts = strict_json(read_text(path), "it")
@@ -96,7 +96,7 @@ class RunFolder:
         return dict(facts)
 
     def write_metadata(self, facts: Mapping[str, Any]) -> None:
-        """Writes data.json, with a digest of what it says. Raises OSError."""
+        """Writes data.json with a digest of its content. Raises OSError."""
         write_json(self.data, {**facts, _DIGEST: _facts_digest(facts)})
 
     def _there(self, path: Path) -> Path:
@@ -113,7 +113,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a small regular file. Raises InputError for anything else."""
+    """Reads the text of a small regular file. Raises InputError for anything else."""
     try:
         return read_regular(path, most=_MOST_BYTES).decode("utf-8")
     except OSError as error:
@@ -128,7 +128,7 @@ def _facts_digest(facts: Mapping[str, Any]) -> str:
 
 
 def _check_facts(facts: Any) -> None:
-    """Raises InputError, without the path."""
+    """Raises InputError, without the path, unless these are the facts of data.json."""
     if not isinstance(facts, dict):
         raise InputError(f"it is {shown(facts)}; it must be a JSON object")
     if ("run" in facts or _DIGEST in facts) and facts.get(_DIGEST) != _facts_digest(facts):
@@ -163,7 +163,7 @@ def _refuse_links_below(folder: str, levels: int = _MOST_LEVELS) -> None:
 
 
 def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What a folder holds; nothing where there is none, or it cannot be read: then its use says so."""
+    """Lists a folder; empty if it cannot be read, which its use will report."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -1,6 +1,6 @@
-"""What can be known before a run is started, here or on another machine: is there all that it needs?
+"""Checks before a run is started whether all that it needs is there, on this machine or on another.
 
-What the config says of itself, gen.main has checked before. Nothing is trained, downloaded or written.
+gen.main has validated the config before. Nothing is trained, downloaded or written.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _NOT_COPIED = ("runs", ".venv", ".git")  # by launch.sh
 
 
 def check(config: Config, workdir: Path, place: str, *, accept_changed_data: bool = False) -> list[str]:
-    """What was found, in lines for a person. Raises InputError for what training would refuse.
+    """Returns the findings, one line each. Raises InputError for what training would refuse.
 
-    place: "here": on this machine, where the data are read, as far as they are there. "copied": on one that gets a copy
-    of the current folder and nothing else. "mounted": on one that mounts storage besides, where absolute paths lead.
+    place: "here": this machine; data that are there are read. "copied": a machine that gets a copy of the current
+    folder and nothing else. "mounted": one that also mounts storage, to which absolute paths lead.
     accept_changed_data: as in gen.training.loop.
     """
     if place == "here":
@@ -80,7 +80,7 @@ def _elsewhere(config: Config, workdir: Path, mounted: bool) -> Iterator[str]:
 
 
 def _data_paths(config: Config) -> Iterator[tuple[str, str]]:
-    """Field and value of each argument of the data that is a path."""
+    """Yields field and value of each argument of the data that is a path."""
     types = arguments(resolve(config.data["call"], "data")).types
     for name, value in config.data.items():
         is_path = os.PathLike in {typing.get_origin(kind) for kind in typing.get_args(types.get(name))}
@@ -89,6 +89,6 @@ def _data_paths(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _runs(config: Config) -> Iterator[tuple[str, str]]:
-    """Field and folder of each run whose weights this one starts with."""
+    """Yields field and folder of each run that init_from names."""
     for role, run in config.init_from.items():
         yield f"init_from.{role}", run.rpartition(":")[0] or run
