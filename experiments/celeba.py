@@ -1,15 +1,15 @@
-"""CelebA, 64 x 64 faces, unconditional: for one machine with GPUs, or a TPU slice.
+"""CelebA, 64 x 64 faces, unconditional GAN: for one machine with GPUs, or a TPU slice.
 
-    python -m gen.main --config experiments/celeba.py                               # downloads it first, 1.5 GB
-    python -m gen.main --config experiments/celeba.py --config.data.manual_dir=DIR  # the five files of TFDS
+    python -m gen.main --config experiments/celeba.py                               # downloads 1.5 GB first
+    python -m gen.main --config experiments/celeba.py --config.data.manual_dir=DIR  # with the five files of TFDS
     python -m gen.main --config experiments/celeba.py:folder --config.data.path=img_align_celeba.zip
     ./launch.sh tpu --help                                                          # on a Cloud TPU slice, docs/tpu.md
 
-`:folder` takes the aligned JPEGs as a zip or a folder. list_eval_partition.txt beside them gives the official split,
-list_attr_celeba.txt makes classes: --config.data.label=Smiling --config.task.conditional=true. The images are for
-non-commercial research only.
-R3GAN has no recipe for CelebA; this one starts from its FFHQ-64 (gamma 2 to 0.2, EMA half-life 0.5 M images) with less
-augmentation, as there are three times as many images. Measured: nothing yet; this project had no GPU to run it on.
+`:folder` reads the aligned JPEGs from a zip or a folder. With list_eval_partition.txt beside them it uses the official
+split; with list_attr_celeba.txt it can use an attribute as the class: --config.data.label=Smiling
+--config.task.conditional=true. The images may be used for non-commercial research only.
+R3GAN has no recipe for CelebA. This one is its recipe for FFHQ-64 (gamma from 2 to 0.2, EMA half-life 0.5 M images)
+with less augmentation, because CelebA has three times as many images. Measured: nothing yet, for lack of a GPU.
 """
 
 from gen.config import Config, spec, variant

@@ -1,10 +1,10 @@
-"""CelebA, 64 x 64, as 8 x 8 tokens with perceptual and adversarial terms: for one machine with GPUs.
+"""CelebA, 64 x 64, tokenizer with 8 x 8 tokens, perceptual and adversarial loss: for one machine with GPUs.
 
-    python -m gen.main --config experiments/celeba_autoencoder.py                               # downloads, 1.5 GB
-    python -m gen.main --config experiments/celeba_autoencoder.py --config.data.manual_dir=DIR  # TFDS's five files
+    python -m gen.main --config experiments/celeba_autoencoder.py                               # downloads 1.5 GB
+    python -m gen.main --config experiments/celeba_autoencoder.py --config.data.manual_dir=DIR  # the files of TFDS
     python -m gen.main --config experiments/celeba_autoencoder.py:folder --config.data.path=img_align_celeba.zip
 
-Measured: nothing yet; this project had no GPU to run it on.
+Measured: nothing yet, for lack of a GPU.
 """
 
 from gen.config import Config, spec, variant

@@ -1,11 +1,11 @@
-"""CelebA, 64 x 64, as one vector of 128 numbers that are drawn from a normal distribution: a variational autoencoder.
+"""CelebA, 64 x 64, variational autoencoder with one latent vector of 128 numbers: for one machine with GPUs.
 
-    python -m gen.main --config experiments/celeba_vae.py                               # downloads it first, 1.5 GB
-    python -m gen.main --config experiments/celeba_vae.py --config.data.manual_dir=DIR  # the five files of TFDS
+    python -m gen.main --config experiments/celeba_vae.py                               # downloads 1.5 GB first
+    python -m gen.main --config experiments/celeba_vae.py --config.data.manual_dir=DIR  # with the five files of TFDS
     python -m gen.main --config experiments/celeba_vae.py:folder --config.data.path=img_align_celeba.zip
 
-It samples directly. beta = 2 s^2 128 / (64 * 64 * 3) is the likelihood of pixels with a standard deviation s of 0.2 of
-a range of 2. Measured: nothing yet; this project had no GPU to run it on.
+The latents are normally distributed, so it can sample without a prior. beta = 2 s^2 128 / (64 * 64 * 3) is the
+likelihood of pixels in [-1, 1] with a standard deviation s of 0.2. Measured: nothing yet, for lack of a GPU.
 """
 
 from gen.config import Config, spec, variant

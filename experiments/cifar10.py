@@ -1,12 +1,11 @@
-"""CIFAR-10, class-conditional, 32 x 32: half an hour on one GPU, or the published recipe of R3GAN.
+"""CIFAR-10, 32 x 32, class-conditional GAN: half an hour on one GPU, or the published recipe of R3GAN.
 
-    python -m gen.main --config experiments/cifar10.py   # downloads it first
+    python -m gen.main --config experiments/cifar10.py                                     # downloads the data first
     python -m gen.main --config experiments/cifar10.py:npz --config.data.path=cifar10.npz  # x_train, y_train
-    python -m gen.main --config experiments/cifar10.py:full                                # for days, on 8 GPUs
+    python -m gen.main --config experiments/cifar10.py:full                                # days on 8 GPUs
 
-`full` has the widths and schedules of R3GAN (Huang et al. 2024: 250 M images, FID 1.96). For `s` the width and group
-size stay at R3GAN's ratio and the schedules are shortened to the budget. Measured: nothing yet; this project had no
-GPU to run it on.
+`:full` has the widths and schedules of R3GAN (Huang et al. 2024: 250 M images, FID 1.96). The others keep the ratio of
+width to group size and shorten the schedules. Measured: nothing yet, for lack of a GPU.
 """
 
 from gen.config import Config, spec, variant

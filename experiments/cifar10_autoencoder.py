@@ -1,9 +1,9 @@
-"""CIFAR-10, 32 x 32, as 8 x 8 tokens with perceptual and adversarial terms: half an hour on one GPU.
+"""CIFAR-10, 32 x 32, tokenizer with 8 x 8 tokens, perceptual and adversarial loss: half an hour on one GPU.
 
-    python -m gen.main --config experiments/cifar10_autoencoder.py  # downloads the data first
+    python -m gen.main --config experiments/cifar10_autoencoder.py                         # downloads the data first
     python -m gen.main --config experiments/cifar10_autoencoder.py:npz --config.data.path=cifar10.npz
 
-Measured: nothing yet; this project had no GPU to run it on.
+Measured: nothing yet, for lack of a GPU.
 """
 
 from gen.config import Config, spec, variant

@@ -1,10 +1,10 @@
-"""Fashion-MNIST, class-conditional, 32 x 32: half an hour on two CPU cores.
+"""Fashion-MNIST, 32 x 32, class-conditional GAN: half an hour on two CPU cores.
 
-python -m gen.main --config experiments/fashion_mnist.py   # downloads it first
-python -m gen.main --config experiments/fashion_mnist.py:npz --config.data.path=fashion.npz  # x_train, y_train
+    python -m gen.main --config experiments/fashion_mnist.py                                     # downloads the data
+    python -m gen.main --config experiments/fashion_mnist.py:npz --config.data.path=fashion.npz  # x_train, y_train
 
-Measured 2026-11-21 on two cores of an Intel Xeon: 1,070 s (190,000 images, 178 images/s);
-90.4 % of 1,000 samples show the class asked for (judge of 6,000 steps: 91.5 % on held-out images).
+Measured 2026-11-21 on two cores of an Intel Xeon: 190,000 images in 1,070 s (178 images/s). A classifier trained for
+6,000 steps finds the requested class in 90.4 % of 1,000 samples; on held-out images it is right in 91.5 %.
 """
 
 from gen.config import Config, spec, variant

@@ -1,14 +1,14 @@
-"""Fashion-MNIST, 32 x 32, as 8 x 8 tokens: a tokenizer for two CPU cores.
+"""Fashion-MNIST, 32 x 32, tokenizer with 8 x 8 tokens: for two CPU cores.
 
-python -m gen.main --config experiments/fashion_mnist_autoencoder.py  # downloads the data first
-python -m gen.main --config experiments/fashion_mnist_autoencoder.py:npz --config.data.path=fashion.npz
+    python -m gen.main --config experiments/fashion_mnist_autoencoder.py      # downloads the data first
+    python -m gen.main --config experiments/fashion_mnist_autoencoder.py:npz --config.data.path=fashion.npz
 
-Variants: npz (a file with x_train, y_train), and for comparison vq, lfq, kl, plain in place of finite scalar
-quantization, all of them on the npz file.
+Variants: `:npz` reads a file with x_train, y_train. `:vq`, `:lfq`, `:kl` and `:plain` read it too, and replace finite
+scalar quantization by another bottleneck, for comparison.
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 240,000 images in 34 minutes beside other jobs (an idle machine shows
-270 images/s): 26.7 dB on held-out images, all of 1,000 codes used. After 40,000 images: 23.3 dB and 97.1 % (npz),
-23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits an image), 24.7 dB (plain).
+Measured 2026-11-21 on two cores of an Intel Xeon: 240,000 images in 34 minutes beside other jobs (270 images/s on an
+idle machine), 26.7 dB on held-out images, all of 1,000 codes used. After 40,000 images: 23.3 dB and 97.1 % of the codes
+(npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits per image), 24.7 dB (plain).
 """
 
 from gen.config import Config, spec, variant

@@ -1,13 +1,14 @@
-"""Fashion-MNIST, 28 x 28, pixel by pixel: a recurrent model of the 256 values, with its exact likelihood.
+"""Fashion-MNIST, 28 x 28, recurrent model of pixels (256 values) with exact likelihood: for two CPU cores.
 
-python -m gen.main --config experiments/fashion_mnist_pixels.py  # downloads the data first
-python -m gen.main --config experiments/fashion_mnist_pixels.py:npz --config.data.path=fashion.npz
+    python -m gen.main --config experiments/fashion_mnist_pixels.py           # downloads the data first
+    python -m gen.main --config experiments/fashion_mnist_pixels.py:npz --config.data.path=fashion.npz
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 40,000 images in 30 minutes beside other jobs: 2.90 bits a pixel on
-1,000 held-out images, 2.88 with the class (unigram table 4.93, bigram 3.93), by benchmarks/prior.py. Images of MNIST
-cost fewer bits than held-out clothes in 95 % of pairs, the known failure of likelihood; more than their background
-(gen.score --background=1000) in 97 %. Learned from MNIST (--config.data.path=mnist.npz), 0.88 bits a pixel, clothes
-cost more bits than held-out digits in all pairs, and more than their background in 36 % only.
+Measured 2026-11-21 on two cores of an Intel Xeon by benchmarks/prior.py: 40,000 images in 30 minutes beside other jobs,
+2.90 bits per pixel on 1,000 held-out images, 2.88 given the class (unigram table 4.93, bigram table 3.93).
+Unusual images: MNIST digits cost fewer bits than held-out clothes in 95 % of pairs, the known failure of likelihood;
+relative to the background (gen.score --background_samples=1000) they cost more in 97 %. A model of MNIST
+(--config.data.path=mnist.npz, 0.88 bits per pixel): clothes cost more bits than held-out digits in all pairs, but
+relative to the background in only 36 %.
 """
 
 from gen.config import Config, spec, variant

@@ -1,17 +1,17 @@
-"""Fashion-MNIST, 32 x 32, class-conditional: a recurrent prior over the 8 x 8 tokens of fashion_mnist_autoencoder.py.
+"""Fashion-MNIST, 32 x 32, class-conditional recurrent prior over the tokens of fashion_mnist_autoencoder.py.
 
-python -m gen.main --config experiments/fashion_mnist_prior.py  # downloads the data first
-python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
+    python -m gen.main --config experiments/fashion_mnist_prior.py            # downloads the data first
+    python -m gen.main --config experiments/fashion_mnist_prior.py:npz --config.data.path=fashion.npz
 
-For two CPU cores, after the tokenizer, whose run folder is --config.init_from.autoencoder (default: where
-its experiment puts it). Learns in raster order and, for half of the images, with a random region given first, so
-that it draws images, completes them (gen.sample --inpaint) and says what is unusual (gen.score). With
---config.task.context=half_size it learns to enlarge (tried with 60,000 images; docs/images/enlarged.png).
+For two CPU cores. Train the tokenizer first; --config.init_from.autoencoder is its run folder, if not the default one.
+The prior learns raster order and, for half of the images, an order that starts with a random region. So it can sample,
+inpaint (gen.sample --inpaint) and score how unusual an image is (gen.score). With --config.task.context=half_size it
+learns to upscale (tried with 60,000 images; docs/images/enlarged.png).
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 240,000 images in 33 minutes beside other jobs: 4.48 bits a token on
-held-out images, 4.36 with the class (unigram table 8.62, bigram 7.55); after 160,000 images, then with
-region_first_probability=0.33, 80.9 % of 1,000 samples show the class asked for, 85.5 % at temperature 0.8, 92.1 % with
-guidance 1.5, 95.2 % with guidance 2 (judge: 91.5 % of held-out images).
+Measured 2026-11-21 on two cores of an Intel Xeon: 240,000 images in 33 minutes beside other jobs, 4.48 bits per token
+on held-out images, 4.36 given the class (unigram table 8.62, bigram table 7.55). After 160,000 images with
+region_first_probability=0.33 a classifier (right on 91.5 % of held-out images) finds the requested class in 80.9 % of
+1,000 samples, 85.5 % at temperature 0.8, 92.1 % with guidance 1.5, 95.2 % with guidance 2.
 """
 
 from gen.config import Config, spec, variant

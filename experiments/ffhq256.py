@@ -1,10 +1,10 @@
-"""FFHQ, 256 x 256 faces, unconditional, from a folder of images: the published recipe of R3GAN, for 8 GPUs.
+"""FFHQ, 256 x 256 faces, unconditional GAN from a folder of images: the published recipe of R3GAN, for 8 GPUs.
 
-    python -m gen.main --config experiments/ffhq256.py --config.data.path=DIR     # or a zip, of 256 pixels or more
+    python -m gen.main --config experiments/ffhq256.py --config.data.path=DIR  # or a zip; 256 pixels or more
 
-FFHQ is not in TensorFlow Datasets: github.com/NVlabs/ffhq-dataset says how to fetch it, for non-commercial use only.
-Widths, penalty weights and schedules of the paper (Huang et al. 2024: FID 2.75). Measured: nothing yet; this project
-had no GPU to run it on.
+Widths, penalty weights and schedules are those of the paper (Huang et al. 2024: FID 2.75). FFHQ is not in TensorFlow
+Datasets: get it from github.com/NVlabs/ffhq-dataset, for non-commercial use only. Measured: nothing yet, for lack of a
+GPU.
 """
 
 from gen.config import Config, spec, variant

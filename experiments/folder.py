@@ -1,13 +1,13 @@
-"""Your own images: a model of a folder, its subfolders the classes.
+"""Your own images: a GAN of the images in a folder, with its subfolders as classes.
 
     python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU; DIR or a zip
     python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR  # 32 x 32, on CPU cores
 
-Another size on a GPU needs one width per doubling from 4 x 4 upwards, in both networks:
---config.data.resolution=128 --config.task.generator.widths=256,256,256,256,128,64 (the discriminator likewise).
-With `:cpu`, whose patches are 2 and 4 pixels, the generator takes one width less and the discriminator two less.
-With fewer than about 10,000 images raise the augmentation: --config.task.augmentation=0,0.5; a handful gives copies.
-Out of memory: a smaller --config.batch_size.
+Another resolution on a GPU needs one width per doubling from 4 x 4 upwards, in both networks:
+--config.data.resolution=128 --config.task.generator.widths=256,256,256,256,128,64 (and the same for the discriminator).
+With `:cpu`, where patches are 2 and 4 pixels, the generator has one width less and the discriminator two.
+With fewer than about 10,000 images, increase the augmentation: --config.task.augmentation=0,0.5. From a handful of
+images it learns copies. If memory runs out, use a smaller --config.batch_size.
 """
 
 from gen.config import Config, spec, variant

@@ -1,9 +1,9 @@
-"""Colored shapes as 8 x 8 tokens, with an adversary from the first step: minutes on two CPU cores.
+"""Colored shapes, 32 x 32, tokenizer with 8 x 8 tokens and an adversary: minutes on two CPU cores.
 
-python -m gen.main --config experiments/shapes_autoencoder.py
+    python -m gen.main --config experiments/shapes_autoencoder.py
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 images: 29.0 dB on 2,000 held-out images (5 % quantile 26.7),
-98 % of the 1,000 codes used, by benchmarks/reconstruction.py. It ran beside other jobs: its time says nothing.
+Measured 2026-11-21 on two cores of an Intel Xeon by benchmarks/reconstruction.py: after 60,000 images 29.0 dB on 2,000
+held-out images (5 % quantile 26.7), 98 % of the 1,000 codes used. It ran beside other jobs, so the time is not known.
 """
 
 from gen.config import Config, spec, variant

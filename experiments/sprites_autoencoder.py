@@ -1,13 +1,13 @@
-"""Walking and thrusting characters, frames of 32 x 32, as 8 x 8 tokens: the tokenizer of sprites_video.py.
+"""Walking and thrusting characters, frames of 32 x 32, tokenizer with 8 x 8 tokens: for sprites_video.py.
 
     python -m gen.main --config experiments/sprites_autoencoder.py --config.data.path=sprites.npz
 
 The file holds x_train [characters, sequences, frames, height, width, 3], x_test, sequence_names (Liberated Pixel Cup).
-Two frames are learned at a time, one above the other; the network knows no size, and the prior gives it single ones.
+An image is two frames, one above the other; the network takes any size, and the prior gives it single frames.
 
-Measured 2026-11-21 on two cores of an Intel Xeon: after 40,000 pairs (--config.total_images=40000
---config.task.schedule_images=40000) 25.2 dB on held-out frames, by `benchmarks/video.py` with a prior over its tokens.
-The 120,000 pairs of this file have not been trained yet.
+Measured 2026-11-21 on two cores of an Intel Xeon by `benchmarks/video.py`: after 40,000 pairs
+(--config.total_images=40000 --config.task.schedule_images=40000) 25.2 dB on held-out frames. The 120,000 pairs of this
+file have not been trained yet.
 """
 
 from gen.config import Config, spec, variant

@@ -1,14 +1,14 @@
-"""Walking and thrusting characters, frames of 32 x 32: the next frame given the one before, and so whole films.
+"""Walking and thrusting characters, frames of 32 x 32: a prior of the next frame given the frame before.
 
     python -m gen.main --config experiments/sprites_video.py --config.data.path=sprites.npz
 
-After sprites_autoencoder.py, whose run folder is --config.init_from.autoencoder. `gen.sample FRAME.png
---predict_frames` goes on from a frame.
+Train sprites_autoencoder.py first; --config.init_from.autoencoder is its run folder, if not the default one.
+`gen.sample FRAME.png --predict_frames` continues from a frame.
 
-Measured 2026-11-21 on two cores of an Intel Xeon, 60,000 pairs in 21 minutes beside other jobs, tokenizer of 40,000:
-`benchmarks/video.py --temperature 0.3`: the next frame of 500 held-out pairs has 25.3 dB (one draw), 25.9 (mean of
-five), a copy of the last frame 24.8, the true frame through the tokenizer 25.2 (a cell that keeps its token keeps what
-the tokenizer lost of it).
+Measured 2026-11-21 on two cores of an Intel Xeon: 60,000 pairs in 21 minutes beside other jobs, with a tokenizer of
+40,000 pairs. By `benchmarks/video.py --temperature 0.3` the next frame of 500 held-out pairs has 25.3 dB (one sample),
+25.9 (mean of five); a copy of the frame before has 24.8, the true frame through the tokenizer 25.2 (a cell that keeps
+its token also keeps what the tokenizer lost).
 """
 
 from gen.config import Config, spec, variant
