@@ -23,10 +23,10 @@ from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.data.progress import Progress
 from gen.errors import InputError, nearest
-from gen.files import expand, printable, shown
+from gen.files import expand, printable
 from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
 from gen.image_io.find import names_in
-from gen.image_io.fit import SMALL, TooSmall, center_crop_resize, hash_fraction
+from gen.image_io.fit import Small, TooSmall, center_crop_resize, hash_fraction
 
 _CHUNK = 256
 _MOST_PIXELS = 2**14  # of a side
@@ -43,7 +43,7 @@ def folder(
     background: tuple[int, int, int] = (255, 255, 255),  # RGB, 0..255, shown through transparent pixels
     held_out: float = 0.05,  # share of the images; unused when the folder has its own splits
     labeled: bool = True,  # False: subfolders are not classes
-    small: str = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
+    small: Small = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
     strict: bool = False,  # True: one unreadable file refuses the whole folder
 ) -> DatasetSplits:
     """A source of square images from all image files under `path`, a folder or a zip archive of one.
@@ -58,7 +58,7 @@ def folder(
     files are listed in facts["skipped"] with the reason, and classes of which nothing can be read in
     facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
-    _check(resolution, background, held_out, small)
+    _check(resolution, background, held_out)
     root = _existing(path)
     archive = None if root.is_dir() else Zip(root, "folder")
     listed = archive.read(LABELS_FILE) if archive else None
@@ -86,7 +86,7 @@ def folder(
     return source
 
 
-def _check(resolution: int, background: tuple[int, int, int], held_out: float, small: str) -> None:
+def _check(resolution: int, background: tuple[int, int, int], held_out: float) -> None:
     if resolution < 1:
         raise InputError(f"folder: resolution={resolution}: must be at least 1")
     if resolution > _MOST_PIXELS:
@@ -95,8 +95,6 @@ def _check(resolution: int, background: tuple[int, int, int], held_out: float, s
         raise InputError(f"folder: background={background}: must be three whole numbers in 0..255")
     if not 0 < held_out < 1:
         raise InputError(f"folder: held_out={held_out}: must lie between 0 and 1")
-    if small not in SMALL:
-        raise InputError(f"folder: small={shown(small)}: allowed are {', '.join(SMALL)}{nearest(small, SMALL)}")
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
@@ -145,7 +143,7 @@ def _decode(
     resolution: int,
     grayscale: bool,
     background: tuple[int, int, int],
-    small: str,
+    small: Small,
     file: File,
 ) -> np.ndarray | str:
     """The image uint8 [h w c], or the reason why there is none."""

@@ -12,7 +12,7 @@ from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.files import expand, printable, sha256
-from gen.image_io.fit import check_padding, hash_fraction, to_resolution
+from gen.image_io.fit import Padding, hash_fraction, to_resolution
 from gen.npz import npz_names, read_npz, texts
 
 _MOST_CLASSES = 100_000
@@ -23,7 +23,7 @@ def npz(
     path: str | os.PathLike[str],
     resolution: int | None = None,  # None: as stored
     *,
-    padding: str = "zero",  # "zero" or "edge": what surrounds images that are a little smaller than resolution
+    padding: Padding = "zero",  # what surrounds images that are a little smaller than resolution
     limit: int | None = None,  # train on a fixed random choice of this many images; None: on all
     held_out: float = 0.05,  # share of x_train to hold out when there is no x_test
 ) -> DatasetSplits:
@@ -35,7 +35,6 @@ def npz(
     goes by the sha256 of the file. Raises InputError for a missing, damaged or unfitting file.
     """
     file = expand(path)
-    check_padding(padding, "npz")
     if (limit is not None and limit < 1) or not 0 < held_out < 1:
         raise InputError(f"npz: limit={limit}, held_out={held_out}: limit must be at least 1, held_out between 0 and 1")
     options = {"file": file.name, "resolution": resolution, "padding": padding, "limit": limit, "held_out": held_out}

@@ -20,7 +20,7 @@ from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
 from gen.files import cache_home, expand, printable
 from gen.image_io import Unreadable, open_image
-from gen.image_io.fit import check_padding, hash_fraction, to_resolution
+from gen.image_io.fit import Padding, hash_fraction, to_resolution
 
 _CHUNK = 256
 
@@ -31,7 +31,7 @@ def tfds(
     *,
     label: str | None = "auto",  # a class or yes/no feature, e.g. "Male"; "auto": "label" if it exists; None: none
     grayscale: bool = False,
-    padding: str = "zero",  # "zero" or "edge": what surrounds images that are a little smaller than resolution
+    padding: Padding = "zero",  # what surrounds images that are a little smaller than resolution
     held_out: float = 0.05,  # share of train to hold out when the set has neither test nor validation
     data_dir: str | None = None,  # where sets are prepared; None: where tensorflow_datasets keeps them
     manual_dir: str | None = None,  # files fetched by hand under their registered names; their checksums are verified
@@ -46,7 +46,6 @@ def tfds(
     padded by at most a quarter of their side. Raises InputError when the set is unknown, not prepared and without files
     to prepare it from, when a file is not the registered one, or when options do not fit.
     """
-    check_padding(padding, "tfds")
     if not 0 < held_out < 1:
         raise InputError(f"tfds: held_out={held_out}: must lie between 0 and 1")
     builder = _builder(name, data_dir)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from gen.errors import InputError, nearest
-from gen.files import shown
-
-SMALL = ("skip", "enlarge", "refuse")
-PADDINGS = ("zero", "edge")
+Small = Literal["skip", "enlarge", "refuse"]  # what to do with images smaller than resolution
+Padding = Literal["zero", "edge"]  # the border of images that are a little smaller than resolution
 
 
 class TooSmall(ValueError):
@@ -37,14 +35,7 @@ def center_crop_resize(
     return np.asarray(cropped).reshape(height, width, -1)
 
 
-def check_padding(padding: str, source: str) -> None:
-    """Raises InputError unless `padding` is one of PADDINGS."""
-    if padding not in PADDINGS:
-        allowed = ", ".join(PADDINGS)
-        raise InputError(f"{source}: padding={shown(padding)}: allowed are {allowed}{nearest(padding, PADDINGS)}")
-
-
-def to_resolution(images: np.ndarray, resolution: int, padding: str) -> np.ndarray:
+def to_resolution(images: np.ndarray, resolution: int, padding: Padding) -> np.ndarray:
     """Images uint8 [n h w c] of one size as [n, resolution, resolution, c].
 
     Larger ones as `fit` does it; smaller ones get a border, of zeros or of their edge pixels, of at most a quarter of

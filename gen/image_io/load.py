@@ -12,7 +12,7 @@ import numpy as np
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import Found, Unreadable, composed, find_images, ignored_line, open_image
-from gen.image_io.fit import TooSmall, center_crop_resize, to_resolution
+from gen.image_io.fit import Padding, TooSmall, center_crop_resize, to_resolution
 
 _MOST_SAID = 3  # reasons in a line
 
@@ -36,13 +36,15 @@ def image_files(inputs: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def padding_of(data_metadata: Mapping[str, Any]) -> str:
-    """How the data of a run, by its data.json, brought images to its size that were a little too small."""
+def padding_of(data_metadata: Mapping[str, Any]) -> Padding:
+    """Returns the padding of images that are a little too small in the data of a run, by its data.json."""
     known = "edge" if data_metadata.get("name") == "frame_pairs" else "zero"
-    return str(data_metadata.get("options", {}).get("padding", known))
+    return "edge" if data_metadata.get("options", {}).get("padding", known) == "edge" else "zero"
 
 
-def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], *, padding: str = "zero") -> np.ndarray:
+def load_images(
+    paths: Sequence[str | Path], image_shape: tuple[int, int, int], *, padding: Padding = "zero"
+) -> np.ndarray:
     """Image files as float32 [n h w c] in [0, 1], of height, width and channels `image_shape`.
 
     Upright, on white, 8 bits a channel, gray where c is 1. Larger images are cropped to their center and area-averaged;
@@ -59,7 +61,7 @@ def load_images(paths: Sequence[str | Path], image_shape: tuple[int, int, int], 
 
 
 def load_readable(
-    paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: str = "zero"
+    paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: Padding = "zero"
 ) -> tuple[list[int], np.ndarray]:
     """As `load_images`, but what cannot be read or is too small is left out, with one warning.
 
@@ -94,7 +96,7 @@ class _CannotUseError(ValueError):
     """Why an image cannot be used, without its name."""
 
 
-def _load(path: Path, image_shape: tuple[int, int, int], padding: str) -> np.ndarray:
+def _load(path: Path, image_shape: tuple[int, int, int], padding: Padding) -> np.ndarray:
     """One image, float32 [h w c] in [0, 1]."""
     height, width, channels = image_shape
     try:

@@ -25,6 +25,7 @@ from gen.config import (
     validate,
     variant,
 )
+from gen.data import folder, npz, tfds
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial
 from gen.models.recurrent import Recurrent
@@ -105,8 +106,17 @@ def test_validate_names_field_value_and_what_is_allowed(changes, message):
 
 
 @pytest.mark.parametrize(
-    ("task", "message"),
+    ("component", "message"),
     [
+        (
+            lambda: spec(folder, path="x", resolution=8, small="skipp"),
+            "data.small is 'skipp'; did you mean 'skip'?; it must be one of 'skip', 'enlarge', 'refuse'",
+        ),
+        (lambda: spec(npz, path="x", padding="edges"), "data.padding is 'edges'; did you mean 'edge'?; it must be one"),
+        (
+            lambda: spec(tfds, name="mnist", padding="zeros"),
+            "data.padding is 'zeros'; did you mean 'zero'?; it must",
+        ),
         (
             lambda: tiny.task_spec(loss="relativistik"),
             "task.loss is 'relativistik'; did you mean 'relativistic'?; it must be one of 'relativistic', 'non_",
@@ -122,9 +132,9 @@ def test_validate_names_field_value_and_what_is_allowed(changes, message):
         ),
     ],
 )
-def test_texts_that_a_component_allows_are_named_with_the_nearest(task, message):
+def test_texts_that_a_component_allows_are_named_with_the_nearest(component, message):
     with pytest.raises(InputError) as caught:
-        validate(tiny.config(task=task()))
+        validate(tiny.config(**{message.partition(".")[0]: component()}))
     assert str(caught.value).startswith(message)
 
 

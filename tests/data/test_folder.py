@@ -283,7 +283,6 @@ def test_bad_folders_get_one_line(tmp_path, prepare, message):
     ("path", "options", "message"),
     [
         ("", {}, "path is empty"),
-        ("x", {"small": "skipp"}, "did you mean 'skip'"),
         ("x", {"held_out": 1.0}, "held_out=1.0"),
         ("x", {"resolution": 0}, "resolution=0"),
         ("x", {"background": (0, 0, 300)}, "background"),

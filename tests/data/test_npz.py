@@ -96,7 +96,6 @@ def test_limit_chooses_a_fixed_subset_and_leaves_the_held_out_images(tmp_path):
         ({"x_train": X, "y_train": Y.astype(np.uint64) << 62}, {}, "label 9,223,372,036,854,775,808"),
         ({"x_train": X[:1]}, {}, "2 different images"),
         ({"x_train": X}, {"resolution": 36}, "cannot be padded to resolution=36"),
-        ({"x_train": X}, {"padding": "edges"}, "did you mean 'edge'"),
         ({"x_train": X}, {"limit": 0}, "limit"),
         ({"x_train": X}, {"held_out": 0}, "held_out"),
     ],

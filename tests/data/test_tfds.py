@@ -239,7 +239,6 @@ def test_places_of_prepared_sets(tmp_path, monkeypatch):
     [
         ("fashion_mnst", {}, "did you mean 'fashion_mnist'"),
         ("mnist:9.9.9", {}, "9.9.9"),
-        ("mnist", {"padding": "zeros"}, "did you mean 'zero'"),
         ("mnist", {"held_out": 2}, "held_out=2"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.errors import InputError
+from gen.image_io.fit import Padding
 from gen.image_io.load import image_files, load_readable
 from gen.outputs import image_writer
 from gen.outputs.naming import check_inputs_stay, distinct_names
@@ -26,7 +27,7 @@ class Files(NamedTuple):
     image_shape: tuple[int, int, int]
     class_names: Sequence[str]
     record: Record  # of everything that is written
-    padding: str  # of images that are a little too small
+    padding: Padding  # of images that are a little too small
 
     def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
         """The image files in `inputs`, files and folders, and their images; what cannot be used is left out, and said.
