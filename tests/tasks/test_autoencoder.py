@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +38,10 @@ def bare(bottleneck, **changes) -> Autoencoder:
     return make(network=spec(Network, **tiny.AUTOENCODER, bottleneck=bottleneck), **{**BARE, **changes})
 
 
+def start(task: Autoencoder):
+    return jax.jit(task.init)(jax.random.key(0))
+
+
 @pytest.fixture(scope="module")
 def images():
     """Smooth images, which a few numbers can hold."""
@@ -53,13 +59,13 @@ def batch(images):
 def test_learns_to_give_a_batch_back(bottleneck, batch):
     task = bare(bottleneck, learning_rate=(1e-2, 1e-2))
     step = jax.jit(task.step)
-    state, psnr = task.init(jax.random.key(0)), []
+    state, psnr = start(task), []
     for n in range(60):
         state, metrics = step(state, batch, jax.random.key(n))
         psnr.append(float(metrics["psnr"]))
     assert np.isfinite(psnr).all()
     assert psnr[-1] > psnr[0] + 5
-    given_back = task.reconstruct(state.params, batch["image"])
+    given_back = jax.jit(task.reconstruct)(state.params, batch["image"])
     assert given_back.shape == batch["image"].shape
     error = np.square(given_back - batch["image"]).mean((1, 2, 3))
     assert -10 * np.log10(error).mean() > psnr[0] + 5
@@ -69,45 +75,47 @@ def test_learns_to_give_a_batch_back(bottleneck, batch):
 def test_any_size_that_the_factor_divides(side):
     network = build(tiny.tokenizer())
     assert (network.factor, network.vocabulary, network.latent_shape) == (4, 8, (8, 8, 3))
-    params = network.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    to_tokens, from_tokens = (jax.jit(functools.partial(network.apply, method=m)) for m in ("tokens", "from_tokens"))
     x = jax.random.uniform(jax.random.key(1), (2, side, side, 3), minval=-1)
-    tokens = network.apply(params, x, method="tokens")
+    tokens = to_tokens(params, x)
     assert tokens.shape == (2, side // 4, side // 4)
-    there_and_back = network.apply(params, tokens, method="from_tokens")
-    np.testing.assert_allclose(there_and_back, network.apply(params, x)[0], atol=1e-5)
-    single = network.apply(params, network.apply(params, x[1:], method="tokens"), method="from_tokens")
+    there_and_back = from_tokens(params, tokens)
+    np.testing.assert_allclose(there_and_back, jax.jit(network.apply)(params, x)[0], atol=1e-5)
+    single = from_tokens(params, to_tokens(params, x[1:]))
     np.testing.assert_allclose(single, there_and_back[1:], atol=1e-5)
 
 
 def test_latents_there_and_back(images):
     task = bare(BOTTLENECKS[1])
-    average = task.init(jax.random.key(0)).ema_params
-    latents = task.encode(average, images)
+    average = start(task).ema_params
+    latents = jax.jit(task.encode)(average, images)
     assert latents.shape == (BATCH, 4 * 4 * 4)
-    np.testing.assert_allclose(task.decode(average, latents), task.reconstruct(average, images), atol=1e-6)
+    decoded, reconstructed = jax.jit(task.decode)(average, latents), jax.jit(task.reconstruct)(average, images)
+    np.testing.assert_allclose(decoded, reconstructed, atol=1e-6)
 
 
 def test_only_a_gaussian_bottleneck_can_be_drawn_from():
     keys = jax.vmap(jax.random.key)(np.arange(3))
     vae = bare(BOTTLENECKS[1])
-    average = vae.init(jax.random.key(0)).ema_params
-    drawn = vae.sample(average, keys, {})
+    average, sample = start(vae).ema_params, jax.jit(vae.sample)
+    drawn = sample(average, keys, {})
     assert drawn.shape == (3, *tiny.IMAGE_SHAPE)
-    np.testing.assert_allclose(vae.sample(average, keys[1:2], {}), drawn[1:2], atol=1e-5)
-    np.testing.assert_allclose(vae.sample(average, keys, {"latent": vae.latent(keys)}), drawn, atol=1e-6)
+    np.testing.assert_allclose(sample(average, keys[1:2], {}), drawn[1:2], atol=1e-5)
+    np.testing.assert_allclose(sample(average, keys, {"latent": vae.latent(keys)}), drawn, atol=1e-6)
     assert vae.samples
     tokens = bare(BOTTLENECKS[2])
     assert not tokens.samples
-    with pytest.raises(InputError, match="FiniteScalar codes has no distribution to draw from; train a prior"):
-        tokens.sample(tokens.init(jax.random.key(0)).ema_params, keys, {})
+    with pytest.raises(InputError, match="FSQ codes has no distribution to draw from; train a prior"):
+        tokens.sample(start(tokens).ema_params, keys, {})
 
 
 def test_the_reconstruction_loss_is_its_formula(batch):
     task = bare(BOTTLENECKS[0], l1=0.3, l2=2.0)
-    state = task.init(jax.random.key(0))
-    _, metrics = task.step(state, batch, jax.random.key(1))
+    state = start(task)
+    _, metrics = jax.jit(task.step)(state, batch, jax.random.key(1))
     real = 2 * batch["image"] - 1
-    fake = np.asarray(task.network.apply(state.params["autoencoder"], real)[0])
+    fake = np.asarray(jax.jit(task.network.apply)(state.params["autoencoder"], real)[0])
     wanted = 0.3 * np.abs(fake - real).mean() + 2 * np.square(fake - real).mean()
     assert float(metrics["loss"]) == pytest.approx(wanted, rel=1e-5)
     psnr = -10 * np.log10(np.square((fake - real) / 2).mean((1, 2, 3))).mean()
@@ -119,7 +127,7 @@ def test_adversary_and_features_join_the_loss_from_the_first_step(batch):
 
     def loss(**weights) -> dict[str, float]:
         task = make(network=spec(Network, **tiny.AUTOENCODER, bottleneck=BOTTLENECKS[0]), **weights)
-        _, metrics = jax.jit(task.step)(task.init(jax.random.key(0)), batch, jax.random.key(1))
+        _, metrics = jax.jit(task.step)(start(task), batch, jax.random.key(1))
         return {name: float(value) for name, value in metrics.items()}
 
     one, two = loss(adversarial=1.0, perceptual=1.0), loss(adversarial=2.0, perceptual=3.0)
@@ -132,7 +140,7 @@ def test_adversary_and_features_join_the_loss_from_the_first_step(batch):
 def test_a_step_moves_every_role_and_keeps_frozen_features(batch):
     features = spec(Discriminator, **tiny.NETWORK)
     task = make(features=features)
-    state = task.init(jax.random.key(0))
+    state = start(task)
     new, _ = jax.jit(task.step)(state, batch, jax.random.key(1))
     changed = {role: _differs(state.params[role], new.params[role]) for role in state.params}
     assert changed == {"autoencoder": True, "discriminator": True, "lecam": True}
@@ -143,7 +151,7 @@ def test_a_step_moves_every_role_and_keeps_frozen_features(batch):
 
 def test_optimizers_leave_a_codebook_to_its_running_mean(batch):
     task = bare(spec(VectorQuantizer, codes=16, size=4, decay=1 - 1e-9, revive_below=0.0))
-    state = task.init(jax.random.key(0))
+    state = start(task)
     new, _ = jax.jit(task.step)(state, batch, jax.random.key(1))
     before, after = (s.params["autoencoder"]["params"]["bottleneck"] for s in (state, new))
     np.testing.assert_allclose(after["sums"], before["sums"], atol=1e-6)

@@ -195,7 +195,7 @@ def test_bits_are_those_of_the_closed_form(bigram):
     truth = -np.log2(p[label[:, None], before, tokens])
     np.testing.assert_allclose(bits, as_images(truth / 4 * 2, 2)[..., 0], rtol=1e-5)  # over the 4 pixels of a cell
     np.testing.assert_allclose(bits.sum((1, 2)), truth.sum(1), rtol=1e-5)
-    unknown = task.surprise(params, as_images(tokens, 2), None)
+    unknown = task.surprise(params, as_images(tokens, 2), None)  # jit = eager
     np.testing.assert_allclose(unknown.sum((1, 2)), -np.log2(p[3, before, tokens]).sum(1), rtol=1e-5)
 
 
@@ -207,8 +207,8 @@ def test_bits_of_pixels_are_exact_and_per_channel():
     before = np.pad(values.reshape(5, -1)[:, :-1], ((0, 0), (1, 0)), constant_values=-1).reshape(values.shape)
     truth = -np.log2(softmax(params["prior"]["params"]["table"])[0, before, values])
     images = (values / 255).astype(np.float32)
-    np.testing.assert_allclose(task.surprise(params, images, None), truth.sum(-1), rtol=1e-5)
-    np.testing.assert_allclose(task.reconstruct(params, images), images, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(task.surprise)(params, images, None), truth.sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(task.reconstruct)(params, images), images, rtol=1e-6)
     made = sample(task, params, keys(1, 2), {})
     assert made.shape == (2, 2, 3, 3)
     np.testing.assert_allclose(np.round(made * 255) / 255, made, rtol=1e-6)
@@ -235,7 +235,6 @@ def test_bits_given_the_context_and_without(real):
     assert np.isfinite(without).all()
     assert float(jnp.abs(without - given).max()) > 1e-3
     assert float(jnp.abs(of_another - given).max()) > 1e-3
-    np.testing.assert_allclose(task.surprise(params, images, None), without, rtol=1e-4)  # jit = eager
 
 
 # -- Sampling
@@ -383,7 +382,7 @@ def test_with_nothing_given_it_is_sampling_and_with_all_given_nothing_is_drawn(r
         sample(task, params, seeds, {"label": label, "given": given, "known": known}), plain, atol=1e-6
     )
     full = sample(task, params, seeds, {"given": given, "known": ~known})
-    np.testing.assert_allclose(full, task.reconstruct(params, given), atol=1e-6)
+    np.testing.assert_allclose(full, jax.jit(task.reconstruct)(params, given), atol=1e-6)
 
 
 def test_what_is_not_known_tells_nothing(real):
@@ -414,14 +413,15 @@ def test_context_of_half_size_is_the_mean_of_four_pixels():
 
 def test_what_stays_between_frames_keeps_its_pixels():
     alphabet = Tokenizer(build(tiny.tokenizer()))
-    params = {"autoencoder": alphabet.tokenizer.init(jax.random.key(0), jnp.zeros((1, *tiny.IMAGE_SHAPE)))}
+    params = {"autoencoder": jax.jit(alphabet.tokenizer.init)(jax.random.key(0), jnp.zeros((1, *tiny.IMAGE_SHAPE)))}
+    decode, follow = (jax.jit(method, static_argnums=at) for method, at in ((alphabet.decode, 2), (alphabet.follow, 4)))
     frame = jax.random.uniform(jax.random.key(1), (2, *tiny.IMAGE_SHAPE))
-    before = alphabet.encode(params, frame)
-    again = alphabet.follow(params, before, frame, before, tiny.IMAGE_SHAPE)
+    before = jax.jit(alphabet.encode)(params, frame)
+    again = follow(params, before, frame, before, tiny.IMAGE_SHAPE)
     np.testing.assert_allclose(again, frame, atol=1e-6)
     tokens = before.at[0, 5].set((before[0, 5] + 1) % alphabet.vocabulary)  # row 1, column 1 of 4 x 4 pixels
-    made = alphabet.follow(params, tokens, frame, before, tiny.IMAGE_SHAPE)
-    plain, old = (alphabet.decode(params, t, tiny.IMAGE_SHAPE) for t in (tokens, before))
+    made = follow(params, tokens, frame, before, tiny.IMAGE_SHAPE)
+    plain, old = (decode(params, t, tiny.IMAGE_SHAPE) for t in (tokens, before))
     np.testing.assert_allclose(made[0, 4:8, 4:8], plain[0, 4:8, 4:8], atol=1e-6)
     np.testing.assert_allclose(made[0, 8:], jnp.clip(plain + frame - old, 0, 1)[0, 8:], atol=1e-6)
     np.testing.assert_allclose(made[1], frame[1], atol=1e-6)
@@ -558,7 +558,9 @@ def test_some_steps_lower_the_bits(real, state, step, batch):
         bits.append(float(metrics["bits"]))
     assert 1.5 < np.mean(bits[:2]) < 6
     assert np.mean(bits[-5:]) < 0.5 * np.mean(bits[:2])
-    exact = float(jnp.mean(real[0].surprise(state.ema_params, batch["image"], batch["label"]).sum((1, 2)))) / 16
+    exact = (
+        float(jnp.mean(jax.jit(real[0].surprise)(state.ema_params, batch["image"], batch["label"]).sum((1, 2)))) / 16
+    )
     assert exact < 0.6 * np.mean(bits[:2])  # without context
 
 
@@ -682,7 +684,7 @@ def test_settings_that_cannot_be_are_refused(changes, message):
 def test_conditions_that_were_not_learned_are_refused(changes, conditions, message):
     task = make(**changes)
     with pytest.raises(InputError) as error:
-        task.sample(task.init(jax.random.key(0)).ema_params, keys(1, 2), conditions)
+        task.sample(ready(task), keys(1, 2), conditions)
     assert message in str(error.value)
 
 
