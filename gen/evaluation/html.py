@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from gen import cli
 from gen.config.values import strict_json
@@ -23,8 +19,9 @@ from gen.evaluation.results import MetricResult
 from gen.files import atomic_write, printable
 from gen.outputs import image_writer as files
 from gen.report import Report, save_png
+from gen.report.html import data_uri, render
+from gen.report.pictures import encode_png
 from gen.report.report import EVALUATION
-from gen.report.style import STYLE
 from gen.runs.run_folder import RunFolder, read_text
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
@@ -38,7 +35,13 @@ def write(folder: Path, measured: Evaluation) -> None:
     """Writes everything into a folder, making it."""
     first, *others = measured.boards
     shown = pictures(measured.questions[first]) if first in measured.questions else {}
-    body = f"{_verdicts(measured)}{_body(measured.boards, shown)}"
+    values = {
+        "verdicts": measured.verdicts,
+        "about": _about(measured.boards),
+        "titles": list(measured.boards),
+        "rows": _rows(measured.boards),
+        "figures": [_figure(name, words, picture) for name, (words, picture) in shown.items()],
+    }
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
         for path in (folder / f"{title}.png" for title in PICTURES):
@@ -55,8 +58,8 @@ def write(folder: Path, measured: Evaluation) -> None:
             cli.say(f"{printable(path)} is not of gen and stays; the picture is in evaluation.html")
         else:
             save_png(path, picture)
-    atomic_write(folder / Path(EVALUATION).name, f"<style>{_LAYOUT}</style>{body}")
-    atomic_write(folder / "evaluation.html", _page(body))
+    atomic_write(folder / Path(EVALUATION).name, render("evaluation_section.html", **values))
+    atomic_write(folder / "evaluation.html", render("evaluation.html", **values))
 
 
 def _file(title: str) -> str:
@@ -76,51 +79,13 @@ def refresh(workdir: Path) -> None:
         report.write_html(report.status)
 
 
-def _body(boards: Mapping[str, Sequence[MetricResult]], shown: Mapping[str, tuple[str, np.ndarray]]) -> str:
-    figures = "".join(
-        f'<h3>{html.escape(title)}</h3><p class="quiet">{html.escape(words)}</p><figure>'
-        f'<img class="measured {name}" src="{_uri(picture)}" alt="{html.escape(title)}"></figure>'
-        for name, title, words, picture in ((name, *_split(words), picture) for name, (words, picture) in shown.items())
-    )
-    return f"{_about(boards)}{_table(boards)}{figures}"
-
-
-def _verdicts(measured: Evaluation) -> str:
-    """The verdict on each set, a sentence for each aspect."""
-    names = {title: f"{title}: " if len(measured.verdicts) > 1 else "" for title in measured.verdicts}
-    return "".join(
-        f"<p><b>{html.escape(names[title])}{found.level}.</b> {html.escape(' '.join(found.words))}</p>"
-        for title, found in measured.verdicts.items()
-    )
-
-
-def _page(body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>Evaluation</title><style>{STYLE}{_LAYOUT}</style></head>'
-        f"<body><main><h1>Evaluation</h1>{body}</main></body></html>\n"
-    )
-
-
-def _split(words: str) -> tuple[str, str]:
-    """A title and what follows its colon."""
+def _figure(name: str, words: str, picture: np.ndarray) -> dict[str, str]:
+    """A figure and its words: a title and what follows the colon."""
     title, _, rest = words.partition(": ")
-    return title, rest[:1].upper() + rest[1:]
+    return {"name": name, "title": title, "words": rest[:1].upper() + rest[1:], "uri": data_uri(encode_png(picture))}
 
 
-_LAYOUT = """
-.board td, .board th { text-align: right; white-space: nowrap; }
-.board td:first-child, .board th:first-child { text-align: left; }
-.wide + h3 { margin-top: 2rem; }
-.board td:first-child { white-space: normal; min-width: 15rem; color: var(--ink); }
-img.measured { max-width: 100%; width: auto; border-radius: 3px; }
-@media (prefers-color-scheme: dark) { img.map { filter: invert(.9) hue-rotate(180deg); } }
-@media (max-width: 36rem) { .board td, .board th { padding-right: .5rem; }
-  .board td:first-child { min-width: 7rem; width: auto; } .board .quiet { font-size: .8rem; } }
-"""
-
-
-def _about(boards: Mapping[str, Sequence[MetricResult]]) -> str:
+def _about(boards: Mapping[str, Sequence[MetricResult]]) -> list[str]:
     """What was measured, by what."""
     every = [card for board in boards.values() for card in board]
     card = max(every, key=lambda card: (len(card.extractor_digest), card.samples, card.references))
@@ -137,7 +102,7 @@ def _about(boards: Mapping[str, Sequence[MetricResult]]) -> str:
         if title in boards:
             chain = next((f" {c.of['refine']}" for c in boards[title] if "refine" in c.of), "")
             lines.append(f"{title}: {words}{chain}.")
-    return "".join(f'<p class="quiet">{html.escape(line)}</p>' for line in lines)
+    return lines
 
 
 def _brief(value: Any) -> str:
@@ -146,31 +111,17 @@ def _brief(value: Any) -> str:
     return text[:12] if len(text) == 64 and " " not in text else text
 
 
-def _table(boards: Mapping[str, Sequence[MetricResult]]) -> str:
-    """A row for each metric, a column for each board."""
-    names = list(dict.fromkeys(card.metric for board in boards.values() for card in board))
+def _rows(boards: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """For each metric its name, its description, and for each board the number and its interval."""
     found = {title: {card.metric: card for card in board} for title, board in boards.items()}
-    heads = "".join(f"<th>{html.escape(title)}</th>" for title in boards)
+    first = {card.metric: card for board in reversed(list(boards.values())) for card in reversed(board)}
     rows = []
-    for name in names:
-        held = [found[title].get(name) for title in boards]
-        cells = "".join(f"<td>{_cell(card)}</td>" for card in held)
-        card = next(card for card in held if card)
-        described = next((m.description for m in METRICS if m.matches(name, card.extractor)), "")
-        words = f'{html.escape(name)}{_ARROWS[card.better]}<br><span class="quiet">{html.escape(described)}</span>'
-        rows.append(f"<tr><td>{words}</td>{cells}</tr>")
-    head = f"<tr><th>↓ lower is better, ↑ higher</th>{heads}</tr>"
-    return f'<div class="wide"><table class="facts board">{head}{"".join(rows)}</table></div>'
+    for name in dict.fromkeys(card.metric for board in boards.values() for card in board):
+        described = next((m.description for m in METRICS if m.matches(name, first[name].extractor)), "")
+        cells = [_cell(found[title].get(name)) for title in boards]
+        rows.append((name + _ARROWS[first[name].better], described, cells))
+    return rows
 
 
-def _cell(card: MetricResult | None) -> str:
-    if card is None:
-        return "–"
-    between = results.interval(card)
-    return f"{results.number(card.value)}" + (f'<br><span class="quiet">{between}</span>' if between else "")
-
-
-def _uri(picture: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _cell(card: MetricResult | None) -> tuple[str, str]:
+    return ("–", "") if card is None else (results.number(card.value), results.interval(card))

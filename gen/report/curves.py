@@ -1,14 +1,12 @@
-"""Line charts as inline SVG text. Colors come from the CSS of the page (classes line0, ...) and follow its theme."""
+"""Line charts: the places of lines and marks, which templates/chart.html draws as SVG in the colors of the theme."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
-WIDTH, HEIGHT = 440, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 10, 42
 _LOG_RATIO = 300.0  # positive values that span more than this are drawn on a logarithmic axis
 _LOG_DECADES = 8  # at most; smaller values are drawn at the bottom
 NUM_COLORS = 6
@@ -61,26 +59,45 @@ def thin(series: Series, *, limit: int = 500) -> Series:
     return Series(series.name, [series.x[index] for index in order], [series.y[index] for index in order])
 
 
-def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -> str:
-    """A titled figure of one or more lines over the same x, with both axes labeled and the last values in a legend."""
+class Line(NamedTuple):
+    """A line of a chart: its CSS class, its last value, and a list of points "x y" for each stretch without a gap."""
+
+    name: str
+    css: str
+    last: str
+    stretches: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of lines over the same x. Ticks: (place in the picture, number)."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x_ticks: list[tuple[str, str]]
+    y_ticks: list[tuple[str, str]]
+    lines: list[Line]
+    width: ClassVar = 440
+    height: ClassVar = 230
+    left: ClassVar = 66
+    right: ClassVar = 426
+    top: ClassVar = 10
+    bottom: ClassVar = 188
+
+
+def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -> Chart | None:
+    """One or more lines over the same x, with the last values in a legend; None where there is nothing to draw."""
     lines = [thin(line) for line in series]
     values = [value for line in lines for value in line.y if value is not None and math.isfinite(value)]
     if not values:
-        return ""
-    x_axis = _Axis.fit([0.0, *(x for line in lines for x in line.x)], _LEFT, WIDTH - _RIGHT, log=False)
+        return None
+    x_axis = _Axis.fit([0.0, *(x for line in lines for x in line.x)], Chart.left, Chart.right, log=False)
     log = min(values) > 0 and max(values) / min(values) > _LOG_RATIO
-    y_axis = _Axis.fit(values, HEIGHT - _BOTTOM, _TOP, log=log)
-    marks = [_x_tick(x_axis, tick) for tick in x_axis.ticks()] + [_y_tick(y_axis, tick) for tick in y_axis.ticks()]
-    marks += [_line(line, index, x_axis, y_axis) for index, line in enumerate(lines)]
-    middle = (_TOP + HEIGHT - _BOTTOM) / 2
-    y_text = html.escape(y_label + (" (log scale)" if log else ""))
-    return (
-        f'<figure class="chart"><figcaption><h3>{html.escape(title)}</h3>{_legend(lines)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)} over {html.escape(x_label)}">'
-        f"{''.join(marks)}"
-        f'<text class="label" x="{(_LEFT + WIDTH - _RIGHT) // 2}" y="{HEIGHT - 6}">{html.escape(x_label)}</text>'
-        f'<text class="label" transform="translate(12 {middle:g}) rotate(-90)">{y_text}</text></svg></figure>'
-    )
+    y_axis = _Axis.fit(values, Chart.bottom, Chart.top, log=log)
+    x_ticks, y_ticks = ([(f"{axis.place(x):.1f}", compact(x)) for x in axis.ticks()] for axis in (x_axis, y_axis))
+    drawn = [_line(line, f"line{index % NUM_COLORS}", x_axis, y_axis) for index, line in enumerate(lines)]
+    return Chart(title, x_label, y_label + (" (log scale)" if log else ""), x_ticks, y_ticks, drawn)
 
 
 class _Axis(NamedTuple):
@@ -118,43 +135,12 @@ def _drawable(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _x_tick(axis: _Axis, tick: float) -> str:
-    x, bottom = axis.place(tick), HEIGHT - _BOTTOM
-    return (
-        f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
-        f'<text class="number middle" x="{x:.1f}" y="{bottom + 16}">{compact(tick)}</text>'
-    )
-
-
-def _y_tick(axis: _Axis, tick: float) -> str:
-    y = axis.place(tick)
-    return (
-        f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="number end" x="{_LEFT - 6}" y="{y + 4:.1f}">{compact(tick)}</text>'
-    )
-
-
-def _line(line: Series, index: int, x_axis: _Axis, y_axis: _Axis) -> str:
-    """One path for each stretch without a gap; a lone point becomes a dot."""
-    color, parts, stretch = f"line{index % NUM_COLORS}", [], []
-    for x, y in [*zip(line.x, line.y, strict=True), (0.0, None)]:
+def _line(line: Series, css: str, x_axis: _Axis, y_axis: _Axis) -> Line:
+    stretches: list[list[str]] = [[]]
+    for x, y in zip(line.x, line.y, strict=True):
         if y is not None and math.isfinite(y):
-            stretch.append(f"{x_axis.place(x):.1f} {y_axis.place(y):.1f}")
-            continue
-        if len(stretch) == 1:
-            cx, cy = stretch[0].split()
-            parts.append(f'<circle class="dot {color}" cx="{cx}" cy="{cy}" r="2.5"/>')
-        elif stretch:
-            parts.append(f'<path class="line {color}" d="M{"L".join(stretch)}"/>')
-        stretch = []
-    return "".join(parts)
-
-
-def _legend(lines: Sequence[Series]) -> str:
-    items = []
-    for index, line in enumerate(lines):
-        last = next((value for value in reversed(line.y) if _drawable(value)), None)
-        value = "" if last is None else f" <b>{compact(last)}</b>"
-        name = html.escape(line.name)
-        items.append(f'<li><i class="swatch line{index % NUM_COLORS}"></i>{name}{value}</li>')
-    return f"<ul>{''.join(items)}</ul>"
+            stretches[-1].append(f"{x_axis.place(x):.1f} {y_axis.place(y):.1f}")
+        elif stretches[-1]:
+            stretches.append([])
+    last = next((compact(y) for y in reversed(line.y) if y is not None and math.isfinite(y)), "")
+    return Line(line.name, css, last, [stretch for stretch in stretches if stretch])

@@ -34,10 +34,10 @@ def enlargement(height: int, width: int) -> int:
     return max(1, _TILE // max(height, width))
 
 
-def enlarged(images: np.ndarray) -> np.ndarray:
-    """Images [... h w c] with every pixel as a square of `enlargement` pixels."""
-    scale = enlargement(*images.shape[-3:-1])
-    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
+def enlarged(images: np.ndarray, *, times: int | None = None) -> np.ndarray:
+    """Images [... h w c] with every pixel as a square of so many; None: of `enlargement`."""
+    times = times or enlargement(*images.shape[-3:-1])
+    return images.repeat(times, axis=-3).repeat(times, axis=-2)
 
 
 def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
@@ -57,8 +57,18 @@ def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale:
     picture = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), _BACKGROUND, np.uint8)
     for index, image in enumerate(images):
         top, left = (pad + i * (side + pad) for i, side in zip(divmod(index, columns), (height, width), strict=True))
-        picture[top : top + height, left : left + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        picture[top : top + height, left : left + width] = enlarged(image, times=scale)
     return picture
+
+
+def encode_png(array: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
+    """The PNG file of uint8 [H W 3] or [H W 1], with optional text chunks."""
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        chunks.add_itxt(key, value)
+    buffer = io.BytesIO()
+    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=chunks)
+    return buffer.getvalue()
 
 
 def save_png(path: str | Path, array: np.ndarray, *, text: Mapping[str, str] | None = None) -> None:
@@ -66,9 +76,4 @@ def save_png(path: str | Path, array: np.ndarray, *, text: Mapping[str, str] | N
 
     Another one, gen:shows, says that this is a figure, which nothing takes for an image to measure or to learn from.
     """
-    chunks = PngImagePlugin.PngInfo()
-    for key, value in ({"gen:shows": "figure"} | dict(text or {})).items():
-        chunks.add_itxt(key, value)
-    buffer = io.BytesIO()
-    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=chunks)
-    atomic_write(path, buffer.getvalue())
+    atomic_write(path, encode_png(array, text={"gen:shows": "figure"} | dict(text or {})))

@@ -5,7 +5,6 @@ Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Only one process
 
 from __future__ import annotations
 
-import base64
 import datetime
 import io
 import json
@@ -23,6 +22,7 @@ from gen.files import atomic_write, printable, set_aside
 from gen.image_io import open_image
 from gen.report import history, page
 from gen.report.events import Events
+from gen.report.html import data_uri
 from gen.report.pictures import grid, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
@@ -241,4 +241,4 @@ def _embed(path: Path, step: int) -> page.Picture:
         smaller.save(buffer, format="JPEG", quality=88, subsampling=0)
         content, kind = buffer.getvalue(), "jpeg"
         smaller = smaller.reduce(2)
-    return page.Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", width, step)
+    return page.Picture(data_uri(content, kind=kind), width, step)

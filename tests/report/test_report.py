@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import html.parser
 import io
 import json
 import math
 import re
 import sys
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gen.errors import InputError
-from gen.report import Progress, Report, enlargement, grid, save_png, to_uint8
+from gen.report import Progress, Report, enlargement, grid, html, save_png, to_uint8
 from gen.report import report as report_module
 from gen.report.curves import Series, chart, compact, thin, ticks
 from gen.report.events import Events
@@ -348,21 +348,25 @@ def test_thinning_keeps_peaks_and_order():
 
 def test_chart_draws_known_places_gaps_and_its_own_scale():
     line = Series("loss", [0, 50, 100, 150, 200], [0.0, 10.0, None, math.nan, 5.0])
-    text = chart("Losses", [line], x_label="real images shown", y_label="loss")
-    assert 'd="M66.0 188.0L156.0 10.0"' in text  # the left bottom corner, then a quarter to the right at the top
+    drawn = chart("Losses", [line], x_label="real images shown", y_label="loss")
+    # The left bottom corner, then a quarter to the right at the top; the point behind the gap stands alone.
+    assert drawn.lines[0].stretches == [["66.0 188.0", "156.0 10.0"], ["426.0 99.0"]]
+    assert drawn.lines[0].last == "5"
+    text = html.render("chart.html", chart=drawn)
+    assert 'd="M66.0 188.0L156.0 10.0"' in text
     assert text.count("<path") == 1
-    assert '<circle class="dot line0" cx="426.0" cy="99.0"' in text  # the point behind the gap stands alone
+    assert '<circle class="dot line0" cx="426.0" cy="99.0"' in text
     assert "<b>5</b>" in text
     assert "log scale" not in text
     steep = chart("r1", [Series("r1", [0, 1, 2], [1000.0, 1.0, 0.001])], x_label="x", y_label="norm")
-    assert "norm (log scale)" in steep
-    assert chart("nothing", [Series("a", [1], [None])], x_label="x", y_label="y") == ""
+    assert steep.y_label == "norm (log scale)"
+    assert chart("nothing", [Series("a", [1], [None])], x_label="x", y_label="y") is None
 
 
 # -- The page
 
 
-class _Reader(html.parser.HTMLParser):
+class _Reader(HTMLParser):
     """Collects what a page loads, its open tags and its text."""
 
     void = {"meta", "img", "input", "wbr", "link", "br"}  # noqa: RUF012
