@@ -18,33 +18,29 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.imaging import bounds
+from gen.imaging.bounds import KINDS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Parameters by name: rank with the batch axis, and what their dtype must be.
-KINDS: dict[str, tuple[int, Any]] = {
-    **dict.fromkeys(("x", "guide", "reference", "mask"), (4, jnp.floating)),
-    **dict.fromkeys(("labels", "markers", "other"), (3, jnp.integer)),
-}
 _MEANT = {jnp.floating: "float in [0, 1]", jnp.integer: "int32"}
 _LAYOUT = {4: "[b h w c] or [h w c]", 3: "[b h w] or [h w]"}
 
 
-def operator(
-    *, static: tuple[str, ...] = (), work: Callable[..., float] | None = None, **allowed: bounds.Numbers
-) -> Callable[[Function], Function]:
-    """Makes an operator of a function of batched arrays; `static` names the parameters that are Python values.
+def operator(*, work: Callable[..., float] | None = None) -> Callable[[Function], Function]:
+    """Makes an operator of a function of batched arrays.
 
-    What comes out is compiled, takes single images too, checks its arrays in words, computes 16-bit floats in float32,
-    and returns floats in the dtype of the first array. Arrays are known by the names in `KINDS`. allowed: the numbers
-    that a parameter takes, by its name. work: steps for each pixel, from parameters by their names, where they grow
-    with them.
+    What comes out is compiled, takes single images too, checks its arguments in words, computes 16-bit floats in
+    float32, and returns floats in the dtype of the first array. Arrays are known by the names in `bounds.KINDS`; what
+    else a parameter takes says its annotation: int, float, bool, str, tuple and Literal are Python values, static;
+    Any is traced. work: steps for each pixel, from parameters by their names, where they grow with them.
     """
 
     def decorate(function: Function) -> Function:
         parameters = inspect.signature(function).parameters
         names, place = list(parameters), function.__name__
         first = next(name for name in names if name in KINDS)
+        taken = bounds.arguments(function)
+        static = frozenset(name for name, argument in taken.items() if argument.kind)
         compiled = jax.jit(function, static_argnames=static)
         counted = inspect.signature(work).parameters if work else ()
 
@@ -54,8 +50,8 @@ def operator(
             for name, array in arrays.items():
                 check(place, name, array)
             for name, value in given.items():
-                if name in parameters and name not in KINDS and name != "key":
-                    bounds.check(place, parameters[name], value, allowed)
+                if name in taken:
+                    taken[name].check(place, value)
             if work:
                 values = {name: given.get(name, parameters[name].default) for name in counted}
                 height, width = arrays[first].shape[-3:-1] if KINDS[first][0] == 4 else arrays[first].shape[-2:]
@@ -87,8 +83,6 @@ def operator(
 
             return jax.tree.map(finish, out)
 
-        call.static = frozenset(static)  # type: ignore[attr-defined]
-        call.allowed = allowed  # type: ignore[attr-defined]
         return call  # type: ignore[return-value]
 
     return decorate
@@ -118,6 +112,18 @@ def require_colors(x: jax.Array, place: str, *, allowed: tuple[int, ...] = (3,))
     """InputError unless x [... c] has one of the allowed numbers of channels."""
     if x.shape[-1] not in allowed:
         raise InputError(f"{place}: x has {x.shape[-1]} channels; allowed: {' or '.join(map(str, allowed))}")
+
+
+def like(place: str, name: str, array: jax.Array, x: jax.Array, channels: tuple[int, ...] = ()) -> jax.Array:
+    """array [b or 1, h, w, k] as [b h w k] in the dtype of x [b h w c]; InputError if it does not fit.
+
+    channels: what k may be; empty: anything.
+    """
+    b, h, w, _ = x.shape
+    if array.shape[1:3] != (h, w) or array.shape[0] not in (1, b) or (channels and array.shape[3] not in channels):
+        k = " or ".join(map(str, channels)) or "channels"
+        raise InputError(f"{place}: {name} has shape {list(array.shape)}; allowed: [{b} or 1, {h}, {w}, {k}], as x")
+    return jnp.broadcast_to(array, (b, h, w, array.shape[3])).astype(x.dtype)
 
 
 def strengths(strength: Any, x: jax.Array) -> jax.Array:
@@ -153,8 +159,8 @@ def pad(x: jax.Array, rows: int, columns: int) -> jax.Array:
 
 
 def luma(x: jax.Array) -> jax.Array:
-    """[... 3] to [... 1] by the weights of Rec. 709 on the display-referred values; gray images unchanged."""
-    if x.shape[-1] == 1:
+    """[... 3] to [... 1] by the weights of Rec. 709; images of another number of channels stay as they are."""
+    if x.shape[-1] != 3:
         return x
     red, green, blue = (x[..., i : i + 1] for i in range(3))  # 30 times faster on a CPU than a sum over the last axis
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -57,6 +57,13 @@ def _stored_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[
     return stored(primals[0]), tangents[0]
 
 
+def pack(marks: jax.Array) -> jax.Array:
+    """Marks bool [.. n] as words uint32 [.. ceil(n / 32)]: mark k in bit k % 32."""
+    padded = jnp.pad(marks, [(0, 0)] * (marks.ndim - 1) + [(0, -marks.shape[-1] % 32)])
+    bits = padded.reshape(*marks.shape[:-1], -1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
+    return jnp.sum(bits, axis=-1, dtype=jnp.uint32)
+
+
 def _counts_scatter(rows: jax.Array, bins: int) -> jax.Array:
     """One flat scatter: the row is in the index, and what is outside goes to a cell behind the last row."""
     n = rows.shape[0]

@@ -1,25 +1,35 @@
-"""Which numbers a parameter takes: declared beside an operator, checked when it is called and when a chain is read.
+"""What the parameters of an operator take, read from their annotations: kinds of values, texts, and limits of numbers.
 
-Sizes have limits so that time and memory stay bounded by the image; strengths, so that finite images stay finite.
+Limits of sizes keep time and memory bounded by the image; limits of strengths keep finite images finite. They are
+checked when an operator is called and when a chain is read.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from gen.errors import InputError
+from gen.errors import InputError, nearest
 from gen.files import printable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MOST_STEPS = 1e12  # for each image: minutes on a CPU
+# Parameters that are arrays, by name: rank with the batch axis, and what their dtype must be.
+KINDS: dict[str, tuple[int, Any]] = {
+    **dict.fromkeys(("x", "guide", "reference", "mask"), (4, jnp.floating)),
+    **dict.fromkeys(("labels", "markers", "other"), (3, jnp.integer)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,23 +58,9 @@ class Numbers:
         return bool(inside.all()) and not (self.rising and numbers.ndim and (np.diff(numbers) <= 0).any())
 
 
-ANY = Numbers()
-
-
 def whole(least: int, most: int) -> Numbers:
     """Whole numbers, both ends among them."""
     return Numbers(least, most, whole=True)
-
-
-def odd(most: int) -> Numbers:
-    """Odd numbers from 1 to `most`: whole windows around a pixel."""
-    return Numbers(1, most, odd=True)
-
-
-FROM_0 = Numbers(0)
-RADIUS = whole(0, 4096)  # of a window, in pixels; beyond the edges the image is reflected, again and again
-SIGMA = Numbers(0, 1024)  # of a Gaussian, whose radius is four times that
-BINS = whole(2, 1024)
 
 
 def _array(value: Any) -> np.ndarray | None:
@@ -79,22 +75,105 @@ def _array(value: Any) -> np.ndarray | None:
         return None
 
 
-def check(place: str, parameter: inspect.Parameter, value: Any, allowed: Mapping[str, Numbers]) -> None:
-    """InputError unless a parameter of an operator takes this value: None and numbers. What is traced is not looked at.
+# Any is traced: a number, or one for each image, [b].
+NotNegative = Annotated[Any, Numbers(0)]
+Sigma = Annotated[Any, Numbers(0, 1024)]  # of a Gaussian, whose radius is four times that
+Radius = Annotated[int, whole(0, 4096)]  # of a window; beyond the edges the image is reflected, again and again
+Window = Annotated[int, Numbers(1, 255, odd=True)]  # pixels a side, around a pixel
+Bins = Annotated[int, whole(2, 1024)]
 
-    allowed: by the name of the parameter; numbers that are not named there are in `ANY`.
-    """
-    name, kind = parameter.name, str(parameter.annotation)
-    if value is None:
-        if parameter.default is not None and "None" not in kind:
-            raise InputError(f"{place}: {name}=None; allowed: {allowed.get(name, 'a value')}")
-        return
-    numeric = name in allowed or not any(word in kind for word in ("bool", "str", "Callable", "Lut", "tuple"))
-    if not numeric or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
-        return
-    numbers = allowed.get(name, ANY)
-    if value not in numbers:
-        raise InputError(f"{place}: {name}={printable(_shown(value), longest=60)}; allowed: {numbers}")
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+    """A parameter of an operator, as its annotation describes it."""
+
+    name: str
+    default: Any
+    positional: bool
+    parts: tuple[Any, ...]  # the alternatives of its annotation, and their limits
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def optional(self) -> bool:
+        return self.default is None or types.NoneType in self.parts
+
+    @property
+    def array(self) -> bool:
+        return self.name in KINDS
+
+    @property
+    def function(self) -> bool:
+        return collections.abc.Callable in self.parts
+
+    @functools.cached_property
+    def choices(self) -> tuple[Any, ...]:
+        """The texts or numbers that are allowed; empty: not limited to some."""
+        return tuple(value for part in self.parts for value in typing.get_args(part) if _is_literal(part))
+
+    @functools.cached_property
+    def kind(self) -> type | None:
+        """int, float, bool, str or tuple for a Python value, which jit does not trace; None for others."""
+        return next(iter(self._types), None) if self._types <= {int, float, bool, str, tuple} else None
+
+    @functools.cached_property
+    def numbers(self) -> Numbers | None:
+        """The limits of its numbers; None for what is no number."""
+        numeric = not self.array and not self.choices and self._types <= {int, float, Any, jax.Array}
+        return next((p for p in self.parts if isinstance(p, Numbers)), Numbers() if numeric else None)
+
+    @property
+    def _types(self) -> set[Any]:
+        types_ = {type(typing.get_args(p)[0]) if _is_literal(p) else p for p in self.parts}
+        return {t for t in types_ if t is not types.NoneType and not isinstance(t, Numbers)}
+
+    def check(self, place: str, value: Any) -> None:
+        """InputError unless the operator takes this value. Arrays, and what is traced, are not looked at."""
+        if self.array or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+            return
+        if value is None:
+            if not self.optional:
+                raise InputError(f"{place}: {self.name}=None; allowed: {self.numbers or 'a value'}")
+        elif self.choices:
+            if not isinstance(value, str | int) or value not in self.choices:
+                shown = printable(repr(value), longest=60)
+                meant = nearest(value, self.choices) if isinstance(value, str) else ""
+                raise InputError(f"{place}: {self.name}={shown}; allowed: {', '.join(map(str, self.choices))}{meant}")
+        elif self.numbers and value not in self.numbers:
+            raise InputError(f"{place}: {self.name}={printable(_shown(value), longest=60)}; allowed: {self.numbers}")
+
+
+def arguments(function: Callable[..., Any]) -> dict[str, Argument]:
+    """The parameters of an operator, but for its key and its image, by name."""
+    return _arguments(inspect.unwrap(function))
+
+
+@functools.cache
+def _arguments(function: Callable[..., Any]) -> dict[str, Argument]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        p.name: Argument(p.name, p.default, p.kind is not p.KEYWORD_ONLY, tuple(_parts(hints[p.name])))
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in ("key", "x")
+    }
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation, with what is annotated to them."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        yield from (*_parts(annotation.__origin__), *annotation.__metadata__)
+    elif origin in (typing.Union, types.UnionType):
+        for part in typing.get_args(annotation):
+            yield from _parts(part)
+    else:
+        yield annotation if origin is None or origin is Literal else origin
+
+
+def _is_literal(part: Any) -> bool:
+    return typing.get_origin(part) is Literal
 
 
 def _shown(value: Any) -> str:
@@ -114,20 +193,15 @@ def check_steps(place: str, steps: float, height: int, width: int) -> None:
         )
 
 
-def bounded(**allowed: Numbers) -> Callable[[Function], Function]:
-    """Declares and checks the numbers of a function that is no `arrays.operator` itself."""
+def bounded(function: Function) -> Function:
+    """Checks what a function takes that is no `operator` itself."""
+    signature, taken = inspect.signature(function), arguments(function)
 
-    def decorate(function: Function) -> Function:
-        signature = inspect.signature(function)
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if name in taken and not taken[name].function:
+                taken[name].check(function.__name__, value)
+        return function(*args, **kwargs)
 
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            for name, value in signature.bind(*args, **kwargs).arguments.items():
-                if name in allowed:
-                    check(function.__name__, signature.parameters[name], value, allowed)
-            return function(*args, **kwargs)
-
-        call.allowed = allowed  # type: ignore[attr-defined]
-        return call  # type: ignore[return-value]
-
-    return decorate
+    return call  # type: ignore[return-value]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
-import numpy as np
 
-from gen.errors import InputError
-from gen.imaging import _operator, bounds, color, filters, masking
+from gen.imaging import bounds, color, filters, masking
+from gen.imaging.color.lut import Interpolation
+from gen.imaging.color.palette import Dither
 
 
-def lut(x: jax.Array, path: str, *, interpolation: str = "tetrahedral", sha256: str | None = None) -> jax.Array:
+def lut(
+    x: jax.Array, path: str, *, interpolation: Interpolation = "tetrahedral", sha256: str | None = None
+) -> jax.Array:
     """The colors of a look-up table in a .cube file, see `color.apply_lut` and `color.read_cube`.
 
     sha256: of the file's content, as an image's record has it: another file is refused. None: any file.
@@ -23,8 +23,8 @@ def lut(x: jax.Array, path: str, *, interpolation: str = "tetrahedral", sha256: 
     return color.apply_lut(x, color.read_cube(path, sha256=sha256), interpolation=interpolation)
 
 
-@bounds.bounded(colors=bounds.Numbers(1, 256, whole=True))
-def reduce_colors(x: jax.Array, colors: int, *, dither: str = "none") -> jax.Array:
+@bounds.bounded
+def reduce_colors(x: jax.Array, colors: Annotated[int, bounds.whole(1, 256)], *, dither: Dither = "none") -> jax.Array:
     """Each pixel in one of the main colors of its image, see `color.palette` and `color.quantize`."""
     return color.quantize(x, color.palette(x, colors).colors, dither=dither)
 
@@ -45,37 +45,20 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
-def takes(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The parameters that a text may give: all but the key and the image."""
-    return {p.name: p for p in inspect.signature(function).parameters.values() if p.name not in ("key", "x")}
-
-
 def choices(name: str) -> dict[str, str]:
-    """The texts that an operator allows, by parameter: what it says itself when it is given another one."""
-    asked: dict[str, Callable[..., Any]] = {**OPERATORS, "lut": color.apply_lut}  # lut would look for a file first
-    function = asked[name]
-    image = np.zeros((1, 8, 8, 3), np.float32)
-    parameters = takes(function).values()
-    given: dict[str, Any] = {
-        p.name: image if p.name in _operator.KINDS else 1 for p in parameters if p.default is p.empty
-    }
-    found: dict[str, str] = {}
-    for parameter in parameters:
-        if "str" in str(parameter.annotation):
-            try:
-                jax.eval_shape(functools.partial(function, **given | {parameter.name: "?"}), image)
-            except InputError as error:
-                allowed = str(error).partition("'?'; allowed: ")[2].replace("'", "")
-                found[parameter.name] = allowed
-                given[parameter.name] = re.split(r"\W", allowed)[0]  # so that it can be asked for the next
-    return found
+    """The texts that an operator allows, by parameter."""
+    allowed = {a.name: ", ".join(a.choices) for a in bounds.arguments(OPERATORS[name]).values() if a.kind is str}
+    named: dict[str, tuple[str, ...]] = {"mask": masking.MASKS} if name == "inside" else {}
+    named |= {"labels": masking.SEGMENTERS} if name == "per_segment" else {}
+    texts = {argument: text for argument, text in allowed.items() if text}
+    return texts | {argument: f"given {argument}, {', '.join(known)}" for argument, known in named.items()}
 
 
 def listing() -> str:
     """Every operator with what it takes, the first line of its docstring, and the texts that it allows."""
     lines = []
     for name, function in sorted(OPERATORS.items()):
-        given = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in takes(function).values()]
+        given = [a.name if a.required else f"{a.name}={a.default!r}" for a in bounds.arguments(function).values()]
         lines.append(f"{name}({', '.join(given)})\n    {(inspect.getdoc(function) or '').splitlines()[0]}")
         lines += [f"    {parameter}: {allowed}" for parameter, allowed in choices(name).items()]
     return "\n".join(lines)

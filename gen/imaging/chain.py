@@ -3,32 +3,36 @@
     post = chain("bilateral(9)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)')")
     y = post(x)
 
-The language has names, literals (numbers, texts in quotes, True, False, None, tuples and lists of these) and `|`;
-nothing in a text is ever run as code. Arrays go by name: `match_linear('evening')` takes references["evening"].
+The language is a part of Python's expressions: names, calls with literals (numbers, texts in quotes, True, False, None,
+tuples and lists of these) and `|`. A text is parsed, and nothing in it is ever run as code. Arrays go by name:
+`match_linear('evening')` takes references["evening"].
 
-A text may come from a stranger's run folder: its length, its steps and its nesting have limits, numbers are checked
-against those that an operator declares (see `bounds`), and a message repeats no more than a few words of it.
+A text may come from a stranger's run folder: its length, its steps and its nesting have limits, arguments are checked
+against what an operator declares (see `bounds`), and a message repeats no more than a few words of it.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from gen.errors import InputError, nearest
 from gen.files import printable
-from gen.imaging import _operator, bounds
-from gen.imaging.catalog import OPERATORS, takes
+from gen.imaging.bounds import Argument, arguments
+from gen.imaging.catalog import OPERATORS
 from gen.imaging.steps import Chain, Step
 
 __all__ = ["OPERATORS", "Chain", "chain"]
 
-_BRACKETS = {"(": ")", "[": "]"}
-_LONGEST, _MOST_STEPS, _DEEPEST, _MOST_BRACKETS = 10_000, 100, 4, 8
+_LONGEST, _MOST_STEPS, _DEEPEST = 10_000, 100, 4
 _LARGEST = 1e15  # of numbers; above, float32 and int32 have no room for what is made of them
+_EXAMPLE = "allowed: operators joined by |, as in gaussian(2)|sepia(0.5)"
+_QUOTES = "texts stand in quotes, ' or \""
+# What Python says clearly itself; of anything else only the place is told.
+_CLEAR = re.compile(r"'.' was never closed|unmatched '.'|unterminated string|positional argument follows")
 
 
 def chain(text: str) -> Chain:
@@ -49,89 +53,101 @@ def chain(text: str) -> Chain:
 
 def _chain(text: str, depth: int) -> Chain:
     if not isinstance(text, str) or not text.strip():
-        raise InputError("chain: the text is empty; allowed: operators joined by |, as in gaussian(2)|sepia(0.5)")
+        raise InputError(f"chain: the text is empty; {_EXAMPLE}")
     if depth > _DEEPEST:
         raise InputError(f"chain: chains within chains to a depth of {depth}; allowed: {_DEEPEST}")
-    return Chain(tuple(_step(part, start, depth) for start, part in _split(text, "|", 0)))
+    return _Reader(text, depth).read()
 
 
-def _split(text: str, separator: str, offset: int) -> Iterator[tuple[int, str]]:
-    """The parts between separators that are outside quotes and brackets, with their positions (from 1)."""
-    closing: list[str] = []
-    quote, begin, escaped = "", 0, False
-    for i, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote and not escaped else quote
-            escaped = letter == "\\" and not escaped
-        elif letter in "'\"":
-            quote = letter
-        elif letter in _BRACKETS:
-            closing.append(_BRACKETS[letter])
-            if len(closing) > _MOST_BRACKETS:
-                raise InputError(f"chain, position {offset + i + 1}: more than {_MOST_BRACKETS} open brackets")
-        elif letter in _BRACKETS.values():
-            if not closing or closing.pop() != letter:
-                raise InputError(f"chain, position {offset + i + 1}: '{letter}' closes nothing")
-        elif letter == separator and not closing:
-            yield offset + begin, text[begin:i]
-            begin = i + 1
-    if quote or closing:
-        raise InputError(f"chain, position {offset + len(text)}: {quote or closing[-1]} is missing at the end")
-    yield offset + begin, text[begin:]
+class _Reader:
+    """Makes a Chain of one text."""
 
+    def __init__(self, text: str, depth: int):
+        # Lines are joined; bytes of a file's name that are no UTF-8 become escapes.
+        flat = re.sub(r"[\n\r\f]", " ", text)
+        self.source = flat.lstrip().encode("utf-8", "backslashreplace")
+        self.start, self.depth = len(flat) - len(flat.lstrip()) + 1, depth
 
-def _step(part: str, start: int, depth: int) -> Step:
-    start += len(part) - len(part.lstrip())
-    place, part = f"chain, position {start + 1}", part.strip()
-    name, bracket, rest = part.partition("(")
-    name = name.strip()
-    if not part:
-        raise InputError(f"{place}: an operator is missing")
-    if name not in OPERATORS:
-        meant = nearest(name[:40], OPERATORS)
-        raise InputError(f"{place}: no operator '{_cut(name)}'{meant}{_odd(name)}; gen.refine --list names them all")
-    if bracket and not rest.endswith(")"):
-        after = _cut(rest[rest.rfind(")") + 1 :].strip())
-        raise InputError(f"{place}: {name}: '{after}' after its arguments; | is missing")
-    pieces = list(_split(rest[:-1], ",", start + len(name) + 1)) if rest[:-1].strip() else []
-    arguments, positional = _arguments(name, pieces, depth)
-    for parameter in takes(OPERATORS[name]).values():
-        if parameter.default is inspect.Parameter.empty and parameter.name not in arguments:
-            raise InputError(f"{place}: {name} needs '{parameter.name}'{_usage(name)}")
-    return Step(name, tuple(arguments.items()), positional)
+    def read(self) -> Chain:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a backslash in a text
+                node = ast.parse(self.source.decode(), mode="eval").body
+        except SyntaxError as error:
+            raise InputError(self._syntax(error)) from None
+        except (ValueError, MemoryError, RecursionError):
+            raise InputError(f"chain: the text is too long or too deep to be read; {_EXAMPLE}") from None
+        steps = []
+        if rest := self.source[node.end_col_offset :].strip(b" )"):  # Python takes it for a comment
+            at = self.source.index(rest, node.end_col_offset)
+            raise InputError(f"{self._place(at)}: '{_cut(rest.decode())}' after its arguments; | is missing")
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            steps.append(self._step(node.right))
+            node = node.left
+        return Chain((self._step(node), *reversed(steps)))
 
+    def _place(self, at: int) -> str:
+        """Where the byte `at` is, in characters from 1."""
+        return f"chain, position {self.start + len(self.source[:at].decode(errors='ignore'))}"
 
-def _arguments(name: str, pieces: list[tuple[int, str]], depth: int) -> tuple[dict[str, Any], int]:
-    """The arguments of an operator by parameter, from their texts and positions; and how many have no name."""
-    parameters = takes(OPERATORS[name])
-    free = [p.name for p in parameters.values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-    arguments: dict[str, Any] = {}
-    positional = 0
-    for at, piece in pieces:
-        keyword, equals, literal = _keyword(piece)
-        place = f"chain, position {at + 1 + len(piece) - len(piece.lstrip())}"
-        if not equals:
-            if len(arguments) > positional:
-                raise InputError(f"{place}: {name}: '{_cut(piece.strip())}' has no name, but stands after one that has")
-            if positional >= len(free):
-                raise InputError(f"{place}: {name} takes {len(free)} arguments without a name{_usage(name)}")
-            keyword, literal, positional = free[positional], piece, positional + 1
-        if keyword not in parameters:
-            meant = nearest(keyword[:40], parameters)
-            raise InputError(f"{place}: {name} has no '{_cut(keyword)}'{meant}{_odd(keyword)}{_usage(name)}")
-        if keyword in arguments:
-            raise InputError(f"{place}: {name} gets '{keyword}' twice")
-        arguments[keyword] = _literal(literal.strip(), place, name, parameters[keyword], depth)
-    return arguments, positional
+    def _text(self, node: ast.expr) -> str:
+        return self.source[node.col_offset : node.end_col_offset].decode()
 
+    def _syntax(self, error: SyntaxError) -> str:
+        text = self.source.decode()
+        if not error.offset and not error.msg.startswith("invalid syntax"):  # such as a number of 5000 digits
+            return f"chain: cannot be read: {printable(error.msg, longest=60)}"
+        at = error.offset - 1 if error.offset else len(text)
+        place, rest = f"chain, position {self.start + at}", text[at:].strip()
+        if _CLEAR.match(error.msg):
+            return f"{place}: {error.msg}"
+        what = f"'{_cut(rest)}' cannot stand here" if rest else "an operator is missing"
+        return f"{place}: {what}; {_EXAMPLE if rest.isascii() else _QUOTES}"
 
-def _keyword(piece: str) -> tuple[str, str, str]:
-    before, equals, after = piece.partition("=")
-    return (before.strip(), equals, after) if equals and before.strip().isidentifier() else ("", "", piece)
+    def _step(self, node: ast.expr) -> Step:
+        call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
+        name, place = self._text(call.func), self._place(node.col_offset)
+        if name not in OPERATORS:
+            meant = nearest(name[:40], OPERATORS)
+            raise InputError(
+                f"{place}: no operator '{_cut(name)}'{meant}{_odd(name)}; gen.refine --list names them all"
+            )
+        taken = arguments(OPERATORS[name])
+        usage = f"; allowed: {', '.join(taken) or 'none'}"
+        free = [argument.name for argument in taken.values() if argument.positional]
+        for node in call.args[len(free) :]:
+            place = self._place(node.col_offset)
+            raise InputError(f"{place}: {name} takes {len(free)} arguments without a name{usage}")
+        pairs = [(word, value, value.col_offset) for word, value in zip(free, call.args, strict=False)]
+        pairs += [(word.arg or "**", word.value, word.col_offset) for word in call.keywords]
+        given: dict[str, Any] = {}
+        for word, value, at in pairs:
+            where = f"{self._place(at)}: {name}"
+            if word not in taken:
+                raise InputError(f"{where} has no '{_cut(word)}'{nearest(word[:40], taken)}{_odd(word)}{usage}")
+            if word in given:
+                raise InputError(f"{where} gets '{word}' twice")
+            given[word] = self._value(value, where, taken[word])
+        for word in taken:
+            if taken[word].required and word not in given:
+                raise InputError(f"{place}: {name} needs '{word}'{usage}")
+        return Step(name, tuple(given.items()), len(call.args))
 
-
-def _usage(name: str) -> str:
-    return f"; allowed: {', '.join(takes(OPERATORS[name])) or 'none'}"
+    def _value(self, node: ast.expr, place: str, argument: Argument) -> Any:
+        """The value of a literal, of a kind that the parameter takes; a chain where it takes a function."""
+        text = self._text(node)
+        try:
+            value = _frozen(ast.literal_eval(node))
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            quoted = f"; {_QUOTES}" if text[:1].isidentifier() else ""
+            raise InputError(f"{place}: '{_cut(text)}' is not a number, text, list or tuple{quoted}") from None
+        wanted, fits = _wanted(argument)
+        if not (value is None and argument.optional) and not fits(value):
+            raise InputError(f"{place}: {argument.name}={_cut(text)}; allowed: {wanted}")
+        if argument.function:
+            return _chain(value, self.depth + 1)
+        argument.check(place, value)
+        return value
 
 
 def _cut(text: str) -> str:
@@ -144,62 +160,30 @@ def _odd(name: str) -> str:
     return f" ('{_cut(strange[0])}' is U+{ord(strange[0]):04X}, no letter of English)" if strange else ""
 
 
-def _literal(text: str, place: str, name: str, parameter: inspect.Parameter, depth: int) -> Any:
-    """The value of a literal, of a kind that the parameter takes; a chain where it takes a function."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # of a backslash in a text
-            warnings.simplefilter("ignore", DeprecationWarning)
-            value = _frozen(ast.literal_eval(text.encode("utf-8", "backslashreplace").decode()))  # bytes of a name
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        quoted = "; texts stand in quotes, ' or \"" if text[:1].isidentifier() or not text.isascii() else ""
-        raise InputError(f"{place}: {name}: '{_cut(text)}' is not a number, text, list or tuple{quoted}") from None
-    if parameter.name == "function":
-        if not isinstance(value, str):
-            raise InputError(f"{place}: {name}: {_cut(text)} is not a chain in quotes")
-        return _chain(value, depth + 1)
-    wanted = _wanted(parameter)
-    optional = value is None and (parameter.default is None or "None" in str(parameter.annotation))
-    if not optional and not _fits(value, wanted):
-        raise InputError(f"{place}: {name}: {parameter.name}={_cut(text)}; allowed: {wanted}")
-    if not isinstance(value, str):
-        bounds.check(f"{place}: {name}", parameter, value, getattr(OPERATORS[name], "allowed", {}))
-    return value
-
-
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
-def _wanted(parameter: inspect.Parameter) -> str:
-    """In words, what a parameter takes, from its annotation."""
-    kind = str(parameter.annotation)
-    if parameter.name in _operator.KINDS:
-        return "a name in quotes"
-    if kind.startswith("str") or "Literal" in kind or "Path" in kind:
-        return "a text in quotes"
-    if kind.startswith("bool"):
-        return "True or False"
-    if kind in ("int", "int | None"):
-        return "a whole number"
-    if kind in ("float", "float | None"):
-        return f"a number, up to {_LARGEST:g}"
-    return f"a number or a tuple of numbers, up to {_LARGEST:g}"
+def _wanted(argument: Argument) -> tuple[str, Callable[[Any], bool]]:
+    """What a text may give for a parameter, in words, and whether a value is that."""
+    if argument.function:
+        return "a chain in quotes", lambda value: isinstance(value, str)
+    if argument.array:
+        return "a name in quotes", lambda value: isinstance(value, str)
+    if argument.kind is str:
+        return "a text in quotes", lambda value: isinstance(value, str)
+    if argument.kind is bool:
+        return "True or False", lambda value: isinstance(value, bool)
+    if argument.kind is int:
+        return "a whole number", lambda value: _number(value, int)
+    if argument.kind is float:
+        return f"a number, up to {_LARGEST:g}", _number
+    return f"a number or a tuple of numbers, up to {_LARGEST:g}", _numbers
 
 
-def _fits(value: Any, wanted: str) -> bool:
-    if wanted.endswith("in quotes"):
-        return isinstance(value, str)
-    if wanted == "True or False":
-        return isinstance(value, bool)
-    if wanted == "a whole number":
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
-    if isinstance(value, tuple) and "tuple" not in wanted:
-        return False
-    numbers = value if isinstance(value, tuple) else (value,)
-    return bool(numbers) and all(
-        _fits(n, wanted)
-        if isinstance(n, tuple)
-        else isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= _LARGEST
-        for n in numbers
-    )
+def _number(value: Any, kind: Any = int | float) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def _numbers(value: Any) -> bool:
+    return bool(value) and all(map(_numbers, value)) if isinstance(value, tuple) else _number(value)

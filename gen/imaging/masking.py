@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -21,22 +22,24 @@ from gen.imaging.filters import box, guided
 
 __all__ = ["feathered", "inside", "per_segment"]
 
-_MASKS = ("foreground", "background")
-_SEGMENTERS = ("kmeans", "otsu", "multi_otsu")
+# What finds them in the picture itself; other numbers may stand in the brackets.
+MASKS = ("foreground", "background")
+SEGMENTERS = ("kmeans(4)", "otsu", "multi_otsu(3)")
+_SEGMENTERS = [name.partition("(")[0] for name in SEGMENTERS]
 
 
 def is_automatic(name: str) -> bool:
     """Is `name` found in the picture itself, as opposed to the name of a given array?"""
-    return name in _MASKS or name.partition("(")[0] in _SEGMENTERS
+    return name in MASKS or name.partition("(")[0] in _SEGMENTERS
 
 
-@bounds.bounded(feather=bounds.RADIUS)
+@bounds.bounded
 def inside(
     x: jax.Array,
     mask: jax.Array | str,
     function: Callable[[jax.Array], jax.Array],
     *,
-    feather: int = 0,
+    feather: bounds.Radius = 0,
     follow: bool = True,
 ) -> jax.Array:
     """function(x) where the mask is 1, x where it is 0, and x + mask * (function(x) - x) between.
@@ -73,13 +76,13 @@ def feathered(mask: jax.Array, guide: jax.Array, *, feather: int, follow: bool =
     return jnp.where(mask > 0, jnp.clip(2 * smooth - 1, 0.0, 1.0) * mask, 0.0)
 
 
-@bounds.bounded(count=bounds.whole(1, 1024))
+@bounds.bounded
 def per_segment(
     x: jax.Array,
     labels: jax.Array | str,
     function: Callable[[jax.Array], jax.Array],
     *,
-    count: int | None = None,
+    count: Annotated[int, bounds.whole(1, 1024)] | None = None,
 ) -> jax.Array:
     """Each segment as if it were the picture: the function sees it on a ground of its own mean color.
 
@@ -121,11 +124,9 @@ def _of_one(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array],
 
 
 def _mask(x: jax.Array, name: str) -> jax.Array:
-    if name not in _MASKS:
-        meant = nearest(name[:40], _MASKS)
-        raise InputError(
-            f"inside: no mask '{printable(name, longest=40)}'{meant}; allowed: a given mask, {', '.join(_MASKS)}"
-        )
+    if name not in MASKS:
+        allowed = f"allowed: a given mask, {', '.join(MASKS)}{nearest(name[:40], MASKS)}"
+        raise InputError(f"inside: no mask '{printable(name, longest=40)}'; {allowed}")
     found = segment.foreground(x)
     return found if name == "foreground" else 1 - found
 
@@ -135,8 +136,8 @@ def _labels(x: jax.Array, text: str) -> tuple[jax.Array, int]:
     parsed = re.fullmatch(r"(\w+)(?:\(([0-9]{1,9})\))?", text.strip())
     name, number = (parsed[1], int(parsed[2] or 0)) if parsed else (text, 0)
     if name not in _SEGMENTERS or (name == "otsu") == bool(number):
-        allowed = "allowed: given labels, 'kmeans(4)', 'otsu', 'multi_otsu(3)'"
-        raise InputError(f"per_segment: '{printable(text, longest=40)}'{nearest(text[:40], _SEGMENTERS)}; {allowed}")
+        allowed = f"allowed: given labels, {', '.join(SEGMENTERS)}{nearest(text[:40], _SEGMENTERS)}"
+        raise InputError(f"per_segment: '{printable(text, longest=40)}'; {allowed}")
     if name == "otsu":
         light = _operator.luma(x)[..., 0]
         return (light > segment.otsu(x)[:, None, None]).astype(jnp.int32) + 1, 2

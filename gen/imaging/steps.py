@@ -52,8 +52,12 @@ class Step:
         return OPERATORS[self.name]
 
     @property
+    def takes_key(self) -> bool:
+        return "key" in inspect.signature(self.function).parameters
+
+    @property
     def random(self) -> bool:
-        return "key" in inspect.signature(self.function).parameters or any(c.random for c in self.nested)
+        return self.takes_key or any(nested.random for nested in self.nested)
 
     @property
     def nested(self) -> list[Chain]:
@@ -114,7 +118,7 @@ class Chain:
             f"{label}.{name}": value
             for label, step in self._labeled()
             for name, value in step.arguments
-            if isinstance(value, int | float) and not isinstance(value, bool) and name not in _static(step.function)
+            if isinstance(value, int | float) and not bounds.arguments(step.function)[name].kind
         }
 
     def with_strengths(self, strengths: Mapping[str, Any]) -> Chain:
@@ -170,10 +174,9 @@ class Chain:
 
     def _check_strengths(self, given: Mapping[str, Any]) -> None:
         for label, step in self._labeled():
-            parameters, allowed = inspect.signature(step.function).parameters, getattr(step.function, "allowed", {})
-            for name, _ in step.arguments:
+            for name, argument in bounds.arguments(step.function).items():
                 if (value := given.get(f"{label}.{name}")) is not None:
-                    bounds.check(label, parameters[name], value, allowed)
+                    argument.check(label, value)
 
     def _labeled(self) -> Iterator[tuple[str, Step]]:
         seen: dict[str, int] = {}
@@ -211,7 +214,6 @@ def _compiled(chain: Chain, tables: tuple[str, ...]) -> Callable[..., jax.Array]
 
 def _run(step: Step, x: jax.Array, key: jax.Array | None, arguments: dict[str, Any], given: Any) -> jax.Array:
     """One step: arrays looked up by name, nested chains made functions of the image."""
-    parameters = inspect.signature(step.function).parameters
     for name, value in arguments.items():
         kind = "masks" if name in ("mask", "labels") else "references"
         if isinstance(value, Chain):
@@ -223,12 +225,7 @@ def _run(step: Step, x: jax.Array, key: jax.Array | None, arguments: dict[str, A
                 known = ", ".join(given[kind]) or "none was given"
                 meant = nearest(value, given[kind])
                 raise InputError(f"{step.name}: no '{value}' in {kind}{meant}; there are: {known}")
-    first = (key, x) if "key" in parameters else (x,)
-    return step.function(*first, **arguments)
-
-
-def _static(function: Callable[..., Any]) -> frozenset[str]:
-    return getattr(function, "static", frozenset())
+    return step.function(*((key, x) if step.takes_key else (x,)), **arguments)
 
 
 def _known_strengths(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:

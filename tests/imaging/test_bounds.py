@@ -12,7 +12,8 @@ from reference import photo
 
 from gen.errors import InputError
 from gen.imaging import color, filters
-from gen.imaging.catalog import OPERATORS, takes
+from gen.imaging.bounds import arguments
+from gen.imaging.catalog import OPERATORS
 from gen.imaging.chain import chain
 
 X = jnp.asarray(photo(12, 14))
@@ -20,15 +21,15 @@ X = jnp.asarray(photo(12, 14))
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_no_number_is_infinite_none_or_a_truth_value(name):
-    for parameter in takes(OPERATORS[name]).values():
-        numeric = str(parameter.annotation) in ("int", "float", "Any", "Strength", "jax.Array | float")
-        for value in ("1e400", "None", "True", "9" * 4500, "(1, (2, 3))", "1e14", "-1e14") if numeric else ():
-            if value == "None" and parameter.default is None:
+    taken = arguments(OPERATORS[name]).values()
+    for parameter in taken:
+        for value in ("1e400", "None", "True", "9" * 4500, "(1, (2, 3))", "1e14", "-1e14") if parameter.numbers else ():
+            if value == "None" and parameter.optional:
                 continue
             others = [
-                f"{p.name}={'1' if 'str' not in str(p.annotation) else repr('a')}"
-                for p in takes(OPERATORS[name]).values()
-                if p.default is p.empty and p.name not in (parameter.name, "function")
+                f"{other.name}={next(iter(other.choices), 'a' if other.kind is str or other.array else 1)!r}"
+                for other in taken
+                if other.required and other.name not in (parameter.name, "function")
             ]
             with pytest.raises(InputError) as caught:
                 chain(f"{name}({', '.join([f'{parameter.name}={value}', *others])})")

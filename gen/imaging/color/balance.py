@@ -6,12 +6,14 @@ and B. Either makes the estimated light gray and keeps its luminance.
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.imaging._operator import operator, per_image, require_colors, strengths
 from gen.imaging.bounds import Numbers
 from gen.imaging.color._planar import XYZ, light, linear, mix, power, show
@@ -22,15 +24,8 @@ __all__ = ["balance_to_neutral", "white_balance"]
 BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _CONES = (np.array(BRADFORD) @ np.array(XYZ)).tolist()
 _CONES_INVERSE = np.linalg.inv(np.array(_CONES)).tolist()
-_AMOUNT = Numbers(-2, 2)
-_METHODS = ("gray_world", "white_patch", "shades_of_gray")
-_ADAPTATIONS = ("bradford", "diagonal")
-
-
-def _choice(place: str, name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        listed = ", ".join(map(repr, allowed))
-        raise InputError(f"{place}: {name}={value!r}; allowed: {listed}{nearest(str(value), allowed)}")
+Amount = Annotated[Any, Numbers(-2, 2)]
+Adaptation = Literal["bradford", "diagonal"]
 
 
 def scale_cones(planes: jax.Array, gains: jax.Array) -> list[jax.Array]:
@@ -68,15 +63,15 @@ def _brightest(planes: jax.Array, fraction: jax.Array | float) -> jax.Array:
     return jnp.sum(jnp.where(chosen, values, 0.0), axis=2) / jnp.sum(chosen, axis=2)
 
 
-@operator(static=("method", "adaptation"), amount=_AMOUNT, norm=Numbers(0.1, 64), fraction=Numbers(0, 1, above=True))
+@operator()
 def white_balance(
     x: jax.Array,
-    method: str,
+    method: Literal["gray_world", "white_patch", "shades_of_gray"],
     *,
-    amount: jax.Array | float = 1.0,
-    norm: jax.Array | float = 6.0,
-    fraction: jax.Array | float = 0.01,
-    adaptation: str = "bradford",
+    amount: Amount = 1.0,
+    norm: Annotated[Any, Numbers(0.1, 64)] = 6.0,
+    fraction: Annotated[Any, Numbers(0, 1, above=True)] = 0.01,
+    adaptation: Adaptation = "bradford",
 ) -> jax.Array:
     """sRGB [b h w 3] without the color cast of its light, estimated in linear light for each image. Not clipped.
 
@@ -89,8 +84,6 @@ def white_balance(
     adaptation: "bradford" (cones) or "diagonal" (linear R, G, B).
     """
     require_colors(x, "white_balance")
-    _choice("white_balance", "method", method, _METHODS)
-    _choice("white_balance", "adaptation", adaptation, _ADAPTATIONS)
     planes = light(x)
     if method == "gray_world":
         source = jnp.mean(planes, axis=(2, 3))
@@ -105,9 +98,9 @@ def white_balance(
     return _adapt(planes, source, strengths(amount, x), adaptation)
 
 
-@operator(static=("adaptation",), amount=_AMOUNT)
+@operator()
 def balance_to_neutral(
-    x: jax.Array, neutral: jax.Array, *, amount: jax.Array | float = 1.0, adaptation: str = "bradford"
+    x: jax.Array, neutral: jax.Array, *, amount: Amount = 1.0, adaptation: Adaptation = "bradford"
 ) -> jax.Array:
     """sRGB [b h w 3] in which a picked color becomes a gray of the same luminance, in linear light. Not clipped.
 
@@ -116,7 +109,6 @@ def balance_to_neutral(
     adaptation: "bradford" (cones) or "diagonal" (linear R, G, B).
     """
     require_colors(x, "balance_to_neutral")
-    _choice("balance_to_neutral", "adaptation", adaptation, _ADAPTATIONS)
     color = jnp.asarray(neutral, x.dtype)
     if color.shape not in ((3,), (1, 3), (x.shape[0], 3)):
         shape = list(color.shape)

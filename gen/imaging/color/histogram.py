@@ -5,26 +5,26 @@ The curves come from counts and are constants to a gradient: what is differentia
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.imaging._operator import luma, operator, per_image, reflect, strengths
 from gen.imaging._segment_sum import histogram, stored
-from gen.imaging.bounds import BINS, whole
+from gen.imaging.bounds import Bins, whole
 from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
 
 __all__ = ["clahe", "equalize", "match_histogram"]
 
-SPACES = ("luma", "lab", "channels")
+Space = Literal["luma", "lab", "channels"]
 
 
-@operator(static=("space", "bins"), bins=BINS)
-def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int = 256) -> jax.Array:
+@operator()
+def equalize(x: jax.Array, *, amount: Any = 1.0, space: Space = "luma", bins: Bins = 256) -> jax.Array:
     """Spreads the values so that all of [0, 1] is used equally often; the darkest becomes 0, the brightest 1.
 
     x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` says what of a color image is spread:
@@ -34,8 +34,6 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int 
     Equals cv2.equalizeHist before its rounding, on gray images of 8-bit values with 256 bins.
     InputError: an unknown space, bins below 2.
     """
-    _check_space("equalize", space)
-
     # Counted in parts of a level, so that one sum over the pixels is enough for both levels that a pixel lies between.
     parts = max(2**14 // bins, 1)
 
@@ -63,8 +61,10 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: str = "luma", bins: int 
     return _through(x, space, curve, amount)
 
 
-@operator(static=("tiles", "space"), tiles=whole(1, 64))
-def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: str = "luma") -> jax.Array:
+@operator()
+def clahe(
+    x: jax.Array, clip: Any, *, tiles: Annotated[tuple[int, int], whole(1, 64)] = (8, 8), space: Space = "luma"
+) -> jax.Array:
     """Contrast-limited adaptive histogram equalization: each tile has its curve, and pixels blend the nearest four.
 
     x [b h w c]. `clip` is the steepest slope of a curve, as a multiple of the even histogram: 1 changes little, 2 to 4
@@ -75,7 +75,6 @@ def clahe(x: jax.Array, clip: Any, *, tiles: tuple[int, int] = (8, 8), space: st
     Equals cv2.createCLAHE(clip, tiles[::-1]).apply before its last rounding, on gray images of 8-bit values.
     InputError: tiles that are not two whole numbers of at least 1, an unknown space.
     """
-    _check_space("clahe", space)
     if not isinstance(tiles, tuple) or len(tiles) != 2:
         raise InputError(f"clahe: tiles={tiles!r}; allowed: two whole numbers of at least 1, such as (8, 8)")
     repeat = 1 if x.shape[-1] == 3 and space != "channels" else x.shape[-1]
@@ -137,8 +136,8 @@ def _between(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return before + 1, at - before
 
 
-@operator(static=("bins",), bins=BINS)
-def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bins: int = 256) -> jax.Array:
+@operator()
+def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bins: Bins = 256) -> jax.Array:
     """Gives each channel of x the distribution of the same channel of the reference.
 
     x [b h w c], reference [b or 1, any h, any w, c]. `amount` blends with x: 0 leaves it, [b] for each image. `bins`
@@ -197,11 +196,6 @@ def check_reference(x: jax.Array, reference: jax.Array, place: str) -> None:
         raise InputError(f"{place}: reference has {reference.shape[-1]} channels; allowed: {x.shape[-1]}, as x has")
     if reference.shape[0] not in (1, x.shape[0]):
         raise InputError(f"{place}: reference has {reference.shape[0]} images; allowed: 1 or {x.shape[0]}, as x has")
-
-
-def _check_space(place: str, space: str) -> None:
-    if space not in SPACES:
-        raise InputError(f"{place}: space={space!r}; allowed: {', '.join(SPACES)}{nearest(space, SPACES)}")
 
 
 def _ends(v: jax.Array) -> jax.Array:

@@ -6,10 +6,11 @@ white and equal channels included.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import operator, require_colors
 from gen.imaging.color._planar import TINY, channels, divide, inverse, join, mix
 
@@ -30,8 +31,9 @@ _YCBCR = (
     tuple((float(i == 0) - w) / (2 * (1 - _LUMA[0])) for i, w in enumerate(_LUMA)),
 )
 _YCBCR_INVERSE = inverse(_YCBCR)
+Swing = Literal["full", "studio"]
 # Offset and scale of Y, Cb, Cr.
-_SWINGS = {
+_SWINGS: dict[Swing, tuple[tuple[float, float], ...]] = {
     "full": ((0.0, 1.0), (0.5, 1.0), (0.5, 1.0)),
     "studio": ((16 / 255, 219 / 255), (128 / 255, 224 / 255), (128 / 255, 224 / 255)),
 }
@@ -98,31 +100,22 @@ def hsl_to_rgb(x: jax.Array) -> jax.Array:
     return join([channel(0), channel(8), channel(4)])
 
 
-def _swing(place: str, swing: str) -> tuple[tuple[float, float], ...]:
-    if swing not in _SWINGS:
-        allowed = " or ".join(repr(name) for name in _SWINGS)
-        raise InputError(f"{place}: swing={swing!r}; allowed: {allowed}{nearest(str(swing), _SWINGS)}")
-    return _SWINGS[swing]
-
-
-@operator(static=("swing",))
-def rgb_to_ycbcr(x: jax.Array, *, swing: str = "full") -> jax.Array:
+@operator()
+def rgb_to_ycbcr(x: jax.Array, *, swing: Swing = "full") -> jax.Array:
     """sRGB [.. 3] to Y, Cb, Cr of Rec. 601, on the display-referred values.
 
     swing: "full" (JPEG: all in [0, 1], gray at Cb = Cr = 0.5) equals Pillow's YCbCr / 255, and kornia's and (as Y, Cr,
     Cb) cv2's to 3e-4, which round the factors; "studio" (Y from 16 / 255 to 235 / 255) equals
     skimage.color.rgb2ycbcr(x) / 255 to 1e-6.
     """
-    offsets = _swing("rgb_to_ycbcr", swing)
     require_colors(x, "rgb_to_ycbcr")
     planes = mix(_YCBCR, channels(x))
-    return join([offset + scale * plane for (offset, scale), plane in zip(offsets, planes, strict=True)])
+    return join([offset + scale * plane for (offset, scale), plane in zip(_SWINGS[swing], planes, strict=True)])
 
 
-@operator(static=("swing",))
-def ycbcr_to_rgb(x: jax.Array, *, swing: str = "full") -> jax.Array:
+@operator()
+def ycbcr_to_rgb(x: jax.Array, *, swing: Swing = "full") -> jax.Array:
     """Y, Cb, Cr of Rec. 601 to sRGB, the inverse of rgb_to_ycbcr with the same swing."""
-    offsets = _swing("ycbcr_to_rgb", swing)
     require_colors(x, "ycbcr_to_rgb")
-    planes = [(plane - offset) / scale for (offset, scale), plane in zip(offsets, channels(x), strict=True)]
+    planes = [(plane - offset) / scale for (offset, scale), plane in zip(_SWINGS[swing], channels(x), strict=True)]
     return join(mix(_YCBCR_INVERSE, planes))

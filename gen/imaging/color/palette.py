@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.imaging._operator import operator, require_colors
 from gen.imaging.bounds import Numbers, whole
 from gen.imaging.clusters import lloyd, nearest_center
 from gen.imaging.color.spaces import oklab_to_rgb, rgb_to_oklab, to_linear
+from gen.imaging.filters.effects import bayer
 
 __all__ = ["palette", "quantize"]
 
-DITHERS = ("none", "ordered", "noise")
+Dither = Literal["none", "ordered", "noise"]
 
 
 class Palette(NamedTuple):
@@ -27,8 +28,10 @@ class Palette(NamedTuple):
     shares: jax.Array
 
 
-@operator(static=("colors", "iterations"), colors=whole(1, 256), iterations=whole(0, 1000))
-def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
+@operator()
+def palette(
+    x: jax.Array, colors: Annotated[int, whole(1, 256)], *, iterations: Annotated[int, whole(0, 1000)] = 12
+) -> Palette:
     """The main colors of each image: the centers of k-means in Oklab, by their share of the pixels.
 
     x [b h w 3]. `colors` 1 to 256. Returns colors [b colors 3] in sRGB, as far in [0, 1] as x is to 1e-5, the most
@@ -43,8 +46,8 @@ def palette(x: jax.Array, colors: int, *, iterations: int = 12) -> Palette:
     return Palette(oklab_to_rgb(centers[:, None])[:, 0], jnp.take_along_axis(shares, order, axis=1))
 
 
-@operator(static=("dither",), colors=Numbers(-1e9, 1e9))
-def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
+@operator()
+def quantize(x: jax.Array, colors: Annotated[Any, Numbers(-1e9, 1e9)], *, dither: Dither = "none") -> jax.Array:
     """Each pixel in one of the given colors: the nearest in Oklab, or a pattern of two that mix to it.
 
     x [b h w 3]. `colors` [k 3] or [b k 3] in sRGB, such as `palette` returns. `dither`: "none"; "ordered", the 8x8
@@ -55,8 +58,6 @@ def quantize(x: jax.Array, colors: Any, *, dither: str = "none") -> jax.Array:
     InputError: not three channels, colors of another shape, an unknown dither.
     """
     require_colors(x, "quantize")
-    if dither not in DITHERS:
-        raise InputError(f"quantize: dither={dither!r}; allowed: {', '.join(DITHERS)}{nearest(dither, DITHERS)}")
     colors = jnp.asarray(colors, x.dtype)
     if colors.ndim not in (2, 3) or colors.shape[-1] != 3 or 0 in colors.shape:
         raise InputError(f"quantize: colors has shape {list(colors.shape)}; allowed: [k 3] or [b k 3]")
@@ -93,10 +94,7 @@ def _mix(light: jax.Array, colors: jax.Array, first: jax.Array, pattern: jax.Arr
 
 def _pattern(h: int, w: int, dither: str) -> np.ndarray:
     """[h w] thresholds in (0, 1), evenly distributed."""
+    if dither == "ordered":
+        return bayer(h, w, 8)
     y, x = np.mgrid[:h, :w]
-    if dither == "noise":
-        return np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1), 1)
-    matrix = np.zeros((1, 1))
-    for _ in range(3):
-        matrix = np.block([[4 * matrix, 4 * matrix + 2], [4 * matrix + 3, 4 * matrix + 1]])
-    return (matrix[y % 8, x % 8] + 0.5) / 64
+    return np.mod(52.9829189 * np.mod(0.06711056 * x + 0.00583715 * y, 1), 1)

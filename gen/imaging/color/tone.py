@@ -8,6 +8,7 @@ scalars or [b], one for each image. An amount (exposure, brightness, vibrance, h
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -36,19 +37,19 @@ __all__ = [
 ]
 
 Strength = jax.Array | float
-_GAMMA = Numbers(0.01, 100)
-_STOPS = Numbers(-8, 8)
+Gamma = Annotated[Strength, Numbers(0.01, 100)]
+Stops = Annotated[Strength, Numbers(-8, 8)]
 _MOST_POINTS = 256
 
 
-@operator(stops=Numbers(-32, 32))
-def exposure(x: jax.Array, stops: Strength) -> jax.Array:
+@operator()
+def exposure(x: jax.Array, stops: Annotated[Strength, Numbers(-32, 32)]) -> jax.Array:
     """Linear light times 2 ** stops, as a camera's exposure; 0 changes nothing."""
     return display(linear(x) * jnp.exp2(per_image(stops, x)))
 
 
-@operator(exponent=Numbers(0, 64))
-def gamma(x: jax.Array, exponent: Strength) -> jax.Array:
+@operator()
+def gamma(x: jax.Array, exponent: Annotated[Strength, Numbers(0, 64)]) -> jax.Array:
     """x ** exponent on the display-referred values, odd about 0; 1 changes nothing, less brightens.
 
     Equals skimage.exposure.adjust_gamma(x, exponent).
@@ -56,13 +57,13 @@ def gamma(x: jax.Array, exponent: Strength) -> jax.Array:
     return power(x, per_image(exponent, x))
 
 
-@operator(gamma=_GAMMA)
+@operator()
 def levels(
     x: jax.Array,
     black: Strength,
     white: Strength,
     *,
-    gamma: Strength = 1.0,
+    gamma: Gamma = 1.0,
     out_black: Strength = 0.0,
     out_white: Strength = 1.0,
 ) -> jax.Array:
@@ -101,8 +102,8 @@ def _slopes(step: jax.Array, secant: jax.Array) -> list[jax.Array]:
     return [end(h[0], h[1], m[0], m[1]), *inner, end(h[-1], h[-2], m[-1], m[-2])]
 
 
-@operator(inputs=Numbers(rising=True))
-def curves(x: jax.Array, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
+@operator()
+def curves(x: jax.Array, inputs: Annotated[jax.Array, Numbers(rising=True)], outputs: jax.Array) -> jax.Array:
     """A smooth tone curve through control points, monotone between them; beyond the ends it goes on straight.
 
     inputs: where the points are, rising, [k] or [b k] with k from 2 to 256; lists will do.
@@ -207,8 +208,10 @@ def _daylight(mired: jax.Array, tint: jax.Array) -> list[jax.Array]:
     return mix(BRADFORD, [1.5 * u / v, jnp.ones_like(u), (4 - u - 10 * v) / (2 * v)])
 
 
-@operator(amount=Numbers(-1, 2), tint=Numbers(-5, 5))
-def temperature(x: jax.Array, amount: Strength, *, tint: Strength = 0.0) -> jax.Array:
+@operator()
+def temperature(
+    x: jax.Array, amount: Annotated[Strength, Numbers(-1, 2)], *, tint: Annotated[Strength, Numbers(-5, 5)] = 0.0
+) -> jax.Array:
     """Color [b h w 3] as under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
 
     amount: 0 changes nothing; from -1 to 1 the white moves along the daylight locus from 18600 to 3940 kelvin: by 100
@@ -234,8 +237,8 @@ def _wheel(name: str, value: jax.Array | float, x: jax.Array) -> jax.Array:
     return wheel[:, None, None] if wheel.ndim == 2 else wheel
 
 
-@operator(gamma=_GAMMA)
-def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Strength = 1.0, gain: Strength = 1.0) -> jax.Array:
+@operator()
+def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Gamma = 1.0, gain: Strength = 1.0) -> jax.Array:
     """The three color wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
 
     lift moves black and leaves white, gain moves white and leaves black, gamma above 1 brightens what is between. Each
@@ -269,15 +272,9 @@ def split_tone(
     return shift_oklab(x, change)
 
 
-@operator(
-    static=("radius",),
-    work=lambda radius: 256 * radius,
-    shadows=_STOPS,
-    highlights=_STOPS,
-    radius=whole(1, 512),
-)
+@operator(work=lambda radius: 256 * radius)
 def shadows_highlights(
-    x: jax.Array, *, shadows: Strength = 0.0, highlights: Strength = 0.0, radius: int = 16
+    x: jax.Array, *, shadows: Stops = 0.0, highlights: Stops = 0.0, radius: Annotated[int, whole(1, 512)] = 16
 ) -> jax.Array:
     """Opens shadows and tames highlights without halos: each pixel's gain is by the brightness of what surrounds it.
 

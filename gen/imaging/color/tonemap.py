@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import luma, operator, per_image
-from gen.imaging.bounds import FROM_0, Numbers
+from gen.imaging.bounds import NotNegative, Numbers
 from gen.imaging.color.spaces import from_linear
 
 __all__ = ["tone_map"]
@@ -18,8 +17,13 @@ __all__ = ["tone_map"]
 _TINY, _MOST = 1e-6, 1e9  # squares of more would leave float32
 
 
-@operator(static=("method",), exposure=FROM_0, white=Numbers(0, above=True))
-def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = None) -> jax.Array:
+Method = Literal["reinhard", "drago", "filmic", "aces", "exponential"]
+
+
+@operator()
+def tone_map(
+    x: jax.Array, method: Method, *, exposure: NotNegative = 1.0, white: Annotated[Any, Numbers(0, above=True)] = None
+) -> jax.Array:
     """Linear light of any brightness to display-referred sRGB in [0, 1].
 
     x [b h w c], linear light, at least 0 (less and NaN count as 0), with no upper limit: to_linear(image) for an image.
@@ -36,9 +40,6 @@ def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = Non
     Methods on luminance keep the ratios of the channels; what then exceeds 1 is clipped.
     InputError: an unknown method.
     """
-    if method not in METHODS:
-        allowed = ", ".join(METHODS)
-        raise InputError(f"tone_map: method={method!r}; allowed: {allowed}{nearest(str(method), METHODS)}")
     largest = jnp.max(jnp.where(jnp.isfinite(x), x, 0), axis=(1, 2, 3), keepdims=True)
     light = jnp.minimum(jnp.maximum(jnp.nan_to_num(x, nan=0), 0), largest) * per_image(exposure, x)
     light = jnp.minimum(light, _MOST)
@@ -46,20 +47,15 @@ def tone_map(x: jax.Array, method: str, *, exposure: Any = 1.0, white: Any = Non
     return jnp.clip(from_linear(jnp.clip(METHODS[method](light, white), 0, 1)), 0, 1)
 
 
-def _luminance(light: jax.Array) -> jax.Array:
-    """The weights of Rec. 709 belong to linear light."""
-    return luma(light) if light.shape[-1] == 3 else light
-
-
 def _reinhard(light: jax.Array, white: jax.Array | None) -> jax.Array:
-    luminance = _luminance(light)
+    luminance = luma(light)  # whose weights are those of linear light
     white = jnp.max(luminance, axis=(1, 2, 3), keepdims=True) if white is None else white
     # L_d / L: nothing is divided by a luminance of 0.
     return light * (1 + luminance / jnp.square(jnp.maximum(white, 1e-3))) / (1 + luminance)
 
 
 def _drago(light: jax.Array, white: jax.Array | None) -> jax.Array:
-    luminance = _luminance(light)
+    luminance = luma(light)  # whose weights are those of linear light
     mean = jnp.exp(jnp.mean(jnp.log(jnp.maximum(luminance, _TINY)), axis=(1, 2, 3), keepdims=True))
     top = jnp.max(luminance, axis=(1, 2, 3), keepdims=True) if white is None else white
     relative, top = luminance / mean, jnp.maximum(top, _TINY) / mean
@@ -91,7 +87,7 @@ def _exponential(light: jax.Array, white: jax.Array | None) -> jax.Array:
     return -jnp.expm1(-light)
 
 
-METHODS: dict[str, Callable[[jax.Array, jax.Array | None], jax.Array]] = {
+METHODS: dict[Method, Callable[[jax.Array, jax.Array | None], jax.Array]] = {
     "reinhard": _reinhard,
     "drago": _drago,
     "filmic": _filmic,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from gen.errors import InputError, nearest
-from gen.imaging._operator import operator, per_image, require_colors, strengths
+from gen.imaging._operator import like, operator, per_image, require_colors, strengths
 from gen.imaging.color._planar import light, show, split
 
 __all__ = ["delta_e_76", "delta_e_2000", "simulate_deficiency"]
@@ -55,8 +55,10 @@ _MACHADO = {
 }
 
 
-@operator(static=("kind",))
-def simulate_deficiency(x: jax.Array, kind: str, *, severity: jax.Array | float = 1.0) -> jax.Array:
+@operator()
+def simulate_deficiency(
+    x: jax.Array, kind: Literal["protan", "deutan", "tritan"], *, severity: jax.Array | float = 1.0
+) -> jax.Array:
     """How sRGB [b h w 3] looks with a color vision deficiency, in linear light. Not clipped.
 
     kind: "protan" (long-wave cones), "deutan" (middle) or "tritan" (short; the model is less sure of it).
@@ -64,9 +66,6 @@ def simulate_deficiency(x: jax.Array, kind: str, *, severity: jax.Array | float 
         tenths the matrices are interpolated.
     """
     require_colors(x, "simulate_deficiency")
-    if kind not in _MACHADO:
-        allowed = ", ".join(map(repr, _MACHADO))
-        raise InputError(f"simulate_deficiency: kind={kind!r}; allowed: {allowed}{nearest(str(kind), _MACHADO)}")
     table = jnp.asarray(((1, 0, 0, 0, 1, 0, 0, 0, 1), *_MACHADO[kind]), x.dtype)
     place = 10 * jnp.clip(strengths(severity, x), 0, 1)
     # A hat function around each tenth: linear interpolation, with gradients, and no gather.
@@ -85,10 +84,7 @@ def _root(square: jax.Array) -> jax.Array:
 def _pair(place: str, x: jax.Array, reference: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The planes of both, if they are alike."""
     require_colors(x, place)
-    if reference.shape[1:] != x.shape[1:] or reference.shape[0] not in (1, x.shape[0]):
-        shapes = f"{list(reference.shape)}, x {list(x.shape)}"
-        raise InputError(f"{place}: reference has shape {shapes}; allowed: the shape of x, or that with batch 1")
-    return split(x), split(reference)
+    return split(x), split(like(place, "reference", reference, x, (3,)))
 
 
 @operator()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 import numbers
 from collections.abc import Callable
@@ -29,13 +30,12 @@ def sized(function: Function) -> Function:
     """Around an operator with `sigma` and `radius=None`: the radius is ceil(4 sigma) where sigma is a Python number."""
     signature = inspect.signature(function)
     place = function.__name__
-    allowed = function.allowed  # type: ignore[attr-defined]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs).arguments
         x, sigma, radius = given["x"], given["sigma"], given.get("radius")
-        bounds.check(place, signature.parameters["sigma"], sigma, allowed)
+        bounds.arguments(function)["sigma"].check(place, sigma)
         if sigma is not None and np.shape(sigma) not in ((), (1,), np.shape(x)[:1] if np.ndim(x) == 4 else ()):
             raise InputError(
                 f"{place}: sigma has shape {list(np.shape(sigma))}; allowed: a number, or one for each image"
@@ -86,9 +86,7 @@ def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
         taps = lax.optimization_barrier(taps)  # else they are computed again for each pixel
     if length > 128 or 6 * length > x.shape[axis] > 1:  # a product with n columns costs about as much as n / 6 slices
         return _band(x, taps, axis)
-    radius = length // 2
-    flat = padded(x, radius, 0).reshape(b, -1, w * c) if axis == 1 else padded(x, 0, radius).reshape(b, h, -1)
-    stride, size = (1, h) if axis == 1 else (c, w * c)
+    flat, stride, size = _lines(x, length // 2, axis)
     total = jnp.zeros((), x.dtype)
     for k in range(length):
         tap = taps[..., k]
@@ -97,6 +95,31 @@ def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
         weight = jnp.asarray(tap, x.dtype).reshape((*tap.shape, 1, 1) if tap.ndim else ())
         total = total + weight * lax.slice_in_dim(flat, k * stride, k * stride + size, axis=axis)
     return jnp.broadcast_to(total, (*flat.shape[:1], h, w * c)).reshape(x.shape)
+
+
+def separable(x: jax.Array, taps: Any) -> jax.Array:
+    """`correlate` along both axes."""
+    return correlate(correlate(x, taps, 1), taps, 2)
+
+
+def _lines(x: jax.Array, radius: int, axis: int) -> tuple[jax.Array, int, int]:
+    """x [b h w c] padded along an axis, its rows in one piece; the step from pixel to pixel, and the size unpadded."""
+    b, h, w, c = x.shape
+    if axis == 1:
+        return padded(x, radius, 0).reshape(b, -1, w * c), 1, h
+    return padded(x, 0, radius).reshape(b, h, -1), c, w * c
+
+
+def fft_size(n: int, *, step: int = 1) -> int:
+    """The next multiple of `step` that has no prime factor above 5: an FFT of that size is fast."""
+
+    def rest(m: int) -> int:
+        for prime in (2, 3, 5):
+            while m % prime == 0:
+                m //= prime
+        return m
+
+    return next(m for m in itertools.count(-(-n // step) * step, step) if rest(m) == 1)
 
 
 def _band(x: jax.Array, taps: Any, axis: int) -> jax.Array:
@@ -127,12 +150,10 @@ def box(x: jax.Array, radius: int) -> jax.Array:
 
 def _box(x: jax.Array, radius: int, axis: int) -> jax.Array:
     """The mean along one axis, by sums of 1, 2, 4, .. neighbors: log2 additions, and no error as of running sums."""
-    b, h, w, c = x.shape
     length = 2 * radius + 1
     if 8 * radius >= x.shape[axis]:
         return _band(x, np.full(length, 1 / length), axis)
-    flat = padded(x, radius, 0).reshape(b, -1, w * c) if axis == 1 else padded(x, 0, radius).reshape(b, h, -1)
-    stride, size = (1, h) if axis == 1 else (c, w * c)
+    flat, stride, size = _lines(x, radius, axis)
     total: jax.Array | None = None
     start, width = 0, 1
     while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,13 @@ import numpy as np
 from gen.imaging._operator import operator, pad, per_image
 from gen.imaging.bounds import Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
+from gen.imaging.filters._separable import fft_size
 
 __all__ = ["defocus_blur", "motion_blur"]
 
 
-@operator(static=("length",), length=Numbers(1, 1024))
-def motion_blur(x: jax.Array, length: float, *, angle: Any = 0.0) -> jax.Array:
+@operator()
+def motion_blur(x: jax.Array, length: Annotated[float, Numbers(1, 1024)], *, angle: Any = 0.0) -> jax.Array:
     """The mean along a line, as of a moving camera, in linear light.
 
     x: [b h w c], clipped to [0, 1]. length: pixels, from 1 (nothing changes) to 1024. angle: degrees, counter-clockwise
@@ -36,8 +37,8 @@ def motion_blur(x: jax.Array, length: float, *, angle: Any = 0.0) -> jax.Array:
     return _blur(x, kernel, radius)
 
 
-@operator(static=("radius",), radius=Numbers(0, 512))
-def defocus_blur(x: jax.Array, radius: float) -> jax.Array:
+@operator()
+def defocus_blur(x: jax.Array, radius: Annotated[float, Numbers(0, 512)]) -> jax.Array:
     """The mean over a disc, as of a lens out of focus, in linear light.
 
     x: [b h w c], clipped to [0, 1]. radius: pixels, from 0 (nothing changes) to 512, fractions too.
@@ -56,20 +57,8 @@ def _blur(x: jax.Array, kernel: jax.Array, radius: int) -> jax.Array:
     kernel = jnp.reshape(kernel / jnp.sum(kernel, axis=(-2, -1), keepdims=True), (-1, 1, *kernel.shape[-2:]))
     planes = pad(jnp.moveaxis(to_linear(jnp.clip(x, 0, 1)), -1, 1).reshape(-1, h, w, 1), radius, radius)
     planes = planes.reshape(x.shape[0], -1, *planes.shape[1:3])
-    size = (_smooth(h + 2 * radius), _smooth(w + 2 * radius))
+    size = (fft_size(h + 2 * radius), fft_size(w + 2 * radius))
     # Circular over a size that is at least that of the padded image: what wraps round is cut off.
     spectrum = jnp.fft.rfft2(planes, size) * jnp.fft.rfft2(kernel, size)
     out = jnp.fft.irfft2(spectrum, size)[..., 2 * radius : 2 * radius + h, 2 * radius : 2 * radius + w]
     return from_linear(jnp.moveaxis(jnp.clip(out, 0, 1), 1, -1)).astype(x.dtype)
-
-
-def _smooth(n: int) -> int:
-    """The least number from n that has no prime factor above 5: a fast size for a Fourier transform."""
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,14 @@ from jax import lax
 from gen.errors import InputError
 from gen.imaging import bounds
 from gen.imaging._operator import operator, per_image, reflect
-from gen.imaging.bounds import FROM_0, Numbers, whole
+from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.filters import _separable
 
 __all__ = ["richardson_lucy", "wiener"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_SIGMA = Numbers(0, 64)
+Blur = Annotated[Any, Numbers(0, 64)] | None
+Reach = Annotated[int, whole(0, 256)] | None
 
 
 def _spread(function: Function) -> Function:
@@ -40,7 +41,7 @@ def _spread(function: Function) -> Function:
             raise InputError(f"{place}: {'neither' if psf is None else 'both'} of sigma and psf; allowed: one of them")
         if psf is None:
             return by_sigma(*args, **kwargs)
-        bounds.check(place, signature.parameters["psf"], psf, function.allowed)  # type: ignore[attr-defined]
+        bounds.arguments(function)["psf"].check(place, psf)
         shape = np.shape(psf)
         if len(shape) != 2 or not all(n % 2 for n in shape):
             raise InputError(f"{place}: psf has shape {list(shape)}; allowed: [k l] with odd k and l")
@@ -52,16 +53,14 @@ def _spread(function: Function) -> Function:
 
 
 @_spread
-@operator(
-    static=("iterations", "radius"),
-    work=lambda iterations, radius: 16 * iterations * ((radius or 8) + 1),
-    sigma=_SIGMA,
-    radius=whole(0, 256),
-    psf=FROM_0,
-    iterations=whole(1, 1000),
-)
+@operator(work=lambda iterations, radius: 16 * iterations * ((radius or 8) + 1))
 def richardson_lucy(
-    x: jax.Array, sigma: Any | None, *, psf: Any = None, iterations: int = 10, radius: int | None = None
+    x: jax.Array,
+    sigma: Blur,
+    *,
+    psf: NotNegative = None,
+    iterations: Annotated[int, whole(1, 1000)] = 10,
+    radius: Reach = None,
 ) -> jax.Array:
     """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
 
@@ -77,7 +76,7 @@ def richardson_lucy(
         taps = lax.optimization_barrier(_separable.gaussian_taps(sigma, radius, x.dtype))
 
         def blur(u: jax.Array) -> jax.Array:
-            return _separable.correlate(_separable.correlate(u, taps, 1), taps, 2)
+            return _separable.separable(u, taps)
 
         back = blur
     else:
@@ -94,9 +93,9 @@ def richardson_lucy(
 
 
 @_spread
-@operator(static=("radius",), sigma=_SIGMA, radius=whole(0, 256), balance=FROM_0)
+@operator()
 def wiener(
-    x: jax.Array, sigma: Any | None, *, psf: Any = None, balance: Any = 0.1, radius: int | None = None
+    x: jax.Array, sigma: Blur, *, psf: Any = None, balance: NotNegative = 0.1, radius: Reach = None
 ) -> jax.Array:
     """The image u with the least |psf * u - x|^2 + balance |laplacian u|^2, by its Fourier transform.
 
@@ -113,7 +112,7 @@ def wiener(
     else:
         psf = _unit(psf, x)
         reach = [n // 2 for n in psf.shape]
-    tall, wide = (_fft_size(n + max(16, 4 * r)) for n, r in zip((h, w), reach, strict=True))
+    tall, wide = (_separable.fft_size(n + max(16, 4 * r), step=2) for n, r in zip((h, w), reach, strict=True))
     rows, columns = np.fft.fftfreq(tall), np.fft.rfftfreq(wide)
     if psf is None:
         vertical, horizontal = (
@@ -151,7 +150,7 @@ def _correlate(x: jax.Array, taps: jax.Array) -> jax.Array:
         flat = flat.reshape(b, h + k - 1, -1)
         parts = (taps[i, j] * flat[:, i : i + h, j * c : (j + w) * c] for i in range(k) for j in range(l))
         return functools.reduce(jnp.add, parts).reshape(x.shape)
-    size = _fft_size(h + k - 1), _fft_size(w + l - 1)
+    size = _separable.fft_size(h + k - 1, step=2), _separable.fft_size(w + l - 1, step=2)
     gain = jnp.fft.rfft2(taps, s=size).conj()[..., None]
     out = jnp.fft.irfft2(jnp.fft.rfft2(flat, s=size, axes=(1, 2)) * gain, s=size, axes=(1, 2))
     return out[:, :h, :w].astype(x.dtype)
@@ -170,15 +169,3 @@ def _continued(x: jax.Array, size: int, axis: int) -> jax.Array:
 def _waves(frequencies: np.ndarray, radius: int) -> np.ndarray:
     """exp(-2 pi i f k) for k = -radius .. radius: [2*radius+1 n]."""
     return np.exp(-2j * np.pi * np.outer(np.arange(-radius, radius + 1), frequencies))
-
-
-def _fft_size(n: int) -> int:
-    """The next even size without prime factors above 5, for which an FFT is fast."""
-
-    def rest(m: int) -> int:
-        for p in (2, 3, 5):
-            while m % p == 0:
-                m //= p
-        return m
-
-    return next(m for m in range(n + n % 2, 4 * n + 4, 2) if rest(m) == 1)

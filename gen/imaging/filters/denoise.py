@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import operator, per_image
-from gen.imaging.bounds import FROM_0, Numbers, whole
+from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.filters import _separable
 
 __all__ = ["anisotropic_diffusion", "non_local_means", "total_variation"]
 
 
-@operator(
-    static=("patch", "search"),
-    work=lambda patch, search: (2 * search + 1) ** 2 * (2 * patch + 10),
-    strength=FROM_0,
-    patch=whole(0, 16),
-    search=whole(1, 64),
-    noise=FROM_0,
-)
-def non_local_means(x: jax.Array, strength: Any, *, patch: int = 2, search: int = 6, noise: Any = 0.0) -> jax.Array:
+@operator(work=lambda patch, search: (2 * search + 1) ** 2 * (2 * patch + 10))
+def non_local_means(
+    x: jax.Array,
+    strength: NotNegative,
+    *,
+    patch: Annotated[int, whole(0, 16)] = 2,
+    search: Annotated[int, whole(1, 64)] = 6,
+    noise: NotNegative = 0.0,
+) -> jax.Array:
     """The mean of the pixels within `search`, weighted by how alike the patches around them are.
 
     The weight is exp(-max(d - 2 noise^2, 0) / strength^2), d the mean squared difference of the patches over pixels and
@@ -80,8 +79,10 @@ def _planes(strength: Any, x: jax.Array) -> jax.Array:
     return jnp.broadcast_to(per_image(strength, x[..., 0]), (x.shape[0], 1, 1))
 
 
-@operator(static=("iterations",), work=lambda iterations: 25 * iterations, weight=FROM_0, iterations=whole(0, 10_000))
-def total_variation(x: jax.Array, weight: Any, *, iterations: int = 50) -> jax.Array:
+@operator(work=lambda iterations: 25 * iterations)
+def total_variation(
+    x: jax.Array, weight: NotNegative, *, iterations: Annotated[int, whole(0, 10_000)] = 50
+) -> jax.Array:
     """The image u near to x that has little total variation: argmin |u - x|^2 / 2 + weight * sum |gradient of u|.
 
     x: [b h w c], each channel by itself. weight: from 0 (nothing changes), more is smoother; a number or [b].
@@ -119,15 +120,14 @@ def _divergence(rows: jax.Array, columns: jax.Array) -> jax.Array:
     return rows - above + columns - jnp.pad(columns[:, :, :-1], ((0, 0), (0, 0), (1, 0)))
 
 
-@operator(
-    static=("iterations", "conduction"),
-    work=lambda iterations: 40 * iterations,
-    kappa=FROM_0,
-    iterations=whole(0, 10_000),
-    rate=Numbers(0, 0.25),
-)
+@operator(work=lambda iterations: 40 * iterations)
 def anisotropic_diffusion(
-    x: jax.Array, kappa: Any, *, iterations: int = 20, rate: Any = 0.2, conduction: str = "exponential"
+    x: jax.Array,
+    kappa: NotNegative,
+    *,
+    iterations: Annotated[int, whole(0, 10_000)] = 20,
+    rate: Annotated[Any, Numbers(0, 0.25)] = 0.2,
+    conduction: Literal["exponential", "rational"] = "exponential",
 ) -> jax.Array:
     """Diffusion that stops at edges: each pixel moves towards its four neighbors, the less the more they differ.
 
@@ -137,10 +137,6 @@ def anisotropic_diffusion(
     favors wide regions. No flow across the border, so that the mean of the image stays.
     Source: Perona and Malik, Scale-space and edge detection using anisotropic diffusion, PAMI 1990, equations 7 to 10.
     """
-    choices = ("exponential", "rational")
-    if conduction not in choices:
-        hint = nearest(str(conduction), choices)
-        raise InputError(f"anisotropic_diffusion: conduction={conduction!r}; allowed: {', '.join(choices)}{hint}")
     channels = range(x.shape[-1])
 
     def smoothed(image: jax.Array, scale: jax.Array, rate: jax.Array) -> jax.Array:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError
-from gen.imaging._operator import operator, per_image, require_colors
-from gen.imaging.bounds import FROM_0, RADIUS, odd, whole
+from gen.imaging._operator import like, operator, per_image, require_colors
+from gen.imaging.bounds import NotNegative, Radius, Window, whole
 from gen.imaging.filters import _separable
 
 __all__ = ["bilateral", "guided", "joint_bilateral"]
 
-_SIGMAS = {"sigma_color": FROM_0, "sigma_space": FROM_0}
 
-
-@operator(static=("diameter",), work=lambda diameter: 8 * diameter**2, diameter=odd(255), **_SIGMAS)
-def bilateral(x: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None) -> jax.Array:
+@operator(work=lambda diameter: 8 * diameter**2)
+def bilateral(
+    x: jax.Array, diameter: Window, *, sigma_color: NotNegative = 0.1, sigma_space: NotNegative | None = None
+) -> jax.Array:
     """The mean of the pixels in a circular window, weighted by nearness in place and in color.
 
     x: [b h w c]. diameter: pixels, odd, from 1 (nothing changes) to 255. sigma_color: in units of x, of the sum of the
@@ -32,9 +31,14 @@ def bilateral(x: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_spac
     return _bilateral(x, x, diameter, sigma_color, sigma_space)
 
 
-@operator(static=("diameter",), work=lambda diameter: 8 * diameter**2, diameter=odd(255), **_SIGMAS)
+@operator(work=lambda diameter: 8 * diameter**2)
 def joint_bilateral(
-    x: jax.Array, guide: jax.Array, diameter: int, *, sigma_color: Any = 0.1, sigma_space: Any = None
+    x: jax.Array,
+    guide: jax.Array,
+    diameter: Window,
+    *,
+    sigma_color: NotNegative = 0.1,
+    sigma_space: NotNegative | None = None,
 ) -> jax.Array:
     """`bilateral` with the nearness in color measured in another image.
 
@@ -42,15 +46,7 @@ def joint_bilateral(
     Equals cv2.ximgproc.jointBilateralFilter(guide, x, diameter, sigma_color, sigma_space).
     Source: Petschnigg et al., Digital photography with flash and no-flash image pairs, SIGGRAPH 2004.
     """
-    return _bilateral(x, _like("joint_bilateral", x, guide), diameter, sigma_color, sigma_space)
-
-
-def _like(place: str, x: jax.Array, guide: jax.Array) -> jax.Array:
-    """guide [b or 1, h, w, g] as [b h w g] in the dtype of x; InputError if it does not fit."""
-    if guide.shape[1:3] != x.shape[1:3] or guide.shape[0] not in (1, x.shape[0]):
-        b, h, w, _ = x.shape
-        raise InputError(f"{place}: guide has shape {list(guide.shape)}; allowed: [{b} or 1, {h}, {w}, channels], as x")
-    return jnp.broadcast_to(guide, x.shape[:3] + guide.shape[3:]).astype(x.dtype)
+    return _bilateral(x, like("joint_bilateral", "guide", guide, x), diameter, sigma_color, sigma_space)
 
 
 def _bilateral(x: jax.Array, guide: jax.Array, diameter: int, color: Any, space: Any) -> jax.Array:
@@ -92,9 +88,14 @@ def _bilateral(x: jax.Array, guide: jax.Array, diameter: int, color: Any, space:
     return jnp.stack([total / sums[-1] for total in sums[:-1]], axis=-1)
 
 
-@operator(static=("radius", "subsample"), radius=RADIUS, eps=FROM_0, subsample=whole(1, 1024))
+@operator()
 def guided(
-    x: jax.Array, radius: int, *, guide: jax.Array | None = None, eps: Any = 1e-3, subsample: int = 1
+    x: jax.Array,
+    radius: Radius,
+    *,
+    guide: jax.Array | None = None,
+    eps: NotNegative = 1e-3,
+    subsample: Annotated[int, whole(1, 1024)] = 1,
 ) -> jax.Array:
     """In each window of 2*radius+1 pixels the linear function of the guide nearest to x; the mean of these.
 
@@ -109,9 +110,7 @@ def guided(
     if guide is None:
         require_colors(x, "guided", allowed=(1, 3))
     else:
-        guide = _like("guided", x, guide)
-        if guide.shape[-1] not in (1, 3):
-            raise InputError(f"guided: guide has {guide.shape[-1]} channels; allowed: 1 or 3")
+        guide = like("guided", "guide", guide, x, (1, 3))
     eps = jnp.broadcast_to(per_image(eps, x[..., 0]), (x.shape[0], 1, 1))
     return _separable.each(functools.partial(_guided, radius, subsample), x, eps, *([] if guide is None else [guide]))
 

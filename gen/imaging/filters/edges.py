@@ -4,55 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import luma, operator, per_image, require_colors
-from gen.imaging.bounds import RADIUS, SIGMA, Numbers
+from gen.imaging._segment_sum import pack
+from gen.imaging.bounds import Numbers, Radius, Sigma
 from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
 
 __all__ = ["canny", "difference_of_gaussians", "laplacian", "scharr", "sobel"]
 
-DIRECTIONS = ("magnitude", "x", "y")
+Direction = Literal["magnitude", "x", "y"]
 
 
-@operator(static=("direction",))
-def sobel(x: jax.Array, *, direction: str = "magnitude") -> jax.Array:
+@operator()
+def sobel(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
     """The slope of each channel: central differences, smoothed across by (1 2 1) / 4.
 
     x: [b h w c]. direction: "x" (positive where it gets brighter to the right), "y" (downwards), or "magnitude",
     sqrt(x^2 + y^2), at least 0.
     Equals cv2.Sobel / 8; the magnitude is skimage.filters.sobel / sqrt(2), and kornia.filters.sobel up to its 1e-6.
     """
-    return _slope("sobel", x, direction, 0.5)
+    return _slope(x, direction, 0.5)
 
 
-@operator(static=("direction",))
-def scharr(x: jax.Array, *, direction: str = "magnitude") -> jax.Array:
+@operator()
+def scharr(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
     """As sobel, smoothed across by (3 10 3) / 16, whose magnitude depends less on the direction of the edge.
 
     x: [b h w c]. direction: "x", "y" or "magnitude".
     Equals cv2.Scharr / 32; the magnitude is skimage.filters.scharr / sqrt(2).
     Source: Scharr, Optimale Operatoren in der digitalen Bildverarbeitung (2000).
     """
-    return _slope("scharr", x, direction, 0.625)
+    return _slope(x, direction, 0.625)
 
 
-@operator(static=("neighbors",))
-def laplacian(x: jax.Array, *, neighbors: int = 4) -> jax.Array:
+@operator()
+def laplacian(x: jax.Array, *, neighbors: Literal[4, 8] = 4) -> jax.Array:
     """The sum of the second derivatives of each channel: positive in dark spots and lines.
 
     x: [b h w c]. neighbors: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all
     directions, (1 4 1; 4 -20 4; 1 4 1) / 6.
     Equals cv2.Laplacian(x, ddepth, ksize=1) and -skimage.filters.laplace(x, ksize=3) with 4 neighbors.
     """
-    if neighbors not in (4, 8):
-        raise InputError(f"laplacian: neighbors={neighbors}; allowed: 4 or 8")
     at = window(x)
     sides = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1)
     if neighbors == 4:
@@ -62,8 +60,10 @@ def laplacian(x: jax.Array, *, neighbors: int = 4) -> jax.Array:
 
 
 @_separable.sized
-@operator(static=("ratio", "radius"), sigma=SIGMA, ratio=Numbers(1, 64, above=True), radius=RADIUS)
-def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: int | None = None) -> jax.Array:
+@operator()
+def difference_of_gaussians(
+    x: jax.Array, sigma: Sigma, ratio: Annotated[float, Numbers(1, 64, above=True)], *, radius: Radius | None = None
+) -> jax.Array:
     """gaussian(x, sigma) - gaussian(x, ratio * sigma): a band of detail, positive in bright spots of about that size.
 
     x: [b h w c]. sigma: pixels, a number, or [b]. ratio: above 1, up to 64; 1.6 is nearest to the Laplacian of a
@@ -79,8 +79,8 @@ def difference_of_gaussians(x: jax.Array, sigma: Any, ratio: float, *, radius: i
 
 
 @_separable.sized
-@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
-def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None = None) -> jax.Array:
+@operator()
+def canny(x: jax.Array, sigma: Sigma, low: Any, high: Any, *, radius: Radius | None = None) -> jax.Array:
     """1 on edges one pixel thin, else 0: [b h w 1]. Its gradient is 0.
 
     x: [b h w c], colors as their luma. sigma: of the Gaussian that is applied first, in pixels, a number, or [b].
@@ -96,7 +96,7 @@ def canny(x: jax.Array, sigma: Any, low: Any, high: Any, *, radius: int | None =
     magnitude = jnp.sqrt(jnp.square(right) + jnp.square(down))
     thin = (magnitude >= per_image(low, x)) & _ridge(magnitude, right, down)
     strong = thin & (magnitude >= per_image(high, x))
-    edges = _unpack(_grow(_pack(strong[..., 0]), _pack(thin[..., 0])), x.shape[2])
+    edges = _unpack(_grow(pack(strong[..., 0]), pack(thin[..., 0])), x.shape[2])
     return edges[..., None].astype(x.dtype)
 
 
@@ -125,10 +125,7 @@ def _sums(at: Callable[[int, int], jax.Array], middle: float) -> tuple[jax.Array
     return fall + rise + middle * (at(0, 1) - at(0, -1)), fall - rise + middle * (at(1, 0) - at(-1, 0))
 
 
-def _slope(place: str, x: jax.Array, direction: str, side: float) -> jax.Array:
-    if direction not in DIRECTIONS:
-        hint = nearest(str(direction), DIRECTIONS)
-        raise InputError(f"{place}: direction={direction!r}; allowed: {', '.join(DIRECTIONS)}{hint}")
+def _slope(x: jax.Array, direction: Direction, side: float) -> jax.Array:
     right, down = slopes(x, side)
     if direction != "magnitude":
         return right if direction == "x" else down
@@ -148,13 +145,6 @@ def _ridge(magnitude: jax.Array, right: jax.Array, down: jax.Array) -> jax.Array
     before = jnp.where(same, at(-1, -1), at(1, -1)), jnp.where(steep, jnp.where(same, at(-1, 0), at(1, 0)), at(0, -1))
     highest = [diagonal * share + straight * (1 - share) for diagonal, straight in (after, before)]
     return (highest[0] <= magnitude) & (highest[1] <= magnitude)
-
-
-def _pack(pixels: jax.Array) -> jax.Array:
-    """bool [b h w] to uint32 [b h ceil(w / 32)], pixel k of a row in bit k % 32."""
-    b, h, w = pixels.shape
-    bits = jnp.pad(pixels, ((0, 0), (0, 0), (0, -w % 32))).reshape(b, h, -1, 32).astype(jnp.uint32)
-    return jnp.sum(bits << jnp.arange(32, dtype=jnp.uint32), axis=-1, dtype=jnp.uint32)
 
 
 def _unpack(words: jax.Array, width: int) -> jax.Array:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import Numbers, whole
 from gen.imaging.filters.edges import slopes
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 Errors = tuple[jax.Array, jax.Array, jax.Array]
-_LEVELS = whole(2, 256)
+Levels = Annotated[int, whole(2, 256)]
 _ONE = 1 << 16  # 1.0 in the whole numbers of error_diffusion
 # Degrees: the screens of cyan, magenta, yellow 30 apart, where they give no moire; one ink at 45, the least visible.
 _ANGLES = {1: (45.0,), 3: (15.0, 75.0, 45.0)}
@@ -81,8 +80,8 @@ def emboss(x: jax.Array, amount: Any, *, angle: Any = 135.0) -> jax.Array:
     return 0.5 + per_image(amount, x) * (jnp.sin(radians) * down - jnp.cos(radians) * right)
 
 
-@operator(static=("size",), size=whole(1, 1_000_000))
-def pixelate(x: jax.Array, size: int) -> jax.Array:
+@operator()
+def pixelate(x: jax.Array, size: Annotated[int, whole(1, 1_000_000)]) -> jax.Array:
     """Squares of size x size pixels, from the top left, each of its mean; those at the end may be smaller.
 
     x: [b h w c]. size: pixels, from 1 (nothing changes); larger than the image is as
@@ -101,8 +100,8 @@ def pixelate(x: jax.Array, size: int) -> jax.Array:
     return x
 
 
-@operator(static=("levels",), levels=_LEVELS)
-def posterize(x: jax.Array, levels: int) -> jax.Array:
+@operator()
+def posterize(x: jax.Array, levels: Levels) -> jax.Array:
     """A few levels, evenly from 0 to 1, each for an equal share of [0, 1]. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256.
@@ -111,26 +110,28 @@ def posterize(x: jax.Array, levels: int) -> jax.Array:
     return _through(jnp.clip(jnp.floor(x * levels), 0, levels - 1) / (levels - 1), x)
 
 
-@operator(static=("levels", "size"), levels=_LEVELS)
-def ordered_dither(x: jax.Array, levels: int, *, size: int = 8) -> jax.Array:
+@operator()
+def ordered_dither(x: jax.Array, levels: Levels, *, size: Literal[2, 4, 8, 16] = 8) -> jax.Array:
     """A few levels, in between a pattern of Bayer's: the mean of size x size pixels is kept. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. size: of the pattern, 2, 4, 8 or 16.
     Source: Bayer, An optimum method for two-level rendition of continuous-tone pictures (1973).
     """
-    if size not in (2, 4, 8, 16):
-        raise InputError(f"ordered_dither: size={size}; allowed: 2, 4, 8 or 16")
-    order = np.zeros((1, 1))
-    while len(order) < size:
-        order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
-    h, w = x.shape[1:3]
-    tiled = np.tile((order + 0.5) / size**2, (-(-h // size), -(-w // size)))[:h, :w, None]
-    step = jnp.clip(jnp.floor(x * (levels - 1) + jnp.asarray(tiled, x.dtype)), 0, levels - 1)
+    pattern = jnp.asarray(bayer(*x.shape[1:3], size)[..., None], x.dtype)
+    step = jnp.clip(jnp.floor(x * (levels - 1) + pattern), 0, levels - 1)
     return _through(step / (levels - 1), x)
 
 
-@operator(static=("levels",), levels=_LEVELS)
-def error_diffusion(x: jax.Array, levels: int) -> jax.Array:
+def bayer(height: int, width: int, size: int) -> np.ndarray:
+    """Thresholds [height width] in (0, 1), evenly distributed in each square of size x size pixels (Bayer 1973)."""
+    order = np.zeros((1, 1))
+    while len(order) < size:
+        order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
+    return np.tile((order + 0.5) / size**2, (-(-height // size), -(-width // size)))[:height, :width]
+
+
+@operator()
+def error_diffusion(x: jax.Array, levels: Levels) -> jax.Array:
     """A few levels; what rounding takes from a pixel goes to those after it (Floyd-Steinberg). Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. Computed in whole numbers of 1/65536, so
@@ -166,8 +167,14 @@ def error_diffusion(x: jax.Array, levels: int) -> jax.Array:
     return _through(jnp.moveaxis(level, 1, 3).astype(x.dtype) / (levels - 1), x)
 
 
-@operator(size=Numbers(2, 4096), hardness=Numbers(0, 1000, above=True))
-def halftone(x: jax.Array, size: Any, *, angle: Any = 0.0, hardness: Any = 2.0) -> jax.Array:
+@operator()
+def halftone(
+    x: jax.Array,
+    size: Annotated[Any, Numbers(2, 4096)],
+    *,
+    angle: Any = 0.0,
+    hardness: Annotated[Any, Numbers(0, 1000, above=True)] = 2.0,
+) -> jax.Array:
     """Ink dots on a grid, larger where x is darker, a grid for each ink (cyan, magenta, yellow). Clipped to [0, 1].
 
     x: [b h w 3], or [b h w 1] for black ink. size: the distance of the dots, pixels, a number of at least 2; or [b].

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.imaging._operator import luma, operator, per_image, require_colors, strengths
-from gen.imaging.bounds import RADIUS, SIGMA, Numbers
+from gen.imaging.bounds import Numbers, Radius, Sigma
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
@@ -19,8 +19,10 @@ from gen.imaging.filters.smooth import gaussian
 __all__ = ["bloom", "chromatic_aberration", "grain", "halation", "vignette"]
 
 
-@operator(static=("size", "color"), size=Numbers(0, 64))
-def grain(key: jax.Array, x: jax.Array, amount: Any, *, size: float = 0.7, color: bool = False) -> jax.Array:
+@operator()
+def grain(
+    key: jax.Array, x: jax.Array, amount: Any, *, size: Annotated[float, Numbers(0, 64)] = 0.7, color: bool = False
+) -> jax.Array:
     """Noise in clumps, as of film: strongest at middle gray, none in black and white. Not clipped.
 
     key: jax.random.key, one for all images (they get different grain), or [b]; a single image and a batch of one get
@@ -41,7 +43,7 @@ def grain(key: jax.Array, x: jax.Array, amount: Any, *, size: float = 0.7, color
         radius = math.ceil(4 * size)
         taps = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / size))
         taps /= np.sqrt(np.square(taps).sum())  # keeps the variance, away from the border
-        noise = _separable.correlate(_separable.correlate(noise, taps, 1), taps, 2)
+        noise = _separable.separable(noise, taps)
     gray = jnp.clip(x if color else luma(x), 0, 1)
     return x + per_image(amount, x) * 4 * gray * (1 - gray) * noise
 
@@ -64,8 +66,8 @@ def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
 
 
 @_separable.sized
-@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
-def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius: int | None = None) -> jax.Array:
+@operator()
+def bloom(x: jax.Array, sigma: Sigma, amount: Any, *, threshold: Any = 0.7, radius: Radius | None = None) -> jax.Array:
     """Light of the highlights spread over their surroundings by the lens, in linear light. Stays in [0, 1].
 
     x: [b h w c]. sigma: of the spread, pixels, a number, or [b]. amount: 0 (nothing changes) to 1; or [b].
@@ -80,15 +82,15 @@ def bloom(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.7, radius
 
 
 @_separable.sized
-@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
+@operator()
 def halation(
     x: jax.Array,
-    sigma: Any,
+    sigma: Sigma,
     amount: Any,
     *,
     threshold: Any = 0.7,
     tint: Any = (1.0, 0.3, 0.1),
-    radius: int | None = None,
+    radius: Radius | None = None,
 ) -> jax.Array:
     """The red glow around highlights, of light thrown back by the base of the film, in linear light. Stays in [0, 1].
 

@@ -7,25 +7,24 @@ matrix there, two back, at a quarter of the numbers that an FFT of the reflected
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import Numbers
 from gen.imaging.filters.resize import product
 
 __all__ = ["band_pass", "high_pass", "low_pass"]
 
-METHODS = ("gaussian", "butterworth")
-_ORDER = Numbers(0, 64, above=True)
+Method = Literal["gaussian", "butterworth"]
+Order = Annotated[float, Numbers(0, 64, above=True)]
 
 
-@operator(static=("method", "order"), order=_ORDER)
-def low_pass(x: jax.Array, cutoff: Any, *, method: str = "gaussian", order: float = 2) -> jax.Array:
+@operator()
+def low_pass(x: jax.Array, cutoff: Any, *, method: Method = "gaussian", order: Order = 2) -> jax.Array:
     """Keeps what is coarser than the cutoff.
 
     x: [b h w c]. cutoff: cycles per pixel, 0 (the mean is left) to 0.5 (the finest there is) and above; or [b].
@@ -35,33 +34,31 @@ def low_pass(x: jax.Array, cutoff: Any, *, method: str = "gaussian", order: floa
     Equals skimage.filters.butterworth(x, cutoff, False, order) of the reflected image.
     Source: Butterworth, On the theory of filter amplifiers, Wireless Engineer 7 (1930).
     """
-    return _filter(x, _gain("low_pass", x, cutoff, method, order))
+    return _filter(x, _gain(x, cutoff, method, order))
 
 
-@operator(static=("method", "order"), order=_ORDER)
-def high_pass(x: jax.Array, cutoff: Any, *, method: str = "gaussian", order: float = 2) -> jax.Array:
+@operator()
+def high_pass(x: jax.Array, cutoff: Any, *, method: Method = "gaussian", order: Order = 2) -> jax.Array:
     """Keeps what is finer than the cutoff: x - low_pass(x, cutoff). Values around 0.
 
     x: [b h w c]. cutoff, method, order: as in low_pass.
     Equals skimage.filters.butterworth(x, cutoff, True, order) of the reflected image.
     """
-    return x - _filter(x, _gain("high_pass", x, cutoff, method, order))
+    return x - _filter(x, _gain(x, cutoff, method, order))
 
 
-@operator(static=("method", "order"), order=_ORDER)
-def band_pass(x: jax.Array, low: Any, high: Any, *, method: str = "gaussian", order: float = 2) -> jax.Array:
+@operator()
+def band_pass(x: jax.Array, low: Any, high: Any, *, method: Method = "gaussian", order: Order = 2) -> jax.Array:
     """Keeps what is finer than `low` and coarser than `high`: low_pass(x, high) - low_pass(x, low). Values around 0.
 
     x: [b h w c]. low, high: cycles per pixel, as `cutoff` in low_pass, low < high. method, order: as in low_pass.
     """
-    gain = _gain("band_pass", x, high, method, order) - _gain("band_pass", x, low, method, order)
+    gain = _gain(x, high, method, order) - _gain(x, low, method, order)
     return _filter(x, gain)
 
 
-def _gain(place: str, x: jax.Array, cutoff: Any, method: str, order: float) -> jax.Array:
+def _gain(x: jax.Array, cutoff: Any, method: Method, order: float) -> jax.Array:
     """[h w 1] or [b h w 1]: what remains of frequency (k / (2h - 2), l / (2w - 2)) below the cutoff."""
-    if method not in METHODS:
-        raise InputError(f"{place}: method={method!r}; allowed: {', '.join(METHODS)}{nearest(str(method), METHODS)}")
     rows, columns = (np.arange(n) / max(2 * (n - 1), 1) for n in x.shape[1:3])
     square = np.square(rows)[:, None, None] + np.square(columns)[:, None]
     cutoff = jnp.maximum(per_image(cutoff, x), 1e-6)

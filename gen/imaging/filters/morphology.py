@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError, nearest
-from gen.imaging._operator import operator
+from gen.errors import InputError
+from gen.imaging._operator import like, operator
 from gen.imaging.bounds import whole
 
 __all__ = ["black_hat", "closing", "dilate", "erode", "morphological_gradient", "opening", "reconstruct", "top_hat"]
 
-SHAPES = ("square", "disk")
-METHODS = ("dilation", "erosion")
-_RADIUS, _LARGEST_DISK = whole(0, 1_000_000), 255
+Shape = Literal["square", "disk"]
+Reach = Annotated[int, whole(0, 1_000_000)]
+_LARGEST_DISK = 255
 State = tuple[jax.Array, jax.Array]
 Arrays = tuple[jax.Array, ...]
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def erode(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def erode(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """The smallest value around each pixel: bright things shrink.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes); beyond the image there is nothing more to find. shape:
@@ -38,8 +39,8 @@ def erode(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("erode", x, radius, shape, jnp.inf)
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def dilate(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def dilate(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """The largest value around each pixel: bright things grow.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.dilate(x, kernel), scipy.ndimage.grey_dilation.
@@ -47,8 +48,8 @@ def dilate(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("dilate", x, radius, shape, -jnp.inf)
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def opening(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def opening(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """Eroded, then dilated: removes what is bright and narrower than the window, and keeps the rest of the outlines.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_OPEN, kernel).
@@ -56,8 +57,8 @@ def opening(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("opening", _extreme("opening", x, radius, shape, jnp.inf), radius, shape, -jnp.inf)
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def closing(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def closing(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """Dilated, then eroded: removes what is dark and narrower than the window.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_CLOSE, kernel).
@@ -65,8 +66,8 @@ def closing(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return _extreme("closing", _extreme("closing", x, radius, shape, -jnp.inf), radius, shape, jnp.inf)
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def top_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def top_hat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """x - opening(x): only what is bright and narrower than the window, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_TOPHAT, kernel).
@@ -74,8 +75,8 @@ def top_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return x - opening(x, radius, shape=shape)
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def black_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def black_hat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """closing(x) - x: only what is dark and narrower than the window, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_BLACKHAT, kernel).
@@ -83,8 +84,8 @@ def black_hat(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
     return closing(x, radius, shape=shape) - x
 
 
-@operator(static=("radius", "shape"), radius=_RADIUS)
-def morphological_gradient(x: jax.Array, radius: int, *, shape: str = "square") -> jax.Array:
+@operator()
+def morphological_gradient(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """dilate(x) - erode(x): how much the values around each pixel differ, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_GRADIENT, kernel).
@@ -92,8 +93,8 @@ def morphological_gradient(x: jax.Array, radius: int, *, shape: str = "square") 
     return dilate(x, radius, shape=shape) - erode(x, radius, shape=shape)
 
 
-@operator(static=("method",))
-def reconstruct(x: jax.Array, mask: jax.Array, *, method: str = "dilation") -> jax.Array:
+@operator()
+def reconstruct(x: jax.Array, mask: jax.Array, *, method: Literal["dilation", "erosion"] = "dilation") -> jax.Array:
     """x dilated by its 8 neighbors again and again, but never above the mask: the peaks of x fill what holds them.
 
     x: [b h w c], where to start. mask: the limit, [b h w c] or [b h w 1]; x is cut there first. method: "dilation";
@@ -101,22 +102,14 @@ def reconstruct(x: jax.Array, mask: jax.Array, *, method: str = "dilation") -> j
     Equals skimage.morphology.reconstruction(x, mask, method) for each channel.
     Source: Vincent, Morphological grayscale reconstruction (1993): sweeps in four directions until nothing changes.
     """
-    if method not in METHODS:
-        raise InputError(f"reconstruct: method={method!r}; allowed: dilation, erosion{nearest(str(method), METHODS)}")
-    if mask.shape[1:3] != x.shape[1:3] or mask.shape[0] not in (1, x.shape[0]) or mask.shape[3] not in (1, x.shape[3]):
-        raise InputError(
-            f"reconstruct: mask has shape {list(mask.shape)}; allowed: that of x, {list(x.shape)}, or 1 channel"
-        )
-    mask = jnp.broadcast_to(mask.astype(x.dtype), x.shape)
+    mask = jnp.broadcast_to(like("reconstruct", "mask", mask, x, (1, x.shape[3])), x.shape)
     if method == "erosion":
         return -_reconstruct(-x, -mask)
     return _reconstruct(x, mask)
 
 
-def _extreme(place: str, x: jax.Array, radius: int, shape: str, worst: float) -> jax.Array:
+def _extreme(place: str, x: jax.Array, radius: int, shape: Shape, worst: float) -> jax.Array:
     """The maximum (worst = -inf) or minimum (worst = inf) over the window."""
-    if shape not in SHAPES:
-        raise InputError(f"{place}: shape={shape!r}; allowed: square, disk{nearest(str(shape), SHAPES)}")
     if radius == 0:
         return x
     b, h, w, c = x.shape

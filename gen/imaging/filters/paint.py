@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gen.errors import InputError
-from gen.imaging._operator import luma, operator, pad, per_image, require_colors
+from gen.imaging._operator import like, luma, operator, pad, per_image, require_colors
 from gen.imaging.bounds import whole
 
 __all__ = ["inpaint", "jpeg", "kuwahara"]
@@ -89,8 +88,8 @@ def _round_blocks(plane: jax.Array, scale: jax.Array, table: Any, offset: int) -
     return back[:, :h, :w] + offset
 
 
-@operator(static=("iterations",), work=lambda iterations: 30 * iterations, iterations=whole(1, 10_000))
-def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Array:
+@operator(work=lambda iterations: 30 * iterations)
+def inpaint(x: jax.Array, mask: jax.Array, *, iterations: Annotated[int, whole(1, 10_000)] = 200) -> jax.Array:
     """Fills the holes of a picture smoothly from what is around them: the harmonic function with these borders.
 
     x: [b h w c]. mask: [b h w 1], above 0.5 where x is not to be trusted; b may be 1. Where it is not, nothing changes
@@ -98,10 +97,7 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
     many pixels across.
     Source: Laplace's equation; Chan and Shen, Mathematical models for local nontexture inpaintings, 2002, section 3.
     """
-    if mask.shape[1:] != (*x.shape[1:3], 1) or mask.shape[0] not in (1, x.shape[0]):
-        b, h, w, _ = x.shape
-        raise InputError(f"inpaint: mask has shape {list(mask.shape)}; allowed: [{b} or 1, {h}, {w}, 1], as x")
-    hole = jnp.broadcast_to(mask > 0.5, (*x.shape[:3], 1))
+    hole = like("inpaint", "mask", mask, x, (1,)) > 0.5
     known = jnp.where(hole, 0.0, x)
 
     def neighbors(a: jax.Array) -> jax.Array:
@@ -133,8 +129,8 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: int = 200) -> jax.Arra
     return jnp.where(hole, value, x)
 
 
-@operator(static=("radius",), radius=whole(0, 127))
-def kuwahara(x: jax.Array, radius: int) -> jax.Array:
+@operator()
+def kuwahara(x: jax.Array, radius: Annotated[int, whole(0, 127)]) -> jax.Array:
     """As if painted: each pixel takes the mean of that of four squares about it whose values differ least.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes) to 127; a square has radius + 1 pixels a side, the pixel is

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.imaging._operator import operator, per_image
-from gen.imaging.bounds import FROM_0, RADIUS, SIGMA
+from gen.imaging.bounds import NotNegative, Radius, Sigma
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import _separable
 from gen.imaging.filters.edge_aware import guided
@@ -19,8 +19,10 @@ __all__ = ["contrast_adaptive_sharpen", "detail_enhance", "high_boost", "unsharp
 
 
 @_separable.sized
-@operator(static=("radius",), sigma=SIGMA, radius=RADIUS, threshold=FROM_0)
-def unsharp(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.0, radius: int | None = None) -> jax.Array:
+@operator()
+def unsharp(
+    x: jax.Array, sigma: Sigma, amount: Any, *, threshold: NotNegative = 0.0, radius: Radius | None = None
+) -> jax.Array:
     """x + amount * (x - gaussian(x, sigma)), without what is smaller than a threshold.
 
     x: [b h w c]; the result may leave [0, 1]. sigma, radius: pixels, as in `gaussian`. amount: 0 changes nothing, below
@@ -31,7 +33,7 @@ def unsharp(x: jax.Array, sigma: Any, amount: Any, *, threshold: Any = 0.0, radi
     """
     assert radius is not None
     taps = _separable.gaussian_taps(sigma, radius, x.dtype)
-    detail = x - _separable.correlate(_separable.correlate(x, taps, 1), taps, 2) if radius else jnp.zeros_like(x)
+    detail = x - _separable.separable(x, taps) if radius else jnp.zeros_like(x)
     limit = per_image(threshold, x)
     return x + per_image(amount, x) * (detail - jnp.clip(detail, -limit, limit))
 
@@ -67,8 +69,8 @@ def contrast_adaptive_sharpen(x: jax.Array, sharpness: Any) -> jax.Array:
     return from_linear(jnp.clip(out, 0, 1))
 
 
-@operator(static=("radius",), radius=RADIUS, eps=FROM_0)
-def detail_enhance(x: jax.Array, amount: Any, *, radius: int = 8, eps: Any = 1e-2) -> jax.Array:
+@operator()
+def detail_enhance(x: jax.Array, amount: Any, *, radius: Radius = 8, eps: NotNegative = 1e-2) -> jax.Array:
     """x + amount * (x - guided(x, radius, eps=eps)): more of the detail that has no strong edges, so without halos.
 
     x: [b h w 1] or [b h w 3]; the result may leave [0, 1]. amount: 0 changes nothing; a number or [b]. radius, eps: as
@@ -85,5 +87,5 @@ def high_boost(x: jax.Array, amount: Any) -> jax.Array:
     Equals cv2.filter2D with -amount/8 around 1 + amount. Source: Gonzalez and Woods, Digital image processing, 3.6.
     """
     ones = np.ones(3, np.float32)
-    mean = (_separable.correlate(_separable.correlate(x, ones, 1), ones, 2) - x) * 0.125
+    mean = (_separable.separable(x, ones) - x) * 0.125
     return x + per_image(amount, x) * (x - mean)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from gen.imaging._operator import operator
-from gen.imaging.bounds import RADIUS, SIGMA, Numbers, odd
+from gen.imaging.bounds import Numbers, Radius, Sigma, Window
 from gen.imaging.filters import _separable
 
 __all__ = ["box", "gaussian", "median", "percentile"]
 
 
-@operator(static=("radius",), radius=RADIUS)
-def box(x: jax.Array, radius: int) -> jax.Array:
+@operator()
+def box(x: jax.Array, radius: Radius) -> jax.Array:
     """The mean of the square of 2*radius+1 pixels around each pixel.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes) to 4096.
@@ -27,8 +27,8 @@ def box(x: jax.Array, radius: int) -> jax.Array:
 
 
 @_separable.sized
-@operator(static=("radius",), sigma=SIGMA, radius=RADIUS)
-def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Array:
+@operator()
+def gaussian(x: jax.Array, sigma: Sigma, *, radius: Radius | None = None) -> jax.Array:
     """Convolution with a Gaussian that ends at `radius`.
 
     x: [b h w c]. sigma: standard deviation in pixels, from 0 (nothing changes) to 1024; a number, or [b] one for each
@@ -38,11 +38,11 @@ def gaussian(x: jax.Array, sigma: Any, *, radius: int | None = None) -> jax.Arra
     """
     assert radius is not None
     taps = _separable.gaussian_taps(sigma, radius, x.dtype)
-    return _separable.correlate(_separable.correlate(x, taps, 1), taps, 2) if radius else x
+    return _separable.separable(x, taps) if radius else x
 
 
-@operator(static=("size",), work=lambda size: 32 * size**2, size=odd(255))
-def median(x: jax.Array, size: int) -> jax.Array:
+@operator(work=lambda size: 32 * size**2)
+def median(x: jax.Array, size: Window) -> jax.Array:
     """The median of the square of size x size pixels around each pixel, exact, for each channel.
 
     x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. The gradient goes to the pixel that was selected,
@@ -54,8 +54,8 @@ def median(x: jax.Array, size: int) -> jax.Array:
     return _ranked(x, size, size * size // 2) if size > 1 else x
 
 
-@operator(static=("size", "percent"), work=lambda size: 32 * size**2, size=odd(255), percent=Numbers(0, 100))
-def percentile(x: jax.Array, size: int, percent: float) -> jax.Array:
+@operator(work=lambda size: 32 * size**2)
+def percentile(x: jax.Array, size: Window, percent: Annotated[float, Numbers(0, 100)]) -> jax.Array:
     """The value below which so many per cent of the size x size pixels around each pixel are, for each channel.
 
     x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. percent: 0 (the minimum) to 100 (the maximum), 50

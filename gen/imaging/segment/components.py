@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError
 from gen.imaging._operator import operator
+from gen.imaging._segment_sum import pack
 
 __all__ = ["Components", "connected_components", "relabel", "remove_small"]
 
@@ -24,8 +24,8 @@ class Components(NamedTuple):
     count: jax.Array  # type: ignore[assignment]
 
 
-@operator(static=("connectivity",))
-def connected_components(labels: jax.Array, *, connectivity: int = 8) -> Components:
+@operator()
+def connected_components(labels: jax.Array, *, connectivity: Literal[4, 8] = 8) -> Components:
     """Numbers the connected pieces of equal label; labels of 0 or less belong to no piece.
 
     labels: int32 [b h w], or a mask as 0 and 1, which is faster.
@@ -36,8 +36,6 @@ def connected_components(labels: jax.Array, *, connectivity: int = 8) -> Compone
     Connected Components on GPUs", which contracts the 2x2 blocks of a mask in the same way).
     Equals skimage.measure.label(labels, background=0, connectivity=2 (8) or 1 (4)), the numbers too.
     """
-    if connectivity not in (4, 8):
-        raise InputError(f"connected_components: connectivity={connectivity}; allowed: 4 or 8")
     if connectivity == 4:
         return _pixels(labels, 4)
     return lax.cond(_any(labels > 1), lambda labels: _pixels(labels, 8), _blocks, labels)
@@ -91,6 +89,13 @@ def neighbors(array: jax.Array, fill: Any) -> Callable[[int, int], jax.Array]:
     padded = jnp.pad(array, ((0, 0), (1, 1), (1, 1)), constant_values=fill)
     padded = lax.optimization_barrier(padded)
     return lambda rows, columns: padded[:, 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
+
+
+def ends(node: jax.Array) -> jax.Array:
+    """Where each way ends that goes from node to node, all indices of the flattened array."""
+    follow = lambda node: node.reshape(-1).at[node].get(mode="promise_in_bounds")  # noqa: E731
+    moving = lambda pair: jnp.any(pair[0] != pair[1])  # noqa: E731
+    return lax.while_loop(moving, lambda pair: (pair[1], follow(pair[1])), (node, follow(node)))[0]
 
 
 def equal_neighbors(labels: jax.Array, connectivity: int) -> Links:
@@ -181,7 +186,7 @@ def _number(roots: jax.Array, first: jax.Array, mask: jax.Array, bits: int, shif
     if shift:  # the roots in the upper rows of a row of blocks come before those in its lower rows
         low = (roots >> bits) & 1 == 1
         first = jnp.stack([first & ~low, first & low], axis=2)
-    words, before = _pack(first.reshape(b, -1))
+    words, before = _words(first.reshape(b, -1))
     start = jnp.arange(b, dtype=jnp.int32)[:, None, None] * (rows << shift)
     place = ((roots >> bits) - start) * columns + ((roots & ((1 << bits) - 1)) >> shift)
     numbers = lax.optimization_barrier(_rank(words, before, place.reshape(b, -1)).reshape(roots.shape) + 1)
@@ -194,11 +199,9 @@ def _number(roots: jax.Array, first: jax.Array, mask: jax.Array, bits: int, shif
 # -- Ranks among marks [b n]: 32 marks are a word, so that the running sum is short.
 
 
-def _pack(marks: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _words(marks: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The words uint32 [b m], and how many marks come before each."""
-    marks = jnp.pad(marks, ((0, 0), (0, -marks.shape[1] % 32)))
-    bits = marks.reshape(marks.shape[0], -1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
-    words = jnp.sum(bits, axis=-1, dtype=jnp.uint32)
+    words = pack(marks)
     ones = lax.population_count(words).astype(jnp.int32)
     return words, jnp.cumsum(ones, axis=1) - ones
 
@@ -215,7 +218,7 @@ def _rank(words: jax.Array, before: jax.Array, places: jax.Array) -> jax.Array:
 def _rank_by_presence(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
     b, n = flat.shape
     present = jnp.zeros((b, n + 1), bool).at[jnp.arange(b)[:, None], flat].set(True).at[:, 0].set(False)
-    words, before = _pack(present)
+    words, before = _words(present)
     new = jnp.where(flat > 0, _rank(words, before, flat) + 1, 0)
     return jnp.sum(present, axis=1, dtype=jnp.int32), new
 

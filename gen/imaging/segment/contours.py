@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import operator, per_image, require_colors
-from gen.imaging.bounds import FROM_0, whole
+from gen.imaging.bounds import Numbers, whole
 from gen.imaging.segment.components import connected_components, look_up
 
 __all__ = ["boundaries", "chan_vese", "clear_border", "distance_transform", "expand"]
@@ -20,7 +19,7 @@ __all__ = ["boundaries", "chan_vese", "clear_border", "distance_transform", "exp
 _AT_ONCE = 8  # columns to either side that the distance transform looks at in a pass
 
 
-@operator(static=("steps",), work=lambda steps: 60 * steps, steps=whole(1, 10_000))
+@operator(work=lambda steps: 60 * steps)
 def chan_vese(
     x: jax.Array,
     *,
@@ -28,7 +27,7 @@ def chan_vese(
     inside: Any = 1.0,
     outside: Any = 1.0,
     step: Any = 0.5,
-    steps: int = 100,
+    steps: Annotated[int, whole(1, 10_000)] = 100,
 ) -> jax.Array:
     """A soft mask [b h w 1] of two regions of x [b h w c] that are each as even as can be, however weak their edge is.
 
@@ -70,23 +69,21 @@ def chan_vese(
     return 0.5 + jnp.arctan(lax.fori_loop(0, steps, evolve, board)) / math.pi
 
 
-@operator(static=("mode",))
-def boundaries(labels: jax.Array, *, mode: str = "thick") -> jax.Array:
+@operator()
+def boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thick") -> jax.Array:
     """A mask float32 [b h w 1] of the pixels of labels [b h w] that share a side with a pixel of another label.
 
     mode: "thick", both sides of a boundary; "inner", only pixels of a region, not of label 0.
     Equals skimage.segmentation.find_boundaries(labels, mode=mode).
     """
-    if mode not in ("thick", "inner"):
-        raise InputError(f"boundaries: mode={mode!r}; allowed: 'thick' or 'inner'{nearest(mode, ('thick', 'inner'))}")
     below, right = labels[:, 1:] != labels[:, :-1], labels[:, :, 1:] != labels[:, :, :-1]
     found = jnp.pad(below, ((0, 0), (0, 1), (0, 0))) | jnp.pad(below, ((0, 0), (1, 0), (0, 0)))
     found |= jnp.pad(right, ((0, 0), (0, 0), (0, 1))) | jnp.pad(right, ((0, 0), (0, 0), (1, 0)))
     return (found & (labels != 0) if mode == "inner" else found).astype(jnp.float32)[..., None]
 
 
-@operator(static=("distance",), distance=FROM_0)
-def expand(labels: jax.Array, distance: float) -> jax.Array:
+@operator()
+def expand(labels: jax.Array, distance: Annotated[float, Numbers(0)]) -> jax.Array:
     """Labels [b h w] that grow by up to `distance` pixels (Euclidean) over label 0, and stop where they meet.
 
     A pixel goes to the nearest label, the smaller one of equally near ones.
@@ -120,8 +117,8 @@ def _nearest_along(
     return lax.fori_loop(1, reach + 1, look, (square, owner))
 
 
-@operator(static=("margin",), margin=whole(0, 1_000_000))
-def clear_border(labels: jax.Array, *, margin: int = 0) -> jax.Array:
+@operator()
+def clear_border(labels: jax.Array, *, margin: Annotated[int, whole(0, 1_000_000)] = 0) -> jax.Array:
     """Labels [b h w] without the connected (8) pieces that come within `margin` pixels of the border, or touch it.
 
     Equals skimage.segmentation.clear_border(labels, buffer_size=margin).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jax import lax
 
 from gen.errors import InputError
 from gen.imaging._operator import operator, require_colors
-from gen.imaging.bounds import FROM_0, Numbers, whole
+from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment.random_walker import edge_weights, solve_walk
 
@@ -37,22 +37,16 @@ _STARTS = np.asarray(  # where the components start, in standard deviations: apa
 )
 
 
-@operator(
-    static=("components", "rounds"),
-    components=whole(1, 8),
-    rounds=whole(1, 100),
-    edges=FROM_0,
-    smoothness=Numbers(0, above=True),
-)
+@operator()
 def foreground(
     x: jax.Array,
     *,
     box: Any = None,
     mask: jax.Array | None = None,
-    components: int = 4,
-    rounds: int = 5,
-    edges: Any = 130.0,
-    smoothness: Any = 30.0,
+    components: Annotated[int, whole(1, 8)] = 4,
+    rounds: Annotated[int, whole(1, 100)] = 5,
+    edges: NotNegative = 130.0,
+    smoothness: Annotated[Any, Numbers(0, above=True)] = 30.0,
 ) -> jax.Array:
     """A soft mask [b h w 1] of what stands out in x [b h w 3 or 1], in the manner of GrabCut.
 

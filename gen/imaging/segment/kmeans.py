@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,14 @@ class Clusters(NamedTuple):
     centers: jax.Array
 
 
-@operator(static=("clusters", "iterations"), clusters=whole(1, 256), iterations=whole(0, 1000))
-def kmeans(x: jax.Array, clusters: int, *, position_weight: Any = 0.0, iterations: int = 10) -> Clusters:
+@operator()
+def kmeans(
+    x: jax.Array,
+    clusters: Annotated[int, whole(1, 256)],
+    *,
+    position_weight: Any = 0.0,
+    iterations: Annotated[int, whole(0, 1000)] = 10,
+) -> Clusters:
     """Divides the pixels of each image into `clusters` groups of similar values.
 
     x [b h w c], c of 1 or 3 or any features. `clusters` 1 to 256. `position_weight`: how much going across the whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,8 +77,8 @@ def dice(mask: jax.Array, reference: jax.Array) -> jax.Array:
     return jnp.where(total > 0, 2 * both / jnp.where(total > 0, total, 1), 1)
 
 
-@operator(static=("tolerance",), tolerance=whole(0, 255))
-def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: int = 2) -> jax.Array:
+@operator()
+def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: Annotated[int, whole(0, 255)] = 2) -> jax.Array:
     """The share [b] of the boundaries of the truth `other` that `labels` has, too, at most `tolerance` pixels away.
 
     A boundary is where the pixel below or to the right has another label; distance is the larger of rows and columns.
@@ -91,8 +91,8 @@ def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: int = 2) 
     return jnp.where(total > 0, jnp.sum(truth & near, axis=(1, 2)) / jnp.maximum(total, 1), 1.0)
 
 
-@operator(static=("count",), count=whole(1, 10**7))
-def explained_variation(x: jax.Array, labels: jax.Array, count: int) -> jax.Array:
+@operator()
+def explained_variation(x: jax.Array, labels: jax.Array, count: Annotated[int, whole(1, 10**7)]) -> jax.Array:
     """The share [b] of the variance of x [b h w c] that the means of its regions explain; 1 if it has none.
 
     labels: [b h w] from 0 to `count`, each of which is a region. Moore et al. 2008, "Superpixel Lattices".

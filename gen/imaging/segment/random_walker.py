@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from gen.imaging._operator import operator, per_image
-from gen.imaging.bounds import FROM_0, whole
+from gen.imaging.bounds import NotNegative, whole
 from gen.imaging.segment.components import neighbors
 
 __all__ = ["RandomWalk", "random_walker"]
@@ -25,8 +25,10 @@ class RandomWalk(NamedTuple):
     probabilities: jax.Array
 
 
-@operator(static=("classes",), classes=whole(2, 256), beta=FROM_0)
-def random_walker(x: jax.Array, markers: jax.Array, classes: int, *, beta: Any = 130.0) -> RandomWalk:
+@operator()
+def random_walker(
+    x: jax.Array, markers: jax.Array, classes: Annotated[int, whole(2, 256)], *, beta: NotNegative = 130.0
+) -> RandomWalk:
     """Spreads the `markers` int32 [b h w], 1 to `classes` or 0 for none, over x [b h w c] along its even regions.
 
     beta: how much edges hold a walk back, may be [b]: the weight between pixels beside each other is

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,8 +28,8 @@ class RegionStatistics(NamedTuple):
     centroid: jax.Array
 
 
-@operator(static=("count",), count=whole(1, 10**7))
-def region_statistics(x: jax.Array, labels: jax.Array, count: int) -> RegionStatistics:
+@operator()
+def region_statistics(x: jax.Array, labels: jax.Array, count: Annotated[int, whole(1, 10**7)]) -> RegionStatistics:
     """Statistics of x [b h w c] over the regions 1 to `count` of `labels` [b h w]; other labels are left out.
 
     Differentiable in x. Equals area, intensity_mean, bbox and centroid of skimage.measure.regionprops.

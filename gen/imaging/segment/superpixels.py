@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ import numpy as np
 from jax import lax
 
 from gen.imaging._operator import operator, per_image, require_colors
-from gen.imaging.bounds import FROM_0, whole
+from gen.imaging.bounds import NotNegative, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment._blocks import Grid, Places
-from gen.imaging.segment.components import connected_components, neighbors, relabel, shifted
+from gen.imaging.segment.components import connected_components, ends, neighbors, relabel, shifted
 
 __all__ = ["slic"]
 
@@ -21,14 +21,14 @@ _FAR = 1e9
 _OFFSETS = [(dy, dx) for dy in (0, -1, 1) for dx in (0, -1, 1)]
 
 
-@operator(
-    static=("segments", "iterations", "connected"),
-    segments=whole(1, 10**9),
-    iterations=whole(1, 1000),
-    compactness=FROM_0,
-)
+@operator()
 def slic(
-    x: jax.Array, segments: int, *, compactness: Any = 10.0, iterations: int = 10, connected: bool = True
+    x: jax.Array,
+    segments: Annotated[int, whole(1, 10**9)],
+    *,
+    compactness: NotNegative = 10.0,
+    iterations: Annotated[int, whole(1, 1000)] = 10,
+    connected: bool = True,
 ) -> jax.Array:
     """Labels int32 [b h w] from 1 to n of about `segments` superpixels of x [b h w 3 or 1].
 
@@ -151,11 +151,7 @@ def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
         target = jnp.full(drop, drop, jnp.int32).at[asking].min(nearest, mode="drop")
         target = jnp.where(target < drop, target, own)
         target = jnp.where((look(target, target) == own) & (own < target), own, target)  # of two that join each other
-        target, _ = lax.while_loop(
-            lambda pair: jnp.any(pair[0] != pair[1]),
-            lambda pair: (pair[1], look(pair[1], pair[1])),
-            (target, look(target, target)),
-        )
+        target = ends(target)
         gone = target != own
         index = jnp.where(gone, target, drop)
         totals = [jnp.where(gone, 0, total).at[index].add(total, mode="drop") for total in (area, *sums)]

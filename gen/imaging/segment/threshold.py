@@ -6,25 +6,22 @@ Color images are judged by their luma (Rec. 709 on display-referred values).
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen.errors import InputError, nearest
 from gen.imaging._operator import luma, operator, per_image
 from gen.imaging._segment_sum import histogram, sums_by_label
-from gen.imaging.bounds import BINS, whole
+from gen.imaging.bounds import Bins, whole
 from gen.imaging.filters.smooth import box, gaussian, median
 
 __all__ = ["local_threshold", "multi_otsu", "otsu"]
 
-METHODS = ("gaussian", "mean", "median")
 
-
-@operator(static=("bins",), bins=BINS)
-def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
+@operator()
+def otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
     """The threshold that splits x [b h w c] into two classes whose means are as far apart as possible: [b].
 
     `bins` levels, 2 to 1024, from the smallest to the largest value of each image: an image of low contrast, such as
@@ -38,8 +35,8 @@ def otsu(x: jax.Array, *, bins: int = 256) -> jax.Array:
     return _thresholds(x, 2, bins)[:, 0]
 
 
-@operator(static=("classes", "bins"), classes=whole(2, 4), bins=BINS)
-def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
+@operator()
+def multi_otsu(x: jax.Array, classes: Annotated[int, whole(2, 4)], *, bins: Bins = 256) -> jax.Array:
     """The thresholds, ascending, that split x [b h w c] into 2, 3 or 4 classes with the largest variance between them.
 
     Returns [b classes-1]; class k is jnp.sum(x > thresholds). `bins` and places as in `otsu`. An image with fewer
@@ -54,8 +51,7 @@ def multi_otsu(x: jax.Array, classes: int, *, bins: int = 256) -> jax.Array:
 
 def _thresholds(x: jax.Array, classes: int, bins: int) -> jax.Array:
     b, dtype = x.shape[0], x.dtype
-    y = luma(x) if x.shape[-1] == 3 else x
-    y = y.reshape(b, -1)
+    y = luma(x).reshape(b, -1)
     low, high = jnp.min(y, axis=1, keepdims=True), jnp.max(y, axis=1, keepdims=True)
     spread = (y - low) / jnp.where(high > low, high - low, 1)
     level = jnp.clip(jnp.round(spread * (bins - 1)), 0, bins - 1).astype(jnp.int32)
@@ -95,8 +91,14 @@ def _thresholds(x: jax.Array, classes: int, bins: int) -> jax.Array:
     return jnp.sort(jnp.where((below < 0) | (above >= bins), high, middle), axis=1)
 
 
-@operator(static=("radius", "method"), radius=whole(1, 2048))
-def local_threshold(x: jax.Array, radius: int, *, method: str = "gaussian", offset: Any = 0.0) -> jax.Array:
+@operator()
+def local_threshold(
+    x: jax.Array,
+    radius: Annotated[int, whole(1, 2048)],
+    *,
+    method: Literal["gaussian", "mean", "median"] = "gaussian",
+    offset: Any = 0.0,
+) -> jax.Array:
     """A threshold for each pixel, [b h w 1]: a mean of the pixels around it, less an offset; of the luma of [b h w c].
 
     `radius` pixels, at least 1. `method`: "gaussian" (sigma = radius / 3), "mean" or "median" of the square of
@@ -104,9 +106,7 @@ def local_threshold(x: jax.Array, radius: int, *, method: str = "gaussian", offs
     Equals skimage.filters.threshold_local(x, 2 * radius + 1, method, offset, mode="mirror").
     InputError: a radius below 1, an unknown method.
     """
-    if method not in METHODS:
-        raise InputError(f"local_threshold: method={method!r}; allowed: {', '.join(METHODS)}{nearest(method, METHODS)}")
-    y = luma(x) if x.shape[-1] == 3 else x
+    y = luma(x)
     if method == "gaussian":
         # The radius of scipy, not ours: 4 sigma to the nearest pixel.
         around = gaussian(y, radius / 3, radius=math.floor(4 * radius / 3 + 0.5))

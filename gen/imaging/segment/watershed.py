@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gen.imaging._operator import operator, require_colors
-from gen.imaging.segment.components import shifted
+from gen.imaging.segment.components import ends, shifted
 
 __all__ = ["watershed"]
 
@@ -53,11 +53,7 @@ def watershed(x: jax.Array, markers: jax.Array, *, mask: jax.Array | None = None
         parent = jnp.where(better, node + step, parent)
         lowest, fewest = jnp.where(better, level, lowest), jnp.where(better, count, fewest)
     parent = jnp.where(seeds | (height == wall), node, parent)
-    jump = lambda parent: parent.reshape(-1).at[parent].get(mode="promise_in_bounds")  # noqa: E731
-    root, _ = lax.while_loop(
-        lambda pair: jnp.any(pair[0] != pair[1]), lambda pair: (pair[1], jump(pair[1])), (parent, jump(parent))
-    )
-    return jnp.where(seeds, markers, 0).reshape(-1)[root]
+    return jnp.where(seeds, markers, 0).reshape(-1)[ends(parent)]
 
 
 def _pass(before: Row, here: Row) -> jax.Array:
