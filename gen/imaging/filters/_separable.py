@@ -80,7 +80,7 @@ def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
 
     taps: [2*radius+1], or [b 2*radius+1] for one filter for each image; NumPy or traced. Zeros in NumPy cost nothing.
     """
-    b, h, w, c = x.shape
+    _, h, w, c = x.shape
     length = taps.shape[-1]
     if not isinstance(taps, np.ndarray):
         taps = lax.optimization_barrier(taps)  # else they are computed again for each pixel

@@ -117,7 +117,8 @@ def ordered_dither(x: jax.Array, levels: Levels, *, size: Literal[2, 4, 8, 16] =
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. size: of the pattern, 2, 4, 8 or 16.
     Source: Bayer, An optimum method for two-level rendition of continuous-tone pictures (1973).
     """
-    pattern = jnp.asarray(bayer(*x.shape[1:3], size)[..., None], x.dtype)
+    _, h, w, _ = x.shape
+    pattern = jnp.asarray(bayer(h, w, size)[..., None], x.dtype)
     step = jnp.clip(jnp.floor(x * (levels - 1) + pattern), 0, levels - 1)
     return _through(step / (levels - 1), x)
 
