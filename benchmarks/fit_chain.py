@@ -23,14 +23,14 @@ from gen.data import shapes
 from gen.imaging.chain import Chain, chain
 
 # Start values change nothing; each strength is drawn from its range.
-TEXT = "exposure(0.0)|gamma(1.0)|saturation(1.0)|vibrance(0.0)|temperature(0.0)|unsharp(1.0, 0.0)"
+TEXT = "exposure(0.0)|gamma(1.0)|saturation(1.0)|vibrance(0.0)|temperature(0.0)|unsharp_mask(1.0, 0.0)"
 RANGES = {
     "exposure.stops": (-0.5, 0.5),
     "gamma.exponent": (0.8, 1.25),
     "saturation.factor": (0.7, 1.4),
     "vibrance.amount": (-0.3, 0.3),
     "temperature.amount": (-0.4, 0.4),
-    "unsharp.amount": (0.1, 0.8),
+    "unsharp_mask.amount": (0.1, 0.8),
 }
 
 

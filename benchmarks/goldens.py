@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +47,18 @@ from gen.sampling import by_seed  # noqa: E402
 from gen.training.loop import train  # noqa: E402
 
 Digests = dict[str, str]
+# Words of chains that had other names when the digests of before were taken; goes when the move is done.
+WORDS = {
+    "black_tophat": "black_hat",
+    "denoise_nl_means": "non_local_means",
+    "laplace": "laplacian",
+    "map_segments": "per_segment",
+    "percentile_filter": "percentile",
+    "simulate_cvd": "simulate_deficiency",
+    "threshold_multiotsu": "multi_otsu",
+    "unsharp_mask": "unsharp",
+    "white_tophat": "top_hat",
+}
 BOTTLENECKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "plain": (bottleneck.Identity, {}),
     "gaussian": (bottleneck.DiagonalGaussian, {}),
@@ -138,7 +151,13 @@ def chains(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
                 refined = np.asarray(read(photograph, key=jax.random.key(0), **given))
             except ValueError as error:  # of a gray operator on a color picture, say: that must stay, too
                 refined = np.frombuffer(str(error).encode(), np.uint8)
-            yield f"{text}/{i}", _digest(refined)
+            yield f"{_of_before(text)}/{i}", _digest(refined)
+
+
+def _of_before(text: str) -> str:
+    for new, old in WORDS.items():
+        text = re.sub(rf"\b{new}\b", old, text)
+    return text
 
 
 def metrics(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:

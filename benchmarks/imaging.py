@@ -69,7 +69,7 @@ def rows() -> list[Row]:
     from gen.imaging.segment.kmeans import kmeans
     from gen.imaging.segment.random_walker import random_walker
     from gen.imaging.segment.superpixels import slic
-    from gen.imaging.segment.threshold import otsu
+    from gen.imaging.segment.threshold import threshold_otsu
     from gen.imaging.segment.watershed import watershed
 
     def resized(method: str, factor: float) -> Callable[[Arrays], Any]:
@@ -82,7 +82,7 @@ def rows() -> list[Row]:
         Row("gaussian", "gaussian, sigma 2", lambda a: filters.gaussian(a.x, 2.0)),
         Row("median", "median 5x5", lambda a: filters.median(a.x, 5), margin=2),
         Row("bilateral", "bilateral, d 9", lambda a: filters.bilateral(a.x, 9, sigma_color=0.1, sigma_space=3.0)),
-        Row("unsharp", "unsharp, sigma 2", lambda a: filters.unsharp(a.x, 2.0, 1.0), margin=8),
+        Row("unsharp_mask", "unsharp mask, sigma 2", lambda a: filters.unsharp_mask(a.x, 2.0, 1.0), margin=8),
         Row("clahe", "CLAHE 8x8, gray", lambda a: color.clahe(a.gray, CLAHE_CLIP)),
         Row("rgb_to_lab", "RGB to Lab", lambda a: color.rgb_to_lab(a.x)),
         Row("match_histogram", "histogram matching", lambda a: color.match_histogram(a.x, a.reference)),
@@ -90,11 +90,11 @@ def rows() -> list[Row]:
         Row("guided", "guided, r 8, color", lambda a: filters.guided(a.x, 8, eps=1e-3), margin=16),
         Row("connected_components", "connected components", lambda a: connected_components(a.mask).labels),
         Row("box", "box 9x9", lambda a: filters.box(a.x, 4)),
-        Row("non_local_means", "non-local means 5, 13", lambda a: filters.non_local_means(a.x, NOISE)),
+        Row("denoise_nl_means", "non-local means 5, 13", lambda a: filters.denoise_nl_means(a.x, NOISE)),
         Row("total_variation", "total variation, 50", lambda a: filters.total_variation(a.x, 0.1)),
         Row("richardson_lucy", "Richardson-Lucy, 10", lambda a: filters.richardson_lucy(a.x, 1.5), margin=80),
         Row("sobel", "Sobel magnitude", lambda a: filters.sobel(a.x), margin=1),
-        Row("laplacian", "Laplacian", lambda a: filters.laplacian(a.x), margin=1),
+        Row("laplace", "Laplacian", lambda a: filters.laplace(a.x), margin=1),
         Row("canny", "Canny, gray", lambda a: filters.canny(a.gray, 1.0, 0.1, 0.2), margin=1),
         Row("erode", "erosion 5x5", lambda a: filters.erode(a.x, 2)),
         Row("closing", "closing, disk r 3", lambda a: filters.closing(a.x, 3, shape="disk")),
@@ -108,7 +108,7 @@ def rows() -> list[Row]:
         Row("rgb_to_oklab", "RGB to Oklab", lambda a: color.rgb_to_oklab(a.x)),
         Row("delta_e_2000", "delta E 2000", lambda a: color.delta_e_2000(a.lab, jax.numpy.roll(a.lab, 1, 1))[..., 0]),
         Row("equalize", "equalize, gray", lambda a: color.equalize(a.gray)),
-        Row("otsu", "Otsu, gray", lambda a: a.gray[..., 0] > otsu(a.gray)[:, None, None]),
+        Row("threshold_otsu", "Otsu, gray", lambda a: a.gray[..., 0] > threshold_otsu(a.gray)[:, None, None]),
         Row("kmeans", "k-means, 8, 10 steps", lambda a: kmeans(a.x, CLUSTERS)),
         Row("random_walker", "random walker, 4", lambda a: random_walker(a.x, a.seeds, 4, beta=BETA).labels),
         Row("watershed", "watershed, 196", lambda a: watershed(a.relief, a.markers)),

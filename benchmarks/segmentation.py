@@ -60,13 +60,13 @@ def shapes(number: int, size: int) -> Pictures:
 
 def bright(gray: jax.Array) -> jax.Array:
     """gray [b h w 1], turned over where most of it is above Otsu's threshold: what is less than half becomes bright."""
-    share = jnp.mean(gray > segment.otsu(gray).reshape(-1, 1, 1, 1), axis=(1, 2, 3), keepdims=True)
+    share = jnp.mean(gray > segment.threshold_otsu(gray).reshape(-1, 1, 1, 1), axis=(1, 2, 3), keepdims=True)
     return jnp.where(share > 0.5, 1 - gray, gray)
 
 
 def by_otsu(x: jax.Array) -> jax.Array:
     gray = bright(luma(x))
-    return (gray > segment.otsu(gray).reshape(-1, 1, 1, 1))[..., 0]
+    return (gray > segment.threshold_otsu(gray).reshape(-1, 1, 1, 1))[..., 0]
 
 
 def by_otsu_of_median(x: jax.Array) -> jax.Array:
@@ -77,16 +77,16 @@ def by_local_level(x: jax.Array) -> jax.Array:
     """Otsu's threshold, a little lower and led by the brightness around; then without specks and pinholes."""
     gray = bright(median(luma(x), 5))
     low = jnp.min(gray, axis=(1, 2, 3), keepdims=True)
-    level = 0.8 * segment.otsu(gray).reshape(-1, 1, 1, 1) + 0.2 * gaussian(gray, 20.0)
+    level = 0.8 * segment.threshold_otsu(gray).reshape(-1, 1, 1, 1) + 0.2 * gaussian(gray, 20.0)
     found = (gray > low + 0.9 * (level - low))[..., 0].astype(jnp.int32)
-    found = segment.remove_small(found, 20)
-    return segment.remove_small(1 - found, 60) == 0
+    found = segment.remove_small_objects(found, 20)
+    return segment.remove_small_objects(1 - found, 60) == 0
 
 
 CHAINS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "otsu": by_otsu,
-    "median(5) | otsu": by_otsu_of_median,
-    "median(5) | 0.9 (0.8 otsu + 0.2 gaussian(20)) | remove_small": by_local_level,
+    "threshold_otsu": by_otsu,
+    "median(5) | threshold_otsu": by_otsu_of_median,
+    "median(5) | 0.9 (0.8 threshold_otsu + 0.2 gaussian(20)) | remove_small_objects": by_local_level,
 }
 ONE_THING = {"foreground": lambda x: segment.foreground(x)[..., 0] > 0.5}  # for pictures of one thing
 
@@ -137,7 +137,7 @@ def photographs(size: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 def drawn(number: int, size: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     pictures = shapes(number, size)
     for i, (x, mask) in enumerate(zip(pictures.x, pictures.mask, strict=True)):
-        edges = np.asarray(segment.boundaries(jnp.asarray(mask.astype(np.int32)), mode="inner"))[..., 0] > 0
+        edges = np.asarray(segment.find_boundaries(jnp.asarray(mask.astype(np.int32)), mode="inner"))[..., 0] > 0
         yield f"shape {i}", x.astype(np.float32) / 255, edges
 
 
@@ -146,7 +146,7 @@ def quality(image: np.ndarray, edges: np.ndarray, labels: np.ndarray) -> tuple[i
     labels = labels.astype(np.int32)
     count = int(labels.max())
     variation = float(segment.explained_variation(jnp.asarray(image), jnp.asarray(labels), count))
-    thick = np.asarray(segment.boundaries(jnp.asarray(labels)))[..., 0] > 0  # both sides: within a pixel of it
+    thick = np.asarray(segment.find_boundaries(jnp.asarray(labels)))[..., 0] > 0  # both sides: within a pixel of it
     return count, variation, float((thick & edges).sum() / max(edges.sum(), 1))
 
 

@@ -42,7 +42,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "astronaut",
-            "per_segment('multi_otsu(3)', 'gaussian(4.0)')",
+            "map_segments('threshold_multiotsu(3)', 'gaussian(4.0)')",
             (),
             "A chain on each segment, on a ground of the mean color of the segment.",
         ),
@@ -78,7 +78,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "salted",
-            "percentile(3, 75)",
+            "percentile_filter(3, 75)",
             (
                 '= scipy.ndimage.rank_filter(x, 6, (3, 3, 1), mode="mirror")',
                 "= im.filter(ImageFilter.RankFilter(3, 6))",
@@ -113,7 +113,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "noisy",
-            "non_local_means(0.09, noise=0.08)",
+            "denoise_nl_means(0.09, noise=0.08)",
             (
                 "~ skimage.restoration.denoise_nl_means(x, 5, 6, 0.09, True, 0.08, channel_axis=-1); smaller patches",
                 "~ cv2.fastNlMeansDenoisingColored(np.uint8(255 * x), None, 23, 23, 5, 13); 8 bits, in Lab",
@@ -134,7 +134,7 @@ SECTIONS: dict[str, list[Entry]] = {
     "sharpening": [
         Entry(
             "soft",
-            "unsharp(1.5, 1.0)",
+            "unsharp_mask(1.5, 1.0)",
             (
                 "= skimage.filters.unsharp_mask(x, 1.5, 1.0, preserve_range=True, channel_axis=2)",
                 "= kornia.filters.unsharp_mask(t, (13, 13), (1.5, 1.5))",
@@ -187,7 +187,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "moon",
-            "laplacian|levels(-0.15, 0.15)",
+            "laplace|levels(-0.15, 0.15)",
             (
                 "= cv2.Laplacian(x, -1, ksize=1)",
                 "= -skimage.filters.laplace(g, 3)",
@@ -251,7 +251,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "coins",
-            "top_hat(16)",
+            "white_tophat(16)",
             (
                 "= cv2.morphologyEx(x, cv2.MORPH_TOPHAT, np.ones((33, 33)))",
                 "= skimage.morphology.white_tophat(g, np.ones((33, 33)))",
@@ -260,7 +260,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "page",
-            "black_hat(4)|levels(0.0, 0.6)|invert",
+            "black_tophat(4)|levels(0.0, 0.6)|invert",
             (
                 "= cv2.morphologyEx(x, cv2.MORPH_BLACKHAT, np.ones((9, 9)))",
                 "= skimage.morphology.black_tophat(g, np.ones((9, 9)))",
@@ -468,7 +468,7 @@ SECTIONS: dict[str, list[Entry]] = {
             "lut('film.cube')",
             ("~ im.filter(ImageFilter.Color3DLUT(17, table)); trilinear, this one too if told",),
         ),
-        Entry("motorcycle", "simulate_deficiency('deutan')", (), "How it looks with a color vision deficiency."),
+        Entry("motorcycle", "simulate_cvd('deutan')", (), "How it looks with a color vision deficiency."),
     ],
     "matching": [
         Entry("cat", "match_reinhard('evening')"),
@@ -541,7 +541,7 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "coins",
-            "segment.clear_border(segment.remove_small(labels, 200))",
+            "segment.clear_border(segment.remove_small_objects(labels, 200))",
             ("= skimage.segmentation.clear_border(skimage.morphology.remove_small_objects(labels, max_size=199))",),
             "Labels without small pieces, and without those that touch the border.",
             show="labels",
@@ -555,33 +555,33 @@ SECTIONS: dict[str, list[Entry]] = {
         ),
         Entry(
             "coins",
-            "segment.expand(labels, 6)",
+            "segment.expand_labels(labels, 6)",
             ("~ skimage.segmentation.expand_labels(labels, 6); other ties",),
             "Labels that grow by up to a distance, and stop where they meet.",
             show="labels",
         ),
         Entry(
             "coins",
-            "segment.boundaries(labels)",
+            "segment.find_boundaries(labels)",
             ("= skimage.segmentation.find_boundaries(labels, mode='thick')",),
             "A mask of the pixels beside a pixel of another label.",
         ),
         Entry(
             "coins",
-            "x > segment.otsu(x)",
+            "x > segment.threshold_otsu(x)",
             ("= g > skimage.filters.threshold_otsu(g)", "= cv2.threshold(g8, 0, 255, cv2.THRESH_OTSU)[1]"),
             "The threshold that splits the values into two classes as far apart as possible.",
         ),
         Entry(
             "coffee",
-            "(luma > segment.multi_otsu(x, 4)).sum(-1)",
+            "(luma > segment.threshold_multiotsu(x, 4)).sum(-1)",
             ("= np.digitize(g, skimage.filters.threshold_multiotsu(g, 4), right=True); of 8-bit values",),
             "The same for up to four classes.",
             show="scaled",
         ),
         Entry(
             "page",
-            "luma > segment.local_threshold(x, 12, offset=0.05)",
+            "luma > segment.threshold_local(x, 12, offset=0.05)",
             ("= g > skimage.filters.threshold_local(g, 25, offset=0.05, mode='mirror')",),
             "A threshold for each pixel, by the pixels around it.",
         ),

@@ -183,7 +183,7 @@ def _python_names(photo: str, x: np.ndarray) -> dict[str, Any]:
     image = jnp.asarray(x)
     names: dict[str, Any] = {"filters": filters, "color": color, "segment": segment, "x": image, "luma": luma(image)}
     if photo == "coins":
-        mask = (names["luma"] > segment.otsu(image))[..., 0]
+        mask = (names["luma"] > segment.threshold_otsu(image))[..., 0]
         names |= {
             "relief": filters.sobel(image),
             "markers": jnp.where(image < 0.2, 1, jnp.where(image > 0.6, 2, 0))[..., 0],
@@ -202,7 +202,7 @@ def _drawn(show: str, x: np.ndarray, value: Any) -> np.ndarray:
         return np.broadcast_to(np.asarray(value.colors)[columns], (x.shape[0], x.shape[1], 3))
     value = np.asarray(value)
     if show == "outlines":
-        lines = np.asarray(segment.boundaries(value, mode="inner"))
+        lines = np.asarray(segment.find_boundaries(value, mode="inner"))
         return np.where(lines > 0, np.float32((1.0, 0.9, 0.0)), _rgb(x))
     if show == "means":
         means = np.asarray(segment.region_statistics(x, value, int(value.max())).mean)

@@ -57,7 +57,7 @@ class RefineOptions(Options):
 def refine(options: RefineOptions) -> RefineResult:
     """Refines image files. Raises InputError for bad input, and when nothing could be refined."""
     if not options.chain:
-        raise InputError('--chain is missing: operators joined by |, such as --chain "gaussian(2)|unsharp(1, 0.5)"')
+        raise InputError('--chain is missing: operators joined by |, such as --chain "gaussian(2)|sepia(0.5)"')
     if not options.out:
         raise InputError("--out is missing: the folder for the results")
     out = Path(options.out)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LABELS = ("connected_components", "watershed", "random_walker")
-MEANS = ("match_histogram", "non_local_means")
+MEANS = ("match_histogram", "denoise_nl_means")
 
 
 class Arrays(NamedTuple):

@@ -58,7 +58,7 @@ def opencv(threads: int) -> Library:
     def convert(code: int, field: str = "x") -> Callable[[Arrays], Any]:
         return lambda a: cv2.cvtColor(getattr(a, field), code)
 
-    def unsharp(a: Arrays) -> Any:
+    def unsharp_mask(a: Arrays) -> Any:
         return cv2.addWeighted(a.x, 2, cv2.GaussianBlur(a.x, (17, 17), 2), -1, 0)
 
     def sobel(a: Arrays) -> Any:
@@ -83,14 +83,14 @@ def opencv(threads: int) -> Library:
         "gaussian": Call(lambda a: cv2.GaussianBlur(a.x, (17, 17), 2)),
         "median": Call(lambda a: cv2.medianBlur(a.x, 5)),
         "bilateral": Call(lambda a: cv2.bilateralFilter(a.x, 9, 0.1, 3.0)),
-        "unsharp": Call(unsharp),
+        "unsharp_mask": Call(unsharp_mask),
         "clahe": Call(lambda a: clahe.apply(a.gray8), levels),
         "rgb_to_lab": Call(convert(cv2.COLOR_RGB2Lab)),
         "connected_components": Call(lambda a: cv2.connectedComponents(a.mask8)[1]),
         "box": Call(lambda a: cv2.blur(a.x, (9, 9))),
-        "non_local_means": Call(lambda a: cv2.fastNlMeansDenoising(a.x8, None, 255 * NOISE, 5, 13), None),
+        "denoise_nl_means": Call(lambda a: cv2.fastNlMeansDenoising(a.x8, None, 255 * NOISE, 5, 13), None),
         "sobel": Call(sobel),
-        "laplacian": Call(lambda a: cv2.Laplacian(a.x, cv2.CV_32F, ksize=1)),
+        "laplace": Call(lambda a: cv2.Laplacian(a.x, cv2.CV_32F, ksize=1)),
         "canny": Call(canny, None),
         "erode": Call(lambda a: cv2.erode(a.x, square)),
         "closing": Call(lambda a: cv2.morphologyEx(a.x, cv2.MORPH_CLOSE, round_), None),
@@ -102,7 +102,7 @@ def opencv(threads: int) -> Library:
         "rgb_to_luv": Call(convert(cv2.COLOR_RGB2Luv)),
         "rgb_to_ycbcr": Call(convert(cv2.COLOR_RGB2YCrCb), lambda y: y[..., [0, 2, 1]]),
         "equalize": Call(lambda a: cv2.equalizeHist(a.gray8), levels),
-        "otsu": Call(lambda a: cv2.threshold(a.gray8, 0, 255, cv2.THRESH_OTSU)[1], lambda y: y > 0),
+        "threshold_otsu": Call(lambda a: cv2.threshold(a.gray8, 0, 255, cv2.THRESH_OTSU)[1], lambda y: y > 0),
         "kmeans": Call(kmeans, None),
         "watershed": Call(lambda a: cv2.watershed(a.relief8, a.markers.copy()), None),
         "distance_transform": Call(lambda a: cv2.distanceTransform(a.mask8, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)),
@@ -132,17 +132,17 @@ def scikit_image(threads: int) -> Library:
         "gaussian": Call(lambda a: filters.gaussian(a.x, 2, mode="mirror", **last)),
         "median": Call(planes(filters.median, np.ones((5, 5)), mode="mirror")),
         "bilateral": Call(lambda a: restoration.denoise_bilateral(a.x, 9, 0.1, 3.0, **last), None),
-        "unsharp": Call(lambda a: filters.unsharp_mask(a.x, 2, 1, preserve_range=True, channel_axis=2)),
+        "unsharp_mask": Call(lambda a: filters.unsharp_mask(a.x, 2, 1, preserve_range=True, channel_axis=2)),
         "clahe": Call(lambda a: exposure.equalize_adapthist(a.gray, a.gray.shape[0] // 8, 0.01), None),
         "rgb_to_lab": Call(lambda a: color.rgb2lab(a.x)),
         "match_histogram": Call(lambda a: exposure.match_histograms(a.x, a.reference, **last)),
         "slic": Call(lambda a: segmentation.slic(a.x, SEGMENTS, COMPACTNESS, 10, **last), None),
         "connected_components": Call(lambda a: measure.label(a.mask, connectivity=2)),
-        "non_local_means": Call(lambda a: restoration.denoise_nl_means(a.x, 5, 6, NOISE, **last)),
+        "denoise_nl_means": Call(lambda a: restoration.denoise_nl_means(a.x, 5, 6, NOISE, **last)),
         "total_variation": Call(lambda a: restoration.denoise_tv_chambolle(a.x, 0.1, eps=0, max_num_iter=51, **last)),
         "richardson_lucy": Call(planes(restoration.richardson_lucy, spread.astype(np.float32), 10, clip=False)),
         "sobel": Call(planes(filters.sobel, mode="mirror"), lambda y: y / 2**0.5),
-        "laplacian": Call(planes(filters.laplace), np.negative),
+        "laplace": Call(planes(filters.laplace), np.negative),
         "canny": Call(lambda a: feature.canny(a.gray, 1, 0.1, 0.2, mode="mirror")),
         "erode": Call(planes(morphology.erosion, square)),
         "closing": Call(planes(morphology.closing, morphology.disk(3))),
@@ -155,7 +155,7 @@ def scikit_image(threads: int) -> Library:
         "rgb_to_ycbcr": Call(lambda a: color.rgb2ycbcr(a.x), None),  # the other swing
         "delta_e_2000": Call(lambda a: color.deltaE_ciede2000(a.lab, np.roll(a.lab, 1, 0))),
         "equalize": Call(lambda a: exposure.equalize_hist(a.gray), None),
-        "otsu": Call(lambda a: a.gray8 > filters.threshold_otsu(a.gray8)),
+        "threshold_otsu": Call(lambda a: a.gray8 > filters.threshold_otsu(a.gray8)),
         "random_walker": Call(lambda a: segmentation.random_walker(a.x, a.seeds, BETA, "bf", copy=False, **last)),
         "watershed": Call(lambda a: segmentation.watershed(a.relief, a.markers, 1)),
         "chan_vese": Call(lambda a: segmentation.chan_vese(a.gray, tol=0, max_num_iter=100)),
@@ -200,7 +200,7 @@ def kornia(threads: int, device: str = "cpu") -> Library:
         "gaussian": Call(lambda a: k.filters.gaussian_blur2d(a.x, 17, (2.0, 2.0)), images),
         "median": Call(lambda a: k.filters.median_blur(a.x, 5), images),
         "bilateral": Call(lambda a: k.filters.bilateral_blur(a.x, 9, 0.1, (3.0, 3.0)), None),  # square window
-        "unsharp": Call(lambda a: k.filters.unsharp_mask(a.x, 17, (2.0, 2.0)), images),
+        "unsharp_mask": Call(lambda a: k.filters.unsharp_mask(a.x, 17, (2.0, 2.0)), images),
         "clahe": Call(lambda a: k.enhance.equalize_clahe(a.gray, CLAHE_CLIP, (8, 8)), None),
         "rgb_to_lab": Call(lambda a: k.color.rgb_to_lab(a.x), images),
         "match_histogram": Call(match, images),
@@ -210,7 +210,7 @@ def kornia(threads: int, device: str = "cpu") -> Library:
         ),
         "box": Call(lambda a: k.filters.box_blur(a.x, 9, separable=device != "cpu"), images),
         "sobel": Call(lambda a: k.filters.sobel(a.x), images),
-        "laplacian": Call(lambda a: k.filters.laplacian(a.x, 3), None),  # another stencil
+        "laplace": Call(lambda a: k.filters.laplacian(a.x, 3), None),  # another stencil
         "canny": Call(lambda a: k.filters.canny(a.gray, 0.1, 0.2, 9, (1.0, 1.0))[1], None),
         "erode": Call(lambda a: k.morphology.erosion(a.x, square), images),
         "closing": Call(lambda a: k.morphology.closing(a.x, disk), images),
@@ -226,7 +226,7 @@ def kornia(threads: int, device: str = "cpu") -> Library:
         "rgb_to_luv": Call(lambda a: k.color.rgb_to_luv(a.x), images),
         "rgb_to_ycbcr": Call(lambda a: k.color.rgb_to_ycbcr(a.x), images),
         "equalize": Call(lambda a: k.enhance.equalize(a.gray), None),
-        "otsu": Call(lambda a: k.filters.otsu_threshold(a.gray)[1], None),  # bins between minimum and maximum
+        "threshold_otsu": Call(lambda a: k.filters.otsu_threshold(a.gray)[1], None),  # bins between minimum and maximum
         "kmeans": Call(kmeans, None),
         "distance_transform": Call(lambda a: k.contrib.distance_transform(1 - a.mask), None),  # approximate
     }

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["histogram", "stored", "sums_by_label"]
-
 
 def histogram(indices: jax.Array, bins: int) -> jax.Array:
     """How often 0..bins-1 occurs in each row: int32 [... n] to int32 [... bins]. Other values are not counted."""

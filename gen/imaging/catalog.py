@@ -29,18 +29,19 @@ def reduce_colors(x: jax.Array, colors: Annotated[int, bounds.whole(1, 256)], *,
     return color.quantize(x, color.palette(x, colors).colors, dither=dither)
 
 
-_NOT_IMAGES = {  # what is public but does not make an image of an image by itself
-    *color.hsv.__all__,
-    *color.spaces.__all__,
-    *("Lut", "Palette", "apply_lut", "palette", "quantize", "read_cube", "write_cube", "delta_e_76", "delta_e_2000"),
-    "reconstruct",
+_NOT_IMAGES = {  # what is public but does not make an image of an image by itself, beside the spaces of color
+    *("Lut", "apply_lut", "delta_e_76", "delta_e_2000", "from_linear", "palette", "quantize", "read_cube"),
+    *("reconstruct", "to_linear", "write_cube"),
 }
 OPERATORS: dict[str, Callable[..., Any]] = {
-    name: getattr(module, name) for module in (filters, color) for name in module.__all__ if name not in _NOT_IMAGES
+    name: getattr(module, name)
+    for module in (filters, color)
+    for name in module.__all__
+    if "rgb" not in name and name not in _NOT_IMAGES
 } | {
-    "inside": masking.inside,
+    "inside": masking.apply_masked,
     "lut": lut,
-    "per_segment": masking.per_segment,
+    "map_segments": masking.map_segments,
     "reduce_colors": reduce_colors,
 }
 
@@ -49,7 +50,7 @@ def choices(name: str) -> dict[str, str]:
     """The texts that an operator allows, by parameter."""
     allowed = {a.name: ", ".join(a.choices) for a in bounds.arguments(OPERATORS[name]).values() if a.kind is str}
     named: dict[str, tuple[str, ...]] = {"mask": masking.MASKS} if name == "inside" else {}
-    named |= {"labels": masking.SEGMENTERS} if name == "per_segment" else {}
+    named |= {"labels": masking.SEGMENTERS} if name == "map_segments" else {}
     texts = {argument: text for argument, text in allowed.items() if text}
     return texts | {argument: f"given {argument}, {', '.join(known)}" for argument, known in named.items()}
 

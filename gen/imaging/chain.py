@@ -1,6 +1,6 @@
 """Operators in a row, written as text and compiled to one function:
 
-    post = chain("bilateral(9)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)')")
+    post = chain("bilateral(9)|unsharp_mask(1, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)')")
     y = post(x)
 
 The language is a part of Python's expressions: names, calls with literals (numbers, texts in quotes, True, False, None,

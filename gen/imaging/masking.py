@@ -1,8 +1,8 @@
 """Refinement of a part of a picture: any function of images inside a mask, or in each segment by itself.
 
 What lies outside stays as it is, bit by bit. A mask is float [b h w 1] in [0, 1], given, or "foreground" or
-"background", found by `segment.foreground`. Labels are int32 [b h w], given or found by "kmeans(4)", "otsu" or
-"multi_otsu(3)".
+"background", found by `segment.foreground`. Labels are int32 [b h w], given or found by "kmeans(4)",
+"threshold_otsu" or "threshold_multiotsu(3)".
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from gen.files import printable
 from gen.imaging import _operator, bounds, segment
 from gen.imaging.filters import box, guided
 
-__all__ = ["feathered", "inside", "per_segment"]
-
 # What finds them in the picture itself; other numbers may stand in the brackets.
 MASKS = ("foreground", "background")
-SEGMENTERS = ("kmeans(4)", "otsu", "multi_otsu(3)")
+SEGMENTERS = ("kmeans(4)", "threshold_otsu", "threshold_multiotsu(3)")
 _SEGMENTERS = [name.partition("(")[0] for name in SEGMENTERS]
 
 
@@ -34,7 +32,7 @@ def is_automatic(name: str) -> bool:
 
 
 @bounds.bounded
-def inside(
+def apply_masked(
     x: jax.Array,
     mask: jax.Array | str,
     function: Callable[[jax.Array], jax.Array],
@@ -51,7 +49,7 @@ def inside(
     """
     if x.ndim == 3:
         alone = mask if isinstance(mask, str) else mask[None]
-        return inside(x[None], alone, _of_one(function), feather=feather, follow=follow)[0]
+        return apply_masked(x[None], alone, _of_one(function), feather=feather, follow=follow)[0]
     _operator.check("inside", "x", x)
     found = _mask(x, mask) if isinstance(mask, str) else jnp.asarray(mask)
     _operator.check("inside", "mask", found)
@@ -77,7 +75,7 @@ def feathered(mask: jax.Array, guide: jax.Array, *, feather: int, follow: bool =
 
 
 @bounds.bounded
-def per_segment(
+def map_segments(
     x: jax.Array,
     labels: jax.Array | str,
     function: Callable[[jax.Array], jax.Array],
@@ -87,20 +85,20 @@ def per_segment(
     """Each segment as if it were the picture: the function sees it on a ground of its own mean color.
 
     x: [b h w c] or [h w c]. labels: int32 [b h w] or [h w] from 1 to `count`, or how to find them: "kmeans(4)",
-    "otsu" (2 segments), "multi_otsu(3)"; label 0 stays as it is. function: images to images of the same shape; it
-    runs once for each segment.
+    "threshold_otsu" (2 segments), "threshold_multiotsu(3)"; label 0 stays as it is. function: images to images of the
+    same shape; it runs once for each segment.
     """
     if x.ndim == 3:
         alone = labels if isinstance(labels, str) else labels[None]
-        return per_segment(x[None], alone, _of_one(function), count=count)[0]
-    _operator.check("per_segment", "x", x)
+        return map_segments(x[None], alone, _of_one(function), count=count)[0]
+    _operator.check("map_segments", "x", x)
     if isinstance(labels, str):
         labels, count = _labels(x, labels)
-    _operator.check("per_segment", "labels", labels)
+    _operator.check("map_segments", "labels", labels)
     if labels.shape[-2:] != x.shape[1:3]:
-        raise InputError(f"per_segment: labels have shape {list(labels.shape)}; allowed: {list(x.shape[:3])}")
+        raise InputError(f"map_segments: labels have shape {list(labels.shape)}; allowed: {list(x.shape[:3])}")
     if count is None:
-        raise InputError(f"per_segment: count={count}; allowed: the largest label, from 1")
+        raise InputError(f"map_segments: count={count}; allowed: the largest label, from 1")
 
     def one(out: jax.Array, label: jax.Array) -> tuple[jax.Array, None]:
         here = (labels == label)[..., None]
@@ -135,14 +133,14 @@ def _labels(x: jax.Array, text: str) -> tuple[jax.Array, int]:
     """Labels from 1 and their number, by the segmenter that `text` names."""
     parsed = re.fullmatch(r"(\w+)(?:\(([0-9]{1,9})\))?", text.strip())
     name, number = (parsed[1], int(parsed[2] or 0)) if parsed else (text, 0)
-    if name not in _SEGMENTERS or (name == "otsu") == bool(number):
+    if name not in _SEGMENTERS or (name == "threshold_otsu") == bool(number):
         allowed = f"allowed: given labels, {', '.join(SEGMENTERS)}{nearest(text[:40], _SEGMENTERS)}"
-        raise InputError(f"per_segment: '{printable(text, longest=40)}'; {allowed}")
-    if name == "otsu":
+        raise InputError(f"map_segments: '{printable(text, longest=40)}'; {allowed}")
+    if name == "threshold_otsu":
         light = _operator.luma(x)[..., 0]
-        return (light > segment.otsu(x)[:, None, None]).astype(jnp.int32) + 1, 2
-    if name == "multi_otsu":
-        levels = segment.multi_otsu(x, number)
+        return (light > segment.threshold_otsu(x)[:, None, None]).astype(jnp.int32) + 1, 2
+    if name == "threshold_multiotsu":
+        levels = segment.threshold_multiotsu(x, number)
         light = _operator.luma(x)[..., 0]
         return 1 + (light[..., None] > levels[:, None, None, :]).sum(-1).astype(jnp.int32), number
     return segment.kmeans(x, number).labels, number

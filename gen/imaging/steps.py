@@ -21,7 +21,7 @@ from gen.imaging import _operator, bounds, color, masking
 from gen.imaging.catalog import OPERATORS
 
 Arrays = Mapping[str, Any]
-_REGIONS = {"inside", "per_segment"}
+_REGIONS = {"inside", "map_segments"}
 _LARGEST = 65504.0
 
 
@@ -113,7 +113,7 @@ class Chain:
 
     @property
     def strengths(self) -> dict[str, float]:
-        """The numbers that may be arrays and fitted: {"unsharp.amount": 0.6}; a second unsharp is "unsharp#2"."""
+        """The numbers that may be arrays and fitted: {"hue.turns": 0.6}; those of a second hue are "hue#2.turns"."""
         return {
             f"{label}.{name}": value
             for label, step in self._labeled()

@@ -162,10 +162,10 @@ BALANCE = [
 # Differences are of Lab coordinates, here 100 times the channels.
 VISION = [
     grade(
-        "simulate_deficiency",
-        lambda x: vision.simulate_deficiency(x, "deutan"),
-        identity=lambda x: vision.simulate_deficiency(x, "protan", severity=0.0),
-        per_image=lambda x, s: vision.simulate_deficiency(x, "tritan", severity=s),
+        "simulate_cvd",
+        lambda x: vision.simulate_cvd(x, "deutan"),
+        identity=lambda x: vision.simulate_cvd(x, "protan", severity=0.0),
+        per_image=lambda x, s: vision.simulate_cvd(x, "tritan", severity=s),
         half=0.05,
     ),
     grade("delta_e_76", lambda x: vision.delta_e_76(100 * x, 100 - 100 * x), image=False, tolerance=1e-4, half=3.0),

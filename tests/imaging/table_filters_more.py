@@ -8,7 +8,7 @@ import numpy as np
 from table import Row
 
 from gen.imaging.filters.deconvolution import richardson_lucy, wiener
-from gen.imaging.filters.edges import canny, difference_of_gaussians, laplacian, scharr, sobel
+from gen.imaging.filters.edges import canny, difference_of_gaussians, laplace, scharr, sobel
 from gen.imaging.filters.effects import (
     emboss,
     error_diffusion,
@@ -23,14 +23,14 @@ from gen.imaging.filters.effects import (
 from gen.imaging.filters.film import bloom, chromatic_aberration, grain, halation, vignette
 from gen.imaging.filters.frequency import band_pass, high_pass, low_pass
 from gen.imaging.filters.morphology import (
-    black_hat,
+    black_tophat,
     closing,
     dilate,
     erode,
     morphological_gradient,
     opening,
     reconstruct,
-    top_hat,
+    white_tophat,
 )
 from gen.imaging.filters.resize import resize
 
@@ -77,8 +77,8 @@ OPERATORS: list[Row] = [
     Row("sobel", lambda x: sobel(x, direction="x"), constant=False, flips=False, bounded=False),
     Row("scharr", scharr, constant=False),
     Row("scharr", lambda x: scharr(x, direction="y"), constant=False, flips=False, bounded=False),
-    Row("laplacian", laplacian, constant=False, bounded=False, half=0.05),
-    Row("laplacian", lambda x: laplacian(x, neighbors=8), constant=False, bounded=False, half=0.05),
+    Row("laplace", laplace, constant=False, bounded=False, half=0.05),
+    Row("laplace", lambda x: laplace(x, neighbors=8), constant=False, bounded=False, half=0.05),
     Row(
         "difference_of_gaussians",
         lambda x: difference_of_gaussians(x, 1.0, 1.6),
@@ -96,8 +96,8 @@ OPERATORS: list[Row] = [
     Row("opening", lambda x: opening(x, 1), identity=lambda x: opening(x, 0)),
     Row("closing", lambda x: closing(x, 2, shape="disk"), identity=lambda x: closing(x, 0)),
     # Differences: 0 where the image is constant.
-    Row("top_hat", lambda x: top_hat(x, 1), constant=False),
-    Row("black_hat", lambda x: black_hat(x, 1, shape="disk"), constant=False),
+    Row("white_tophat", lambda x: white_tophat(x, 1), constant=False),
+    Row("black_tophat", lambda x: black_tophat(x, 1, shape="disk"), constant=False),
     Row("morphological_gradient", lambda x: morphological_gradient(x, 1), constant=False),
     Row("reconstruct", lambda x: reconstruct(jnp.maximum(x - 0.2, 0), x), constant=False),
     Row("reconstruct", lambda x: reconstruct(jnp.ones_like(x), x, method="erosion"), constant=False),

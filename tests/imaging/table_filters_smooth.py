@@ -44,10 +44,10 @@ OPERATORS = [
     Row("guided", lambda x: f.guided(x, 3, guide=f.box(x, 1)[..., :1], eps=1e-2), bounded=False),
     Row("guided", lambda x: f.guided(x, 4, eps=1e-2, subsample=2), bounded=False),
     Row(
-        "non_local_means",
-        lambda x: f.non_local_means(x, 0.2, patch=1, search=2),
-        identity=lambda x: f.non_local_means(x, 0.0, patch=1, search=2),
-        per_image=lambda x, s: f.non_local_means(x, s, patch=1, search=2),
+        "denoise_nl_means",
+        lambda x: f.denoise_nl_means(x, 0.2, patch=1, search=2),
+        identity=lambda x: f.denoise_nl_means(x, 0.0, patch=1, search=2),
+        per_image=lambda x, s: f.denoise_nl_means(x, s, patch=1, search=2),
     ),
     # Differences to the next pixel, not to both sides: mirrored images give slightly other values.
     Row(
@@ -65,10 +65,10 @@ OPERATORS = [
     ),
     Row("anisotropic_diffusion", lambda x: f.anisotropic_diffusion(x, 0.1, iterations=5, conduction="rational")),
     Row(
-        "unsharp",
-        lambda x: f.unsharp(x, 1.0, 0.6, threshold=0.01),
-        identity=lambda x: f.unsharp(x, 1.0, 0.0),
-        per_image=lambda x, s: f.unsharp(x, 1.0, s),
+        "unsharp_mask",
+        lambda x: f.unsharp_mask(x, 1.0, 0.6, threshold=0.01),
+        identity=lambda x: f.unsharp_mask(x, 1.0, 0.0),
+        per_image=lambda x, s: f.unsharp_mask(x, 1.0, s),
         bounded=False,
     ),
     # Some sharpening even at sharpness 0: no identity.

@@ -11,7 +11,7 @@ from gen.imaging.color.palette import palette, quantize
 from gen.imaging.color.tonemap import tone_map
 from gen.imaging.color.transfer import match_linear, match_low_frequency, match_reinhard, match_sliced
 from gen.imaging.segment.kmeans import kmeans
-from gen.imaging.segment.threshold import local_threshold, multi_otsu, otsu
+from gen.imaging.segment.threshold import threshold_local, threshold_multiotsu, threshold_otsu
 
 # Another distribution than that of the photograph, of another size.
 OTHER = jnp.asarray(np.clip(photo(24, 31)[:, ::-1] ** 1.5 * np.float32([1, 0.8, 0.6]) + 0.05, 0, 1))
@@ -129,18 +129,18 @@ OPERATORS = [
     # The pattern stays where it is.
     Row("quantize", lambda x: quantize(x, COLORS, dither="ordered"), constant=False, flips=False, half=None),
     Row("quantize", lambda x: quantize(x, COLORS, dither="noise"), constant=False, flips=False, half=None),
-    Row("otsu", otsu, image=False, half=None),
-    Row("multi_otsu", lambda x: multi_otsu(x, 3), image=False, half=None),
-    Row("multi_otsu", lambda x: multi_otsu(x, 4), gray=True, image=False, half=None),
+    Row("threshold_otsu", threshold_otsu, image=False, half=None),
+    Row("threshold_multiotsu", lambda x: threshold_multiotsu(x, 3), image=False, half=None),
+    Row("threshold_multiotsu", lambda x: threshold_multiotsu(x, 4), gray=True, image=False, half=None),
     Row(
-        "local_threshold",
-        lambda x: local_threshold(x, 3),
+        "threshold_local",
+        lambda x: threshold_local(x, 3),
         gray=True,
-        per_image=lambda x, s: local_threshold(x, 3, offset=s),
+        per_image=lambda x, s: threshold_local(x, 3, offset=s),
         bounded=True,
     ),
-    Row("local_threshold", lambda x: local_threshold(x, 2, method="mean", offset=0.02), image=False),
-    Row("local_threshold", lambda x: local_threshold(x, 2, method="median"), gray=True),
+    Row("threshold_local", lambda x: threshold_local(x, 2, method="mean", offset=0.02), image=False),
+    Row("threshold_local", lambda x: threshold_local(x, 2, method="median"), gray=True),
     Row("kmeans", lambda x: kmeans(x, 3).centers, image=False, half=None, tolerance=1e-4),
     Row(
         "kmeans",

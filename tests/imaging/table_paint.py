@@ -1,11 +1,11 @@
-"""Rows of percentile and of the module paint."""
+"""Rows of percentile_filter, inpaint, jpeg and kuwahara."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 from table import Row
 
-from gen.imaging.filters import inpaint, jpeg, kuwahara, percentile
+from gen.imaging.filters import inpaint, jpeg, kuwahara, percentile_filter
 
 
 def holed(x):
@@ -19,8 +19,8 @@ def holed(x):
 
 
 OPERATORS = [
-    Row("percentile", lambda x: percentile(x, 3, 25), identity=lambda x: percentile(x, 1, 80)),
-    Row("percentile", lambda x: percentile(x, 15, 90.0), gray=True),
+    Row("percentile_filter", lambda x: percentile_filter(x, 3, 25), identity=lambda x: percentile_filter(x, 1, 80)),
+    Row("percentile_filter", lambda x: percentile_filter(x, 15, 90.0), gray=True),
     # A blocked picture begins at the top left; a step of 1/255 is the least that is kept.
     Row(
         "jpeg",

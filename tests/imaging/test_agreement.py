@@ -20,17 +20,21 @@ def skimage_metrics(name: str):
 
 
 def test_adapted_rand_equals_scikit_image():
-    want = reference("adapted_rand", "skimage", lambda: np.float32(skimage_metrics("adapted_rand_error")(TRUTH, FOUND)))
-    found = metrics.adapted_rand(jnp.asarray(FOUND), jnp.asarray(TRUTH))
+    want = reference(
+        "adapted_rand_error", "skimage", lambda: np.float32(skimage_metrics("adapted_rand_error")(TRUTH, FOUND))
+    )
+    found = metrics.adapted_rand_error(jnp.asarray(FOUND), jnp.asarray(TRUTH))
     np.testing.assert_allclose((found.error, found.recall, found.precision), want, rtol=1e-5)  # it calls them so
-    np.testing.assert_allclose(metrics.adapted_rand(jnp.asarray(TRUTH) * 9, jnp.asarray(TRUTH)), (0, 1, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        metrics.adapted_rand_error(jnp.asarray(TRUTH) * 9, jnp.asarray(TRUTH)), (0, 1, 1), atol=1e-6
+    )
 
 
 def test_adapted_rand_precision_is_that_of_the_segmentation():
     whole, halves = jnp.ones((2, 4), jnp.int32), jnp.asarray([[1, 1, 2, 2]] * 2, jnp.int32)
-    together = metrics.adapted_rand(whole, halves)  # finds all pairs, and others
+    together = metrics.adapted_rand_error(whole, halves)  # finds all pairs, and others
     np.testing.assert_allclose((together.precision, together.recall), (24 / 56, 1), rtol=1e-6)
-    apart = metrics.adapted_rand(jnp.arange(8).reshape(2, 4), whole)
+    apart = metrics.adapted_rand_error(jnp.arange(8).reshape(2, 4), whole)
     np.testing.assert_allclose(apart, (1, 1, 0))
 
 
@@ -76,9 +80,9 @@ def test_undersegmentation_by_hand():
     for k in np.unique(FOUND):
         inside = np.bincount(TRUTH[k == FOUND])
         total += np.minimum(inside, inside.sum() - inside).sum()
-    found = metrics.undersegmentation(jnp.asarray(FOUND), jnp.asarray(TRUTH))
+    found = metrics.undersegmentation_error(jnp.asarray(FOUND), jnp.asarray(TRUTH))
     np.testing.assert_allclose(found, total / FOUND.size, rtol=1e-5)
-    assert float(metrics.undersegmentation(jnp.asarray(TRUTH), jnp.asarray(TRUTH))) == 0
+    assert float(metrics.undersegmentation_error(jnp.asarray(TRUTH), jnp.asarray(TRUTH))) == 0
 
 
 def test_bad_inputs():
@@ -88,4 +92,4 @@ def test_bad_inputs():
     with pytest.raises(InputError, match="count=0; allowed: whole numbers from 1"):
         metrics.explained_variation(jnp.ones((4, 4, 3)), labels, 0)
     with pytest.raises(InputError, match="other is float32; allowed: int32"):
-        metrics.adapted_rand(labels, jnp.ones((4, 4)))
+        metrics.adapted_rand_error(labels, jnp.ones((4, 4)))

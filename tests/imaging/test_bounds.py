@@ -44,7 +44,7 @@ def test_no_number_is_infinite_none_or_a_truth_value(name):
         (lambda: filters.gaussian(X, jnp.array([1.0, 2.0]), radius=3), r"gaussian: sigma has shape \[2\]; allowed"),
         (lambda: color.brightness(X, (0.1, 0.2, 0.3)), r"brightness: a strength has shape \[3\]; allowed"),
         (lambda: color.temperature(X, (0.1, 0.2)), "temperature: a strength has shape"),
-        (lambda: color.simulate_deficiency(X, "protan", severity=(0.1, 0.2)), "a strength has shape"),
+        (lambda: color.simulate_cvd(X, "protan", severity=(0.1, 0.2)), "a strength has shape"),
         (lambda: filters.chromatic_aberration(X, (0.1, 0.2)), "a strength has shape"),
         (lambda: filters.motion_blur(X, 3, angle=(0.1, 0.2)), "a strength has shape"),
         (lambda: color.clahe(X, (1.0, 2.0)), "a strength has shape"),
@@ -57,7 +57,7 @@ def test_no_number_is_infinite_none_or_a_truth_value(name):
         (lambda: color.curves(X, (0, 0.5, 0.4), (0, 1, 2)), "allowed: rising numbers"),
         (lambda: filters.resize(X, 16384, 16384), "268,435,456 pixels; allowed: 100,000,000"),
         (lambda: filters.dilate(jnp.zeros((600, 600, 1)), 256, shape="disk"), "allowed: whole numbers from 0 to 255"),
-        (lambda: chain("per_segment('kmeans(" + "9" * 5000 + ")', 'invert')")(X), "per_segment: 'kmeans"),
+        (lambda: chain("map_segments('kmeans(" + "9" * 5000 + ")', 'invert')")(X), "map_segments: 'kmeans"),
         (lambda: chain("brightness((0.1, 0.2, 0.3))")(X), "brightness: a strength has shape"),
         (lambda: chain("exposure(0.1)")(X, strengths={"exposure.stops": 1e9}), "stops=1000000000.0; allowed"),
     ],
@@ -91,7 +91,7 @@ def test_windows_far_larger_than_the_image_give_the_mean_of_its_reflections():
     assert (filters.dilate(x, 10**6, shape="disk") == x.max((0, 1))).all()
 
 
-@pytest.mark.parametrize("before", ["unsharp(1.5, 1.0)", "contrast(1.3)", "brightness(-0.1)"])
+@pytest.mark.parametrize("before", ["unsharp_mask(1.5, 1.0)", "contrast(1.3)", "brightness(-0.1)"])
 def test_a_chain_that_goes_below_zero_is_deconvolved_to_a_picture(before):
     x = X.at[3:8, 4:9].set(jnp.array([0.02, 0.9, 0.1]))
     y = chain(f"{before}|richardson_lucy(1.5, iterations=20)")(x)

@@ -16,7 +16,9 @@ from gen.imaging.bounds import arguments
 from gen.imaging.catalog import choices
 from gen.imaging.chain import OPERATORS, chain
 
-TEXT = "gaussian(1.5)|unsharp(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)', feather=2)"
+TEXT = (
+    "gaussian(1.5)|unsharp_mask(1.0, 0.6)|white_balance('gray_world')|inside('foreground', 'vibrance(0.3)', feather=2)"
+)
 
 
 def image(height: int = 20, width: int = 24) -> jax.Array:
@@ -25,8 +27,8 @@ def image(height: int = 20, width: int = 24) -> jax.Array:
 
 def test_a_chain_is_its_operators_in_a_row():
     x = image()
-    y = chain("gaussian(1.5) | unsharp(1.0, 0.6)|white_balance('gray_world')")(x)
-    wanted = color.white_balance(filters.unsharp(filters.gaussian(x, 1.5), 1.0, 0.6), "gray_world")
+    y = chain("gaussian(1.5) | unsharp_mask(1.0, 0.6)|white_balance('gray_world')")(x)
+    wanted = color.white_balance(filters.unsharp_mask(filters.gaussian(x, 1.5), 1.0, 0.6), "gray_world")
     np.testing.assert_allclose(y, jnp.clip(wanted, 0, 1), atol=1e-5)
 
 
@@ -63,7 +65,7 @@ def test_the_text_comes_back():
         ("gaussian(1, 2)", "position 13: gaussian takes 1 arguments without a name; allowed: sigma, radius"),
         ("gaussian(1, raduis=2)", "gaussian has no 'raduis'; did you mean 'radius'?"),
         ("gaussian(1, sigma=2)", "gets 'sigma' twice"),
-        ("unsharp(sigma=1, 2)", "position 19: positional argument follows keyword argument"),
+        ("unsharp_mask(sigma=1, 2)", "position 19: positional argument follows keyword argument"),
         ("gaussian(__import__('os'))", "is not a number, text, list or tuple"),
         ("gaussian(wide)", "'wide' is not a number, text, list or tuple; texts stand in quotes"),
         ("gaussian('wide')", "sigma='wide'; allowed: a number"),
@@ -72,7 +74,7 @@ def test_the_text_comes_back():
         ("white_balance(3)", "method=3; allowed: a text in quotes"),
         ("match_linear(3)", "reference=3; allowed: a name in quotes"),
         ("white_balance('gray_world')", "method='gray_world'; allowed: gray_world, .*; did you mean 'gray_world'"),
-        ("laplacian(neighbors=5)", "position 11: laplacian: neighbors=5; allowed: 4, 8"),
+        ("laplace(neighbors=5)", "position 9: laplace: neighbors=5; allowed: 4, 8"),
         ("invert||invert", "position 8: '|invert' cannot stand here"),
         ("invert + invert", "no operator 'invert . invert'"),
         ("invert if 1 else sepia(1)", "no operator 'invert if 1 else sepia"),
@@ -205,7 +207,7 @@ def test_the_record_has_the_names_and_digests_of_files_and_can_be_applied_again(
         ),
         ("inside('sky', 'sepia(1.0)')", {"masks": {"ground": np.ones((20, 24, 1), np.float32)}}, "no 'sky' in masks"),
         ("inside('sky', 'sepia(1.0)')", {"masks": {"sky": np.ones((9, 9, 1), np.float32)}}, "mask has shape"),
-        ("per_segment('parts', 'sepia(1.0)')", {"masks": {"parts": np.ones((20, 24), np.int32)}}, "count=None"),
+        ("map_segments('parts', 'sepia(1.0)')", {"masks": {"parts": np.ones((20, 24), np.int32)}}, "count=None"),
         ("grain(0.1)", {}, "grain is random, and key is None"),
         (
             "sepia(1.0)",
@@ -266,7 +268,7 @@ def test_strengths_are_numbers_to_be_fitted():
 
 
 def test_a_chain_is_differentiable_and_batched_by_vmap():
-    post = chain("bilateral(3)|vibrance(0.3)|inside('middle', 'unsharp(1.0, 0.5)', feather=2)")
+    post = chain("bilateral(3)|vibrance(0.3)|inside('middle', 'unsharp_mask(1.0, 0.5)', feather=2)")
     x = jnp.stack([image(), image()[::-1]])
     masks = {"middle": jnp.zeros((20, 24, 1)).at[5:15, 5:15].set(1.0)}
     together = {"middle": jnp.stack([masks["middle"]] * 2)}
@@ -277,7 +279,7 @@ def test_a_chain_is_differentiable_and_batched_by_vmap():
 
 def test_every_operator_of_the_language_makes_an_image():
     assert len(OPERATORS) > 70
-    assert {"gaussian", "clahe", "inside", "per_segment", "lut"} <= set(OPERATORS)
+    assert {"gaussian", "clahe", "inside", "map_segments", "lut"} <= set(OPERATORS)
 
 
 def test_operators_tell_the_texts_that_they_allow():

@@ -9,7 +9,7 @@ import pytest
 from reference import reference
 
 from gen.errors import InputError
-from gen.imaging.segment.components import connected_components, relabel, remove_small
+from gen.imaging.segment.components import connected_components, relabel_sequential, remove_small_objects
 
 
 def spiral(n: int) -> np.ndarray:
@@ -116,19 +116,19 @@ def test_every_division_of_small_masks():
 def test_remove_small_counts_connected_pixels():
     labels = jnp.asarray([[1, 1, 0, 2, 0, 1], [0, 1, 0, 0, 2, 0], [3, 0, 3, 0, 0, 2], [3, 3, 3, 0, 2, 2]], jnp.int32)
     want = [[1, 1, 0, 2, 0, 0], [0, 1, 0, 0, 2, 0], [3, 0, 3, 0, 0, 2], [3, 3, 3, 0, 2, 2]]
-    np.testing.assert_array_equal(remove_small(labels, 3), want)
-    np.testing.assert_array_equal(remove_small(labels, 0), labels)
-    sizes = remove_small(jnp.stack([labels, labels]), jnp.asarray([4, 6]))
+    np.testing.assert_array_equal(remove_small_objects(labels, 3), want)
+    np.testing.assert_array_equal(remove_small_objects(labels, 0), labels)
+    sizes = remove_small_objects(jnp.stack([labels, labels]), jnp.asarray([4, 6]))
     assert [sorted(set(np.asarray(one).ravel().tolist())) for one in sizes] == [[0, 2, 3], [0]]
 
 
 @pytest.mark.parametrize("scale", [1, 10**6])
 def test_relabel_keeps_the_order(scale):
     labels = jnp.asarray([[0, 5, 5], [9, 2, -3], [2, 2, 9]], jnp.int32) * scale
-    found = relabel(labels)
+    found = relabel_sequential(labels)
     np.testing.assert_array_equal(found.labels, [[0, 2, 2], [3, 1, 0], [1, 1, 3]])
     assert int(found.count) == 3
-    assert int(relabel(jnp.zeros((2, 2), jnp.int32)).count) == 0
+    assert int(relabel_sequential(jnp.zeros((2, 2), jnp.int32)).count) == 0
 
 
 def test_bad_inputs():

@@ -9,7 +9,7 @@ import pytest
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging.segment.contours import boundaries, chan_vese, clear_border, distance_transform, expand
+from gen.imaging.segment.contours import chan_vese, clear_border, distance_transform, expand_labels, find_boundaries
 
 GRAY = photo(40, 48).mean(-1)
 MASK = (GRAY > 0.45).astype(np.int32)
@@ -44,7 +44,7 @@ def test_chan_vese_of_colors_and_its_gradient():
 @pytest.mark.parametrize("mode", ["thick", "inner"])
 def test_boundaries_equal_scikit_image(mode):
     want = reference(f"boundaries_{mode}", "skimage", lambda: skimage("find_boundaries")(LABELS, mode=mode))
-    np.testing.assert_array_equal(np.asarray(boundaries(jnp.asarray(LABELS), mode=mode))[..., 0], want)
+    np.testing.assert_array_equal(np.asarray(find_boundaries(jnp.asarray(LABELS), mode=mode))[..., 0], want)
 
 
 def test_distance_equals_scipy():
@@ -65,7 +65,7 @@ def test_distance_equals_scipy():
 def test_expand_equals_scikit_image_but_for_ties(distance):
     points = np.where(np.random.default_rng(1).random((30, 35)) < 0.03, np.arange(1050).reshape(30, 35), 0)
     want = reference(f"expand_{distance}", "skimage", lambda: skimage("expand_labels")(points, distance))
-    found = np.asarray(expand(jnp.asarray(points, jnp.int32), distance))
+    found = np.asarray(expand_labels(jnp.asarray(points, jnp.int32), distance))
     np.testing.assert_array_equal(found > 0, want > 0)
     at = np.argwhere(points > 0)
     away = np.hypot(*np.moveaxis(np.indices((30, 35))[:, :, :, None] - at.T[:, None, None], 0, 0))
@@ -84,9 +84,9 @@ def test_clear_border_equals_scikit_image(margin):
 def test_bad_inputs():
     labels = jnp.ones((4, 4), jnp.int32)
     with pytest.raises(InputError, match="mode='thik'; allowed: 'thick' or 'inner'; did you mean 'thick'"):
-        boundaries(labels, mode="thik")
+        find_boundaries(labels, mode="thik")
     with pytest.raises(InputError, match="distance=-1; allowed: numbers from 0"):
-        expand(labels, -1)
+        expand_labels(labels, -1)
     with pytest.raises(InputError, match="margin=-2; allowed: whole numbers from 0"):
         clear_border(labels, margin=-2)
     with pytest.raises(InputError, match="steps=0; allowed: whole numbers from 1"):

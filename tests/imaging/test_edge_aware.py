@@ -120,7 +120,7 @@ def test_non_local_means_is_its_formula():
             weight = np.exp(-np.maximum(d - 2 * noise**2, 0) / strength**2)[..., None]
             total += weight * wide[edge + i : edge + i + h, edge + j : edge + j + w]
             weights += weight
-    found = filters.non_local_means(photo(16, 18), strength, patch=patch, search=search, noise=noise)
+    found = filters.denoise_nl_means(photo(16, 18), strength, patch=patch, search=search, noise=noise)
     np.testing.assert_allclose(found, total / weights, atol=2e-6)
 
 
@@ -160,7 +160,7 @@ def test_all_of_them_take_out_noise_and_keep_a_step():
     found = {
         "bilateral": filters.bilateral(noisy, 9, sigma_color=0.4),
         "guided": filters.guided(noisy, 4, eps=5e-3),
-        "non_local_means": filters.non_local_means(noisy, 0.1, noise=0.03),
+        "denoise_nl_means": filters.denoise_nl_means(noisy, 0.1, noise=0.03),
         "total_variation": filters.total_variation(noisy, 0.1),
         "anisotropic_diffusion": filters.anisotropic_diffusion(noisy, 0.12),
     }
@@ -181,8 +181,8 @@ def test_all_of_them_take_out_noise_and_keep_a_step():
         (lambda x: filters.guided(x, 3, guide=x[..., :2]), "guided: guide has 2 channels; allowed: 1 or 3"),
         (lambda x: filters.guided(x, 3, subsample=0), "guided: subsample=0; allowed: whole numbers from 1"),
         (
-            lambda x: filters.non_local_means(x, 0.1, search=0),
-            "non_local_means: search=0; allowed: whole numbers from 1",
+            lambda x: filters.denoise_nl_means(x, 0.1, search=0),
+            "denoise_nl_means: search=0; allowed: whole numbers from 1",
         ),
         (
             lambda x: filters.total_variation(x, 0.1, iterations=2.5),

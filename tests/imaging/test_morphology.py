@@ -10,14 +10,14 @@ from reference import photo, reference
 
 from gen.errors import InputError
 from gen.imaging.filters.morphology import (
-    black_hat,
+    black_tophat,
     closing,
     dilate,
     erode,
     morphological_gradient,
     opening,
     reconstruct,
-    top_hat,
+    white_tophat,
 )
 
 
@@ -48,8 +48,8 @@ def test_erode_and_dilate_equal_scipy(radius, shape):
     [
         (opening, "MORPH_OPEN"),
         (closing, "MORPH_CLOSE"),
-        (top_hat, "MORPH_TOPHAT"),
-        (black_hat, "MORPH_BLACKHAT"),
+        (white_tophat, "MORPH_TOPHAT"),
+        (black_tophat, "MORPH_BLACKHAT"),
         (morphological_gradient, "MORPH_GRADIENT"),
     ],
 )

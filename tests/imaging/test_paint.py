@@ -12,7 +12,7 @@ from PIL import Image
 from reference import photo, reference
 
 from gen.errors import InputError
-from gen.imaging.filters import inpaint, jpeg, kuwahara, median, percentile
+from gen.imaging.filters import inpaint, jpeg, kuwahara, median, percentile_filter
 
 
 @pytest.mark.parametrize(("size", "percent", "rank"), [(3, 0, 0), (3, 25, 2), (5, 80, 19), (3, 100, 8)])
@@ -23,8 +23,8 @@ def test_percentile_is_the_rank_filter(size, percent, rank):
         return ndimage.rank_filter(photo(20, 24), rank, (size, size, 1), mode="mirror")
 
     wanted = reference(f"rank_{size}_{rank}", "scipy", compute)
-    np.testing.assert_array_equal(percentile(photo(20, 24), size, percent), wanted)
-    np.testing.assert_array_equal(percentile(photo(20, 24), size, 50), median(photo(20, 24), size))
+    np.testing.assert_array_equal(percentile_filter(photo(20, 24), size, percent), wanted)
+    np.testing.assert_array_equal(percentile_filter(photo(20, 24), size, 50), median(photo(20, 24), size))
 
 
 @pytest.mark.parametrize("quality", [20, 75, 95])
@@ -82,8 +82,8 @@ def test_kuwahara_takes_the_evenest_square():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: percentile(x, 4, 50), "percentile: size=4"),
-        (lambda x: percentile(x, 3, 101), "percentile: percent=101; allowed: numbers from 0 to 100"),
+        (lambda x: percentile_filter(x, 4, 50), "percentile_filter: size=4"),
+        (lambda x: percentile_filter(x, 3, 101), "percentile_filter: percent=101; allowed: numbers from 0 to 100"),
         (lambda x: inpaint(x, x), "inpaint: mask has shape"),
         (lambda x: inpaint(x, x[..., :1], iterations=0), "inpaint: iterations=0"),
         (lambda x: kuwahara(x, -1), "kuwahara: radius=-1"),

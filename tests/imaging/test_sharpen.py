@@ -20,14 +20,16 @@ def test_unsharp_is_that_of_scikit_image_away_from_the_border():
         skimage = pytest.importorskip("skimage.filters")
         return skimage.unsharp_mask(x, 1.5, 0.8, preserve_range=True, channel_axis=2)
 
-    found, inner = filters.unsharp(x, 1.5, 0.8), slice(7, -7)
-    np.testing.assert_allclose(found[inner, inner], reference("unsharp", "skimage", compute)[inner, inner], atol=1e-5)
+    found, inner = filters.unsharp_mask(x, 1.5, 0.8), slice(7, -7)
+    np.testing.assert_allclose(
+        found[inner, inner], reference("unsharp_mask", "skimage", compute)[inner, inner], atol=1e-5
+    )
 
 
 def test_the_threshold_of_unsharp_keeps_small_differences_as_they_are():
     x = photo()
     detail = x - np.asarray(filters.gaussian(x, 1.0))
-    added = np.asarray(filters.unsharp(x, 1.0, 1.0, threshold=0.05)) - x
+    added = np.asarray(filters.unsharp_mask(x, 1.0, 1.0, threshold=0.05)) - x
     np.testing.assert_allclose(added[np.abs(detail) <= 0.05], 0, atol=1e-6)
     large = np.abs(detail) > 0.05
     np.testing.assert_allclose(added[large], (np.abs(detail) - 0.05)[large] * np.sign(detail[large]), atol=1e-6)
@@ -73,7 +75,7 @@ def test_detail_enhance_has_no_halo_at_a_strong_edge():
     x = np.full((32, 32, 1), 0.2, np.float32)
     x[:, 16:] = 0.8
     halo = np.abs(filters.detail_enhance(x, 1.0, radius=4, eps=1e-3) - x).max()
-    assert halo < 0.1 * np.abs(filters.unsharp(x, 2.0, 1.0) - x).max()
+    assert halo < 0.1 * np.abs(filters.unsharp_mask(x, 2.0, 1.0) - x).max()
 
 
 def test_high_boost_is_a_mask_of_opencv():
@@ -87,7 +89,7 @@ def test_high_boost_is_a_mask_of_opencv():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: filters.unsharp(x, -1.0, 0.5), "unsharp: sigma=-1.0; allowed: numbers from 0 to"),
+        (lambda x: filters.unsharp_mask(x, -1.0, 0.5), "unsharp_mask: sigma=-1.0; allowed: numbers from 0 to"),
         (
             lambda x: filters.detail_enhance(x, 0.5, radius=1.5),
             "detail_enhance: radius=1.5; allowed: whole numbers from 0",

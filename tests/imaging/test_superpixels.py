@@ -75,7 +75,7 @@ def test_gray_sizes_and_bad_inputs():
     gray = jnp.asarray(photo(17, 23).mean(-1, keepdims=True))
     assert slic(gray, 6, iterations=1).shape == (17, 23)
     assert int(slic(jnp.zeros((4, 4, 3)), 1000, iterations=1, connected=False).max()) == 16
-    with pytest.raises(InputError, match="segments=0; allowed: whole numbers from 1"):
+    with pytest.raises(InputError, match="n_segments=0; allowed: whole numbers from 1"):
         slic(gray, 0)
     with pytest.raises(InputError, match="iterations=0; allowed: whole numbers from 1"):
         slic(gray, 4, iterations=0)

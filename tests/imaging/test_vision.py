@@ -104,25 +104,25 @@ def test_deficiency_equals_the_published_tables(kind):
     matrices = reference(f"machado_{kind}", "colorspacious", compute)
     light = spaces.to_linear(0.2 + 0.6 * photo())  # so that nothing turns negative
     for severity, matrix in zip((0, 0.1, 0.2, 0.45, 0.7, 1), matrices, strict=True):
-        got = spaces.to_linear(vision.simulate_deficiency(0.2 + 0.6 * photo(), kind, severity=severity))
+        got = spaces.to_linear(vision.simulate_cvd(0.2 + 0.6 * photo(), kind, severity=severity))
         np.testing.assert_allclose(got, light @ matrix.T, atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_deficiency_leaves_grays_and_takes_a_severity_for_each_image(kind):
     gray = np.broadcast_to(np.linspace(0, 1, 9, dtype=np.float32)[None, :, None], (1, 9, 3))
-    np.testing.assert_allclose(vision.simulate_deficiency(gray, kind), gray, atol=2e-5)
-    np.testing.assert_allclose(vision.simulate_deficiency(photo(), kind, severity=0.0), photo(), atol=1e-6)
+    np.testing.assert_allclose(vision.simulate_cvd(gray, kind), gray, atol=2e-5)
+    np.testing.assert_allclose(vision.simulate_cvd(photo(), kind, severity=0.0), photo(), atol=1e-6)
     severity = jnp.asarray([0.33, 0.9])
-    got = vision.simulate_deficiency(jnp.stack([photo()] * 2), kind, severity=severity)
+    got = vision.simulate_cvd(jnp.stack([photo()] * 2), kind, severity=severity)
     for b in range(2):
-        one = vision.simulate_deficiency(photo(), kind, severity=severity[b])
+        one = vision.simulate_cvd(photo(), kind, severity=severity[b])
         np.testing.assert_allclose(got[b], one, atol=1e-6)
 
 
 def test_wrong_input():
-    with pytest.raises(InputError, match=r"^simulate_deficiency: kind='deuta'; allowed: .*; did you mean 'deutan'\?"):
-        vision.simulate_deficiency(photo(), "deuta")
+    with pytest.raises(InputError, match=r"^simulate_cvd: kind='deuta'; allowed: .*; did you mean 'deutan'\?"):
+        vision.simulate_cvd(photo(), "deuta")
     for call in (vision.delta_e_76, vision.delta_e_2000):
         with pytest.raises(
             InputError, match=r"reference has shape \[1, 4, 5, 3\], x \[1, 4, 4, 3\]; allowed: the shape"

@@ -21,7 +21,7 @@ def cut_out(hidden: float) -> tuple[np.ndarray, np.ndarray]:
 
 LOCAL = [
     "gaussian(2.0)",
-    "unsharp(2.0, 1.0)",
+    "unsharp_mask(2.0, 1.0)",
     "clahe(2.0)",
     "median(5)",
     "resize(32, 32)",

@@ -1,38 +1,97 @@
 """Color: spaces, grading, white balance, vision, look-up tables; histograms, transfer, palettes, tone mapping."""
 
-from gen.imaging.color import balance as _balance
-from gen.imaging.color import cube as _cube
-from gen.imaging.color import histogram as _histogram
-from gen.imaging.color import hsv as _encoded
-from gen.imaging.color import lut as _lut
-from gen.imaging.color import palette as _palette
-from gen.imaging.color import spaces as _spaces
-from gen.imaging.color import tone as _tone
-from gen.imaging.color import tonemap as _tonemap
-from gen.imaging.color import transfer as _transfer
-from gen.imaging.color import vision as _vision
-from gen.imaging.color.balance import *  # noqa: F403
-from gen.imaging.color.cube import *  # noqa: F403
-from gen.imaging.color.histogram import *  # noqa: F403
-from gen.imaging.color.hsv import *  # noqa: F403
-from gen.imaging.color.lut import *  # noqa: F403
-from gen.imaging.color.palette import *  # noqa: F403
-from gen.imaging.color.spaces import *  # noqa: F403
-from gen.imaging.color.tone import *  # noqa: F403
-from gen.imaging.color.tonemap import *  # noqa: F403
-from gen.imaging.color.transfer import *  # noqa: F403
-from gen.imaging.color.vision import *  # noqa: F403
+from gen.imaging.color.balance import balance_to_neutral, white_balance
+from gen.imaging.color.cube import read_cube, write_cube
+from gen.imaging.color.histogram import clahe, equalize, match_histogram
+from gen.imaging.color.hsv import hsl_to_rgb, hsv_to_rgb, rgb_to_hsl, rgb_to_hsv, rgb_to_ycbcr, ycbcr_to_rgb
+from gen.imaging.color.lut import Lut, apply_lut
+from gen.imaging.color.palette import palette, quantize
+from gen.imaging.color.spaces import (
+    from_linear,
+    lab_to_rgb,
+    lch_to_rgb,
+    luv_to_rgb,
+    oklab_to_rgb,
+    oklch_to_rgb,
+    rgb_to_lab,
+    rgb_to_lch,
+    rgb_to_luv,
+    rgb_to_oklab,
+    rgb_to_oklch,
+    rgb_to_xyz,
+    to_linear,
+    xyz_to_rgb,
+)
+from gen.imaging.color.tone import (
+    brightness,
+    contrast,
+    curves,
+    exposure,
+    gamma,
+    hue,
+    levels,
+    lift_gamma_gain,
+    saturation,
+    shadows_highlights,
+    split_tone,
+    temperature,
+    vibrance,
+)
+from gen.imaging.color.tonemap import tone_map
+from gen.imaging.color.transfer import match_linear, match_low_frequency, match_reinhard, match_sliced
+from gen.imaging.color.vision import delta_e_76, delta_e_2000, simulate_cvd
 
 __all__ = [
-    *_spaces.__all__,
-    *_encoded.__all__,
-    *_tone.__all__,
-    *_balance.__all__,
-    *_vision.__all__,
-    *_lut.__all__,
-    *_cube.__all__,
-    *_histogram.__all__,
-    *_transfer.__all__,
-    *_palette.__all__,
-    *_tonemap.__all__,
-]
+    "Lut",
+    "apply_lut",
+    "balance_to_neutral",
+    "brightness",
+    "clahe",
+    "contrast",
+    "curves",
+    "delta_e_76",
+    "delta_e_2000",
+    "equalize",
+    "exposure",
+    "from_linear",
+    "gamma",
+    "hsl_to_rgb",
+    "hsv_to_rgb",
+    "hue",
+    "lab_to_rgb",
+    "lch_to_rgb",
+    "levels",
+    "lift_gamma_gain",
+    "luv_to_rgb",
+    "match_histogram",
+    "match_linear",
+    "match_low_frequency",
+    "match_reinhard",
+    "match_sliced",
+    "oklab_to_rgb",
+    "oklch_to_rgb",
+    "palette",
+    "quantize",
+    "read_cube",
+    "rgb_to_hsl",
+    "rgb_to_hsv",
+    "rgb_to_lab",
+    "rgb_to_lch",
+    "rgb_to_luv",
+    "rgb_to_oklab",
+    "rgb_to_oklch",
+    "rgb_to_xyz",
+    "rgb_to_ycbcr",
+    "saturation",
+    "shadows_highlights",
+    "simulate_cvd",
+    "split_tone",
+    "temperature",
+    "to_linear",
+    "tone_map",
+    "vibrance",
+    "white_balance",
+    "write_cube",
+    "xyz_to_rgb",
+    "ycbcr_to_rgb",
+]  # fmt: skip

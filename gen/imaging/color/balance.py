@@ -18,8 +18,6 @@ from gen.imaging._operator import operator, per_image, require_colors, strengths
 from gen.imaging.bounds import Numbers
 from gen.imaging.color._planar import XYZ, light, linear, mix, power, show
 
-__all__ = ["balance_to_neutral", "white_balance"]
-
 # XYZ to the sharpened cones of Bradford; and linear sRGB to them.
 BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _CONES = (np.array(BRADFORD) @ np.array(XYZ)).tolist()

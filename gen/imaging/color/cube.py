@@ -17,8 +17,6 @@ from gen import files
 from gen.errors import InputError
 from gen.imaging.color.lut import Lut, Triple
 
-__all__ = ["read_cube", "write_cube"]
-
 # Keywords of a .cube file that stand before numbers, and how many of them.
 _SIZES = {"LUT_1D_SIZE": (1, 2, 65536), "LUT_3D_SIZE": (3, 2, 256)}
 _NUMBERS = {"DOMAIN_MIN": 3, "DOMAIN_MAX": 3, "LUT_1D_INPUT_RANGE": 2, "LUT_3D_INPUT_RANGE": 2}

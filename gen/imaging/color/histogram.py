@@ -18,8 +18,6 @@ from gen.imaging._segment_sum import histogram, stored
 from gen.imaging.bounds import Bins, whole
 from gen.imaging.color.spaces import lab_to_rgb, rgb_to_lab
 
-__all__ = ["clahe", "equalize", "match_histogram"]
-
 Space = Literal["luma", "lab", "channels"]
 
 

@@ -14,15 +14,6 @@ import jax.numpy as jnp
 from gen.imaging._operator import operator, require_colors
 from gen.imaging.color._planar import TINY, channels, divide, inverse, join, mix
 
-__all__ = [
-    "hsl_to_rgb",
-    "hsv_to_rgb",
-    "rgb_to_hsl",
-    "rgb_to_hsv",
-    "rgb_to_ycbcr",
-    "ycbcr_to_rgb",
-]
-
 # Rec. 601: luma weights; Cb and Cr are scaled to a range of 1.
 _LUMA = (0.299, 0.587, 0.114)
 _YCBCR = (

@@ -13,8 +13,6 @@ from jax import lax
 from gen.errors import InputError
 from gen.imaging._operator import operator, require_colors
 
-__all__ = ["Lut", "apply_lut"]
-
 Triple = tuple[float, float, float]
 Interpolation = Literal["tetrahedral", "trilinear"]
 

@@ -12,11 +12,9 @@ from jax import lax
 from gen.errors import InputError
 from gen.imaging._operator import operator, require_colors
 from gen.imaging.bounds import Numbers, whole
-from gen.imaging.clusters import lloyd, nearest_center
 from gen.imaging.color.spaces import oklab_to_rgb, rgb_to_oklab, to_linear
 from gen.imaging.filters.effects import bayer
-
-__all__ = ["palette", "quantize"]
+from gen.imaging.segment.kmeans import lloyd, nearest_center
 
 Dither = Literal["none", "ordered", "noise"]
 

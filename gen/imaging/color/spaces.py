@@ -32,23 +32,6 @@ from gen.imaging.color._planar import (
     store,
 )
 
-__all__ = [
-    "from_linear",
-    "lab_to_rgb",
-    "lch_to_rgb",
-    "luv_to_rgb",
-    "oklab_to_rgb",
-    "oklch_to_rgb",
-    "rgb_to_lab",
-    "rgb_to_lch",
-    "rgb_to_luv",
-    "rgb_to_oklab",
-    "rgb_to_oklch",
-    "rgb_to_xyz",
-    "to_linear",
-    "xyz_to_rgb",
-]
-
 _XYZ_INVERSE = inverse(XYZ)
 _CONES = [[value / white for value in row] for row, white in zip(XYZ, WHITE, strict=True)]
 _CONES_INVERSE = inverse(_CONES)

@@ -20,22 +20,6 @@ from gen.imaging.bounds import Numbers, whole
 from gen.imaging.color._planar import channels, display, join, light, linear, mix, power, shift_oklab, show
 from gen.imaging.color.balance import BRADFORD, scale_cones
 
-__all__ = [
-    "brightness",
-    "contrast",
-    "curves",
-    "exposure",
-    "gamma",
-    "hue",
-    "levels",
-    "lift_gamma_gain",
-    "saturation",
-    "shadows_highlights",
-    "split_tone",
-    "temperature",
-    "vibrance",
-]
-
 Strength = jax.Array | float
 Gamma = Annotated[Strength, Numbers(0.01, 100)]
 Stops = Annotated[Strength, Numbers(-8, 8)]

@@ -12,8 +12,6 @@ from gen.imaging._operator import luma, operator, per_image
 from gen.imaging.bounds import NotNegative, Numbers
 from gen.imaging.color.spaces import from_linear
 
-__all__ = ["tone_map"]
-
 _TINY, _MOST = 1e-6, 1e9  # squares of more would leave float32
 
 

@@ -18,8 +18,6 @@ from gen.imaging.color.histogram import check_reference, transport
 from gen.imaging.color.spaces import lab_to_rgb, oklab_to_rgb, rgb_to_lab, rgb_to_oklab
 from gen.imaging.filters.edge_aware import guided
 
-__all__ = ["match_linear", "match_low_frequency", "match_reinhard", "match_sliced"]
-
 # There, back, and the least deviation.
 _SPACES = {"lab": (rgb_to_lab, lab_to_rgb, 0.1), "oklab": (rgb_to_oklab, oklab_to_rgb, 3e-4)}
 

@@ -11,8 +11,6 @@ import jax.numpy as jnp
 from gen.imaging._operator import like, operator, per_image, require_colors, strengths
 from gen.imaging.color._planar import light, show, split
 
-__all__ = ["delta_e_76", "delta_e_2000", "simulate_deficiency"]
-
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision deficiency" (2009),
 # table 1: 3x3 matrices of linear sRGB, row by row, for severities of 0.1, 0.2 ... 1.
 _MACHADO = {
@@ -56,7 +54,7 @@ _MACHADO = {
 
 
 @operator()
-def simulate_deficiency(
+def simulate_cvd(
     x: jax.Array, kind: Literal["protan", "deutan", "tritan"], *, severity: jax.Array | float = 1.0
 ) -> jax.Array:
     """How sRGB [b h w 3] looks with a color vision deficiency, in linear light. Not clipped.
@@ -65,7 +63,7 @@ def simulate_deficiency(
     severity: from 0 (changes nothing) over anomalous trichromacy to 1, dichromacy; scalar or [b]; between the published
         tenths the matrices are interpolated.
     """
-    require_colors(x, "simulate_deficiency")
+    require_colors(x, "simulate_cvd")
     table = jnp.asarray(((1, 0, 0, 0, 1, 0, 0, 0, 1), *_MACHADO[kind]), x.dtype)
     place = 10 * jnp.clip(strengths(severity, x), 0, 1)
     # A hat function around each tenth: linear interpolation, with gradients, and no gather.

@@ -1,44 +1,46 @@
 """The filters of gen.imaging under one name: `from gen.imaging import filters`, then `filters.gaussian(x, 2.0)`."""
 
-from gen.imaging.filters import blur as _blur
-from gen.imaging.filters import deconvolution as _deconvolution
-from gen.imaging.filters import denoise as _denoise
-from gen.imaging.filters import edge_aware as _edge_aware
-from gen.imaging.filters import edges as _edges
-from gen.imaging.filters import effects as _effects
-from gen.imaging.filters import film as _film
-from gen.imaging.filters import frequency as _frequency
-from gen.imaging.filters import morphology as _morphology
-from gen.imaging.filters import paint as _paint
-from gen.imaging.filters import resize as _resize
-from gen.imaging.filters import sharpen as _sharpen
-from gen.imaging.filters import smooth as _smooth
-from gen.imaging.filters.blur import *  # noqa: F403
-from gen.imaging.filters.deconvolution import *  # noqa: F403
-from gen.imaging.filters.denoise import *  # noqa: F403
-from gen.imaging.filters.edge_aware import *  # noqa: F403
-from gen.imaging.filters.edges import *  # noqa: F403
-from gen.imaging.filters.effects import *  # noqa: F403
-from gen.imaging.filters.film import *  # noqa: F403
-from gen.imaging.filters.frequency import *  # noqa: F403
-from gen.imaging.filters.morphology import *  # noqa: F403
-from gen.imaging.filters.paint import *  # noqa: F403
-from gen.imaging.filters.resize import *  # noqa: F403
-from gen.imaging.filters.sharpen import *  # noqa: F403
-from gen.imaging.filters.smooth import *  # noqa: F403
+from gen.imaging.filters.blur import defocus_blur, motion_blur
+from gen.imaging.filters.deconvolution import richardson_lucy, wiener
+from gen.imaging.filters.denoise import anisotropic_diffusion, denoise_nl_means, total_variation
+from gen.imaging.filters.edge_aware import bilateral, guided, joint_bilateral
+from gen.imaging.filters.edges import canny, difference_of_gaussians, laplace, scharr, sobel
+from gen.imaging.filters.effects import (
+    emboss,
+    error_diffusion,
+    halftone,
+    invert,
+    ordered_dither,
+    pixelate,
+    posterize,
+    sepia,
+    solarize,
+)
+from gen.imaging.filters.film import bloom, chromatic_aberration, grain, halation, vignette
+from gen.imaging.filters.frequency import band_pass, high_pass, low_pass
+from gen.imaging.filters.inpaint import inpaint
+from gen.imaging.filters.jpeg import jpeg
+from gen.imaging.filters.kuwahara import kuwahara
+from gen.imaging.filters.morphology import (
+    black_tophat,
+    closing,
+    dilate,
+    erode,
+    morphological_gradient,
+    opening,
+    reconstruct,
+    white_tophat,
+)
+from gen.imaging.filters.resize import resize
+from gen.imaging.filters.sharpen import contrast_adaptive_sharpen, detail_enhance, high_boost, unsharp_mask
+from gen.imaging.filters.smooth import box, gaussian, median, percentile_filter
 
 __all__ = [
-    *_smooth.__all__,
-    *_edge_aware.__all__,
-    *_denoise.__all__,
-    *_sharpen.__all__,
-    *_blur.__all__,
-    *_deconvolution.__all__,
-    *_edges.__all__,
-    *_morphology.__all__,
-    *_resize.__all__,
-    *_frequency.__all__,
-    *_effects.__all__,
-    *_film.__all__,
-    *_paint.__all__,
-]
+    "anisotropic_diffusion", "band_pass", "bilateral", "black_tophat", "bloom", "box", "canny",
+    "chromatic_aberration", "closing", "contrast_adaptive_sharpen", "defocus_blur", "denoise_nl_means",
+    "detail_enhance", "difference_of_gaussians", "dilate", "emboss", "erode", "error_diffusion", "gaussian", "grain",
+    "guided", "halation", "halftone", "high_boost", "high_pass", "inpaint", "invert", "joint_bilateral", "jpeg",
+    "kuwahara", "laplace", "low_pass", "median", "morphological_gradient", "motion_blur", "opening", "ordered_dither",
+    "percentile_filter", "pixelate", "posterize", "reconstruct", "resize", "richardson_lucy", "scharr", "sepia",
+    "sobel", "solarize", "total_variation", "unsharp_mask", "vignette", "white_tophat", "wiener",
+]  # fmt: skip

@@ -14,8 +14,6 @@ from gen.imaging.bounds import Numbers
 from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters._separable import fft_size
 
-__all__ = ["defocus_blur", "motion_blur"]
-
 
 @operator()
 def motion_blur(x: jax.Array, length: Annotated[float, Numbers(1, 1024)], *, angle: Any = 0.0) -> jax.Array:

@@ -21,8 +21,6 @@ from gen.imaging._operator import operator, per_image, reflect
 from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.filters import _separable
 
-__all__ = ["richardson_lucy", "wiener"]
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 Blur = Annotated[Any, Numbers(0, 64)] | None
 Reach = Annotated[int, whole(0, 256)] | None

@@ -13,11 +13,9 @@ from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.filters import _separable
 
-__all__ = ["anisotropic_diffusion", "non_local_means", "total_variation"]
-
 
 @operator(work=lambda patch, search: (2 * search + 1) ** 2 * (2 * patch + 10))
-def non_local_means(
+def denoise_nl_means(
     x: jax.Array,
     strength: NotNegative,
     *,

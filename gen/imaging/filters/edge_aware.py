@@ -14,8 +14,6 @@ from gen.imaging._operator import like, operator, per_image, require_colors
 from gen.imaging.bounds import NotNegative, Radius, Window, whole
 from gen.imaging.filters import _separable
 
-__all__ = ["bilateral", "guided", "joint_bilateral"]
-
 
 @operator(work=lambda diameter: 8 * diameter**2)
 def bilateral(

@@ -16,8 +16,6 @@ from gen.imaging.bounds import Numbers, Radius, Sigma
 from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
 
-__all__ = ["canny", "difference_of_gaussians", "laplacian", "scharr", "sobel"]
-
 Direction = Literal["magnitude", "x", "y"]
 
 
@@ -44,7 +42,7 @@ def scharr(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
 
 
 @operator()
-def laplacian(x: jax.Array, *, neighbors: Literal[4, 8] = 4) -> jax.Array:
+def laplace(x: jax.Array, *, neighbors: Literal[4, 8] = 4) -> jax.Array:
     """The sum of the second derivatives of each channel: positive in dark spots and lines.
 
     x: [b h w c]. neighbors: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all

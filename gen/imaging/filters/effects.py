@@ -18,18 +18,6 @@ from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import Numbers, whole
 from gen.imaging.filters.edges import slopes
 
-__all__ = [
-    "emboss",
-    "error_diffusion",
-    "halftone",
-    "invert",
-    "ordered_dither",
-    "pixelate",
-    "posterize",
-    "sepia",
-    "solarize",
-]
-
 Errors = tuple[jax.Array, jax.Array, jax.Array]
 Levels = Annotated[int, whole(2, 256)]
 _ONE = 1 << 16  # 1.0 in the whole numbers of error_diffusion

@@ -16,8 +16,6 @@ from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import _separable
 from gen.imaging.filters.smooth import gaussian
 
-__all__ = ["bloom", "chromatic_aberration", "grain", "halation", "vignette"]
-
 
 @operator()
 def grain(

@@ -17,8 +17,6 @@ from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import Numbers
 from gen.imaging.filters.resize import product
 
-__all__ = ["band_pass", "high_pass", "low_pass"]
-
 Method = Literal["gaussian", "butterworth"]
 Order = Annotated[float, Numbers(0, 64, above=True)]
 

@@ -17,8 +17,6 @@ from gen.errors import InputError
 from gen.imaging._operator import like, operator
 from gen.imaging.bounds import whole
 
-__all__ = ["black_hat", "closing", "dilate", "erode", "morphological_gradient", "opening", "reconstruct", "top_hat"]
-
 Shape = Literal["square", "disk"]
 Reach = Annotated[int, whole(0, 1_000_000)]
 _LARGEST_DISK = 255
@@ -67,7 +65,7 @@ def closing(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Arra
 
 
 @operator()
-def top_hat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
+def white_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """x - opening(x): only what is bright and narrower than the window, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_TOPHAT, kernel).
@@ -76,7 +74,7 @@ def top_hat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Arra
 
 
 @operator()
-def black_hat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
+def black_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
     """closing(x) - x: only what is dark and narrower than the window, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_BLACKHAT, kernel).

@@ -15,8 +15,6 @@ from gen.errors import InputError
 from gen.imaging._operator import operator
 from gen.imaging.bounds import whole
 
-__all__ = ["resize"]
-
 
 def _cubic(t: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 29, 1981, equation 15)."""

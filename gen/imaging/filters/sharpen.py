@@ -15,12 +15,10 @@ from gen.imaging.color.spaces import from_linear, to_linear
 from gen.imaging.filters import _separable
 from gen.imaging.filters.edge_aware import guided
 
-__all__ = ["contrast_adaptive_sharpen", "detail_enhance", "high_boost", "unsharp"]
-
 
 @_separable.sized
 @operator()
-def unsharp(
+def unsharp_mask(
     x: jax.Array, sigma: Sigma, amount: Any, *, threshold: NotNegative = 0.0, radius: Radius | None = None
 ) -> jax.Array:
     """x + amount * (x - gaussian(x, sigma)), without what is smaller than a threshold.

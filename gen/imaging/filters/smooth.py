@@ -1,4 +1,4 @@
-"""Smoothing by a window that knows nothing of the picture: box, gaussian, median, percentile."""
+"""Smoothing by a window that knows nothing of the picture: box, gaussian, median, percentile_filter."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from jax import lax
 from gen.imaging._operator import operator
 from gen.imaging.bounds import Numbers, Radius, Sigma, Window
 from gen.imaging.filters import _separable
-
-__all__ = ["box", "gaussian", "median", "percentile"]
 
 
 @operator()
@@ -55,7 +53,7 @@ def median(x: jax.Array, size: Window) -> jax.Array:
 
 
 @operator(work=lambda size: 32 * size**2)
-def percentile(x: jax.Array, size: Window, percent: Annotated[float, Numbers(0, 100)]) -> jax.Array:
+def percentile_filter(x: jax.Array, size: Window, percent: Annotated[float, Numbers(0, 100)]) -> jax.Array:
     """The value below which so many per cent of the size x size pixels around each pixel are, for each channel.
 
     x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. percent: 0 (the minimum) to 100 (the maximum), 50

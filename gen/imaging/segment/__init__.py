@@ -1,37 +1,29 @@
 """Segmentation: labels int32 [b h w], 0 for what belongs to no region, and masks float [b h w 1]."""
 
-from gen.imaging.segment import components as _components
-from gen.imaging.segment import contours as _contours
-from gen.imaging.segment import foreground as _foreground
-from gen.imaging.segment import kmeans as _kmeans
-from gen.imaging.segment import metrics as _agreement
-from gen.imaging.segment import random_walker as _walker
-from gen.imaging.segment import regionprops as _regions
-from gen.imaging.segment import superpixels as _superpixels
-from gen.imaging.segment import threshold as _threshold
-from gen.imaging.segment import watershed as _watershed
+from gen.imaging.segment.components import Components, connected_components, relabel_sequential, remove_small_objects
+from gen.imaging.segment.contours import chan_vese, clear_border, distance_transform, expand_labels, find_boundaries
+from gen.imaging.segment.foreground import foreground
+from gen.imaging.segment.kmeans import kmeans
+from gen.imaging.segment.metrics import (
+    AdaptedRand,
+    VariationOfInformation,
+    adapted_rand_error,
+    boundary_recall,
+    dice,
+    explained_variation,
+    undersegmentation_error,
+    variation_of_information,
+)
+from gen.imaging.segment.random_walker import RandomWalk, random_walker
+from gen.imaging.segment.regionprops import RegionStatistics, region_statistics
+from gen.imaging.segment.superpixels import slic
+from gen.imaging.segment.threshold import threshold_local, threshold_multiotsu, threshold_otsu
+from gen.imaging.segment.watershed import watershed
 
-# The names of all modules first: some hold a function of their own name, which takes its place here.
 __all__ = [
-    *_threshold.__all__,
-    *_kmeans.__all__,
-    *_superpixels.__all__,
-    *_components.__all__,
-    *_watershed.__all__,
-    *_walker.__all__,
-    *_foreground.__all__,
-    *_contours.__all__,
-    *_regions.__all__,
-    *_agreement.__all__,
-]
-
-from gen.imaging.segment.components import *  # noqa: F403
-from gen.imaging.segment.contours import *  # noqa: F403
-from gen.imaging.segment.foreground import *  # noqa: F403
-from gen.imaging.segment.kmeans import *  # noqa: F403
-from gen.imaging.segment.metrics import *  # noqa: F403
-from gen.imaging.segment.random_walker import *  # noqa: F403
-from gen.imaging.segment.regionprops import *  # noqa: F403
-from gen.imaging.segment.superpixels import *  # noqa: F403
-from gen.imaging.segment.threshold import *  # noqa: F403
-from gen.imaging.segment.watershed import *  # noqa: F403
+    "AdaptedRand", "Components", "RandomWalk", "RegionStatistics", "VariationOfInformation", "adapted_rand_error",
+    "boundary_recall", "chan_vese", "clear_border", "connected_components", "dice", "distance_transform",
+    "expand_labels", "explained_variation", "find_boundaries", "foreground", "kmeans", "random_walker",
+    "region_statistics", "relabel_sequential", "remove_small_objects", "slic", "threshold_local",
+    "threshold_multiotsu", "threshold_otsu", "undersegmentation_error", "variation_of_information", "watershed",
+]  # fmt: skip

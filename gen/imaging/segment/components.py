@@ -12,8 +12,6 @@ from jax import lax
 from gen.imaging._operator import operator
 from gen.imaging._segment_sum import pack
 
-__all__ = ["Components", "connected_components", "relabel", "remove_small"]
-
 Links = dict[tuple[int, int], jax.Array]  # by offset (rows, columns): is a node joined to the one at that offset?
 
 
@@ -42,7 +40,7 @@ def connected_components(labels: jax.Array, *, connectivity: Literal[4, 8] = 8) 
 
 
 @operator()
-def remove_small(labels: jax.Array, size: Any) -> jax.Array:
+def remove_small_objects(labels: jax.Array, size: Any) -> jax.Array:
     """Labels [b h w] without their small pieces: what is connected (8) in fewer than `size` pixels becomes 0.
 
     size: pixels, one number or one for each image. Equals skimage.morphology.remove_small_objects where every label is
@@ -55,7 +53,7 @@ def remove_small(labels: jax.Array, size: Any) -> jax.Array:
 
 
 @operator()
-def relabel(labels: jax.Array) -> Components:
+def relabel_sequential(labels: jax.Array) -> Components:
     """The same regions [b h w] with the numbers 1 to n, in the order of the old ones; 0 and less become 0.
 
     Equals skimage.segmentation.relabel_sequential. Fast for labels that do not exceed the number of pixels.

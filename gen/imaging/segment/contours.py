@@ -13,9 +13,6 @@ from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import Numbers, whole
 from gen.imaging.segment.components import connected_components, look_up
 
-__all__ = ["boundaries", "chan_vese", "clear_border", "distance_transform", "expand"]
-
-
 _AT_ONCE = 8  # columns to either side that the distance transform looks at in a pass
 
 
@@ -70,7 +67,7 @@ def chan_vese(
 
 
 @operator()
-def boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thick") -> jax.Array:
+def find_boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thick") -> jax.Array:
     """A mask float32 [b h w 1] of the pixels of labels [b h w] that share a side with a pixel of another label.
 
     mode: "thick", both sides of a boundary; "inner", only pixels of a region, not of label 0.
@@ -83,7 +80,7 @@ def boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thick") 
 
 
 @operator()
-def expand(labels: jax.Array, distance: Annotated[float, Numbers(0)]) -> jax.Array:
+def expand_labels(labels: jax.Array, distance: Annotated[float, Numbers(0)]) -> jax.Array:
     """Labels [b h w] that grow by up to `distance` pixels (Euclidean) over label 0, and stop where they meet.
 
     A pixel goes to the nearest label, the smaller one of equally near ones.

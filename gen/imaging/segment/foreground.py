@@ -15,8 +15,6 @@ from gen.imaging.bounds import NotNegative, Numbers, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment.random_walker import edge_weights, solve_walk
 
-__all__ = ["foreground"]
-
 _NOISE = 0.02  # in Lab / 100: the least spread of a component
 _FITS = 4  # steps of expectation and maximization for each round
 _PAIRS = np.triu_indices(3)  # the products of coordinates are monomials 4 to 9

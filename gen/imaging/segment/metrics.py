@@ -11,18 +11,7 @@ from jax import lax
 from gen.imaging._operator import operator
 from gen.imaging._segment_sum import sums_by_label
 from gen.imaging.bounds import whole
-from gen.imaging.segment.components import relabel
-
-__all__ = [
-    "AdaptedRand",
-    "VariationOfInformation",
-    "adapted_rand",
-    "boundary_recall",
-    "dice",
-    "explained_variation",
-    "undersegmentation",
-    "variation_of_information",
-]
+from gen.imaging.segment.components import relabel_sequential
 
 
 class AdaptedRand(NamedTuple):
@@ -41,7 +30,7 @@ class VariationOfInformation(NamedTuple):
 
 
 @operator()
-def adapted_rand(labels: jax.Array, other: jax.Array) -> AdaptedRand:
+def adapted_rand_error(labels: jax.Array, other: jax.Array) -> AdaptedRand:
     """Agreement of pairs of pixels between `labels` and the truth `other`, whose label 0 is left out.
 
     precision: of the pairs that are together in `labels`, the share that is together in `other`; recall: the other way
@@ -105,7 +94,7 @@ def explained_variation(x: jax.Array, labels: jax.Array, count: Annotated[int, w
 
 
 @operator()
-def undersegmentation(labels: jax.Array, other: jax.Array) -> jax.Array:
+def undersegmentation_error(labels: jax.Array, other: jax.Array) -> jax.Array:
     """The share [b] of pixels by which superpixels `labels` leak over the segments of the truth `other`; 0 is best.
 
     Sum over both of min(inside, outside) / pixels (Neubert & Protzel 2012): every label counts.
@@ -122,7 +111,7 @@ def _joint(labels: jax.Array, other: jax.Array, *, leave_out: bool = False) -> t
     leave_out: without the pixels whose other label is 0.
     """
     b, n = labels.shape[0], labels[0].size
-    mine, theirs = (relabel(numbers).labels.reshape(b, n) for numbers in (labels, other))
+    mine, theirs = (relabel_sequential(numbers).labels.reshape(b, n) for numbers in (labels, other))
     mine, theirs = lax.sort((mine, theirs), dimension=1, num_keys=2)
     before = lambda values: jnp.pad(values[:, :-1], ((0, 0), (1, 0)), constant_values=-1)  # noqa: E731
     first = (mine != before(mine)) | (theirs != before(theirs))

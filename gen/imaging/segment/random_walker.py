@@ -13,8 +13,6 @@ from gen.imaging._operator import operator, per_image
 from gen.imaging.bounds import NotNegative, whole
 from gen.imaging.segment.components import neighbors
 
-__all__ = ["RandomWalk", "random_walker"]
-
 _FLOOR = 1e-6  # least weight between two pixels: with less, float32 loses regions behind strong edges
 
 

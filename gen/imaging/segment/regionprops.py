@@ -11,8 +11,6 @@ from gen.imaging._operator import operator
 from gen.imaging._segment_sum import sums_by_label
 from gen.imaging.bounds import whole
 
-__all__ = ["RegionStatistics", "region_statistics"]
-
 
 class RegionStatistics(NamedTuple):
     """Row k - 1 is region k; a region without pixels has zeros.

@@ -13,9 +13,7 @@ from gen.imaging._operator import operator, per_image, require_colors
 from gen.imaging.bounds import NotNegative, whole
 from gen.imaging.color.spaces import rgb_to_lab
 from gen.imaging.segment._blocks import Grid, Places
-from gen.imaging.segment.components import connected_components, ends, neighbors, relabel, shifted
-
-__all__ = ["slic"]
+from gen.imaging.segment.components import connected_components, ends, neighbors, relabel_sequential, shifted
 
 _FAR = 1e9
 _OFFSETS = [(dy, dx) for dy in (0, -1, 1) for dx in (0, -1, 1)]
@@ -24,13 +22,13 @@ _OFFSETS = [(dy, dx) for dy in (0, -1, 1) for dx in (0, -1, 1)]
 @operator()
 def slic(
     x: jax.Array,
-    segments: Annotated[int, whole(1, 10**9)],
+    n_segments: Annotated[int, whole(1, 10**9)],
     *,
     compactness: NotNegative = 10.0,
     iterations: Annotated[int, whole(1, 1000)] = 10,
     connected: bool = True,
 ) -> jax.Array:
-    """Labels int32 [b h w] from 1 to n of about `segments` superpixels of x [b h w 3 or 1].
+    """Labels int32 [b h w] from 1 to n of about `n_segments` superpixels of x [b h w 3 or 1].
 
     compactness: what a distance of one grid cell weighs, as a difference of color in Lab; may be [b]. Large: squares.
     iterations: of k-means in color (Lab) and position, where a pixel may go to the 3x3 grid cells about it. Each looks
@@ -44,7 +42,7 @@ def slic(
     """
     require_colors(x, "slic", allowed=(1, 3))
     lab = rgb_to_lab(jnp.broadcast_to(x, (*x.shape[:3], 3)))
-    grid = Grid.of(x.shape[1], x.shape[2], segments)
+    grid = Grid.of(x.shape[1], x.shape[2], n_segments)
     labels = _cluster(lab, grid, per_image(compactness, x), iterations)
     return _connect(lab, labels, grid.side**2 / 4) if connected else labels
 
@@ -163,4 +161,4 @@ def _connect(lab: jax.Array, labels: jax.Array, least: float) -> jax.Array:
     features = [jnp.ones_like(lab[..., 0]), *(lab[..., i] for i in range(3))]
     sums = [jnp.zeros(drop, lab.dtype).at[pieces].add(plane) for plane in features]
     merged = lax.while_loop(unfinished, merge, (jnp.bool_(True), pieces, *sums))[1]
-    return relabel(merged - start).labels
+    return relabel_sequential(merged - start).labels

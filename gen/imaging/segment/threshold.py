@@ -17,11 +17,9 @@ from gen.imaging._segment_sum import histogram, sums_by_label
 from gen.imaging.bounds import Bins, whole
 from gen.imaging.filters.smooth import box, gaussian, median
 
-__all__ = ["local_threshold", "multi_otsu", "otsu"]
-
 
 @operator()
-def otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
+def threshold_otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
     """The threshold that splits x [b h w c] into two classes whose means are as far apart as possible: [b].
 
     `bins` levels, 2 to 1024, from the smallest to the largest value of each image: an image of low contrast, such as
@@ -36,12 +34,12 @@ def otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
 
 
 @operator()
-def multi_otsu(x: jax.Array, classes: Annotated[int, whole(2, 4)], *, bins: Bins = 256) -> jax.Array:
+def threshold_multiotsu(x: jax.Array, classes: Annotated[int, whole(2, 4)], *, bins: Bins = 256) -> jax.Array:
     """The thresholds, ascending, that split x [b h w c] into 2, 3 or 4 classes with the largest variance between them.
 
-    Returns [b classes-1]; class k is jnp.sum(x > thresholds). `bins` and places as in `otsu`. An image with fewer
-    levels than classes has its maximum as the thresholds that are left. The exact optimum, by dynamic
-    programming over the classes.
+    Returns [b classes-1]; class k is jnp.sum(x > thresholds). `bins` and places as in `threshold_otsu`. An image with
+    fewer levels than classes has its maximum as the thresholds that are left. The exact optimum, by dynamic programming
+    over the classes.
     Equals skimage.filters.threshold_multiotsu as a division of 8-bit values into classes.
     Source: Liao, Chen and Chung, J. Information Science and Engineering 17 (2001).
     InputError: classes or bins out of range.
@@ -92,7 +90,7 @@ def _thresholds(x: jax.Array, classes: int, bins: int) -> jax.Array:
 
 
 @operator()
-def local_threshold(
+def threshold_local(
     x: jax.Array,
     radius: Annotated[int, whole(1, 2048)],
     *,

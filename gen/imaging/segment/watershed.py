@@ -11,8 +11,6 @@ from jax import lax
 from gen.imaging._operator import operator, require_colors
 from gen.imaging.segment.components import ends, shifted
 
-__all__ = ["watershed"]
-
 _SIDES = ((-1, 0), (0, -1), (0, 1), (1, 0))
 Row = tuple[jax.Array, jax.Array]  # the values found so far in a row, and its relief
 

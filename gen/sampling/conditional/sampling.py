@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from gen import cli
 from gen.errors import InputError
 from gen.imaging.filters import inpaint, resize
-from gen.imaging.masking import inside
+from gen.imaging.masking import apply_masked
 from gen.report import to_uint8
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
@@ -72,7 +72,7 @@ def blend_known(made: jax.Array, given: jax.Array, known: jax.Array) -> jax.Arra
     longest = max(made.shape[1:3])
     hidden = 1.0 - known
     carried = made + inpaint(jnp.where(known, given - made, 0.0), hidden, iterations=longest)
-    blended = inside(carried, hidden, lambda _: made, feather=max(1, longest // 8), follow=False)
+    blended = apply_masked(carried, hidden, lambda _: made, feather=max(1, longest // 8), follow=False)
     return jnp.where(known, given, jnp.clip(blended, 0.0, 1.0))
 
 
