@@ -121,8 +121,8 @@ def like(place: str, name: str, array: jax.Array, x: jax.Array, channels: tuple[
     """
     b, h, w, _ = x.shape
     if array.shape[1:3] != (h, w) or array.shape[0] not in (1, b) or (channels and array.shape[3] not in channels):
-        k = " or ".join(map(str, channels)) or "channels"
-        raise InputError(f"{place}: {name} has shape {list(array.shape)}; allowed: [{b} or 1, {h}, {w}, {k}], as x")
+        n, k = "1" if b == 1 else f"{b} or 1", " or ".join(map(str, sorted(set(channels)))) or "channels"
+        raise InputError(f"{place}: {name} has shape {list(array.shape)}; allowed: [{n}, {h}, {w}, {k}], as x")
     return jnp.broadcast_to(array, (b, h, w, array.shape[3])).astype(x.dtype)
 
 

@@ -132,7 +132,7 @@ def test_relabel_keeps_the_order(scale):
 
 
 def test_bad_inputs():
-    with pytest.raises(InputError, match="connectivity=6; allowed: 4 or 8"):
+    with pytest.raises(InputError, match="connectivity=6; allowed: 4, 8"):
         connected_components(jnp.ones((3, 3), jnp.int32), connectivity=6)
     with pytest.raises(InputError, match="labels is float32; allowed: int32"):
         connected_components(jnp.ones((3, 3)))

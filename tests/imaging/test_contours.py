@@ -83,7 +83,7 @@ def test_clear_border_equals_scikit_image(margin):
 
 def test_bad_inputs():
     labels = jnp.ones((4, 4), jnp.int32)
-    with pytest.raises(InputError, match="mode='thik'; allowed: 'thick' or 'inner'; did you mean 'thick'"):
+    with pytest.raises(InputError, match="mode='thik'; allowed: thick, inner; did you mean 'thick'"):
         find_boundaries(labels, mode="thik")
     with pytest.raises(InputError, match="distance=-1; allowed: numbers from 0"):
         expand_labels(labels, -1)

@@ -178,7 +178,10 @@ def test_all_of_them_take_out_noise_and_keep_a_step():
             "joint_bilateral: guide has shape [2, 5, 8, 3]; allowed: [2 or 1, 8, 8, channels], as x",
         ),
         (lambda x: filters.guided(x[..., :2], 3), "guided: x has 2 channels; allowed: 1 or 3"),
-        (lambda x: filters.guided(x, 3, guide=x[..., :2]), "guided: guide has 2 channels; allowed: 1 or 3"),
+        (
+            lambda x: filters.guided(x, 3, guide=x[..., :2]),
+            "guided: guide has shape [2, 8, 8, 2]; allowed: [2 or 1, 8, 8, 1 or 3], as x",
+        ),
         (lambda x: filters.guided(x, 3, subsample=0), "guided: subsample=0; allowed: whole numbers from 1"),
         (
             lambda x: filters.denoise_nl_means(x, 0.1, search=0),

@@ -223,7 +223,7 @@ def test_bad_input():
             operator(photo(), 1)
         with pytest.raises(InputError, match=rf"^{name}: levels=257; allowed: whole numbers from 2 to 256"):
             operator(photo(), 257)
-    with pytest.raises(InputError, match=r"^ordered_dither: size=3; allowed: 2, 4, 8 or 16"):
+    with pytest.raises(InputError, match=r"^ordered_dither: size=3; allowed: 2, 4, 8, 16"):
         ordered_dither(photo(), 2, size=3)
     with pytest.raises(InputError, match=r"^sepia: x has 1 channels; allowed: 3"):
         sepia(photo()[..., :1], 1.0)

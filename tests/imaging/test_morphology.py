@@ -138,5 +138,7 @@ def test_bad_input():
         erode(image, 1, shape="dsk")
     with pytest.raises(InputError, match=r"^reconstruct: method='dilate'; allowed: dilation, erosion; did you mean"):
         reconstruct(image, image, method="dilate")
-    with pytest.raises(InputError, match=r"^reconstruct: mask has shape \[1, 6, 7, 3\]; allowed: that of x"):
+    with pytest.raises(
+        InputError, match=r"^reconstruct: mask has shape \[1, 6, 7, 3\]; allowed: \[1, 6, 8, 1 or 3\], as x"
+    ):
         reconstruct(image, image[:, :7])

@@ -85,7 +85,10 @@ def test_segments_are_found(how):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: apply_masked(x, "foregruond", lambda y: y), "no mask 'foregruond'; did you mean 'foreground'?"),
+        (
+            lambda x: apply_masked(x, "foregruond", lambda y: y),
+            "no mask 'foregruond'; allowed: .*; did you mean 'foreground'?",
+        ),
         (lambda x: apply_masked(x, square_mask()[:5], lambda y: y), "mask has shape"),
         (lambda x: apply_masked(x, square_mask(), lambda y: y[:5]), "allowed: the same shape"),
         (lambda x: apply_masked(x, square_mask(), lambda y: y, feather=-1), "feather=-1"),

@@ -124,7 +124,5 @@ def test_wrong_input():
     with pytest.raises(InputError, match=r"^simulate_cvd: kind='deuta'; allowed: .*; did you mean 'deutan'\?"):
         vision.simulate_cvd(photo(), "deuta")
     for call in (vision.delta_e_76, vision.delta_e_2000):
-        with pytest.raises(
-            InputError, match=r"reference has shape \[1, 4, 5, 3\], x \[1, 4, 4, 3\]; allowed: the shape"
-        ):
+        with pytest.raises(InputError, match=r"reference has shape \[1, 4, 5, 3\]; allowed: \[1, 4, 4, 3\], as x"):
             call(jnp.zeros((4, 4, 3)), jnp.zeros((4, 5, 3)))
