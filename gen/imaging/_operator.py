@@ -114,7 +114,7 @@ def require_colors(x: jax.Array, place: str, *, allowed: tuple[int, ...] = (3,))
         raise InputError(f"{place}: x has {x.shape[-1]} channels; allowed: {' or '.join(map(str, allowed))}")
 
 
-def like(place: str, name: str, array: jax.Array, x: jax.Array, channels: tuple[int, ...] = ()) -> jax.Array:
+def like(array: jax.Array, x: jax.Array, place: str, name: str, *, channels: tuple[int, ...] = ()) -> jax.Array:
     """array [b or 1, h, w, k] as [b h w k] in the dtype of x [b h w c]; InputError if it does not fit.
 
     channels: what k may be; empty: anything.

@@ -82,7 +82,7 @@ def _root(square: jax.Array) -> jax.Array:
 def _pair(place: str, x: jax.Array, reference: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The planes of both, if they are alike."""
     require_colors(x, place)
-    return split(x), split(like(place, "reference", reference, x, (3,)))
+    return split(x), split(like(reference, x, place, "reference", channels=(3,)))
 
 
 @operator()

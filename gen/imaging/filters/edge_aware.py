@@ -44,7 +44,7 @@ def joint_bilateral(
     Equals cv2.ximgproc.jointBilateralFilter(guide, x, diameter, sigma_color, sigma_space).
     Source: Petschnigg et al., Digital photography with flash and no-flash image pairs, SIGGRAPH 2004.
     """
-    return _bilateral(x, like("joint_bilateral", "guide", guide, x), diameter, sigma_color, sigma_space)
+    return _bilateral(x, like(guide, x, "joint_bilateral", "guide"), diameter, sigma_color, sigma_space)
 
 
 def _bilateral(x: jax.Array, guide: jax.Array, diameter: int, color: Any, space: Any) -> jax.Array:
@@ -108,7 +108,7 @@ def guided(
     if guide is None:
         require_colors(x, "guided", allowed=(1, 3))
     else:
-        guide = like("guided", "guide", guide, x, (1, 3))
+        guide = like(guide, x, "guided", "guide", channels=(1, 3))
     eps = jnp.broadcast_to(per_image(eps, x[..., 0]), (x.shape[0], 1, 1))
     return _separable.each(functools.partial(_guided, radius, subsample), x, eps, *([] if guide is None else [guide]))
 

@@ -23,7 +23,7 @@ def inpaint(x: jax.Array, mask: jax.Array, *, iterations: Annotated[int, whole(1
     many pixels across.
     Source: Laplace's equation; Chan and Shen, Mathematical models for local nontexture inpaintings, 2002, section 3.
     """
-    hole = like("inpaint", "mask", mask, x, (1,)) > 0.5
+    hole = like(mask, x, "inpaint", "mask", channels=(1,)) > 0.5
     known = jnp.where(hole, 0.0, x)
 
     def neighbors(a: jax.Array) -> jax.Array:

@@ -100,7 +100,7 @@ def reconstruct(x: jax.Array, mask: jax.Array, *, method: Literal["dilation", "e
     Equals skimage.morphology.reconstruction(x, mask, method) for each channel.
     Source: Vincent, Morphological grayscale reconstruction (1993): sweeps in four directions until nothing changes.
     """
-    mask = jnp.broadcast_to(like("reconstruct", "mask", mask, x, (1, x.shape[3])), x.shape)
+    mask = jnp.broadcast_to(like(mask, x, "reconstruct", "mask", channels=(1, x.shape[3])), x.shape)
     if method == "erosion":
         return -_reconstruct(-x, -mask)
     return _reconstruct(x, mask)
