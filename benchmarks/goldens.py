@@ -115,7 +115,7 @@ def runs(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
         assert restored is not None
         for path, leaf in jax.tree.leaves_with_path(restored[0]):
             yield f"{name}/state/{jax.tree_util.keystr(path, simple=True, separator='/')}", _digest(leaf)
-        if loaded.task.samples:
+        if loaded.task.can_sample:
             images = np.concatenate(list(by_seed.images(loaded.task, loaded.ema_params, range(count), mesh=mesh)))
         else:
             images = np.asarray(loaded.task.reconstruct(loaded.ema_params, _pictures(count, 32, 32)))

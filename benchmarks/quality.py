@@ -97,7 +97,7 @@ class Board:
         began = time.monotonic()
         made = made_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
         print(f"{workdir}: {len(made.images):,} images in {time.monotonic() - began:.0f} s", file=sys.stderr)
-        what = f"{len(made.images):,} {'samples' if loaded.task.samples else 'reconstructions'}"
+        what = f"{len(made.images):,} {'samples' if loaded.task.can_sample else 'reconstructions'}"
         cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step} | about(loaded.task))
         self.rows.append(Row(workdir.name, name, what, *_cost(workdir, loaded.step), cards))
 

@@ -75,7 +75,7 @@ def real_images(task: Any) -> tuple[Any, Any]:
     """What one step takes: random uint8 images [n h w c] and int32 labels [n]."""
     import numpy as np
 
-    generator, n = np.random.default_rng(0), task.batch_size * task.draws
+    generator, n = np.random.default_rng(0), task.batch_size * task.real_images_per_sample
     images = generator.integers(0, 256, (n, *task.image_shape), dtype=np.uint8)
     return images, generator.integers(0, CLASSES, n).astype(np.int32)
 

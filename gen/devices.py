@@ -11,16 +11,19 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gen.errors import InputError
 
 BATCH = P(("data", "fsdp"))
+_EACH = {"cpu": 8}  # images that a device makes at once, by its kind; else 64, which a GPU makes as quickly as a few
 _MIN_SPLIT = 2**12  # elements; splitting a smaller array costs more in communication than it saves in memory
 
 
@@ -97,6 +100,11 @@ def mesh(data: int, fsdp: int, *, devices: Sequence[jax.Device] | None = None) -
     return jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
 
 
+def single_device() -> Mesh:
+    """A mesh of one device of this process."""
+    return mesh(1, 1, devices=jax.local_devices()[:1])
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Splits the leading axis over all devices."""
     return NamedSharding(mesh, BATCH)
@@ -137,3 +145,43 @@ def constrain(x: jax.Array) -> jax.Array:
     if current.empty or x.shape[0] % current.size:
         return x
     return jax.lax.with_sharding_constraint(x, BATCH)
+
+
+def rows(arrays: Any, start: int, size: int, mesh: Mesh) -> Any:
+    """Rows `start` to `start + size` of every array [n ...] of a tree, split over the devices of `mesh`.
+
+    The last row fills what is missing.
+    """
+
+    def place(array: Any) -> jax.Array:
+        numbers = np.minimum(np.arange(start, start + size), len(array) - 1)
+        return jax.device_put(np.asarray(array)[numbers], batch_sharding(mesh))
+
+    return jax.tree.map(place, arrays)
+
+
+def batched(function: Callable[[Any, Any], jax.Array], mesh: Mesh) -> Callable[..., Iterator[np.ndarray]]:
+    """function(fixed, rows of a tree of arrays [b ...]) -> [b ...], compiled, for arrays [n ...] of any length:
+
+    run(fixed, arrays, *, each=None, at_once=64) yields the results, one part [b ...] after the other. A compiler makes
+    other machine code for other shapes, which rounds in another way. So every device always gets `each` rows, by
+    default as many as suit its kind: a row has the same result to the bit whatever it is done with, n, `at_once` (how
+    many may be on their way, rounded up), and how many devices of one kind there are.
+    """
+    # A Task may hold what jit cannot hash.
+    compiled = jax.jit(lambda fixed, part: function(fixed, part), compiler_options=compiler_options())
+
+    def run(fixed: Any, arrays: Any, *, each: int | None = None, at_once: int = 64) -> Iterator[np.ndarray]:
+        n = len(jax.tree.leaves(arrays)[0])
+        size = (each or _EACH.get(mesh.devices.flat[0].platform, 64)) * mesh.size
+        ahead = deque[tuple[jax.Array, int]]()  # the devices work while the host writes files
+        for start in range(0, n, size):
+            with jax.set_mesh(mesh):
+                ahead.append((compiled(fixed, rows(arrays, start, size, mesh)), n - start))
+            if len(ahead) > math.ceil(at_once / size):
+                made, count = ahead.popleft()
+                yield np.asarray(made)[:count]
+        for made, count in ahead:
+            yield np.asarray(made)[:count]
+
+    return run

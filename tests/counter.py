@@ -20,9 +20,10 @@ class Counter:
     nan_at: int = -1  # the step of which a metric is nan
     breaks_at: int = -1  # the step after which the parameters are nan, as metrics show one step later
 
-    draws = 1
-    samples = True
-    reconstructs = False
+    real_images_per_sample = 1
+    can_sample = True
+    can_reconstruct = False
+    latent_shape = None
 
     def init(self, key):
         return TrainState(step=jnp.int32(0), params={"counter": jnp.ones(3)}, opt_state={}, ema_params={})
@@ -35,9 +36,6 @@ class Counter:
         }
         params = {"counter": jnp.where(state.step + 1 == self.breaks_at, jnp.nan, state.params["counter"])}
         return state.replace(step=state.step + 1, params=params), metrics
-
-    def latent(self, keys):
-        return jnp.zeros((len(keys), 1))
 
     def sample(self, ema_params, keys, conditions):
         shade = conditions["label"][:, None, None, None] / 8

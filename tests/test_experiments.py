@@ -56,7 +56,7 @@ def check_step(config: Config, image_shape: tuple[int, int, int], num_classes: i
     """Traces a step of training, which computes nothing: it gives a state of the same shapes, and scalar metrics."""
     task = build(config.task, "task", image_shape=image_shape, num_classes=num_classes, batch_size=config.batch_size)
     state = jax.eval_shape(task.init, jax.random.key(0))
-    n = config.batch_size * task.draws
+    n = config.batch_size * task.real_images_per_sample
     batch = {
         "image": jax.ShapeDtypeStruct((n, *task.image_shape), jnp.uint8),
         "label": jax.ShapeDtypeStruct((n,), jnp.int32),

@@ -22,6 +22,7 @@ from gen.report.colormap import text
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.sampling import by_seed, outputs
+from gen.tasks.draws import draw_latents
 from gen.tasks.state import TrainState
 
 CLASSES = ("T-shirt/top", "Sandal", "Ankle boot")
@@ -41,8 +42,9 @@ class Fake:
         average = jax.tree.map(lambda leaf: leaf + 1, params)
         return TrainState(step=jnp.int32(0), params=params, opt_state={"generator": ()}, ema_params=average)
 
-    def latent(self, keys: jax.Array) -> jax.Array:
-        return jax.vmap(lambda key: jax.random.normal(key, (self.size,)))(keys)
+    @property
+    def latent_shape(self):
+        return (self.size,)
 
     def label(self, keys: jax.Array) -> jax.Array | None:
         if not self.num_classes:
@@ -50,7 +52,7 @@ class Fake:
         return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, self.num_classes))(keys)
 
     def sample(self, ema_params, keys, conditions):
-        latent = conditions["latent"] if "latent" in conditions else self.latent(keys)
+        latent = conditions["latent"] if "latent" in conditions else draw_latents(keys, self.latent_shape)
         label = conditions.get("label")
         if label is None:
             label = self.label(keys)

@@ -113,7 +113,7 @@ def measure_run(asked: EvaluateOptions, say: Say) -> Evaluation:
 
     conditions = {name: np.float32(value) for name, value in asked.conditions.items()}  # as gen.sample gives them
     options: dict[str, Any] = {"seed": asked.seed, "conditions": conditions, "mesh": mesh}
-    made_title = "samples" if loaded.task.samples else "reconstructions"
+    made_title = "samples" if loaded.task.can_sample else "reconstructions"
     wanted: dict[str, Chain | None] = {made_title: None} | ({"refined": refine} if refine else {})
     for title, post in wanted.items():
         began = time.monotonic()
@@ -140,9 +140,9 @@ def _loaded(asked: EvaluateOptions, mesh: Mesh) -> run_folders.TrainedRun:
         if not np.isfinite(value):
             raise InputError(f"--{name}={value}; it must be a finite number")
     loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
-    if not (loaded.task.samples or loaded.task.reconstructs):
+    if not (loaded.task.can_sample or loaded.task.can_reconstruct):
         raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
-    if not loaded.task.samples:
+    if not loaded.task.can_sample:
         asked.refuse(CONDITIONS, "is of models that sample, and this one only reconstructs")
     if not isinstance(loaded.task, Prior):
         asked.refuse(_OF_PRIORS, "is of priors, and this run is none")

@@ -72,7 +72,7 @@ class Evaluator:
             raise InputError(
                 "evaluation.every measures in one process; with several, run gen.evaluate beside the training"
             )
-        if not (task.samples or task.reconstructs):
+        if not (task.can_sample or task.can_reconstruct):
             raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: 0")
         _check_best_metric(config.evaluation.best_metric)  # before minutes of work
         self._config, self._task, self._source, self._mesh = config, task, source, mesh

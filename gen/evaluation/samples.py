@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen.data import DatasetSplits, Examples
+from gen.devices import batched
 from gen.errors import InputError
 from gen.evaluation.feature_sets import random_subset
 from gen.imaging.chain import Chain
@@ -37,37 +38,31 @@ def made_images(
     images, or all, as it gives them back. refine: a chain that they go through. Raises InputError for a model that does
     neither.
     """
-    if task.samples:
+    if task.can_sample:
         seeds = range(seed, seed + count)
         drawn = by_seed.drawn_labels(task, seeds)
         batches = by_seed.images(
             task, ema_params, seeds, labels=drawn, conditions=conditions, batch_size=BATCH, mesh=mesh
         )
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
-    elif task.reconstructs:
+    elif task.can_reconstruct:
         real, labels = random_subset(source.held_out, count)
         count = len(real)
-        seeds, arrays = range(seed, seed + count), {"image": np.asarray(real, np.float32) / np.float32(255)}
-        batches = by_seed.batches(
-            lambda params, batch: task.reconstruct(params, batch["image"]),
-            ema_params,
-            arrays,
-            batch_size=BATCH,
-            mesh=mesh,
-        )
+        seeds, images = range(seed, seed + count), np.asarray(real, np.float32) / np.float32(255)
+        batches = batched(task.reconstruct, mesh)(ema_params, images, at_once=BATCH)
     else:
         raise InputError("this model neither samples nor reconstructs: there is nothing to measure")
     made, at = [], 0
-    for images in batches:
-        chosen = seeds[at : at + len(images)]
-        at += len(images)
-        made.append(to_uint8(images if refine is None else by_seed.refine(refine, images, chosen)))
+    for part in batches:
+        chosen = seeds[at : at + len(part)]
+        at += len(part)
+        made.append(to_uint8(part if refine is None else by_seed.refine(refine, part, chosen)))
     return Examples(np.concatenate(made), np.asarray(labels))
 
 
 def about(task: Task) -> dict[str, Any]:
     """What a card says of a model that only reconstructs: its numbers do not compare with those of samples."""
-    return {} if task.samples else {"reconstructed": True}
+    return {} if task.can_sample else {"reconstructed": True}
 
 
 def near_pairs(
@@ -84,13 +79,10 @@ def near_pairs(
 
     Both of a pair are of one class. None for a model without latents to walk between.
     """
-    if not task.samples:
+    if not task.can_sample or task.latent_shape is None:
         return None
     rng, seeds = np.random.default_rng(seed), range(seed, seed + count)
-    try:
-        ends = np.asarray(task.latent(by_seed.keys(range(seed, seed + 2 * count)))).reshape(count, 2, -1)
-    except InputError:
-        return None
+    ends = by_seed.drawn_latents(task, range(seed, seed + 2 * count)).reshape(count, 2, -1)
     at = rng.uniform(0, 1 - epsilon, count)
     labels = by_seed.drawn_labels(task, seeds)
     made = []

@@ -6,15 +6,13 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import AxisType
 
+from gen import devices
 from gen.config.resolve import blamed, resolve
-from gen.devices import compiler_options
 from gen.errors import InputError
 from gen.imaging.filters import resize
 
@@ -81,30 +79,22 @@ def pixels(side: int = 16) -> Extractor:
     return Extractor("pixels", digest, f"area to {side} x {side}", lambda images: ExtractorOutput(apply(images)))
 
 
-def single_device() -> AbstractContextManager[Any]:
-    """Within it programs run on one device, on whatever mesh the caller works: on all they would do the same work."""
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.local_devices()[:1])
-    return jax.set_mesh(mesh)
-
-
 def batched(function: Callable[[Any, jax.Array], jax.Array], fixed: Any, *, batch_size: int = 256) -> Function:
-    """function(fixed, images float [b h w c] in [0, 1]) compiled for one batch size, as a function of any number.
+    """function(fixed, images float [b h w c] in [0, 1]), compiled, as a function of any number of images.
 
-    The last batch is filled with zeros, and what was made of them is left out: an image gets the same result in any
-    set. Large images come in smaller batches. Images may be uint8, or float in [0, 1].
+    One device does it, on whatever mesh the caller works: on all they would do the same work. Large images come in
+    smaller batches. Images may be uint8, or float in [0, 1]; an image gets the same result in any set.
     """
-    apply = jax.jit(lambda fixed, images: function(fixed, images), compiler_options=compiler_options())
+    apply = devices.batched(function, devices.single_device())
 
     def run(images: np.ndarray) -> np.ndarray:
         if images.ndim != 4 or len(images) == 0:
             raise InputError(f"features: images are {list(images.shape)}; allowed: [n h w c], at least one")
-        size, parts = min(batch_size, max(1, _NUMBERS // images[0].size)), []
+        size, made = min(batch_size, max(1, _NUMBERS // images[0].size)), list[np.ndarray]()
         for start in range(0, len(images), size):
             part = np.asarray(images[start : start + size])
-            filled = np.zeros((size, *part.shape[1:]), np.float32)
-            filled[: len(part)] = part / np.float32(255) if part.dtype == np.uint8 else part
-            with single_device():
-                parts.append(np.asarray(apply(fixed, filled))[: len(part)])
-        return np.concatenate(parts)
+            unit = part / np.float32(255) if part.dtype == np.uint8 else part.astype(np.float32)
+            made += apply(fixed, unit, each=size)
+        return np.concatenate(made)
 
     return run

@@ -20,10 +20,10 @@ import optax
 
 from gen.augment import augment
 from gen.data import BatchSampler, DatasetSplits
-from gen.devices import compiler_options
+from gen.devices import compiler_options, single_device
 from gen.errors import InputError
 from gen.features import array_cache
-from gen.features.extractor import Extractor, ExtractorOutput, Function, batched, single_device
+from gen.features.extractor import Extractor, ExtractorOutput, Function, batched
 from gen.imaging.filters import resize
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
@@ -169,7 +169,7 @@ def _train(
         return optax.apply_updates(params, updates), opt_state
 
     dataset = BatchSampler(source.train, batch_size, seed)
-    with single_device():
+    with jax.set_mesh(single_device()):
         params = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
         opt_state, progress = optimizer.init(params), Progress(steps, batch_size)
         for step in range(steps):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gen.devices import batch_sharding, compiler_options
+from gen.devices import batched
 from gen.errors import InputError
 from gen.imaging.chain import Chain
 from gen.tasks import Task
+from gen.tasks.draws import draw_latents
 from gen.tasks.state import Tree
 
-_EACH = {"cpu": 8}  # images that a device makes at once, by its kind; else 64, which a GPU makes as quickly as a few
 _REFINED = 8  # images that a chain gets at once
 _REFINE = 0x5EF  # what separates the random numbers of refinement from those of the latents
 
@@ -64,7 +63,8 @@ def images(
     """Batches of float images [b h w c] in [0, 1], one image per seed, in order.
 
     labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
-    conditions: others that the task knows, scalars or arrays [n ...]. batch_size: as in `batches`.
+    conditions: others that the task knows, scalars or arrays [n ...]. batch_size: how many may be on their way,
+    see `devices.batched`.
     """
     asked = {"truncation": np.float32(truncation), **(conditions or {})}
     each = {name: value for name, value in asked.items() if np.ndim(value)}
@@ -78,52 +78,23 @@ def images(
         return task.sample(fixed[0], jax.vmap(jax.random.key)(batch["seed"]), fixed[1] | given)
 
     arrays = {"seed": np.asarray(seeds).astype(np.uint32), **each}
-    for made in batches(make, (ema_params, shared), arrays, batch_size=batch_size, mesh=mesh):
+    for made in batched(make, mesh)((ema_params, shared), arrays, at_once=batch_size):
         if not np.isfinite(made).all():
             raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
         yield made
-
-
-def batches(
-    function: Callable[[Any, Any], jax.Array],
-    fixed: Any,
-    arrays: Mapping[str, np.ndarray],
-    *,
-    batch_size: int = 64,
-    mesh: Mesh,
-) -> Iterator[np.ndarray]:
-    """function(fixed, {name: [b ...]}) [b ...], compiled, of one part of `arrays` [n ...] after the other.
-
-    A compiler makes other machine code for other shapes, which rounds in another way. So every device always does
-    _EACH of them at once: a row has the same result to the bit whatever it is done with, n, batch_size (how many may be
-    on their way, rounded up), and how many devices of one kind there are.
-    """
-    n = len(next(iter(arrays.values())))
-    size = _EACH.get(mesh.devices.flat[0].platform, 64) * mesh.size
-    sharding = batch_sharding(mesh)
-    # A Task may hold what jit cannot hash.
-    make = jax.jit(lambda *arguments: function(*arguments), compiler_options=compiler_options())
-
-    def dispatch(start: int) -> tuple[jax.Array, int]:
-        chosen = np.minimum(np.arange(start, start + size), n - 1)  # the last one fills what is missing
-        batch = {name: jax.device_put(array[chosen], sharding) for name, array in arrays.items()}
-        with jax.set_mesh(mesh):
-            return make(fixed, batch), min(size, n - start)
-
-    ahead = deque[tuple[jax.Array, int]]()  # the devices work while the host writes files
-    for start in range(0, n, size):
-        ahead.append(dispatch(start))
-        if len(ahead) > math.ceil(batch_size / size):
-            made, count = ahead.popleft()
-            yield np.asarray(made)[:count]
-    for made, count in ahead:
-        yield np.asarray(made)[:count]
 
 
 def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
     """The class of the image of each seed where none is asked for; None for a model without classes."""
     drawn = task.label(keys(seeds))
     return None if drawn is None else np.asarray(drawn).tolist()
+
+
+def drawn_latents(task: Task, seeds: Sequence[int]) -> np.ndarray:
+    """The latents [n d] of the image of each seed. Raises InputError for a model without latents."""
+    if task.latent_shape is None:
+        raise InputError("this model draws its images token by token: it has no latents")
+    return np.asarray(draw_latents(keys(seeds), task.latent_shape))
 
 
 def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
@@ -150,6 +121,6 @@ def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
 
 def interpolation(task: Task, seeds: Sequence[int], frames: int) -> np.ndarray:
     """Latents [n d] on the way from each seed to the next, `frames` of them per pair, and the last seed's."""
-    ends = np.asarray(task.latent(keys(seeds)))
+    ends = drawn_latents(task, seeds)
     path = [slerp(a, b, i / frames) for a, b in itertools.pairwise(ends) for i in range(frames)]
     return np.stack([*path, ends[-1]])

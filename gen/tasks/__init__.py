@@ -16,25 +16,26 @@ class Task(Protocol):
     """What the loop needs to train and a sampler needs to sample. A Task holds settings, never arrays."""
 
     @property
-    def draws(self) -> int:
-        """How many real images a step takes per image of the batch."""
+    def real_images_per_sample(self) -> int:
+        """The real images that a step takes per image of the batch."""
 
     @property
-    def samples(self) -> bool:
-        """Has it learned a distribution to draw from?"""
+    def can_sample(self) -> bool:
+        """Whether it has learned a distribution to sample from."""
 
     @property
-    def reconstructs(self) -> bool:
-        """Can it give an image back?"""
+    def can_reconstruct(self) -> bool:
+        """Whether it reconstructs images."""
+
+    @property
+    def latent_shape(self) -> tuple[int, ...] | None:
+        """The shape of the standard normal latents that `sample` draws for an image; None: it has no latents."""
 
     def init(self, key: jax.Array) -> TrainState:
         """A fresh state."""
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
-        """One update from {"image": [b*draws h w c] in [0, 1], "label": int32 [b*draws]}: pure, jitted by the loop."""
-
-    def latent(self, keys: jax.Array) -> jax.Array:
-        """What `sample` draws from these keys [n]: latents [n d]."""
+        """One update, pure, from {"image": [b*k h w c] in [0, 1], "label": int32 [b*k]}, k = real_images_per_sample."""
 
     def label(self, keys: jax.Array) -> jax.Array | None:
         """What `sample` draws from these keys [n] where it is given no label: int32 [n]; None: it knows no classes."""

@@ -6,7 +6,6 @@ Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1]
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -19,9 +18,10 @@ from gen.devices import constrain
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, lecam, squared_gradient_norm
 from gen.tasks import Metrics
-from gen.tasks.own import fresh
-from gen.tasks.schedule import DECAY, IMAGES, RATE, WEIGHT, Range, check_numbers, cosine
-from gen.tasks.state import TrainState, ema
+from gen.tasks.draws import draw_latents
+from gen.tasks.networks import fit, init_network
+from gen.tasks.schedule import DECAY, IMAGES, RATE, WEIGHT, Range, by_step, check_numbers, cosine, progress
+from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,11 +50,11 @@ class Autoencoder:
     num_classes: int
     batch_size: int  # given by the run
 
-    draws = 1
-    reconstructs = True
+    real_images_per_sample = 1
+    can_reconstruct = True
 
     def __post_init__(self) -> None:
-        check_numbers(self, schedule_images=(1, IMAGES[1]), l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
+        check_numbers(self, l1=WEIGHT, l2=WEIGHT, perceptual=WEIGHT, adversarial=WEIGHT)
         check_numbers(self, gamma=WEIGHT, lecam=WEIGHT, learning_rate=RATE, beta1=DECAY, ema_half_life=IMAGES)
         if self.adversarial and self.discriminator is None:
             raise InputError(f"task.adversarial={self.adversarial} needs a task.discriminator")
@@ -65,79 +65,66 @@ class Autoencoder:
         critic = "features" if self.features is not None else "discriminator"
         if self.perceptual and not hasattr(getattr(self, critic), "stages"):
             raise InputError(f"task.perceptual={self.perceptual} needs a task.{critic} with a method 'stages'")
-        for role in ("network", "discriminator", "features"):
+        fit(self, "network", image_shape=tuple(self.image_shape))
+        for role in ("discriminator", "features"):
             if getattr(self, role) is not None:
-                shape: dict[str, Any] = {"image_shape": tuple(self.image_shape)}
-                network = getattr(self, role).clone(**shape | ({} if role == "network" else {"num_classes": 0}))
-                network.check(f"task.{role}")
-                object.__setattr__(self, role, network)
+                fit(self, role, image_shape=tuple(self.image_shape), num_classes=0)
 
     @property
-    def samples(self) -> bool:
+    def can_sample(self) -> bool:
         """Has it a distribution to draw from? Only a Gaussian bottleneck; for tokens a prior must be learned."""
         return bool(self.network.bottleneck.latents_are_normal)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return cast(tuple[int, ...], self.network.latent_shape)
 
     def init(self, key: jax.Array) -> TrainState:
         keys = jax.random.split(key, 3)
         image, label = jnp.zeros((1, *self.image_shape)), jnp.zeros((1,), jnp.int32)
         params = {"autoencoder": self.network.init(keys[0], image)}
-        average = {"autoencoder": jax.tree.map(jnp.copy, params["autoencoder"])}
-        opt_state = {"autoencoder": self._optimizer(self.beta1).init(params["autoencoder"])}
-        if self.discriminator is not None:
-            params["discriminator"] = fresh(keys[1], self.discriminator, "task.discriminator", image, label, shape=(1,))
-            opt_state["discriminator"] = self._optimizer(0.0).init(params["discriminator"])
+        optimizers = {"autoencoder": self._optimizer(self.beta1)}
+        if (judge := self.discriminator) is not None:
+            params["discriminator"] = init_network(keys[1], judge, "task.discriminator", image, label, shape=(1,))
             params["lecam"] = {"real": jnp.zeros(()), "fake": jnp.zeros(())}
-        if self.features is not None:
-            average["features"] = self.features.init(keys[2], image, label)
-        return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=opt_state, ema_params=average)
+            optimizers["discriminator"] = self._optimizer(0.0)
+        frozen = {} if self.features is None else {"features": self.features.init(keys[2], image, label)}
+        return initial_state(params, optimizers, averaged="autoencoder", frozen=frozen)
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         code_key, book_key = jax.random.split(key)
-        at = self._progress(state.step)
+        at = progress(self, state.step)
         real = 2 * batch["image"] - 1
         params, opt_state = dict(state.params), dict(state.opt_state)
 
-        judge = self._judge(state)
         grad = jax.value_and_grad(self._loss, has_aux=True)
-        (loss, (fake, code, metrics)), grads = grad(params["autoencoder"], judge, code_key, real)
-        learned, opt_state["autoencoder"] = self._update(
-            self.beta1, params["autoencoder"], grads, opt_state["autoencoder"]
+        (loss, (fake, code, metrics)), grads = grad(params["autoencoder"], self._judge(state), code_key, real)
+        learned, opt_state["autoencoder"] = apply_gradients(
+            self._optimizer(self.beta1), params["autoencoder"], grads, opt_state["autoencoder"]
         )
         params["autoencoder"] = self.network.update(book_key, learned, code)
         if self.discriminator is not None:
             grad = jax.grad(self._discriminator_loss, has_aux=True)
             grads, (logits, extra) = grad(params["discriminator"], real, fake, params["lecam"])
-            params["discriminator"], opt_state["discriminator"] = self._update(
-                0.0, params["discriminator"], grads, opt_state["discriminator"]
+            params["discriminator"], opt_state["discriminator"] = apply_gradients(
+                self._optimizer(0.0), params["discriminator"], grads, opt_state["discriminator"]
             )
             params["lecam"] = {side: 0.99 * params["lecam"][side] + 0.01 * logits[side] for side in logits}
             metrics |= extra
-        half_life = cosine(self.ema_half_life, at)
-        average = ema(
-            state.ema_params["autoencoder"], params["autoencoder"], half_life=half_life, images=self.batch_size
-        )
         metrics |= {"loss": loss, "learning_rate": cosine(self.learning_rate, at)}
-        return TrainState(
-            step=state.step + 1,
-            params=params,
-            opt_state=opt_state,
-            ema_params={**state.ema_params, "autoencoder": average},
-        ), metrics
-
-    def latent(self, keys: jax.Array) -> jax.Array:
-        size = math.prod(self.network.latent_shape)
-        return jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
+        half_life = cosine(self.ema_half_life, at)
+        return next_state(state, params, opt_state, half_life=half_life, images=self.batch_size), metrics
 
     def label(self, keys: jax.Array) -> jax.Array | None:
         return None
 
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
-        if not self.samples and "latent" not in conditions:
+        if not self.can_sample and "latent" not in conditions:
             raise InputError(
                 f"an autoencoder with {type(self.network.bottleneck).__name__} codes has no distribution to draw from; "
                 "train a prior on it, such as experiments/fashion_mnist_prior.py"
             )
-        z = conditions["latent"] if "latent" in conditions else self.latent(keys)
+        z = conditions["latent"] if "latent" in conditions else draw_latents(keys, self.latent_shape)
         return self.decode(ema_params, z * conditions.get("truncation", 1.0))
 
     def encode(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
@@ -147,7 +134,7 @@ class Autoencoder:
 
     def decode(self, ema_params: Mapping[str, Any], latents: jax.Array) -> jax.Array:
         """Images [n h w c] in [0, 1] of latents [n d]."""
-        z = latents.reshape(-1, *self.network.latent_shape)
+        z = latents.reshape(-1, *self.latent_shape)
         images = self.network.apply(ema_params["autoencoder"], z, method="decode")
         return jnp.clip((cast(jax.Array, images) + 1) / 2, 0.0, 1.0)
 
@@ -155,16 +142,8 @@ class Autoencoder:
         """Images [n h w c] in [0, 1], through the bottleneck and back."""
         return self.decode(ema_params, self.encode(ema_params, images))
 
-    def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.schedule_images)
-
     def _optimizer(self, beta1: float) -> optax.GradientTransformation:
-        rate = lambda step: cosine(self.learning_rate, self._progress(step))  # noqa: E731
-        return optax.adam(rate, b1=beta1, b2=0.99, eps=1e-8)
-
-    def _update(self, beta1: float, params: Any, grads: Any, opt_state: Any) -> tuple[Any, Any]:
-        updates, opt_state = self._optimizer(beta1).update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
+        return optax.adam(by_step(self, self.learning_rate), b1=beta1, b2=0.99, eps=1e-8)
 
     def _judge(self, state: TrainState) -> tuple[Any, Any]:
         """Parameters of the discriminator in training, and of the network whose features are compared."""

@@ -20,11 +20,11 @@ from gen.augment import DEFAULT, augment
 from gen.devices import constrain
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, squared_gradient_norm
-from gen.models.r3gan import Generator
 from gen.tasks import Metrics
-from gen.tasks.own import fresh
-from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
-from gen.tasks.state import TrainState, ema
+from gen.tasks.draws import draw_labels, draw_latents
+from gen.tasks.networks import fit, init_network, known_classes
+from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, by_step, check_numbers, cosine, progress
+from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,44 +51,36 @@ class Gan:
     num_classes: int  # 0: unconditional
     batch_size: int  # given by the run
 
-    draws = 2
-    samples = True
-    reconstructs = False
+    real_images_per_sample = 2
+    can_sample = True
+    can_reconstruct = False
 
     def __post_init__(self) -> None:
         if self.penalty_stride < 1 or self.batch_size % self.penalty_stride:
             raise InputError(f"task.penalty_stride={self.penalty_stride} must divide batch_size={self.batch_size}")
-        check_numbers(self, schedule_images=(1, IMAGES[1]), gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
+        check_numbers(self, gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
         check_numbers(self, augmentation=SHARE, operation_weights=WEIGHT, ema_half_life=IMAGES)
-        if self.conditional and not self.num_classes:
-            raise InputError(
-                "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
-            )
-        if self.conditional is False:
-            object.__setattr__(self, "num_classes", 0)
+        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
         for role in ("generator", "discriminator"):
-            network = getattr(self, role).clone(image_shape=tuple(self.image_shape), num_classes=self.num_classes)
-            network.check(f"task.{role}")
-            object.__setattr__(self, role, network)
+            fit(self, role, image_shape=tuple(self.image_shape), num_classes=self.num_classes)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return (self.generator.latent,)
 
     def init(self, key: jax.Array) -> TrainState:
         g_key, d_key = jax.random.split(key)
         label = jnp.zeros((1,), jnp.int32)
         z, image = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *self.image_shape))
         params = {
-            "generator": fresh(g_key, self.generator, "task.generator", z, label, shape=image.shape),
-            "discriminator": fresh(d_key, self.discriminator, "task.discriminator", image, label, shape=(1,)),
+            "generator": init_network(g_key, self.generator, "task.generator", z, label, shape=image.shape),
+            "discriminator": init_network(d_key, self.discriminator, "task.discriminator", image, label, shape=(1,)),
         }
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=params,
-            opt_state={role: self._optimizer.init(p) for role, p in params.items()},
-            ema_params={"generator": jax.tree.map(jnp.copy, params["generator"])},
-        )
+        return initial_state(params, dict.fromkeys(params, self._optimizer), averaged="generator")
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         d_key, g_key, z_key = jax.random.split(key, 3)
-        at = self._progress(state.step)
+        at = progress(self, state.step)
         b = self.batch_size
         # One half for each network, taken along an axis that is not sharded, so that no image changes its device.
         real = (2 * batch["image"] - 1).reshape(b, 2, *self.image_shape)
@@ -99,36 +91,24 @@ class Gan:
         fake = _apply(self.generator, g_params, z[:, 0], label[:, 0])
         d_grad = jax.grad(self._discriminator_loss, has_aux=True)
         d_grads, metrics = d_grad(d_params, d_key, real[:, 0], fake, label[:, 0], at)
-        d_params, d_opt = self._update(d_params, d_grads, state.opt_state["discriminator"])
+        d_params, d_opt = apply_gradients(self._optimizer, d_params, d_grads, state.opt_state["discriminator"])
 
         g_grad = jax.value_and_grad(self._generator_loss)
         g_loss, g_grads = g_grad(g_params, d_params, g_key, z[:, 1], real[:, 1], label[:, 1], at)
-        g_params, g_opt = self._update(g_params, g_grads, state.opt_state["generator"])
+        g_params, g_opt = apply_gradients(self._optimizer, g_params, g_grads, state.opt_state["generator"])
 
         half_life = cosine(self.ema_half_life, at)
-        average = ema(state.ema_params["generator"], g_params, half_life=half_life, images=b)
         metrics |= {"g_loss": g_loss, "learning_rate": cosine(self.learning_rate, at), "ema_half_life": half_life}
-        new_state = TrainState(
-            step=state.step + 1,
-            params={"generator": g_params, "discriminator": d_params},
-            opt_state={"generator": g_opt, "discriminator": d_opt},
-            ema_params={"generator": average},
-        )
-        return new_state, metrics
-
-    def latent(self, keys: jax.Array) -> jax.Array:
-        return jax.vmap(lambda key: jax.random.normal(key, (self.generator.latent,)))(keys)
+        params = {"generator": g_params, "discriminator": d_params}
+        opt_state = {"generator": g_opt, "discriminator": d_opt}
+        return next_state(state, params, opt_state, half_life=half_life, images=b), metrics
 
     def label(self, keys: jax.Array) -> jax.Array | None:
-        if not self.num_classes:
-            return None
-        return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, 1), (), 0, self.num_classes))(keys)
+        return draw_labels(keys, self.num_classes, fold=1)
 
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
-        z = conditions["latent"] if "latent" in conditions else self.latent(keys)
-        label = conditions.get("label")
-        if label is None:
-            label = self.label(keys)
+        z = conditions["latent"] if "latent" in conditions else draw_latents(keys, self.latent_shape)
+        label = conditions["label"] if conditions.get("label") is not None else self.label(keys)
         return self.decode(ema_params, z * conditions.get("truncation", 1.0), label)
 
     def decode(
@@ -137,7 +117,7 @@ class Gan:
         """Images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d] and labels: int [n], or float
         [n k], the share of each class in a mixed one; None where there are no classes."""
         with nn.intercept_methods(functools.partial(_mix_classes, labels)):
-            images = _apply(self.generator, ema_params["generator"], latents, _classes(latents, labels))
+            images = _apply(self.generator, ema_params["generator"], latents, int_labels(latents, labels))
         images = (images + 1) / 2
         return jnp.clip(images, 0.0, 1.0) if clipped else images
 
@@ -153,51 +133,21 @@ class Gan:
         stages = self.discriminator.apply(params["discriminator"], 2 * images - 1, method="stages")
         return cast(tuple[jax.Array, ...], stages)
 
-    def activations(self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None) -> jax.Array:
-        """What the generator's first stage makes of latents [n d]: float32 [n m]. Only of gen's own generator."""
-        self._require_stages()
-        inputs, last = (latents, _classes(latents, labels)), f"Block_{self.generator.blocks - 1}"
-        _, seen = self.generator.apply(
-            ema_params["generator"],
-            *inputs,
-            capture_intermediates=lambda module, method: module.name == last and method == "__call__",
-            mutable=["intermediates"],
-        )
-        (stage,) = jax.tree.leaves(seen)
-        return stage.astype(jnp.float32).reshape(len(latents), -1)
-
-    def first_map(self, ema_params: Mapping[str, Any]) -> jax.Array:
-        """The rows [d width] of the first linear map that the latent goes through. Only of gen's own generator."""
-        self._require_stages()
-        return cast(jax.Array, ema_params["generator"]["params"]["latent"]["kernel"][: self.generator.latent])
-
-    def _require_stages(self) -> None:
-        if not isinstance(self.generator, Generator):
-            name = f"{type(self.generator).__module__}.{type(self.generator).__name__}"
-            raise InputError(f"directions are found in gen.models.r3gan.Generator alone, and this generator is {name}")
-
-    def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.schedule_images)
-
     @property
     def _optimizer(self) -> optax.GradientTransformation:
         adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "eps"))
         return adam(
-            learning_rate=lambda step: cosine(self.learning_rate, self._progress(step)),
+            learning_rate=by_step(self, self.learning_rate),
             b1=0.0,
-            b2=lambda step: cosine(self.beta2, self._progress(step)),
+            b2=by_step(self, self.beta2),
             eps=1e-8,
         )
-
-    def _update(self, params: Any, grads: Any, opt_state: Any) -> tuple[Any, Any]:
-        updates, opt_state = self._optimizer.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
 
     def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
         """What the discriminator says of augmented images, [b]."""
         if self.augmentation != (0.0, 0.0):
-            weights = DEFAULT if self.operation_weights is None else self.operation_weights
-            images = augment(key, images, cosine(self.augmentation, at), operation_weights=weights)
+            operation_weights = DEFAULT if self.operation_weights is None else self.operation_weights
+            images = augment(key, images, cosine(self.augmentation, at), operation_weights=operation_weights)
         return _apply(self.discriminator, d_params, images, label)
 
     def _discriminator_loss(
@@ -205,18 +155,18 @@ class Gan:
     ) -> tuple[jax.Array, Metrics]:
         """Adversarial loss + gamma/2 * (R1 + R2), the penalties taken through the augmentation (R3GAN, section 2)."""
 
-        stride = self.penalty_stride
+        every = self.penalty_stride
 
         def pairs(columns: slice) -> tuple[jax.Array, jax.Array]:
-            """Real and generated images in turn, and their labels, of columns of the batch as [b/stride stride]."""
-            rows = [a.reshape(-1, stride, *a.shape[1:])[:, columns] for a in (real, fake, label)]
+            """Real and generated images in turn, and their labels, of columns of the batch seen as [b/every every]."""
+            rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
             real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
             return _alternate(real_part, fake_part), _alternate(label_part, label_part)
 
         images, labels = pairs(slice(0, 1))
         logits, squared_norm = squared_gradient_norm(lambda x: self._logits(d_params, key, x, labels, at), images)
-        if stride > 1:  # the rest of the batch is only classified
-            others, other_labels = pairs(slice(1, stride))
+        if every > 1:  # the rest of the batch is only classified
+            others, other_labels = pairs(slice(1, every))
             rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_labels, at)
             logits = jnp.concatenate([logits, rest])
         r1, r2 = squared_norm[::2].mean(), squared_norm[1::2].mean()
@@ -251,7 +201,7 @@ class Gan:
         return ADVERSARIAL[self.loss].generator(real_logits, fake_logits).mean()
 
 
-def _classes(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
+def int_labels(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
     """Labels int [n] for the network, where `labels` are none or mixed."""
     return jnp.zeros(len(latents), jnp.int32) if labels is None or labels.ndim > 1 else labels
 

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -21,8 +21,10 @@ from gen.devices import constrain
 from gen.errors import InputError
 from gen.models.recurrent import Recurrent
 from gen.tasks import Metrics, autoregressive, token_orders
-from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine
-from gen.tasks.state import TrainState, ema
+from gen.tasks.draws import draw_labels
+from gen.tasks.networks import fit, known_classes
+from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress
+from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import Tokenizer, of_shape
 
 Context = Literal["none", "half_size", "previous_frame"]
@@ -43,15 +45,11 @@ class Prior:
     schedule_images: int  # real images over which every Range goes from its first to its second value
     tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
     conditional: bool | None = None  # by class; None: if the data has labels
-    drop_labels_probability: float = (
-        0.1  # share of images without their class, for guidance and images of unknown class
-    )
+    drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
     context: Context = "none"  # what is given: the image at half size, or the frame before
     drop_context_probability: float = 0.1  # share of images without their context
     random_order: Range = (0.0, 0.0)  # probability of any permutation of the cells
-    region_first_probability: float = (
-        0.0  # share of the others that have a region first, whose tokens the loss does not count
-    )
+    region_first_probability: float = 0.0  # that another order has a region first, whose tokens the loss does not count
     learning_rate: Range = (1e-3, 1e-4)  # of AdamW
     warmup_images: int = 0  # over which the learning rate rises to that
     weight_decay: float = 0.05  # of matrices
@@ -60,60 +58,42 @@ class Prior:
     num_classes: int  # 0: unconditional
     batch_size: int  # given by the run
 
-    draws = 1
-    samples = True
-    reconstructs = True
+    real_images_per_sample = 1
+    can_sample = True
+    can_reconstruct = True
+    latent_shape = None
 
     def __post_init__(self) -> None:
-        self._check()
-        if self.conditional is False:
-            object.__setattr__(self, "num_classes", 0)
+        share = dict.fromkeys(
+            ("drop_labels_probability", "drop_context_probability", "region_first_probability"), SHARE
+        )
+        check_numbers(self, **share, random_order=SHARE, weight_decay=WEIGHT, ema_half_life=IMAGES)
+        check_numbers(self, warmup_images=IMAGES, learning_rate=RATE)
+        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
+        self._check_context()
         if self.tokenizer is not None:
-            object.__setattr__(self, "tokenizer", self._fitting(self.tokenizer))
-        if any(side % (2 * self._tokens.factor) for side in self.shape[:2]) and self.context == "half_size":
+            fit(self, "tokenizer", image_shape=self.shape)
+            if not self.tokenizer.vocabulary:
+                raise InputError("task.tokenizer has continuous codes; allowed: a bottleneck with tokens, such as FSQ")
+        factor, grid = self._tokens.factor, self._tokens.grid
+        if any(side % (2 * factor) for side in self.shape[:2]) and self.context == "half_size":
             raise InputError(
                 f"task.context='half_size': half of {self.shape[0]} x {self.shape[1]} pixels is no whole number of "
-                f"cells of {self._tokens.factor} x {self._tokens.factor} pixels"
+                f"cells of {factor} x {factor} pixels"
             )
-        network = self.network.clone(
-            vocabulary=self._tokens.vocabulary,
-            grid=self._tokens.grid(self.shape),
-            context=self.context_shape and self._tokens.grid(self.context_shape),
-            num_classes=self.num_classes,
-        )
-        network.check("task.network")
-        object.__setattr__(self, "network", network)
+        grids = {"grid": grid(self.shape), "context": self.context_shape and grid(self.context_shape)}
+        fit(self, "network", vocabulary=self._tokens.vocabulary, num_classes=self.num_classes, **grids)
 
-    def _check(self) -> None:
-        check_numbers(
-            self,
-            drop_labels_probability=SHARE,
-            drop_context_probability=SHARE,
-            random_order=SHARE,
-            region_first_probability=SHARE,
-        )
-        check_numbers(self, schedule_images=(1, IMAGES[1]), warmup_images=IMAGES, learning_rate=RATE)
-        check_numbers(self, weight_decay=WEIGHT, ema_half_life=IMAGES)
+    def _check_context(self) -> None:
         if self.context != "none" and not self.drop_context_probability:
             raise InputError(
                 "task.drop_context_probability=0.0; allowed with a context: more than 0, for previews have none"
-            )
-        if self.conditional and not self.num_classes:
-            raise InputError(
-                "task.conditional is True, but the data has no labels; allowed: False, None, or labeled data"
             )
         if self.context == "previous_frame" and self.image_shape[0] % 2:
             raise InputError(
                 "task.context='previous_frame' needs images of two frames, one above the other; "
                 f"the data is {self.image_shape[0]} pixels high, and allowed is an even height"
             )
-
-    def _fitting(self, tokenizer: Any) -> nn.Module:
-        tokenizer = tokenizer.clone(image_shape=self.shape)
-        tokenizer.check("task.tokenizer")
-        if not tokenizer.vocabulary:
-            raise InputError("task.tokenizer has continuous codes; allowed: a bottleneck with tokens, as FiniteScalar")
-        return cast(nn.Module, tokenizer)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -132,41 +112,24 @@ class Prior:
         prior_key, tokenizer_key = jax.random.split(key)
         positions = autoregressive.positions(self.network, autoregressive.raster(self.network, 1))
         prior = self.network.init(prior_key, jnp.zeros_like(positions), positions, self._unknown(1))
-        average = {"prior": jax.tree.map(jnp.copy, prior)}
+        frozen = {}
         if self.tokenizer is not None:
-            average["autoencoder"] = self.tokenizer.init(tokenizer_key, jnp.zeros((1, *self.shape)))
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params={"prior": prior},
-            opt_state={"prior": self._optimizer.init(prior)},
-            ema_params=average,
-        )
+            frozen["autoencoder"] = self.tokenizer.init(tokenizer_key, jnp.zeros((1, *self.shape)))
+        return initial_state({"prior": prior}, {"prior": self._optimizer}, averaged="prior", frozen=frozen)
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
-        at = self._progress(state.step)
+        at = progress(self, state.step)
         grad = jax.value_and_grad(self._loss, has_aux=True)
         tokens = self._example(state.ema_params, batch["image"])
         (_, metrics), grads = grad(state.params["prior"], key, tokens, batch["label"], at)
-        updates, opt_state = self._optimizer.update(grads, state.opt_state["prior"], state.params["prior"])
-        prior = cast(Any, optax.apply_updates(state.params["prior"], updates))
-        half_life = cosine(self.ema_half_life, at)
-        average = ema(state.ema_params["prior"], prior, half_life=half_life, images=self.batch_size)
+        prior, opt_state = apply_gradients(self._optimizer, state.params["prior"], grads, state.opt_state["prior"])
         metrics |= {"learning_rate": self._learning_rate(state.step), "grad_norm": optax.tree.norm(grads)}
-        new_state = TrainState(
-            step=state.step + 1,
-            params={"prior": prior},
-            opt_state={"prior": opt_state},
-            ema_params={**state.ema_params, "prior": average},
-        )
-        return new_state, metrics
-
-    def latent(self, keys: jax.Array) -> jax.Array:
-        raise InputError("a prior draws token by token: it has no latents")
+        half_life = cosine(self.ema_half_life, at)
+        params, opt_states = {"prior": prior}, {"prior": opt_state}
+        return next_state(state, params, opt_states, half_life=half_life, images=self.batch_size), metrics
 
     def label(self, keys: jax.Array) -> jax.Array | None:
-        if not self.num_classes:
-            return None
-        return jax.vmap(lambda key: jax.random.randint(jax.random.fold_in(key, _LABEL), (), 0, self.num_classes))(keys)
+        return draw_labels(keys, self.num_classes, fold=_LABEL)
 
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         """Images [n h w c] in [0, 1], one per key [n]; token t of image i is drawn with fold_in(keys[i], t) alone.
@@ -270,12 +233,9 @@ class Prior:
         context = self._context(params, len(images), context)
         return jnp.concatenate([self._tokens.encode(params, image), context], axis=1)
 
-    def _progress(self, step: jax.Array) -> jax.Array:
-        return step * (self.batch_size / self.schedule_images)
-
     def _learning_rate(self, step: jax.Array) -> jax.Array:
         warm = jnp.minimum((step + 1) * (self.batch_size / max(self.warmup_images, 1)), 1.0)
-        return warm * cosine(self.learning_rate, self._progress(step))
+        return warm * cosine(self.learning_rate, progress(self, step))
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:

@@ -1,4 +1,4 @@
-"""Values that change while a run goes on."""
+"""Values that change while a run goes on, and the bounds of a task's fields."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from gen.errors import InputError
 from gen.files import shown
@@ -22,7 +23,7 @@ Range = tuple[float, float]  # a value at the start of training and the value fr
 
 def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:
     """InputError unless these fields of a task, both ends of a Range, lie within their bounds; None is within any."""
-    for name, (low, high) in bounds.items():
+    for name, (low, high) in {"schedule_images": (1, IMAGES[1]), **bounds}.items():
         value = getattr(task, name)
         each = tuple(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
         if not all(number is None or low <= number <= high for number in each):  # nan is not
@@ -30,6 +31,19 @@ def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:
 
 
 def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
-    """From ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and constant after."""
+    """From ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and constant after.
+
+    optax.cosine_decay_schedule cannot rise from 0, and rounds in another way.
+    """
     start, end = ends
     return end + (start - end) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+def progress(task: Any, step: jax.Array) -> jax.Array:
+    """The share of the task's `schedule_images` that was shown before a step."""
+    return step * (task.batch_size / task.schedule_images)
+
+
+def by_step(task: Any, ends: Range) -> optax.Schedule:
+    """A Range of the task as a function of the step."""
+    return lambda step: cosine(ends, progress(task, step))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import optax
 
 Tree = Any
 
@@ -18,6 +20,45 @@ class TrainState(flax.struct.PyTreeNode):
     params: dict[str, Tree]  # role -> parameters
     opt_state: dict[str, Tree]  # role -> optimizer state; a frozen role has none
     ema_params: dict[str, Tree]  # role -> averaged parameters, for roles that are sampled from
+
+
+def initial_state(
+    params: dict[str, Tree],
+    optimizers: Mapping[str, optax.GradientTransformation],
+    *,
+    averaged: str,
+    frozen: Mapping[str, Tree] | None = None,
+) -> TrainState:
+    """The state before the first step.
+
+    optimizers: of each role that is learned by gradients. averaged: the role that is sampled from. frozen: the weights
+    of roles that are not trained.
+    """
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state={role: optimizer.init(params[role]) for role, optimizer in optimizers.items()},
+        ema_params={averaged: jax.tree.map(jnp.copy, params[averaged]), **(frozen or {})},
+    )
+
+
+def apply_gradients(
+    optimizer: optax.GradientTransformation, params: Tree, gradients: Tree, opt_state: Tree
+) -> tuple[Tree, Tree]:
+    """One update: the new parameters and optimizer state."""
+    updates, opt_state = optimizer.update(gradients, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state
+
+
+def next_state(
+    state: TrainState, params: dict[str, Tree], opt_state: dict[str, Tree], *, half_life: jax.Array, images: int
+) -> TrainState:
+    """The state after a step that made these; the averages of the roles in `params` follow them, see `ema`."""
+    averages = {
+        role: ema(average, params[role], half_life=half_life, images=images) if role in params else average
+        for role, average in state.ema_params.items()
+    }
+    return TrainState(step=state.step + 1, params=params, opt_state=opt_state, ema_params=averages)
 
 
 def ema(average: Tree, params: Tree, *, half_life: jax.Array | float, images: jax.Array | float) -> Tree:

@@ -70,7 +70,7 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
     marks = {"identity": begun.identity, "notes": begun.notes}
-    feed = DeviceLoader(BatchSampler(source.train, config.batch_size * task.draws, config.seed), mesh)
+    feed = DeviceLoader(BatchSampler(source.train, config.batch_size * task.real_images_per_sample, config.seed), mesh)
     with (
         jax.set_mesh(mesh),
         Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints,

@@ -53,7 +53,7 @@ class Monitor:
         replicated = NamedSharding(mesh, P())
         conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
         keys = jax.vmap(jax.random.key)(seeds)
-        if task.samples:
+        if task.can_sample:
             show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
         else:
             held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))

@@ -18,8 +18,11 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import DiagonalGaussian
 from gen.sampling import latent_space
 from gen.sampling.latent_space import directions, figures, projection
+from gen.sampling.latent_space.adapters import activations, first_map
+from gen.sampling.latent_space.codes import Latents
 from gen.sampling.latent_space.projection import Projector
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.draws import draw_latents
 
 RNG = np.random.default_rng(0)
 SHAPE = (4, 4, 3)
@@ -175,12 +178,12 @@ def projector(gan):
 def test_a_generated_image_is_found_again(gan, projector):
     task, params = gan
     keys = jax.vmap(jax.random.key)(np.arange(6, dtype=np.uint32))
-    images = np.asarray(task.decode(params, task.latent(keys), task.label(keys)))
+    images = np.asarray(task.decode(params, draw_latents(keys, task.latent_shape), task.label(keys)))
     found = projector(images)
     psnr = figures.psnr(images, np.asarray(task.decode(params, found.z, found.label)))
     assert psnr.min() > 35
     assert (found.label == task.label(keys)).all()
-    np.testing.assert_allclose(found.z, task.latent(keys), atol=0.3)
+    np.testing.assert_allclose(found.z, draw_latents(keys, task.latent_shape), atol=0.3)
 
 
 def test_an_image_is_projected_alike_in_any_company(gan, projector):
@@ -211,10 +214,10 @@ def test_the_first_map_and_the_first_stage(gan):
     task, _ = gan
     params = jax.jit(task.init)(jax.random.key(0)).params  # blocks are still their skip connections
     z, label = jax.random.normal(jax.random.key(1), (3, 8)), jnp.array([1, 2, 3])
-    kernel = task.first_map(params)
+    kernel = first_map(task, params)
     assert kernel.shape == (8, 16)
     basis = params["generator"]["params"]["basis"]
-    there, origin = (task.activations(params, x, label).reshape(3, 4, 4, 16) for x in (z, 0 * z))
+    there, origin = (activations(task, params, Latents(x, label)).reshape(3, 4, 4, 16) for x in (z, 0 * z))
     np.testing.assert_allclose(there - origin, basis * (z @ kernel)[:, None, None], atol=1e-4)
 
 

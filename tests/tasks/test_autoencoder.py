@@ -16,6 +16,7 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, LFQ, DiagonalGaussian, Identity, VectorQuantizer
 from gen.models.r3gan import Discriminator
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.draws import draw_latents
 
 BATCH = 8
 FACTS = {"image_shape": tiny.IMAGE_SHAPE, "num_classes": tiny.NUM_CLASSES, "batch_size": BATCH}
@@ -102,10 +103,11 @@ def test_only_a_gaussian_bottleneck_can_be_drawn_from():
     drawn = sample(average, keys, {})
     assert drawn.shape == (3, *tiny.IMAGE_SHAPE)
     np.testing.assert_allclose(sample(average, keys[1:2], {}), drawn[1:2], atol=1e-5)
-    np.testing.assert_allclose(sample(average, keys, {"latent": vae.latent(keys)}), drawn, atol=1e-6)
-    assert vae.samples
+    latents = draw_latents(keys, vae.latent_shape)
+    np.testing.assert_allclose(sample(average, keys, {"latent": latents}), drawn, atol=1e-6)
+    assert vae.can_sample
     tokens = bare(BOTTLENECKS[2])
-    assert not tokens.samples
+    assert not tokens.can_sample
     with pytest.raises(InputError, match="FSQ codes has no distribution to draw from; train a prior"):
         tokens.sample(start(tokens).ema_params, keys, {})
 

@@ -14,7 +14,8 @@ import tiny
 from gen.config import build
 from gen.errors import InputError
 from gen.models import layers
-from gen.tasks import gan
+from gen.tasks import gan, schedule
+from gen.tasks.draws import draw_latents
 
 BATCH = 8
 START = jnp.float32(0.0)  # progress
@@ -88,8 +89,8 @@ def far(tree, other) -> list[float]:
 def test_cosine_has_its_ends_its_middle_and_is_constant_after():
     ends = (2.0, 0.5)
     for progress, value in ((0, 2.0), (0.5, 1.25), (1, 0.5), (7, 0.5), (1 / 3, 0.5 + 1.5 * 0.75)):
-        assert float(gan.cosine(ends, progress)) == pytest.approx(value)
-    assert float(gan.cosine((0.0, 0.55), 0)) == 0.0
+        assert float(schedule.cosine(ends, progress)) == pytest.approx(value)
+    assert float(schedule.cosine((0.0, 0.55), 0)) == 0.0
 
 
 def test_schedules_are_followed_by_one_compiled_step(state, batch):
@@ -302,7 +303,7 @@ def test_the_label_and_the_latent_are_drawn_from_the_key(task, sample):
     alone = sample(seeds, {})
     np.testing.assert_allclose(sample(seeds, {"label": drawn}), alone, atol=1e-5)
     assert float(jnp.abs(sample(seeds, {"label": (drawn + 1) % tiny.NUM_CLASSES}) - alone).max()) > 0.05
-    latent = task.latent(seeds)
+    latent = draw_latents(seeds, task.latent_shape)
     assert latent.shape == (8, 8)
     assert 0.7 < float(jnp.std(latent)) < 1.3
     np.testing.assert_allclose(sample(keys(*range(8)), {"latent": latent}), alone, atol=1e-5)

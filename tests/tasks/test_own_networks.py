@@ -16,6 +16,7 @@ from gen.config.components import KINDS
 from gen.config.spec import check
 from gen.errors import InputError
 from gen.runs.trained_run import abstract
+from gen.sampling.latent_space.adapters import first_map
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 EXAMPLE = (DOCS / "own_generator.py").read_text()
@@ -52,7 +53,7 @@ def test_the_documented_example_makes_a_step(monkeypatch):
     assert config.task.generator == {"call": "own_generator:Generator", "width": 24}
     task = build_task(config, (32, 32, 3), 8)
     state = abstract(task)
-    b = config.batch_size * task.draws
+    b = config.batch_size * task.real_images_per_sample
     batch = {
         "image": jax.ShapeDtypeStruct((b, 32, 32, 3), jnp.float32),
         "label": jax.ShapeDtypeStruct((b,), jnp.int32),
@@ -64,7 +65,7 @@ def test_the_documented_example_makes_a_step(monkeypatch):
     images = jax.eval_shape(lambda p, k: task.sample(p, k, {}), state.ema_params, keys)
     assert images.shape == (3, 32, 32, 3)
     with pytest.raises(InputError, match="and this generator is own_generator"):
-        task.first_map(state.ema_params)
+        first_map(task, state.ema_params)
 
 
 @pytest.mark.parametrize(

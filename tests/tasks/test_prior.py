@@ -21,6 +21,7 @@ from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder
 from gen.models.bottleneck import FSQ, Identity
 from gen.models.recurrent import Recurrent
+from gen.sampling import by_seed
 from gen.tasks import token_orders
 from gen.tasks.prior import Prior
 from gen.tasks.tokens import Tokenizer
@@ -691,7 +692,7 @@ def test_conditions_that_were_not_learned_are_refused(changes, conditions, messa
 def test_questions_that_were_not_learned_are_refused(bigram):
     task, params, _ = bigram
     with pytest.raises(InputError, match="it has no latents"):
-        task.latent(keys(1))
+        by_seed.drawn_latents(task, [1])
     with pytest.raises(InputError, match="learned without drop_labels_probability"):
         make(drop_labels_probability=0.0).surprise(params, np.zeros((1, 4, 4, 1), np.float32), None)
     with pytest.raises(InputError, match=r"images of \[8, 8, 1\]; this prior allows \[4, 4, 1\]"):

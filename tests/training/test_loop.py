@@ -308,7 +308,9 @@ def on_mesh(
     settings = tiny.config(task=WIDE[kind](), batch_size=64, mirror=True)
     source, task = parts(settings)
     mesh = devices.mesh(data, fsdp, devices=jax.devices()[: data * fsdp])
-    feed = DeviceLoader(BatchSampler(source.train, settings.batch_size * task.draws, settings.seed), mesh)
+    feed = DeviceLoader(
+        BatchSampler(source.train, settings.batch_size * task.real_images_per_sample, settings.seed), mesh
+    )
     with jax.set_mesh(mesh), Checkpoints(folder) as checkpoints:
         state, start = loop.restore_or_init(task, settings, mesh, checkpoints)
         assert start == 0

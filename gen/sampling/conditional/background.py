@@ -6,13 +6,11 @@ difference to a background cancels how much there is in an image (Ren et al. 201
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from gen.devices import batched
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
 from gen.tasks.prior import Prior
@@ -27,17 +25,13 @@ def background_bits(
     The draws are those of seeds 0 and up, so that a run needs no data to say what it finds unusual; every token counts
     once more than it was seen.
     """
-    options: dict[str, Any] = {"batch_size": batch_size, "mesh": mesh}
-    made = by_seed.images(
-        task, run.ema_params, range(samples), labels=by_seed.drawn_labels(task, range(samples)), **options
-    )
+    labels = by_seed.drawn_labels(task, range(samples))
+    made = by_seed.images(task, run.ema_params, range(samples), labels=labels, batch_size=batch_size, mesh=mesh)
     alphabet = Tokenizer(task.tokenizer)
-
-    def encode(params: Any, batch: Any) -> jax.Array:
-        return alphabet.encode(params, batch["image"].astype(jnp.float32))
+    encode = batched(lambda params, part: alphabet.encode(params, part.astype(jnp.float32)), mesh)
 
     def tokens(images: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(by_seed.batches(encode, run.ema_params, {"image": images}, **options)))
+        return np.concatenate(list(encode(run.ema_params, images, at_once=batch_size)))
 
     counts = 1.0 + np.bincount(tokens(np.concatenate(list(made))).ravel(), minlength=alphabet.vocabulary)
     return -np.log2(counts / counts.sum())[tokens(images)].sum(axis=1)

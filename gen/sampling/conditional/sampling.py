@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen import cli
+from gen.devices import batched
 from gen.errors import InputError
 from gen.imaging.filters import inpaint, resize
 from gen.imaging.masking import apply_masked
@@ -145,7 +146,7 @@ def bits(
         return task.surprise(params, _unit(batch["image"]), batch.get("label"), context=context)
 
     found, began = list[np.ndarray](), time.monotonic()
-    for part in by_seed.batches(surprise, run.ema_params, given, batch_size=batch_size, mesh=mesh):
+    for part in batched(surprise, mesh)(run.ema_params, given, at_once=batch_size):
         found += list(part)
         cli.tell(len(found), len(images), began)
     return np.stack(found)

@@ -6,23 +6,26 @@ Images are [n h w c] in [0, 1].
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from gen.devices import batched
 from gen.errors import InputError
+from gen.models.r3gan import Generator
 from gen.runs import trained_run as runs
 from gen.sampling import by_seed
-from gen.sampling.latent_space.batches import over
 from gen.sampling.latent_space.codes import Latents
 from gen.sampling.latent_space.directions import Directions, closed_form, principal, principal_by_answer
 from gen.sampling.latent_space.projection import Projector, Tell
 from gen.tasks.autoencoder import Autoencoder
-from gen.tasks.gan import Gan
+from gen.tasks.draws import draw_latents
+from gen.tasks.gan import Gan, int_labels
 from gen.tasks.prior import Prior
 from gen.tasks.state import Tree
 
@@ -87,24 +90,22 @@ class GanSpace:
 
     def decode(self, codes: Latents) -> np.ndarray:
         make = lambda params, codes: self.task.decode(params, codes.z, codes.label)  # noqa: E731
-        return over(codes, make, self.params, batch_size=self.batch_size, mesh=self.mesh)
+        return _all(make, self, codes)
 
     def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
         keys = by_seed.keys(seeds)
-        labels = self.task.label(keys)
-        if label is not None:
-            labels = jnp.full(len(keys), label, jnp.int32)
-        return Latents(np.asarray(self.task.latent(keys)), None if labels is None else np.asarray(labels))
+        labels = self.task.label(keys) if label is None else np.full(len(keys), label, np.int32)
+        z = np.asarray(draw_latents(keys, self.task.latent_shape))
+        return Latents(z, None if labels is None else np.asarray(labels))
 
     def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
         """Closed form: of the generator's first linear map. pca: of what its first stage makes of random latents, each
         class taken about its mean."""
         if method == "closed_form":
-            vectors = closed_form(np.asarray(self.task.first_map(self.params)), count)
+            vectors = closed_form(np.asarray(first_map(self.task, self.params)), count)
         else:
             drawn = self.drawn(range(_DRAWN))
-            answer = lambda params, codes: self.task.activations(params, codes.z, codes.label)  # noqa: E731
-            answers = over(drawn, answer, self.params, batch_size=self.batch_size, mesh=self.mesh)
+            answers = _all(functools.partial(activations, self.task), self, drawn)
             for label in np.unique(drawn.label) if drawn.label is not None else ():
                 answers[drawn.label == label] -= answers[drawn.label == label].mean(0)
             vectors = principal_by_answer(drawn.z, answers, count)
@@ -129,30 +130,62 @@ class CodeSpace:
         return self.task.image_shape
 
     def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
-        z = over(images, self.task.encode, self.params, batch_size=self.batch_size, mesh=self.mesh)
-        return Latents(np.asarray(z, np.float32), None)
+        return Latents(_all(self.task.encode, self, images), None)
 
     def decode(self, codes: Latents) -> np.ndarray:
-        return over(codes.z, self.task.decode, self.params, batch_size=self.batch_size, mesh=self.mesh)
+        return _all(self.task.decode, self, codes.z)
 
     def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
-        if not self.task.samples:
+        if not self.task.can_sample:
             raise InputError("this autoencoder has no distribution to draw from; name image files")
-        return Latents(np.asarray(self.task.latent(by_seed.keys(seeds))), None)
+        return Latents(by_seed.drawn_latents(self.task, seeds), None)
 
     def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
         """pca: of the latents of examples. Closed form: of how the decoder's first convolution answers where its input
         is the same at all positions; only the deviations are taken from the examples."""
-        if codes is None and self.task.samples:
+        if codes is None and self.task.can_sample:
             codes = self.drawn(range(_DRAWN))
         if codes is None or len(codes.z) < 2:
             raise InputError("directions of an autoencoder need at least 2 images to be measured on: --examples")
         if method == "pca":
             return principal(codes.z, count)
-        rows, columns, _ = self.task.network.latent_shape
+        rows, columns, _ = self.task.latent_shape
         kernel = np.asarray(self.params["autoencoder"]["params"]["decoder"]["code"]["kernel"]).sum((0, 1))
         vectors = np.tile(closed_form(kernel, count), rows * columns) / np.float32(rows * columns) ** 0.5
         return Directions(vectors, (codes.z @ vectors.T).std(0))
+
+
+def _all(function: Any, space: GanSpace | CodeSpace, arrays: Any) -> np.ndarray:
+    """function(params, rows) of all rows of a tree of arrays."""
+    return np.concatenate(list(batched(function, space.mesh)(space.params, arrays, at_once=space.batch_size)))
+
+
+def activations(task: Gan, params: Tree, codes: Any) -> jax.Array:
+    """What the generator's first stage makes of latents [n d]: float32 [n m]. Only of gen's own generator."""
+    generator = _own_generator(task)
+    last = f"Block_{generator.blocks - 1}"
+    _, found = generator.apply(
+        params["generator"],
+        codes.z,
+        int_labels(codes.z, codes.label),
+        capture_intermediates=lambda module, method: module.name == last and method == "__call__",
+        mutable=["intermediates"],
+    )
+    (stage,) = jax.tree.leaves(found)
+    return cast(jax.Array, stage.astype(np.float32).reshape(len(codes.z), -1))
+
+
+def first_map(task: Gan, params: Tree) -> jax.Array:
+    """The rows [d width] of the first linear map that the latent goes through. Only of gen's own generator."""
+    generator = _own_generator(task)
+    return cast(jax.Array, params["generator"]["params"]["latent"]["kernel"][: generator.latent])
+
+
+def _own_generator(task: Gan) -> Generator:
+    if not isinstance(task.generator, Generator):
+        name = f"{type(task.generator).__module__}.{type(task.generator).__name__}"
+        raise InputError(f"directions are found in gen.models.r3gan.Generator alone, and this generator is {name}")
+    return task.generator
 
 
 def of_run(

@@ -20,8 +20,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from gen.devices import compiler_options
-from gen.sampling.latent_space.batches import fitting, rows
+from gen.devices import compiler_options, rows
 from gen.sampling.latent_space.codes import Latents
 from gen.tasks.gan import Gan
 from gen.tasks.state import Tree
@@ -52,7 +51,7 @@ class Projector:
 
     def __call__(self, images: np.ndarray, *, label: int | None = None) -> Latents:
         """The latents [n d] and classes int [n] of images [n h w c] in [0, 1]; label: of all; None: what fits best."""
-        size = fitting(self.batch_size, len(images) * ROUNDS[0][0], self.mesh)
+        size = _multiple(min(self.batch_size, len(images) * ROUNDS[0][0]), self.mesh)
         candidates = self._candidates(label)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
         count = self._counter(len(images), [len(part) for part in parts], size)

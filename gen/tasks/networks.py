@@ -1,4 +1,4 @@
-"""Networks of the user's own: tried out in shape before anything is computed, so that what they break is one line.
+"""The networks of a task: fitted to the data, and tried out in shape where they are the user's own.
 
 docs/own_networks.md says what a network must keep, with an example.
 """
@@ -13,7 +13,24 @@ from gen.config.resolve import blamed
 from gen.errors import InputError
 
 
-def fresh(key: jax.Array, network: Any, place: str, *inputs: jax.Array, shape: tuple[int, ...]) -> Any:
+def fit(task: Any, role: str, **facts: Any) -> None:
+    """Gives the network in the field `role` of a frozen task these facts of the data, and checks it. InputError."""
+    network = getattr(task, role).clone(**facts)
+    network.check(f"task.{role}")
+    object.__setattr__(task, role, network)
+
+
+def known_classes(conditional: bool | None, num_classes: int) -> int:
+    """How many classes a task learns of data with `num_classes`; conditional: by class; None: if there are any.
+
+    Raises InputError where it is True and there are none.
+    """
+    if conditional and not num_classes:
+        raise InputError("task.conditional is True, but the data has no labels; allowed: False, None, or labeled data")
+    return 0 if conditional is False else num_classes
+
+
+def init_network(key: jax.Array, network: Any, place: str, *inputs: jax.Array, shape: tuple[int, ...]) -> Any:
     """The variables of a network, which maps these inputs to floats of this shape.
 
     Raises InputError, with `place` and the class, where one of the user's own does not: where it fails, keeps more than
