@@ -60,7 +60,7 @@ class SampleOptions(Options):
     )
     inpaint: str | Path | None = option(
         None,
-        "Part of IN to make anew: bottom_half, top_half, left_half, right_half, center, border, mask file",
+        "Make this part anew: bottom_half, top_half, left_half, right_half, center, border, mask file",
         group="Of priors",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")

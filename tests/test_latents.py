@@ -13,7 +13,8 @@ import pytest
 import tiny
 from PIL import Image
 
-from gen import cli, latents, provenance
+from gen import latents, provenance
+from gen.cli.flags import parse
 from gen.config import build, digest, spec, to_json
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
@@ -38,8 +39,7 @@ TASKS = {
 
 
 def program(*arguments) -> None:
-    latents.FLAGS.unparse_flags()
-    latents.main(cli.parse(["latents", *map(str, arguments)], latents, latents.FLAGS))
+    latents.main(parse(["latents", *map(str, arguments)], latents.LatentsOptions))
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_an_edit_moves_along_a_direction(runs, images, tmp_path):
 
 @pytest.mark.parametrize("method", ["closed_form", "pca"])
 def test_strips_of_directions(method, runs, images, tmp_path):
-    options = (f"--method={method}", "--count=2", f"--out={tmp_path / 'strips.png'}")
+    options = (f"--method={method}", "--num_directions=2", f"--out={tmp_path / 'strips.png'}")
     for name, inputs, extra in (
         ("gan", (), ("--seeds=4,9", "--label=1")),
         ("autoencoder", (), ("--seeds=0-1",)),
@@ -199,15 +199,21 @@ def test_strips_of_directions(method, runs, images, tmp_path):
 
 
 def test_fewer_directions_than_asked_for_are_said(runs, tmp_path, capsys):
-    program("directions", f"--workdir={runs / 'gan'}", "--count=50", f"--out={tmp_path / 'strips.png'}", "--seeds=4")
-    assert "--count=50: there are 8 directions" in capsys.readouterr().err
+    program(
+        "directions",
+        f"--workdir={runs / 'gan'}",
+        "--num_directions=50",
+        f"--out={tmp_path / 'strips.png'}",
+        "--seeds=4",
+    )
+    assert "--num_directions=50: there are 8 directions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no command; allowed: encode, decode, project, interpolate, directions, edit"),
-        (["projekt", "IN"], "no command 'projekt'; did you mean 'project'?"),
+        ([], "COMMAND is missing: one of encode, decode, project, interpolate, directions, edit"),
+        (["projekt", "IN"], "COMMAND=projekt; it must be one of .*; did you mean 'project'"),
         (["project", "--workdir=GAN", "--out=OUT"], "project: no input"),
         (["project", "IN", "--out=OUT"], "--workdir is missing"),
         (["project", "IN", "--workdir=GAN"], "--out is missing"),

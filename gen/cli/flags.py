@@ -238,7 +238,9 @@ def parse(argv: Sequence[str], kind: type[T]) -> T:
     if rest:
         raise InputError(f"unexpected argument '{rest[0]}'; every argument is a flag, --name=value")
     for option in options_of(kind):
-        if option.default is dataclasses.MISSING and option.name not in given:
+        if option.name in given:
+            option.conform(given[option.name])
+        elif option.default is dataclasses.MISSING:
             what = option.allowed if option.texts else option.rules["help"]
             raise InputError(f"{option.shown} is missing: {what}")
     return kind(**given)

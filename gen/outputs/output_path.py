@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,16 @@ def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputP
         what = "an animation" if animated else "a still image (--interpolate makes animations)"
         raise InputError(f"cannot write {what} as {chosen}; allowed: {' or '.join(allowed)}")
     return OutputPath(path.parent, path, chosen) if by_suffix else OutputPath(path, None, chosen)
+
+
+def parse_target(out: str | Path, suffixes: Sequence[str], what: str) -> Path:
+    """--out of a command, `what`, that writes files of these suffixes; "" is a folder. Raises InputError."""
+    path = Path(out)
+    if path.suffix.lower() not in suffixes:
+        allowed = " or ".join(f"a {suffix} file" if suffix else "a folder" for suffix in suffixes)
+        raise InputError(f"--out={path}: {what} cannot write that; allowed: {allowed}")
+    check_writable(path.parent if path.suffix else path)
+    return path
 
 
 def check_writable(folder: Path, flag: str = "--out") -> None:
