@@ -171,7 +171,7 @@ def overridden(config, path: str, text: str) -> None:
 def test_overrides_open_nothing(tmp_path):
     for path, text in [
         ("task.call", "gen.config.experiment:sweep"),
-        ("task.features", f"{{'call': 'gen.experiment:sweep', 'name': '{tmp_path}/x.py'}}"),
+        ("task.features", f"{{'call': 'gen.config.experiment:sweep', 'name': '{tmp_path}/x.py'}}"),
         ("task.operation_weights", "{'call': 'gen.config.experiment:sweep', 'name': 'x'}"),
         ("init_from.generator", "gen.config.experiment:sweep"),
     ]:

@@ -148,10 +148,10 @@ def test_a_killed_save_leaves_a_sound_folder(tmp_path, moment):
     program = f"""
 import os, pathlib, signal, sys
 import jax.numpy as jnp
-import gen.checkpoint
+import gen.runs.checkpoint
 state = lambda step: {{"x": jnp.full(2**22, step)}}
 kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-with gen.checkpoint.Checkpoints(pathlib.Path(sys.argv[1])) as checkpoints:
+with gen.runs.checkpoint.Checkpoints(pathlib.Path(sys.argv[1])) as checkpoints:
     checkpoints.save(1, state(1), wait=True)
     {KILL[moment]}
 """

@@ -12,7 +12,7 @@ import tiny
 
 from gen.config import EvaluationConfig
 from gen.errors import InputError
-from gen.evaluation import evaluator
+from gen.evaluation.evaluator import read_best
 from gen.evaluation.evaluate_run import EvaluateOptions, measure_run
 from gen.features import self_supervised
 from gen.runs.checkpoint import Checkpoints
@@ -99,12 +99,12 @@ RUBBISH = [
 @pytest.mark.parametrize("content", RUBBISH)
 def test_a_damaged_best_json_is_kept_and_said(tmp_path, caplog, content):
     (tmp_path / "best.json").write_bytes(content)
-    assert evaluator.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert read_best(tmp_path / "best.json", "FD-own", 9) is None
     assert (tmp_path / "best.json.damaged").read_bytes() == content
     (message,) = caplog.messages
     assert message.endswith("kept as best.json.damaged; the best is looked for anew")
     (tmp_path / "best.json").mkdir()
-    assert evaluator.read_best(tmp_path / "best.json", "FD-own", 9) is None
+    assert read_best(tmp_path / "best.json", "FD-own", 9) is None
     assert (tmp_path / "best.json.damaged-2").is_dir()
 
 
