@@ -12,8 +12,8 @@ import tiny
 
 from gen.config import EvaluationConfig
 from gen.errors import InputError
-from gen.evaluation.evaluator import read_best
 from gen.evaluation.evaluate_run import EvaluateOptions, measure_run
+from gen.evaluation.evaluator import read_best
 from gen.features import self_supervised
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.trained_run import RunFolder
