@@ -18,204 +18,122 @@ ends at once. One line says what happened.
 
 from __future__ import annotations
 
-import copy
-import os
-import pathlib
-import re
-import shlex
 import sys
-import tempfile
 from collections.abc import Sequence
-from typing import Any
-
-from absl import flags
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 from gen import cli
+from gen.cli import Options, option
+from gen.cli.flags import parse
 from gen.config import Config, experiment, validate
 from gen.config.fields import listing
+from gen.config.sweep import sweep_run, sweep_runs
 from gen.errors import InputError
-from gen.files import cache_home, expand, printable, private_folder
-from gen.runs import identity
+from gen.runs.identity import check_folder
 from gen.runs.run_folder import RunFolder
-from gen.training.compile_cache import mend
+from gen.training import compile_cache
 from gen.training.interrupt import interrupts
 
-FLAGS = flags.FlagValues()
-CONFIG = cli.define_path("config", None, "Experiment, FILE.py or FILE.py:VARIANT.", flag_values=FLAGS)
-WORKDIR = cli.define_path(
-    "workdir", None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment.", flag_values=FLAGS
-)
-LIST = flags.DEFINE_bool(
-    "list", False, "Print the fields of the experiment, their values and meanings, and stop.", flag_values=FLAGS
-)
-SWEEP = flags.DEFINE_string(
-    "sweep",
-    None,
-    "'print': show a command line for each run of the experiment's sweep(). K: do run number K, counted from 0. "
-    "A run has its own folder, named by its overrides, inside --workdir.",
-    flag_values=FLAGS,
-)
-ACCEPT = flags.DEFINE_bool(
-    "accept_changed_data",
-    False,
-    "Go on with a run although its data changed: images, labels or names of classes. data.json keeps what they were.",
-    flag_values=FLAGS,
-)
-CACHE = cli.define_path(
-    "compilation_cache",
-    None,
-    "Folder for compiled programs, 'none' for no cache; default $GEN_CACHE/xla, else ~/.cache/gen/xla. "
-    "The environment variable JAX_COMPILATION_CACHE_DIR wins.",
-    flag_values=FLAGS,
-)
-CHECK = flags.DEFINE_enum(
-    "check",
-    None,
-    ["here", "copied", "mounted"],
-    "Only check, and train nothing. here: config, data and run folder on this machine. copied: whether it can run on a "
-    "machine that gets a copy of the current folder. mounted: on one that mounts storage, too, for absolute paths.",
-    flag_values=FLAGS,
-)
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(Options):
+    """Which experiment to train, and where."""
+
+    config: str | Path | None = option(None, "Experiment, FILE.py or FILE.py:VARIANT", group="Training")
+    workdir: str | Path | None = option(
+        None, "Folder of the run; default runs/NAME, or runs/NAME-VARIANT, of the experiment"
+    )
+    overrides: Sequence[experiment.Override] = ()  # fields of the Config that the command line sets: (path, text)
+    sweep: str | None = option(
+        None, "Number of a run of the experiment's sweep(), from 0, or 'print': show their command lines"
+    )
+    accept_changed_data: bool = option(False, "Go on although the data changed; data.json keeps what they were")
+    compilation_cache: str | Path | None = option(
+        None, "Folder for compiled programs; none: no cache; default xla in $GEN_CACHE or ~/.cache/gen"
+    )
+    list: bool = option(
+        False, "Print the fields of the experiment, their values and meanings, and stop", group="Without training"
+    )
+    check: Literal["here", "copied", "mounted"] | None = option(
+        None, "Only check: here, for a machine with a copy of this folder, for one with mounted storage"
+    )
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs a command line, program name first, and returns the exit code. Raises InputError for what is wrong in it."""
-    arguments, overrides = experiment.split_overrides(argv)
-    cli.refuse_positional(cli.parse(arguments, sys.modules[__name__], FLAGS))
-    if CONFIG.value == "help" or (LIST.value and CONFIG.value is None):
-        print(listing(None))
-        return 0
-    if CONFIG.value is None:
-        there = ", ".join(experiment.experiments()) or "none here"
-        raise InputError(f"--config is missing; name an experiment, --config=FILE.py; there are: {there}")
-    workdir = _workdir(WORKDIR.value, CONFIG.value)
-    config = experiment.load(CONFIG.value)
-    for path, text in overrides:
-        experiment.override(config, path, text)
-    if LIST.value:
-        print(listing(config))
-        return 0
-    if SWEEP.value is not None:
-        runs = _sweep(config, overrides)
-        if SWEEP.value == "print":
-            print("\n".join(_command(run, workdir, overrides) for run, _ in runs))
-            return 0
-        run, config = runs[_index(SWEEP.value, len(runs))]
-        workdir = workdir / experiment.folder_name(run)
+def train(options: TrainOptions) -> int:
+    """Trains an experiment, from its newest checkpoint if there is one; returns the exit code. Raises InputError."""
+    config, workdir = _run(options)
+    check_folder(RunFolder(workdir), config)
+    try:
+        with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
+            compile_cache.enable(options.compilation_cache)
+            from gen.training import loop
+
+            return loop.train(config, workdir, accept_changed_data=options.accept_changed_data)
+    except RuntimeError as error:  # what jax raises when a device or the host has too little
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        wanted, smaller = str(error).splitlines()[0], max(1, config.batch_size // 2)
+        raise InputError(f"out of memory ({wanted}); try a smaller --config.batch_size={smaller}") from error
+
+
+def main(options: TrainOptions) -> int:
+    """Lists, checks or trains; returns the exit code."""
+    if options.list or options.config == "help":
+        listed = options.config not in (None, "help")
+        print(listing(experiment.load(_name(options), options.overrides) if listed else None))
+    elif options.sweep == "print":
+        flags = [f"--compilation_cache={options.compilation_cache}"] if options.compilation_cache else []
+        runs = sweep_runs(_name(options), _workdir(options), options.overrides)
+        print("\n".join(run.command(_name(options), *flags) for run in runs))
+    elif options.check:
+        config, workdir = _run(options)
+        if options.check == "here":
+            check_folder(RunFolder(workdir), config)
+        from gen.training.preflight import check
+
+        for line in check(config, workdir, options.check, accept_changed_data=options.accept_changed_data):
+            cli.say(line)
+    else:
+        return train(options)
+    return 0
+
+
+def _run(options: TrainOptions) -> tuple[Config, Path]:
+    """The config and the folder of the run that the options name. Raises InputError."""
+    name, workdir = _name(options), _workdir(options)
+    if options.sweep is None:
+        config = experiment.load(name, options.overrides)
+    else:
+        config, workdir, _ = sweep_run(name, workdir, options.overrides, options.sweep)
     validate(config)
     if config.refine:
         from gen.imaging.chain import chain
 
         chain(config.refine)
-    _prepare(workdir, config, elsewhere=CHECK.value in ("copied", "mounted"))
-    accepted = {"accept_changed_data": True} if ACCEPT.value else {}
-    if CHECK.value is not None:
-        from gen.training.preflight import check
-
-        for line in check(config, workdir, CHECK.value, **accepted):
-            cli.say(line)
-        return 0
-    try:
-        with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
-            _enable_cache()
-            from gen.training.loop import train
-
-            return train(config, workdir, **accepted)
-    except RuntimeError as error:  # what jax raises when a device or the host has too little
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        wanted = str(error).splitlines()[0]
-        smaller = max(1, config.batch_size // 2)
-        raise InputError(f"out of memory ({wanted}); try a smaller --config.batch_size={smaller}") from error
+    return config, workdir
 
 
-def _workdir(given: str | None, name: str) -> pathlib.Path:
-    if given is None:
-        path, _, arg = name.partition(":")
-        given = os.path.join("runs", "-".join(filter(None, (pathlib.Path(path).stem, re.sub(r"[^\w.=,+-]", "_", arg)))))
-    if "://" in given:
-        raise InputError(f"--workdir {given} is a URL; it must be a folder: mount the bucket, with gcsfuse for example")
-    return pathlib.Path(given)
+def _name(options: TrainOptions) -> str:
+    if options.config is None:
+        there = ", ".join(experiment.experiments()) or "none here"
+        raise InputError(f"--config is missing; name an experiment, --config=FILE.py; there are: {there}")
+    return str(options.config)
 
 
-def _sweep(config: Config, overrides: Sequence[experiment.Override]) -> list[tuple[dict[str, Any], Config]]:
-    """Each run's overrides and config.
-
-    Raises InputError for a field that the command line sets too: the folder's name would be untrue.
-    """
-    runs = []
-    for run in experiment.sweep(str(CONFIG.value)):
-        swept = copy.deepcopy(config)
-        for path, text in experiment.as_overrides(run):
-            if path in dict(overrides):
-                raise InputError(f"--config.{path} is also set by sweep() of {CONFIG.value}; leave one of them out")
-            experiment.override(swept, path, text)
-        runs.append((run, swept))
-    return runs
+def _workdir(options: TrainOptions) -> Path:
+    if "://" in str(options.workdir):
+        reason = "it must be a folder: mount the bucket, with gcsfuse for example"
+        raise InputError(f"--workdir {options.workdir} is a URL; {reason}")
+    return Path(options.workdir or experiment.default_workdir(_name(options)))
 
 
-def _index(text: str, count: int) -> int:
-    if not text.isdecimal() or int(text) >= count:
-        raise InputError(
-            f"--sweep={text}: {CONFIG.value} has {count} runs; give 'print' or a number from 0 to {count - 1}"
-        )
-    return int(text)
-
-
-def _command(run: dict[str, Any], workdir: pathlib.Path, overrides: Sequence[experiment.Override]) -> str:
-    """The command line, quoted for a shell, that does one run of a sweep."""
-    words = [
-        "python",
-        "-m",
-        "gen.main",
-        f"--config={CONFIG.value}",
-        f"--workdir={workdir / experiment.folder_name(run)}",
-    ]
-    if CACHE.value is not None:
-        words.append(f"--compilation_cache={CACHE.value}")
-    words += [
-        f"--config.{path}={'true' if text is None else text}"
-        for path, text in (*overrides, *experiment.as_overrides(run))
-    ]
-    return shlex.join(words)
-
-
-def _prepare(workdir: pathlib.Path, config: Config, *, elsewhere: bool) -> None:
-    """Raises InputError when the run folder cannot be written or made, or holds links, or another experiment's run."""
-    if elsewhere:
-        return
-    folder = RunFolder(workdir)
-    folder.refuse_links()
-    there = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write to --workdir {workdir}: {error.strerror or error}") from error
-    identity.check_config(folder, config)
-
-
-def _enable_cache() -> None:
-    """Turns on the compilation cache, in a folder of this user alone: whoever can write there decides what is run."""
-    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    if CACHE.value == "none" or (given and "://" in given):
-        return
-    import jax
-
-    try:
-        if given or CACHE.value:
-            folder = private_folder(expand(given or str(CACHE.value)))
-        else:
-            folder = private_folder(private_folder(cache_home()) / "xla")
-    except OSError as error:
-        cli.say(f"no compilation cache: {printable(error.filename)}: {error.strerror or error}")
-        if given:  # jax has read the variable itself
-            jax.config.update("jax_compilation_cache_dir", None)
-        return
-    if not given:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-    mend(folder)
+def parse_command(argv: Sequence[str]) -> TrainOptions:
+    """The options of a command line, program name first, with its overrides. Raises InputError."""
+    arguments, overrides = experiment.split_overrides(argv)
+    return replace(parse(arguments, TrainOptions), overrides=overrides)
 
 
 if __name__ == "__main__":
-    cli.guard(lambda: main(sys.argv))
+    cli.guard(lambda: main(parse_command(sys.argv)))

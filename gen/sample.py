@@ -60,7 +60,7 @@ class SampleOptions(Options):
     )
     inpaint: str | Path | None = option(
         None,
-        "Part to make anew: bottom_half, top_half, left_half, right_half, center, border, a mask file",
+        "To make anew: bottom_half, top_half, left_half, right_half, center, border, a mask file",
         group="Of priors",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")

@@ -19,7 +19,7 @@ from gen import cli, sample
 from gen.config import Config, Spec, build, digest, experiment, from_json, to_json, validate
 from gen.config.resolve import arguments, resolve
 from gen.errors import InputError
-from gen.main import main
+from gen.main import main, parse_command
 from gen.models import r3gan
 from gen.training import loop
 
@@ -124,7 +124,7 @@ def smoke(tmp_path_factory):
     def run(path: Path) -> Path:
         if path not in done:
             workdir = folder / path.stem
-            assert main(["gen.main", f"--config={path}:smoke", f"--workdir={workdir}"]) == 0
+            assert main(parse_command(["gen.main", f"--config={path}:smoke", f"--workdir={workdir}"])) == 0
             done[path] = workdir
         return done[path]
 
@@ -160,7 +160,7 @@ def call(monkeypatch, capsys):
 
     def call(*argv: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as caught:
-            cli.guard(lambda: main(["gen.main", *argv]))
+            cli.guard(lambda: main(parse_command(["gen.main", *argv])))
         return caught.value.code, capsys.readouterr().err
 
     return call

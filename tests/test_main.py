@@ -16,7 +16,7 @@ import pytest
 from gen import cli
 from gen.config import Config, from_json, to_json
 from gen.errors import InputError
-from gen.main import main
+from gen.main import main, parse_command
 from gen.training import preflight
 
 EXPERIMENT = '''"""A lab note."""
@@ -42,7 +42,7 @@ class Trainer(types.ModuleType):
     workdir: pathlib.Path
     code = 0
 
-    def train(self, config: Config, workdir: pathlib.Path) -> int:
+    def train(self, config: Config, workdir: pathlib.Path, *, accept_changed_data: bool) -> int:
         self.config, self.workdir = config, workdir
         return self.code
 
@@ -62,7 +62,7 @@ def trainer(monkeypatch, tmp_path) -> Trainer:
 def call(trainer, capsys):
     def call(*argv: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as caught:
-            cli.guard(lambda: main(["gen.main", *argv]))
+            cli.guard(lambda: main(parse_command(["gen.main", *argv])))
         return caught.value.code, *capsys.readouterr()
 
     return call
@@ -142,18 +142,18 @@ def test_bad_input_is_one_line_and_exit_code_2(call, argv, message):
 
 
 def test_input_errors_of_training_are_one_line_and_bugs_are_not(call, trainer, monkeypatch):
-    def refuse(config, workdir):
+    def refuse(config, workdir, **options):
         raise InputError("no images in here")
 
     monkeypatch.setattr(trainer, "train", refuse, raising=False)
     assert call(TRIAL, PATH) == (2, "", "gen: no images in here\n")
-    monkeypatch.setattr(trainer, "train", lambda config, workdir: 1 // 0, raising=False)
+    monkeypatch.setattr(trainer, "train", lambda config, workdir, **options: 1 // 0, raising=False)
     with pytest.raises(ZeroDivisionError):
-        cli.guard(lambda: main(["gen.main", TRIAL, PATH]))
+        cli.guard(lambda: main(parse_command(["gen.main", TRIAL, PATH])))
 
 
 def test_too_little_memory_is_one_line_and_names_a_smaller_batch(call, trainer, monkeypatch):
-    def fail(*_):
+    def fail(*_, **options):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
     monkeypatch.setattr(trainer, "train", fail, raising=False)
@@ -255,7 +255,7 @@ def test_help_starts_with_examples_and_imports_nothing_heavy():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Train a model of images")
     assert "python -m gen.main --config=experiments/shapes.py --workdir=runs/shapes" in done.stdout
-    assert "--sweep: 'print'" in done.stdout
+    assert "--sweep=TEXT" in done.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "absl" in imported
     assert imported.isdisjoint({"jax", "flax", "optax", "orbax", "tensorflow_datasets", "numpy"})
@@ -271,7 +271,9 @@ def test_the_real_program_says_one_line():
 
 def test_check_trains_nothing_and_makes_nothing(call, trainer, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(preflight, "check", lambda config, workdir, place: made.append((workdir, place)) or ["sound"])
+    monkeypatch.setattr(
+        preflight, "check", lambda config, workdir, place, **options: made.append((workdir, place)) or ["sound"]
+    )
     assert call(TRIAL, PATH, "--check=here", "--workdir=out") == (0, "", "gen: sound\n")
     assert call(TRIAL, PATH, "--check=mounted", "--workdir=/proc/out") == (0, "", "gen: sound\n")
     assert made == [(pathlib.Path("out"), "here"), (pathlib.Path("/proc/out"), "mounted")]

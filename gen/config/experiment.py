@@ -16,7 +16,7 @@ import re
 import runpy
 import traceback
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gen.config import PROVIDED, Config
@@ -47,7 +47,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[Override]]:
     return rest, overrides
 
 
-def load(name: str) -> Config:
+def load(name: str, overrides: Iterable[Override] = ()) -> Config:
     """Loads the Config of "FILE.py" or "FILE.py:variant". Raises InputError: no such file, or the line that fails."""
     path, _, arg = name.partition(":")
     if not pathlib.Path(path).is_file():
@@ -58,7 +58,15 @@ def load(name: str) -> Config:
     config = _call(path, "get_config", *filter(None, [arg]))
     if not isinstance(config, Config):
         raise InputError(f"{path}: get_config() must return a gen.config.Config, not {type(config).__name__}")
+    for override_path, text in overrides:
+        override(config, override_path, text)
     return config
+
+
+def default_workdir(name: str) -> pathlib.Path:
+    """The run folder of "FILE.py" or "FILE.py:variant": runs/FILE or runs/FILE-variant."""
+    path, _, arg = name.partition(":")
+    return pathlib.Path("runs", "-".join(filter(None, (pathlib.Path(path).stem, re.sub(r"[^\w.=,+-]", "_", arg)))))
 
 
 def experiments(path: str = "") -> list[str]:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +60,18 @@ def check_config(folder: RunFolder, config: Config) -> None:
 def marks_of(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
     """Returns the marks that checkpoints of this config and data.json must have."""
     return {"run": str(facts.get("run", "unknown")), "config": digest(config)}
+
+
+def check_folder(folder: RunFolder, config: Config) -> None:
+    """Raises InputError when a run folder cannot be written or made, holds links, or another experiment's run."""
+    folder.refuse_links()
+    there = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write to --workdir {folder.path}: {error.strerror or error}") from error
+    check_config(folder, config)
 
 
 def begin(folder: RunFolder, config: Config, facts: Facts, *, accept_changed_data: bool = False) -> Begun:

@@ -7,15 +7,44 @@ cannot read it, and never replaces a file that exists.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 import zlib
 from pathlib import Path
 from typing import Any
 
+from gen.cli import say
+from gen.files import cache_home, expand, printable, private_folder
+
 _WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']+)': (.*)", re.DOTALL)
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
 _log = logging.getLogger(__name__)
+
+
+def enable(given: str | Path | None) -> None:
+    """Turns on jax's cache in a folder of this user alone: whoever can write there decides what is run.
+
+    given: the folder; "none": no cache; None: xla in gen's cache. The variable JAX_COMPILATION_CACHE_DIR wins.
+    """
+    variable = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if given == "none" or (variable and "://" in variable):
+        return
+    import jax
+
+    try:
+        if variable or given:
+            folder = private_folder(expand(str(variable or given)))
+        else:
+            folder = private_folder(private_folder(cache_home()) / "xla")
+    except OSError as error:
+        say(f"no compilation cache: {printable(error.filename)}: {error.strerror or error}")
+        if variable:  # jax has read it itself
+            jax.config.update("jax_compilation_cache_dir", None)
+        return
+    if not variable:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    mend(folder)
 
 
 def mend(folder: Path) -> None:

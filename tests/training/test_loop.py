@@ -26,7 +26,7 @@ from gen.config import Config, Spec, build, from_json, spec
 from gen.data import BatchSampler, DatasetSplits, Examples
 from gen.data.loader import DeviceLoader
 from gen.errors import InputError
-from gen.main import main
+from gen.main import main, parse_command
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.r3gan import Discriminator, Generator
@@ -213,8 +213,8 @@ def test_sigterm_to_the_program_and_the_same_command_again(tmp_path, monkeypatch
     assert "interrupted; report: " in rest
     assert "interrupted" in (here / "report.html").read_text()
     monkeypatch.chdir(tmp_path)
-    assert main(["gen.main", *arguments, f"--workdir={here}"]) == 0
-    assert main(["gen.main", *arguments, f"--workdir={there}"]) == 0
+    assert main(parse_command(["gen.main", *arguments, f"--workdir={here}"])) == 0
+    assert main(parse_command(["gen.main", *arguments, f"--workdir={there}"])) == 0
     assert whole_state(here, steps) == whole_state(there, steps)
     assert [line["step"] for line in lines(here)] == list(range(1, steps + 1))
 
