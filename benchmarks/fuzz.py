@@ -169,7 +169,7 @@ def change_run(folder: pathlib.Path, rng: random.Random) -> str:
     kind = rng.randrange(10)
     if kind == 9:
         step = next((folder / "checkpoints").iterdir())
-        step.rename(step.with_name(rng.choice(("0", "1", "7", "007", "-1", "9" * 30, "x", "unsound-2"))))
+        step.rename(step.with_name(rng.choice(("0", "1", "7", "007", "-1", "9" * 30, "x", "corrupt-2"))))
         return "checkpoint renamed"
     path = folder / "config.json" if kind < 4 else folder / "data.json" if kind < 7 else rng.choice(files)
     content = path.read_bytes()

@@ -12,7 +12,7 @@ at its default. The same command again resumes the run.
 
 Exit codes: 0 finished. 1 a quantity became not finite. 2 wrong input, also a run folder in which another process
 trains; nothing was begun. 74 the disk is full or the run folder was removed while training; what was saved before is
-sound. 130 Ctrl-C, 143 SIGTERM: the step that ran is saved; before the first step, or at the second signal, the program
+valid. 130 Ctrl-C, 143 SIGTERM: the step that ran is saved; before the first step, or at the second signal, the program
 ends at once. One line says what happened.
 """
 

@@ -5,7 +5,7 @@
                           it was written, see gen/runs/digests.py
     FOLDER/saving-500/    a step being written, or what a killed run left; the next save removes it
     FOLDER/deleting-500/  an old step that goes, likewise
-    FOLDER/unsound-500/   a step that failed its digests, or is not of this run, kept for the person to look at
+    FOLDER/corrupt-500/   a step that failed its digests, or is not of this run, kept for the person to look at
 
 Orbax restores a flipped bit silently, or fails noisily, so it reads a step only after all files have matched their
 digests; the leaf digests then show that the values which came back are those that were in memory when they were saved.
@@ -60,7 +60,7 @@ class Checkpoints:
     ) -> None:
         """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder.
 
-        identity: what every step belongs to, by name; it is saved in each, and a step of another is unsound. notes:
+        identity: what every step belongs to, by name; it is saved in each, and a step of another is corrupt. notes:
         saved too, but not compared. Raises InputError when `folder` is something else.
         """
         self._folder = folder.absolute()
@@ -86,7 +86,7 @@ class Checkpoints:
             self._background.shutdown()
 
     def steps(self) -> list[int]:
-        """The steps that were written completely, oldest first; whether they are still sound, restoring finds out."""
+        """The steps that were written completely, oldest first; whether they are still valid, restoring finds out."""
         return digests.steps(self._folder)
 
     def save(self, step: int, state: Any, *, wait: bool = False) -> None:
@@ -119,23 +119,23 @@ class Checkpoints:
             pending.result()
 
     def restore(self, abstract_state: Tree, *, step: int | None = None) -> tuple[Tree, int] | None:
-        """The state of the newest sound step, or of `step`, and which step it is; None when nothing was ever saved.
+        """The state of the newest valid step, or of `step`, and which step it is; None when nothing was ever saved.
 
         `abstract_state` has jax.ShapeDtypeStruct leaves; where they have a sharding, the arrays get it, whatever
-        devices they were saved from. Each unsound step on the way is set aside as unsound-<step>, with one warning.
+        devices they were saved from. Each corrupt step on the way is set aside as corrupt-<step>, with one warning.
 
         Raises:
-          InputError: no step is sound, the asked step is absent or unsound, or the state has other leaves than the
+          InputError: no step is valid, the asked step is absent or corrupt, or the state has other leaves than the
             checkpoint (the first difference is named).
         """
         self.wait()
         if step is None and not self.steps():
             return None
-        state, used, unsound = self._newest_sound(abstract_state, step, whole=True)
-        for bad, reason in unsound:
+        state, used, corrupt = self._newest_valid(abstract_state, step, whole=True)
+        for bad, reason in corrupt:
             name = self._set_aside(bad)
             _log.warning(
-                "checkpoint %d is unsound (%s): kept as %s, going on from checkpoint %d", bad, reason, name, used
+                "checkpoint %d is corrupt (%s): kept as %s, going on from checkpoint %d", bad, reason, name, used
             )
         return state, used
 
@@ -146,9 +146,9 @@ class Checkpoints:
         is no checkpoint at all.
         """
         self.wait()
-        part, used, unsound = self._newest_sound(abstract_part, step, whole=False)
-        for bad, reason in unsound:
-            _log.warning("checkpoint %d is unsound (%s): using checkpoint %d", bad, reason, used)
+        part, used, corrupt = self._newest_valid(abstract_part, step, whole=False)
+        for bad, reason in corrupt:
+            _log.warning("checkpoint %d is corrupt (%s): using checkpoint %d", bad, reason, used)
         return part, used
 
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
@@ -190,16 +190,16 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 _remove(leftover)
 
-    def _newest_sound(
+    def _newest_valid(
         self, abstract: Tree, step: int | None, *, whole: bool
     ) -> tuple[Tree, int, list[tuple[int, str]]]:
-        """The restored tree, its step, and the newer steps that are unsound, with reasons.
+        """The restored tree, its step, and the newer steps that are corrupt, with reasons.
 
         Beside a run that keeps one step, the step that was the newest may go while it is read: the folder is listed
         again before it is said that there is none.
         """
-        unsound: dict[int, str] = {}
-        while candidates := [candidate for candidate in self._asked(step) if candidate not in unsound]:
+        corrupt: dict[int, str] = {}
+        while candidates := [candidate for candidate in self._asked(step) if candidate not in corrupt]:
             for candidate in candidates:
                 host, reason = None, ""
                 try:
@@ -208,11 +208,11 @@ class Checkpoints:
                     reason = str(error)
                 if _everywhere(host is not None):
                     placed = map(_place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
-                    still = [(bad, why) for bad, why in unsound.items() if (self._folder / str(bad)).exists()]
+                    still = [(bad, why) for bad, why in corrupt.items() if (self._folder / str(bad)).exists()]
                     return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate, still
-                unsound[candidate] = reason or "another process could not read it"
-        reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in unsound.items())
-        raise InputError(f"no sound checkpoint in {self._folder} ({reasons or 'there is none at all'})")
+                corrupt[candidate] = reason or "another process could not read it"
+        reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in corrupt.items())
+        raise InputError(f"no valid checkpoint in {self._folder} ({reasons or 'there is none at all'})")
 
     def _asked(self, step: int | None) -> list[int]:
         """The steps to try, the newest first. Raises InputError when `step` is absent."""
@@ -226,7 +226,7 @@ class Checkpoints:
     def _read(self, step: int, abstract: Leaves, *, whole: bool) -> dict[str, np.ndarray]:
         """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
 
-        Raises UnsoundError, or InputError when a sound step of this run holds other leaves than asked for.
+        Raises CorruptError, or InputError when a valid step of this run holds other leaves than asked for.
         """
         directory = self._folder / str(step)
         table = digests.read(directory, step)
@@ -239,13 +239,13 @@ class Checkpoints:
 
     def _free_name(self, step: int) -> Path:
         """A path for a step that is set aside."""
-        target = self._folder / f"unsound-{step}"
+        target = self._folder / f"corrupt-{step}"
         while os.path.lexists(target):
             target = target.with_name(f"{target.name}-again")
         return target
 
     def _set_aside(self, step: int) -> str:
-        """Renames an unsound step, so that it is not counted and its number is free again; returns the new name."""
+        """Renames a corrupt step, so that it is not counted and its number is free again; returns the new name."""
         target = self._free_name(step)
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"set aside {target.name}")  # nobody renames before all have looked
@@ -261,9 +261,9 @@ def _leaves(tree: Any) -> Leaves:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
-def _everywhere(sound: bool) -> bool:
+def _everywhere(valid: bool) -> bool:
     """Whether it is true in every process."""
-    return sound if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(sound)).all())
+    return valid if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(valid)).all())
 
 
 def _describe(leaf: Any) -> list:
@@ -287,7 +287,7 @@ def _remove(path: Path) -> None:
 
 
 def _restore(directory: Path, stored: Mapping[str, list], abstract: Leaves) -> dict[str, np.ndarray]:
-    """The values of the leaves asked for, on the host. Raises UnsoundError unless they are those that were saved."""
+    """The values of the leaves asked for, on the host. Raises CorruptError unless they are those that were saved."""
     arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
     try:
         # The bare handler: a Checkpointer would wait for other processes, which may have failed.

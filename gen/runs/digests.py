@@ -95,7 +95,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(directory: Path, step: int) -> Table:
-    """The table of a step folder. Raises UnsoundError when it is absent, damaged, or that of another step."""
+    """The table of a step folder. Raises CorruptError when it is absent, damaged, or that of another step."""
     try:
         digest, _, text = read_regular(directory / NAME, most=_LARGEST).partition(b"\n")
     except OSError as error:
@@ -116,7 +116,7 @@ def read(directory: Path, step: int) -> Table:
 
 
 def check_files(directory: Path, digests: Mapping[str, str]) -> None:
-    """Raises UnsoundError unless each file is there with its digest."""
+    """Raises CorruptError unless each file is there with its digest."""
 
     def fault(name: str) -> str | None:
         try:

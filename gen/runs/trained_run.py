@@ -55,7 +55,7 @@ class TrainedRun(NamedTuple):
 def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> TrainedRun:
     """Reads a run: its config, data facts and, of the checkpoint, only the averaged weights.
 
-    step: which checkpoint; None: the newest sound one. mesh: the devices that each get a copy of the weights; None: the
+    step: which checkpoint; None: the newest valid one. mesh: the devices that each get a copy of the weights; None: the
     default device. Raises InputError when there is no such folder, run, or checkpoint.
     """
     folder = RunFolder(expand(workdir))

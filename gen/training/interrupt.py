@@ -39,7 +39,7 @@ class Interrupt:
             self.before_exit()
         os._exit(128 + number)  # jax's threads crash when the interpreter is taken down beside them
 
-    def code(self, agree: bool) -> int:
+    def exit_code(self, agree: bool) -> int:
         """The exit code to stop with, 0 to go on. Several processes stop together, at a call in which all `agree`."""
         import jax
 

@@ -1,4 +1,4 @@
-"""The loop: place, resume, step, log, preview, checkpoint, stop. It knows Tasks, not what they do."""
+"""The training loop: resume, step, log, evaluate, preview, save, stop. It knows Tasks, not what they do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from gen import devices
 from gen.config import Config, build, build_task, digest
 from gen.data import Batch, BatchSampler, DatasetSplits
 from gen.data.loader import DeviceLoader
-from gen.evaluation import Evaluator
+from gen.evaluation import Evaluator, NoEvaluator, evaluator
 from gen.files import storage_fault
 from gen.runs import identity
 from gen.runs.checkpoint import Checkpoints
@@ -44,7 +44,7 @@ class NonFiniteError(ArithmeticError):
 
 
 def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -> int:
-    """Runs `config` to its end, from its newest sound checkpoint in `workdir` if there is one.
+    """Runs `config` to its end, from its newest valid checkpoint in `workdir` if there is one.
 
     accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py.
 
@@ -70,82 +70,80 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
     marks = {"identity": begun.identity, "notes": begun.notes}
-    feed = DeviceLoader(BatchSampler(source.train, config.batch_size * task.real_images_per_sample, config.seed), mesh)
-    with (
-        jax.set_mesh(mesh),
-        Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints,
-    ):
+    images = config.batch_size * task.real_images_per_sample
+    loader = DeviceLoader(BatchSampler(source.train, images, config.seed), mesh)
+    with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints:
         state, start = restore_or_init(task, config, mesh, checkpoints)
-        if start == 0:
-            state = init_from_runs(state, config.init_from)
-        watch = Evaluator(config, task, source, mesh, workdir, start) if config.evaluation.every else None
+        evaluate = evaluator(config, task, source, mesh, workdir, start)
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
-        report = Monitor(config, workdir, begun.facts, source, task, mesh, start)
+        monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start)
+        run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop)
         try:
-            status, code = _loop(config, task, mesh, feed, checkpoints, report, watch, state, start, stop)
+            status, code = _loop(run, state, start)
         except (NonFiniteError, OSError) as error:
             status, code = _stopped(error, folder, checkpoints)
-        report.close(status)
+        monitor.close(status)
     return code
 
 
-def _loop(
-    config: Config,
-    task: Task,
-    mesh: Mesh,
-    feed: DeviceLoader,
-    checkpoints: Checkpoints,
-    report: Monitor,
-    watch: Evaluator | None,
-    state: TrainState,
-    start: int,
-    stop: Interrupt,
-) -> tuple[str, int]:
+class _Run(NamedTuple):
+    """What the loop works with."""
+
+    config: Config
+    task: Task
+    mesh: Mesh
+    loader: DeviceLoader
+    checkpoints: Checkpoints
+    evaluate: Evaluator | NoEvaluator
+    monitor: Monitor
+    stop: Interrupt
+
+
+def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     """Steps from `start` to the end; returns the status for the report and the exit code."""
+    config, task, mesh, loader, checkpoints, evaluate, monitor, stop = run
     total = config.total_steps
     if start >= total:
-        report.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
+        monitor.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
         return "finished", 0
-    if watch is not None:
-        watch.check(state.ema_params)
-        checkpoints.best = watch.best.step if watch.best else None
-    report.say(f"{config_line(config, mesh)}; compiling")
+    evaluate.check(state.ema_params)
+    checkpoints.best = evaluate.best_step
+    monitor.say(f"{config_line(config, mesh)}; compiling")
     began = time.monotonic()
-    step_fn = compile_step(task, config, mesh, state, feed(start))
-    report.say(f"compiled in {time.monotonic() - began:.0f} s")
-    report.begin(state, start)
+    train_step = compile_step(task, config, mesh, state, loader(start))
+    monitor.say(f"compiled in {time.monotonic() - began:.0f} s")
+    monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
     pending: deque[Metrics] = deque()
     for step in range(start + 1, total + 1):
-        state, metrics = step_fn(state, feed(step - 1))
+        state, metrics = train_step(state, loader(step - 1))
         stop.saves = True
         pending.append(metrics)
         if len(pending) > _IN_FLIGHT:
             jax.block_until_ready(pending[-1 - _IN_FLIGHT])
-        code = stop.code(step % config.log_every == 0)
+        code = stop.exit_code(step % config.log_every == 0)
         last = step == total or code != 0
         log, preview, save = (
             last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
         )
         save = save or (unsaved and _first_save_due(config, step, began))
-        measured = watch is not None and watch.due(step, total)
-        if log or preview or save or measured:
+        measure = evaluate.due(step, total)
+        if log or preview or save or measure:
             averages = _average(pending, step)
-            if watch is not None and measured:
+            if measure:
                 _require_finite(state, step)
-                averages |= watch(state.ema_params, step)
-                save = save or (watch.best is not None and watch.best.step == step)
-            report.log(step, averages)
+                averages |= evaluate(state.ema_params, step)
+                save = save or evaluate.best_step == step
+            monitor.log(step, averages)
         if preview:
-            report.preview(state, step)
+            monitor.preview(state, step)
         if save:
             _require_finite(state, step)
-            checkpoints.best = watch.best.step if watch is not None and watch.best else None
+            checkpoints.best = evaluate.best_step
             checkpoints.save(step, state)
+            evaluate.remember()
             unsaved = False
-            if watch is not None:
-                watch.remember()
         if last:
             checkpoints.wait()
             return ("interrupted", code) if code else ("finished", 0)
@@ -187,7 +185,10 @@ def config_line(config: Config, mesh: Mesh) -> str:
 
 
 def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> tuple[TrainState, int]:
-    """The state to go on from, on the devices of `mesh`, and its step: the newest sound checkpoint or a fresh one."""
+    """Restores the newest valid checkpoint, or initializes the state, on the devices of `mesh`; returns it and its step.
+
+    A new state begins with the weights that `init_from` names.
+    """
     key = jax.random.key(config.seed)
     shapes = abstract(task)
     shardings = devices.state_sharding(mesh, shapes)
@@ -195,7 +196,7 @@ def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpo
     restored = checkpoints.restore(placed)
     if restored is not None:
         return restored
-    return jax.jit(task.init, out_shardings=shardings)(key), 0
+    return init_from_runs(jax.jit(task.init, out_shardings=shardings)(key), config.init_from), 0
 
 
 def make_step(task: Task, config: Config) -> Step:

@@ -50,7 +50,7 @@ def assert_same(tree, other):
 
 @pytest.fixture(scope="module")
 def two_steps(tmp_path_factory):
-    """A folder with the sound steps 1 and 2; copy it before harming it."""
+    """A folder with the valid steps 1 and 2; copy it before harming it."""
     folder = tmp_path_factory.mktemp("two") / "checkpoints"
     with Checkpoints(folder) as checkpoints:
         checkpoints.save(1, make_state(1))
@@ -144,7 +144,7 @@ KILL = {
 
 
 @pytest.mark.parametrize("moment", KILL)
-def test_a_killed_save_leaves_a_sound_folder(tmp_path, moment):
+def test_a_killed_save_leaves_a_valid_folder(tmp_path, moment):
     program = f"""
 import os, pathlib, signal, sys
 import jax.numpy as jnp
@@ -189,7 +189,7 @@ def test_every_flipped_bit_is_noticed(two_steps, tmp_path, caplog, capfd, whole)
                 assert_same(part["ema_params"], first.ema_params)
         assert step == 1
         (message,) = caplog.messages
-        assert message.startswith(f"checkpoint 2 is unsound ({file.as_posix()} ")
+        assert message.startswith(f"checkpoint 2 is corrupt ({file.as_posix()} ")
         shutil.rmtree(damaged)
     assert capfd.readouterr().err == ""
 
@@ -205,7 +205,7 @@ def test_wrong_values_in_files_that_match_their_digests_are_noticed(folder, capl
         state, step = checkpoints.restore(abstract(make_state(0)))
     assert step == 1
     assert_same(state, make_state(1))
-    assert "checkpoint 2 is unsound (step differs from what was saved)" in caplog.text
+    assert "checkpoint 2 is corrupt (step differs from what was saved)" in caplog.text
 
 
 HARM = {
@@ -231,20 +231,20 @@ def test_damaged_steps_are_set_aside_and_training_goes_on(folder, harm, caplog):
         state, step = checkpoints.restore(abstract(make_state(0)))
         assert step == 2
         assert_same(state, make_state(2))
-    assert (folder / "unsound-2").is_dir()
+    assert (folder / "corrupt-2").is_dir()
     (message,) = caplog.messages
-    assert message.startswith("checkpoint 2 is unsound (")
-    assert message.endswith("): kept as unsound-2, going on from checkpoint 1")
+    assert message.startswith("checkpoint 2 is corrupt (")
+    assert message.endswith("): kept as corrupt-2, going on from checkpoint 1")
     assert "\n" not in message
 
 
-def test_a_second_unsound_step_of_the_same_number_is_kept_too(folder):
+def test_a_second_corrupt_step_of_the_same_number_is_kept_too(folder):
     for _ in range(2):
         (folder / "2" / "DIGESTS").unlink()
         with Checkpoints(folder) as checkpoints:
             assert checkpoints.restore(abstract(make_state(0)))[1] == 1
             checkpoints.save(2, make_state(2))
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "unsound-2", "unsound-2-again"]
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "corrupt-2", "corrupt-2-again"]
 
 
 def test_an_asked_step_is_never_replaced(folder, caplog):
@@ -254,7 +254,7 @@ def test_an_asked_step_is_never_replaced(folder, caplog):
             (checkpoints.restore, abstract(make_state(0))),
             (checkpoints.restore_part, {"step": jax.ShapeDtypeStruct((), jnp.int32)}),
         ):
-            with pytest.raises(InputError, match=r"no sound checkpoint in .*checkpoints.*checkpoint 2: ") as raised:
+            with pytest.raises(InputError, match=r"no valid checkpoint in .*checkpoints.*checkpoint 2: ") as raised:
                 restore(wanted, step=2)
             assert "\n" not in str(raised.value)
         with pytest.raises(InputError, match=r"no checkpoint 3 in .*; allowed: 1, 2"):
@@ -263,11 +263,11 @@ def test_an_asked_step_is_never_replaced(folder, caplog):
     assert not caplog.messages
 
 
-def test_no_sound_step_at_all(folder):
+def test_no_valid_step_at_all(folder):
     for step in ("1", "2"):
         (folder / step / "DIGESTS").unlink()
     with Checkpoints(folder) as checkpoints:
-        with pytest.raises(InputError, match=r"no sound checkpoint in .*2: DIGESTS.*1: DIGESTS"):
+        with pytest.raises(InputError, match=r"no valid checkpoint in .*2: DIGESTS.*1: DIGESTS"):
             checkpoints.restore(abstract(make_state(0)))
         assert checkpoints.steps() == [1, 2]
 
@@ -332,7 +332,7 @@ def test_orbax_does_not_chatter(folder, caplog, capfd):
 # -- Which step of which run
 
 
-def unsound(folder, **options):
+def corrupt(folder, **options):
     """The step that training goes on from, and what else is in the folder then."""
     with Checkpoints(folder, **options) as checkpoints:
         _, step = checkpoints.restore(abstract(make_state(0)))
@@ -347,7 +347,7 @@ def test_steps_that_exchanged_their_names_are_noticed(folder, caplog):
         with pytest.raises(InputError) as raised:
             checkpoints.restore(abstract(make_state(0)))
         assert str(raised.value) == (
-            f"no sound checkpoint in {folder} (checkpoint 2: it is step 1 under another name; "
+            f"no valid checkpoint in {folder} (checkpoint 2: it is step 1 under another name; "
             "checkpoint 1: it is step 2 under another name)"
         )
         assert checkpoints.steps() == [1, 2]
@@ -355,8 +355,8 @@ def test_steps_that_exchanged_their_names_are_noticed(folder, caplog):
 
 def test_a_step_copied_under_a_later_number_is_noticed(folder, caplog):
     shutil.copytree(folder / "1", folder / "200")
-    assert unsound(folder) == (2, ["1", "2", "unsound-200"])
-    assert "checkpoint 200 is unsound (it is step 1 under another name): kept as unsound-200" in caplog.text
+    assert corrupt(folder) == (2, ["1", "2", "corrupt-200"])
+    assert "checkpoint 200 is corrupt (it is step 1 under another name): kept as corrupt-200" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["run", "config"])
@@ -367,8 +367,8 @@ def test_a_step_of_another_run_or_config_is_noticed(tmp_path, caplog, name):
             checkpoints.save(step, make_state(step), wait=True)
     shutil.copytree(tmp_path / "other" / "5", tmp_path / "mine" / "5")
     assert digests.newest_marks(tmp_path / "mine") == other | {"data": "other"}
-    assert unsound(tmp_path / "mine", identity=mine, notes={"data": "new"}) == (1, ["1", "unsound-5"])
-    assert f"checkpoint 5 is unsound (it is of another {name}: cccccccccccc, not {mine[name][:12]})" in caplog.text
+    assert corrupt(tmp_path / "mine", identity=mine, notes={"data": "new"}) == (1, ["1", "corrupt-5"])
+    assert f"checkpoint 5 is corrupt (it is of another {name}: cccccccccccc, not {mine[name][:12]})" in caplog.text
     assert digests.newest_marks(tmp_path / "mine") == mine | {"data": "mine"}
 
 
@@ -402,7 +402,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_digests_of_another_structure_are_unsound(tmp_path, text):
+def test_digests_of_another_structure_are_corrupt(tmp_path, text):
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "DIGESTS").write_bytes(signed(text))
     with pytest.raises(digests.CorruptError, match=r"^DIGESTS is no table of digests$"):
@@ -430,8 +430,8 @@ def test_only_folders_named_as_numbers_are_written_are_steps(folder):
         assert checkpoints.restore(abstract(make_state(0)))[1] == 2  # the empty folder 3 is set aside
         checkpoints.save(999, make_state(999), wait=True)
         assert checkpoints.steps() == [1, 2, 999]
-    assert (folder / "unsound-999").read_text() == "mine"
-    assert (folder / "unsound-3").is_dir()
+    assert (folder / "corrupt-999").read_text() == "mine"
+    assert (folder / "corrupt-3").is_dir()
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path):

@@ -88,9 +88,9 @@ def test_checkpoints_of_another_run_are_noticed(run, tmp_path, caplog):
     assert loop.train(config(6), other) == 0  # the same config, and yet another run
     shutil.copytree(other / "checkpoints" / "6", run / "checkpoints" / "6")
     assert load(run).step == 4
-    assert "checkpoint 6 is unsound (it is of another run: " in caplog.text
+    assert "checkpoint 6 is corrupt (it is of another run: " in caplog.text
     shutil.copy(other / "data.json", run / "data.json")
-    with pytest.raises(InputError, match=r"no sound checkpoint .*checkpoint 4: it is of another run"):
+    with pytest.raises(InputError, match=r"no valid checkpoint .*checkpoint 4: it is of another run"):
         load(run, step=4)
 
 
@@ -101,7 +101,7 @@ def test_checkpoints_are_not_continued_under_another_config(run, caplog, harm):
     else:
         (run / "config.json").write_text("{" if harm == "damaged" else to_json(config(seed=1)))
     before = content(run)
-    with pytest.raises(InputError, match=r"no sound checkpoint in .*checkpoint 4: it is of another config: "):
+    with pytest.raises(InputError, match=r"no valid checkpoint in .*checkpoint 4: it is of another config: "):
         loop.train(config(6, seed=1), run)
     assert content(run) == before
     if harm != "of the other config":
@@ -301,7 +301,7 @@ HARMS = {  # what is done, and a word of the one warning, None for none
     "an evaluation not UTF-8": (written("evaluation/section.html", b"\xff\xfe"), "section.html is left out"),
     "a report that is a folder": (replaced_by_folder("report.html"), "report.html.damaged"),
     "a number as a file": (written("checkpoints/999", b""), None),
-    "a number as an empty folder": (lambda run: (run / "checkpoints" / "999").mkdir(), "kept as unsound-999"),
+    "a number as an empty folder": (lambda run: (run / "checkpoints" / "999").mkdir(), "kept as corrupt-999"),
     "a number in other digits": (lambda run: (run / "checkpoints" / "٣٠٢").mkdir(), None),
 }
 

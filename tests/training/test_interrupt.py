@@ -20,9 +20,9 @@ def test_the_first_signal_asks_where_there_is_something_to_save(number, capfd):
     before = signal.getsignal(number)
     with interrupts() as stop:
         stop.saves = True
-        assert stop.code(True) == 0
+        assert stop.exit_code(True) == 0
         signal.raise_signal(number)
-        assert stop.code(True) == 128 + number
+        assert stop.exit_code(True) == 128 + number
     assert signal.getsignal(number) is before
     name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
     assert capfd.readouterr().err == f"gen: {name}: stopping after this step, which will be saved; again: at once\n"
@@ -68,7 +68,7 @@ def test_signals_stay_as_they_are_outside_the_main_thread():
 
     def handler_inside():
         with interrupts() as stop:
-            return signal.getsignal(signal.SIGTERM), stop.code(True)
+            return signal.getsignal(signal.SIGTERM), stop.exit_code(True)
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(handler_inside).result() == (before, 0)

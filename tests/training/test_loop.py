@@ -146,7 +146,7 @@ def test_ctrl_c_a_larger_budget_a_kill_and_a_flipped_bit_change_nothing(
     assert saved(tmp_path) == ["2", "4"]
     flip_a_bit(tmp_path / "checkpoints" / "4")
     assert loop.train(config(kind=kind, checkpoint_every=2), tmp_path) == 0
-    assert "checkpoint 4 is unsound" in caplog.text
+    assert "checkpoint 4 is corrupt" in caplog.text
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert numbers(tmp_path) == numbers(uninterrupted)
 
@@ -226,8 +226,8 @@ def test_a_flipped_bit_costs_one_checkpoint_and_not_the_run(uninterrupted, kind,
     flip_a_bit(tmp_path / "checkpoints" / "4")
     assert loop.train(config(kind=kind), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
-    assert saved(tmp_path) == ["2", "6", "unsound-4"]
-    assert "checkpoint 4 is unsound" in caplog.text
+    assert saved(tmp_path) == ["2", "6", "corrupt-4"]
+    assert "checkpoint 4 is corrupt" in caplog.text
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
 
 
