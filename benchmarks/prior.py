@@ -54,7 +54,7 @@ def compiled(function: Any) -> Any:
 def total_bits(loaded: trained_run.TrainedRun, images: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """The length in bits of the exact code of each image's tokens, [n]."""
     task = loaded.task
-    score = compiled(lambda p, x, y: task.surprise(p, x, y).sum((1, 2)))  # type: ignore[attr-defined]
+    score = compiled(lambda p, x, y: task.surprisal(p, x, y).sum((1, 2)))  # type: ignore[attr-defined]
     of = lambda part: None if labels is None else labels[part]  # noqa: E731
     parts = [score(loaded.ema_params, images[part], of(part)) for part in batches(len(images))]
     return np.concatenate([np.asarray(part) for part in parts])

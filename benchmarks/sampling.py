@@ -67,7 +67,7 @@ def disagreement(network: Any) -> float:
             logits, carry = network.apply(params, *inputs, method="step")
             return carry, logits
 
-        logits = jax.lax.scan(one, network.start(2), jnp.arange(cells))[1].swapaxes(0, 1)
+        logits = jax.lax.scan(one, network.initialize_carry(2), jnp.arange(cells))[1].swapaxes(0, 1)
         return jnp.abs(logits - network.apply(params, tokens, positions, label)).max()
 
     return float(largest(fresh(network), jax.random.key(1)))
@@ -85,9 +85,9 @@ class Sampler:
 
     def begin(self) -> None:
         """Goes back to the first token."""
-        nothing, carry = jnp.full(self.batch_size, -1, jnp.int32), self.network.start(self.batch_size)
+        nothing, carry = jnp.full(self.batch_size, -1, jnp.int32), self.network.initialize_carry(self.batch_size)
         if isinstance(self.network, Transformer):
-            carry = self.network.start(self.batch_size, self.stretch)
+            carry = self.network.initialize_carry(self.batch_size, self.stretch)
         canvas = jnp.full((self.batch_size, self.cells), -1, jnp.int32)
         self.state, self.done = jax.block_until_ready((carry, canvas, nothing)), 0
 

@@ -50,7 +50,7 @@ class Settings:
         from gen.models.r3gan import PRESETS, Discriminator, Generator, Preset
         from gen.tasks.gan import Gan
 
-        preset = PRESETS[self.preset].but(**networks)
+        preset = PRESETS[self.preset].replace(**networks)
         if self.tiny:
             preset = Preset(*map(_narrow, preset))
         generator = Generator(**preset.generator)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from gen.models import token_grid
 from gen.models.recurrent import MLP
-from gen.models.sequence_layers import Linear, Norm
+from gen.models.sequence_layers import Linear, AdaRMSNorm
 
 HEAD = 64  # channels of one head
 
@@ -50,9 +50,13 @@ class Layer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, cache: Cache, at: jax.Array, label: jax.Array | None) -> tuple[jax.Array, Cache]:
-        y, cache = Attention(self.gain, name="attention")(Norm(self.num_classes, name="norm")(x, label), cache, at)
+        y, cache = Attention(self.gain, name="attention")(
+            AdaRMSNorm(self.num_classes, name="norm")(x, label), cache, at
+        )
         x += y
-        return x + MLP(self.hidden, self.gain, name="mlp")(Norm(self.num_classes, name="mlp_norm")(x, label)), cache
+        return x + MLP(self.hidden, self.gain, name="mlp")(
+            AdaRMSNorm(self.num_classes, name="mlp_norm")(x, label)
+        ), cache
 
 
 class Transformer(nn.Module):
@@ -67,21 +71,21 @@ class Transformer(nn.Module):
     num_classes: int = 0
 
     def setup(self) -> None:
-        self.inputs = token_grid.Inputs(self.width, self.vocabulary, self.grid, None)
+        self.inputs = token_grid.TokenEmbedding(self.width, self.vocabulary, self.grid, None)
         # A recurrent block has 5 d^2 parameters, attention 4 d^2; an MLP 3 d for each hidden channel.
         hidden, gain = round(self.expansion * self.width + self.width / 3), (2 * self.layers) ** -0.5
         self.stack = [Layer(hidden, gain, self.num_classes) for _ in range(self.layers)]
-        self.norm = Norm(self.num_classes)
+        self.norm = AdaRMSNorm(self.num_classes)
         self.logits = Linear(self.vocabulary, use_bias=True)
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
         """Logits [b n vocabulary] of whole sequences [b n]."""
         around = token_grid.causal_neighbors(tokens, positions, self.grid, None) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
-        carry = self.start(*tokens.shape)
+        carry = self.initialize_carry(*tokens.shape)
         return self._run(self.inputs(token, position, positions, around), carry, label)[0]
 
-    def start(self, batch: int, capacity: int | None = None) -> Carry:
+    def initialize_carry(self, batch: int, capacity: int | None = None) -> Carry:
         """The state before the first step, with room for `capacity` steps (None: all)."""
         size = min(HEAD, self.width)
         shape = (batch, self.width // size, capacity or token_grid.cells(self.grid), size)

@@ -21,7 +21,7 @@ from gen.tasks.gan import Gan
 def get_config(arg: str = "") -> Config:
     arg = variant(arg, ["folder", "smoke"])
     smoke = arg == "smoke"
-    network = PRESETS["ffhq64"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
+    network = PRESETS["ffhq64"].replace(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(celeba, resolution=64) if arg == "folder" else spec(tfds, name="celeb_a", resolution=64, label=None),
         task=spec(

@@ -19,7 +19,7 @@ def get_config(arg: str = "") -> Config:
     network = PRESETS["cifar10" if arg == "full" else "s"]
     images = 250_000_000 if arg == "full" else 5_000_000
     if arg == "smoke":
-        network = network.but(widths=(8,) * 4, group_size=8, blocks=1)
+        network = network.replace(widths=(8,) * 4, group_size=8, blocks=1)
     config = Config(
         data=spec(npz, path="cifar10.npz") if arg == "npz" else spec(tfds, name="cifar10", resolution=32),
         task=spec(

@@ -15,7 +15,7 @@ from gen.tasks.gan import Gan
 
 def get_config(arg: str = "") -> Config:
     smoke = variant(arg, ["smoke"]) == "smoke"
-    network = PRESETS["ffhq256"].but(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
+    network = PRESETS["ffhq256"].replace(**({"widths": (8,) * 3, "group_size": 8, "blocks": 1} if smoke else {}))
     config = Config(
         data=spec(folder, path="ffhq256", resolution=256, labeled=False),
         task=spec(

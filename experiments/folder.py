@@ -19,8 +19,8 @@ from gen.tasks.gan import Gan
 def get_config(arg: str = "") -> Config:
     arg = variant(arg, ["cpu", "smoke"])
     small = arg in ("cpu", "smoke")
-    network = PRESETS["xs"] if small else PRESETS["s"].but(widths=(256, 256, 256, 256, 128))
-    network = network.but(blocks=1) if arg == "smoke" else network
+    network = PRESETS["xs"] if small else PRESETS["s"].replace(widths=(256, 256, 256, 256, 128))
+    network = network.replace(blocks=1) if arg == "smoke" else network
     config = Config(
         data=spec(folder, resolution=32 if small else 64),
         task=spec(

@@ -48,7 +48,7 @@ def test_bits_are_those_of_the_task(scored, color):
     assert len(lines) == 3
     images = [given[line["file"].removeprefix(f"{folder}/in/")] for line in lines]
     images = jnp.float32(images)[..., None].repeat(3, -1) / 255
-    bits = jax.jit(lambda params, images: loaded.task.surprise(params, images, None))(loaded.ema_params, images)
+    bits = jax.jit(lambda params, images: loaded.task.surprisal(params, images, None))(loaded.ema_params, images)
     for line, total in zip(lines, bits.sum((1, 2)).tolist(), strict=True):
         assert line["bits"] == pytest.approx(total, rel=1e-5)
         assert line["bits_per_dim"] == pytest.approx(total / 48, rel=1e-5)
@@ -87,12 +87,12 @@ def test_a_background_is_what_tokens_cost_by_their_frequencies(scored, color, tm
 
 def test_every_picture_tells_how_it_was_made(scored):
     folder, _, _ = scored
-    names = ["a-surprise.png", "b-surprise.png", "scores.jsonl", "surprise.png", "x/a-surprise.png"]
+    names = ["a-surprisal.png", "b-surprisal.png", "scores.jsonl", "surprisal.png", "x/a-surprisal.png"]
     assert files(folder / "out") == names
-    found = provenance.read(folder / "out" / "x" / "a-surprise.png")
+    found = provenance.read(folder / "out" / "x" / "a-surprisal.png")
     assert found["gen:source"] == sha256(folder / "in" / "x" / "a.png")
-    assert (found["gen:step"], found["gen:shows"]) == (3, "surprise")
-    assert read(folder / "out" / "surprise.png").shape[-1] == 3
+    assert (found["gen:step"], found["gen:shows"]) == (3, "surprisal")
+    assert read(folder / "out" / "surprisal.png").shape[-1] == 3
 
 
 def test_a_label_is_told_to_the_model(scored, color):
@@ -101,7 +101,7 @@ def test_a_label_is_told_to_the_model(scored, color):
     (line,) = (json.loads(text) for text in (folder / "square" / "scores.jsonl").read_text().splitlines())
     (unknown,) = (line for line in lines if line["file"].endswith("b.png"))
     assert abs(line["bits"] - unknown["bits"]) > 0.01
-    assert provenance.read(folder / "square" / "surprise.png")["gen:label"] == "square"
+    assert provenance.read(folder / "square" / "surprisal.png")["gen:label"] == "square"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ KINDS: dict[str, Kind] = {
     "sequence": Kind(
         ("gen.models.recurrent:Recurrent",),
         _MODULE,
-        ("check", "start", "step"),
+        ("check", "initialize_carry", "step"),
         ("vocabulary", "grid", "context", "num_classes"),
     ),
     "extractor": Kind(()),  # named by a flag of gen.evaluate, never by a run

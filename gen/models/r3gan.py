@@ -153,7 +153,7 @@ class Preset(NamedTuple):
     generator: dict[str, Any]
     discriminator: dict[str, Any]
 
-    def but(self, **fields: Any) -> Preset:
+    def replace(self, **fields: Any) -> Preset:
         """The same with `fields` changed in both."""
         return Preset(self.generator | fields, self.discriminator | fields)
 
@@ -172,5 +172,5 @@ PRESETS: dict[str, Preset] = {
     "cifar10": _alike(768, 768, 768, 768),
     "ffhq64": _alike(768, 768, 768, 768, 384),
     "ffhq256": _alike(768, 768, 768, 768, 384, 192, 96),
-    "imagenet64": _alike(1536, 1536, 1536, 1536, 1536).but(group_size=32),
+    "imagenet64": _alike(1536, 1536, 1536, 1536, 1536).replace(group_size=32),
 }

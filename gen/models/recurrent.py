@@ -14,7 +14,7 @@ from gen.errors import InputError
 from gen.models import token_grid
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
 from gen.models.recurrent_cells import CELLS, STATES, Cell
-from gen.models.sequence_layers import Linear, Norm, broadcast_rows
+from gen.models.sequence_layers import Linear, AdaRMSNorm, broadcast_rows
 from gen.models.token_grid import Grid
 
 LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [b 3 d], the state of the cell [b k d]
@@ -65,19 +65,19 @@ class Layer(nn.Module):
     def __call__(self, x: jax.Array, carry: LayerCarry, label: jax.Array | None) -> tuple[jax.Array, LayerCarry]:
         past, state = carry
         d = x.shape[-1]
-        gate, y = jnp.split(Linear(2 * d, name="in")(Norm(self.num_classes, name="norm")(x, label)), 2, axis=-1)
+        gate, y = jnp.split(Linear(2 * d, name="in")(AdaRMSNorm(self.num_classes, name="norm")(x, label)), 2, axis=-1)
         y, past = CausalConv(name="conv")(y, past)
         y, state = CELLS[self.cell](name="cell")(y, state)
         x += Linear(d, gain=self.gain, name="out")(nn.gelu(gate) * y)
-        x += MLP(self.hidden, self.gain, name="mlp")(Norm(self.num_classes, name="mlp_norm")(x, label))
+        x += MLP(self.hidden, self.gain, name="mlp")(AdaRMSNorm(self.num_classes, name="mlp_norm")(x, label))
         return x, (past, state)
 
 
 class Recurrent(nn.Module):
     """Logits of each token of a sequence given those before it, all positions up to its own, and the class.
 
-    `__call__` takes whole sequences; `start` and `step` go through one token by token, with the same logits and a state
-    whose size does not depend on how many there were.
+    `__call__` takes whole sequences; `initialize_carry` and `step` go through one token by token, with the same logits
+    and a state whose size does not depend on how many there were.
     """
 
     width: int  # channels, and size of each layer's state
@@ -104,20 +104,20 @@ class Recurrent(nn.Module):
             )
 
     def setup(self) -> None:
-        self.inputs = token_grid.Inputs(self.width, self.vocabulary, self.grid, self.context)
+        self.inputs = token_grid.TokenEmbedding(self.width, self.vocabulary, self.grid, self.context)
         hidden, gain = round(self.expansion * self.width), (2 * self.layers) ** -0.5
         self.stack = [Layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
-        self.norm = Norm(self.num_classes)
+        self.norm = AdaRMSNorm(self.num_classes)
         self.logits = Linear(self.vocabulary, use_bias=True)
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
         """Logits float32 [b n vocabulary], those at t of token t. No position may occur twice in a sequence."""
         around = token_grid.causal_neighbors(tokens, positions, self.grid, self.context) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
-        _, carries = self.start(len(tokens))
+        _, carries = self.initialize_carry(len(tokens))
         return self._run(self.inputs(token, position, positions, around), carries, label)[0]
 
-    def start(self, batch: int) -> Carry:
+    def initialize_carry(self, batch: int) -> Carry:
         """The state before the first step of `batch` sequences. It needs no parameters."""
         known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
         shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)

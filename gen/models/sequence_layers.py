@@ -60,7 +60,7 @@ class Linear(nn.Module):
         return y
 
 
-class Norm(nn.Module):
+class AdaRMSNorm(nn.Module):
     """RMS normalization (Zhang and Sennrich 2019) of [b n d], then a scale and a shift by class [b], at first none."""
 
     num_classes: int  # label num_classes is the null class; 0: no labels

@@ -101,7 +101,7 @@ def seen_on(canvas: jax.Array, target: jax.Array, grid: Grid, context: Grid | No
     return jnp.take_along_axis(jnp.pad(canvas, ((0, 0), (0, 1)), constant_values=-1), near, axis=1)
 
 
-class Inputs(nn.Module):
+class TokenEmbedding(nn.Module):
     """The input of each step [b n width]: the token before, its place, the place asked for and what is known around it.
 
     From token, position and target [b n] (token and position -1: none, at the start) and around [b n m] or None.

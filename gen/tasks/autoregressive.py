@@ -83,7 +83,7 @@ def draw(
         canvas = jax.vmap(lambda c, i, s: c.at[i].set(s, mode="drop"))(canvas, target, token)
         return (state, canvas, token, target), None
 
-    state = jax.tree.map(constrain, network.apply(params, n if guidance is None else 2 * n, method="start"))
+    state = jax.tree.map(constrain, network.apply(params, n if guidance is None else 2 * n, method="initialize_carry"))
     nothing, empty = (constrain(jnp.full(shape, -1, jnp.int32)) for shape in ((n,), (n, length)))
     steps = jnp.arange(places.shape[1]), places.T, known.T, given.T
     (_, canvas, _, _), _ = jax.lax.scan(step, (state, empty, nothing, nothing), steps)

@@ -181,7 +181,7 @@ class Prior:
         """Images [n h w c] in [0, 1], to tokens and back."""
         return self._tokens.decode(ema_params, self._tokens.encode(ema_params, images), self.shape)
 
-    def surprise(
+    def surprisal(
         self,
         ema_params: Mapping[str, Any],
         images: jax.Array,

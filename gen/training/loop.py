@@ -185,9 +185,9 @@ def config_line(config: Config, mesh: Mesh) -> str:
 
 
 def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpoints) -> tuple[TrainState, int]:
-    """Restores the newest valid checkpoint, or initializes the state, on the devices of `mesh`; returns it and its step.
+    """Restores the newest valid checkpoint, or initializes the state with the weights that `init_from` names.
 
-    A new state begins with the weights that `init_from` names.
+    Returns it, on the devices of `mesh`, and its step.
     """
     key = jax.random.key(config.seed)
     shapes = abstract(task)

@@ -52,10 +52,10 @@ def sequences(net, b=3, seed=0, order="random"):
 
 
 def step_by_step(net, params, tokens, positions, label):
-    """Logits [b n v] from `start` and `step` with a canvas kept by hand."""
+    """Logits [b n v] from `initialize_carry` and `step` with a canvas kept by hand."""
     b, n = tokens.shape
     canvas = np.full((b, token_grid.cells(net.grid)), -1, np.int32)
-    carry, token, position, logits = net.start(b), np.full(b, -1, np.int32), np.full(b, -1, np.int32), []
+    carry, token, position, logits = net.initialize_carry(b), np.full(b, -1, np.int32), np.full(b, -1, np.int32), []
     for t in range(n):
         found, carry = jitted(net, "step")(params, carry, canvas, token, position, positions[:, t], label)
         token, position, canvas = tokens[:, t], positions[:, t], canvas.copy()
@@ -192,7 +192,7 @@ def test_causal_convolution_is_that_of_numpy_by_channel():
 
 @pytest.mark.parametrize("label", [None, np.array([0, 2])])
 def test_rows_are_the_same_on_every_backend(label, monkeypatch):
-    norm, linear = sequence_layers.Norm(0 if label is None else 2), sequence_layers.Linear(5, use_bias=True)
+    norm, linear = sequence_layers.AdaRMSNorm(0 if label is None else 2), sequence_layers.Linear(5, use_bias=True)
     x = RNG.normal(size=(2, 3, 4)).astype(np.float32)
 
     def loss(variables, x):
@@ -276,7 +276,7 @@ def test_steps_give_the_logits_of_sequences(cell, grids, order, how, monkeypatch
 def test_the_state_has_the_same_size_at_every_step():
     net = network("lstm", "context")
     some = np.zeros(2, np.int32)
-    carry = net.start(2)
+    carry = net.initialize_carry(2)
     args = (carry, np.zeros((2, 16), np.int32), some, some, some, some)
     _, after = jax.eval_shape(functools.partial(net.apply, method="step"), params_of(net), *args)
     shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), state) for state in (carry, after)]
@@ -318,7 +318,7 @@ def test_gradients_reach_all_earlier_steps_and_no_others():
     x = RNG.normal(size=(1, 12, 16)).astype(np.float32)
 
     def logits(x):  # from the inputs of the stack: the input of step t is made of s_<t
-        return net.apply(params, x, net.start(1)[1], label, method="_run")[0][0]
+        return net.apply(params, x, net.initialize_carry(1)[1], label, method="_run")[0][0]
 
     size = np.abs(jax.jit(jax.jacrev(logits))(x)[:, :, 0]).max((1, 3))  # [t u]
     assert (size[np.triu_indices(12, 1)] == 0).all()

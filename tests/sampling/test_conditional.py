@@ -87,8 +87,8 @@ def rows(picture: np.ndarray) -> list[str]:
     return ["".join("#" if pixel else "." for pixel in row) for row in picture]
 
 
-def surprise(loaded, images, **options) -> np.ndarray:
-    return np.asarray(jax.jit(lambda p: loaded.task.surprise(p, images, None, **options))(loaded.ema_params))
+def surprisal(loaded, images, **options) -> np.ndarray:
+    return np.asarray(jax.jit(lambda p: loaded.task.surprisal(p, images, None, **options))(loaded.ema_params))
 
 
 # -- Regions and masks
@@ -197,7 +197,7 @@ def test_results_are_those_of_the_task(completed, plain):
 
 def test_every_file_is_there_and_tells_how_it_was_made(completed, plain):
     folder, _ = completed
-    kinds = ("seed0000", "seed0001", "seed0002", "surprise", "variance")
+    kinds = ("seed0000", "seed0001", "seed0002", "surprisal", "variance")
     names = [f"{name}-{kind}.png" for name in ("a", "deep/b") for kind in kinds]
     assert files(folder / "out") == sorted([*names, "predictions.png"])
     found = provenance.read(folder / "out" / "a-seed0002.png")
@@ -225,7 +225,7 @@ def test_the_maps_are_those_of_the_results(completed, plain, monkeypatch):
     variance, bits = drawn["variance"][0], drawn["bits per pixel"][0]
     np.testing.assert_allclose(variance, (results / 255).var(0)[..., 0], rtol=1e-6, atol=1e-12)
     assert not variance[4:].any()
-    np.testing.assert_allclose(bits, surprise(trained_run.load(plain), jnp.float32(results) / 255).mean(0), rtol=1e-4)
+    np.testing.assert_allclose(bits, surprisal(trained_run.load(plain), jnp.float32(results) / 255).mean(0), rtol=1e-4)
 
 
 def test_a_seed_gives_the_same_result_in_any_batch(completed, plain):
@@ -306,7 +306,7 @@ def test_films_go_on_frame_by_frame(film, tmp_path):
     given = [picture(tmp_path / "walk" / f"{t}.png", (4, 4), t) for t in (2, 10, 9)]  # 10 is the last
     program(film, tmp_path / "out", tmp_path / "walk", "--predict_frames", "--frames=3", "--seeds=7,8", "--format=gif")
     names = [f"walk-seed000{seed}.{kind}" for seed in (7, 8) for kind in ("gif", "png")]
-    assert files(tmp_path / "out") == ["predictions.png", *names, "walk-surprise.png", "walk-variance.png"]
+    assert files(tmp_path / "out") == ["predictions.png", *names, "walk-surprisal.png", "walk-variance.png"]
     strips = [read(tmp_path / "out" / f"walk-seed000{seed}.png") for seed in (7, 8)]
     assert strips[0].shape == (4, 6 * 4)
     np.testing.assert_array_equal(strips[0][:, :12], np.concatenate([given[0], given[2], given[1]], 1))
@@ -333,7 +333,7 @@ def test_bits_of_frames_are_given_the_frame_before(film, tmp_path):
     found = bits_of_results(loaded, request, made, settings)
     frames = jnp.float32(made[0]) / 255
     before = jnp.stack([jnp.broadcast_to(request.conditions["context"][0], (2, 4, 4, 1)), frames[:, 0]], 1)
-    expected = surprise(loaded, frames.reshape(4, 4, 4, 1), context=before.reshape(4, 4, 4, 1))
+    expected = surprisal(loaded, frames.reshape(4, 4, 4, 1), context=before.reshape(4, 4, 4, 1))
     np.testing.assert_allclose(found[0], expected.reshape(2, 2, 4, 4).mean(0), rtol=1e-4)
 
 

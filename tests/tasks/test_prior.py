@@ -50,7 +50,7 @@ class Bigram(nn.Module):
             jnp.arange(len(tokens))[:, None], before
         ]
 
-    def start(self, batch):
+    def initialize_carry(self, batch):
         return jnp.zeros((batch, 1))
 
     def step(self, carry, canvas, token, position, target, label):
@@ -191,12 +191,12 @@ def test_bits_are_those_of_the_closed_form(bigram):
     tokens = np.random.default_rng(0).integers(0, 3, (6, 4))
     before = np.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
     label = np.array([0, 1, 2, 3, 1, 0])
-    bits = np.asarray(jax.jit(task.surprise)(params, as_images(tokens, 2), label))
+    bits = np.asarray(jax.jit(task.surprisal)(params, as_images(tokens, 2), label))
     assert bits.shape == (6, 4, 4)
     truth = -np.log2(p[label[:, None], before, tokens])
     np.testing.assert_allclose(bits, as_images(truth / 4 * 2, 2)[..., 0], rtol=1e-5)  # over the 4 pixels of a cell
     np.testing.assert_allclose(bits.sum((1, 2)), truth.sum(1), rtol=1e-5)
-    unknown = task.surprise(params, as_images(tokens, 2), None)  # jit = eager
+    unknown = task.surprisal(params, as_images(tokens, 2), None)  # jit = eager
     np.testing.assert_allclose(unknown.sum((1, 2)), -np.log2(p[3, before, tokens]).sum(1), rtol=1e-5)
 
 
@@ -208,7 +208,7 @@ def test_bits_of_pixels_are_exact_and_per_channel():
     before = np.pad(values.reshape(5, -1)[:, :-1], ((0, 0), (1, 0)), constant_values=-1).reshape(values.shape)
     truth = -np.log2(softmax(params["prior"]["params"]["table"])[0, before, values])
     images = (values / 255).astype(np.float32)
-    np.testing.assert_allclose(jax.jit(task.surprise)(params, images, None), truth.sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(task.surprisal)(params, images, None), truth.sum(-1), rtol=1e-5)
     np.testing.assert_allclose(jax.jit(task.reconstruct)(params, images), images, rtol=1e-6)
     made = sample(task, params, keys(1, 2), {})
     assert made.shape == (2, 2, 3, 3)
@@ -221,7 +221,7 @@ def test_probabilities_of_all_images_sum_to_one(label):
     params = ready(task)
     every = np.array(list(itertools.product(range(3), repeat=4)))
     labels = None if label is None else np.full(len(every), label)
-    bits = np.asarray(jax.jit(task.surprise)(params, as_images(every, 2), labels), np.float64).sum((1, 2))
+    bits = np.asarray(jax.jit(task.surprisal)(params, as_images(every, 2), labels), np.float64).sum((1, 2))
     assert np.exp2(-bits).sum() == pytest.approx(1, abs=1e-5)
     assert bits.std() > 0.5
 
@@ -230,8 +230,8 @@ def test_bits_given_the_context_and_without(real):
     task, params = real
     images = np.random.default_rng(0).uniform(size=(4, 8, 8, 3)).astype(np.float32)
     context = images.reshape(4, 4, 2, 4, 2, 3).mean((2, 4))
-    surprise = jax.jit(task.surprise)
-    without, given, of_another = (surprise(params, images, None, context=c) for c in (None, context, context[::-1]))
+    surprisal = jax.jit(task.surprisal)
+    without, given, of_another = (surprisal(params, images, None, context=c) for c in (None, context, context[::-1]))
     assert without.shape == (4, 8, 8)
     assert np.isfinite(without).all()
     assert float(jnp.abs(without - given).max()) > 1e-3
@@ -287,7 +287,7 @@ def test_guidance_moves_away_from_the_unknown_class(bigram):
 def test_without_guidance_a_step_is_done_once(bigram, monkeypatch):
     task, params, _ = bigram
     seen = []
-    monkeypatch.setattr(Bigram, "start", lambda self, batch: seen.append(batch) or jnp.zeros((batch, 1)))
+    monkeypatch.setattr(Bigram, "initialize_carry", lambda self, batch: seen.append(batch) or jnp.zeros((batch, 1)))
     for conditions in ({}, {"guidance": None}, {"guidance": 2.0}):
         jax.eval_shape(task.sample, params, keys(1, 2, 3), conditions)
     assert seen == [3, 3, 6]
@@ -560,7 +560,7 @@ def test_some_steps_lower_the_bits(real, state, step, batch):
     assert 1.5 < np.mean(bits[:2]) < 6
     assert np.mean(bits[-5:]) < 0.5 * np.mean(bits[:2])
     exact = (
-        float(jnp.mean(jax.jit(real[0].surprise)(state.ema_params, batch["image"], batch["label"]).sum((1, 2)))) / 16
+        float(jnp.mean(jax.jit(real[0].surprisal)(state.ema_params, batch["image"], batch["label"]).sum((1, 2)))) / 16
     )
     assert exact < 0.6 * np.mean(bits[:2])  # without context
 
@@ -694,9 +694,9 @@ def test_questions_that_were_not_learned_are_refused(bigram):
     with pytest.raises(InputError, match="it has no latents"):
         by_seed.drawn_latents(task, [1])
     with pytest.raises(InputError, match="learned without drop_labels_probability"):
-        make(drop_labels_probability=0.0).surprise(params, np.zeros((1, 4, 4, 1), np.float32), None)
+        make(drop_labels_probability=0.0).surprisal(params, np.zeros((1, 4, 4, 1), np.float32), None)
     with pytest.raises(InputError, match=r"images of \[8, 8, 1\]; this prior allows \[4, 4, 1\]"):
-        task.surprise(params, np.zeros((1, 8, 8, 1), np.float32), None)
+        task.surprisal(params, np.zeros((1, 8, 8, 1), np.float32), None)
 
 
 def test_classes_can_be_left_out():

@@ -23,17 +23,17 @@ from gen.sampling.settings import SampleResult, Settings, seeds_text
 
 _HOLD = 4  # times that a frame of a film is shown, at 25 a second
 _MAX_SHOWN = 32  # inputs on the sheet
-VARIANCE, SURPRISE = "variance", "bits per pixel"
+VARIANCE, SURPRISAL = "variance", "bits per pixel"
 
 
 def write(run: TrainedRun, request: Request, settings: Settings, output: OutputPath) -> SampleResult:
     """Writes what a prior makes of a request into a folder; the format of `output` is that of films. InputError."""
     began, seeds, text, folder = time.monotonic(), settings.seeds, seeds_text(settings.seeds), output.folder
     stems = [f"seed{seed:04d}" for seed in seeds]
-    kinds = [f"{name}-{kind}" for name in request.names for kind in ("variance", "surprise", *stems)]
+    kinds = [f"{name}-{kind}" for name in request.names for kind in ("variance", "surprisal", *stems)]
     image_writer.check(folder / f"{name}.png" for name in [*kinds, "predictions"])
     results, label = sample(run, request, settings), label_of(settings)
-    surprise = bits_of_results(run, request, results, settings)
+    surprisal = bits_of_results(run, request, results, settings)
     variance = results.var(axis=1).mean(-1) / 255**2  # of whole numbers: 0 where all agree
     fields: dict[str, Any] = {"truncation": settings.truncation, **settings.conditions}
     fields["label"] = None if label is None else run.class_names[label]
@@ -54,21 +54,21 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
             save(f"{name}-{stem}", [_strip(film)], record | {"gen:shows": "strip"})
             shown = enlarged(film).repeat(_HOLD, axis=0)
             save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format)
-        for what, values, unit in (("variance", variance[i], VARIANCE), ("surprise", surprise[i], SURPRISE)):
+        for what, values, unit in (("variance", variance[i], VARIANCE), ("surprisal", surprisal[i], SURPRISAL)):
             picture = heat_map(_strip(values), unit=unit, enlarged=enlargement(*values.shape[1:3]))
             save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about))
     about = request.records[0] | fields | {"seed": text, "shows": "predictions"}
     about["source"] = ",".join(entry["source"] for entry in request.records[:_MAX_SHOWN])
-    save("predictions", [_overview(request, seeds, results, variance, surprise)], run.record(**about))
+    save("predictions", [_overview(request, seeds, results, variance, surprisal)], run.record(**about))
     return SampleResult(written, len(request.names) * len(seeds), run.step, time.monotonic() - began)
 
 
 def _overview(
-    request: Request, seeds: Sequence[int], results: np.ndarray, variance: np.ndarray, surprise: np.ndarray
+    request: Request, seeds: Sequence[int], results: np.ndarray, variance: np.ndarray, surprisal: np.ndarray
 ) -> np.ndarray:
     """A row for each input; of films a row for each result and map. Colors mean the same in all rows."""
     names = request.names[:_MAX_SHOWN]
-    high, most = variance[: len(names)].max(), surprise[: len(names)].max()
+    high, most = variance[: len(names)].max(), surprisal[: len(names)].max()
     rows = list[tuple[str, list[Tile]]]()
     for i, name in enumerate(names):
         shown = [("given", request.shown[i])]
@@ -76,13 +76,13 @@ def _overview(
         shown += [("mean", np.rint(results[i].mean(0)).astype(np.uint8))]
         shown += [
             ("variance", apply_colormap(variance[i], high=high)),
-            ("surprise", apply_colormap(surprise[i], high=most)),
+            ("surprisal", apply_colormap(surprisal[i], high=most)),
         ]
         tiles = [[("" if t else what, frame) for t, frame in enumerate(frames)] for what, frames in shown]
         rows += [
             ("" if k else name, row) for k, row in enumerate(tiles if request.frames else [[*itertools.chain(*tiles)]])
         ]
-    scales = [scale(high, unit=VARIANCE, width=200), scale(most, unit=SURPRISE, width=200)]
+    scales = [scale(high, unit=VARIANCE, width=200), scale(most, unit=SURPRISAL, width=200)]
     return sheet(rows, enlarged=enlargement(*results.shape[3:5]), scales=scales)
 
 

@@ -134,19 +134,19 @@ def bits(
     batch_size: int,
     mesh: Mesh,
 ) -> np.ndarray:
-    """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See Prior.surprise.
+    """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See Prior.surprisal.
 
     label: of all; None: unknown. contexts: what comes before each image, [n h' w' c]; None: unknown.
     """
     arrays = {"image": images, "label": _labels(label, len(images)), "context": contexts}
     given = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
-    def surprise(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+    def surprisal(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         context = _unit(batch["context"]) if "context" in batch else None
-        return task.surprise(params, _unit(batch["image"]), batch.get("label"), context=context)
+        return task.surprisal(params, _unit(batch["image"]), batch.get("label"), context=context)
 
     found, began = list[np.ndarray](), time.monotonic()
-    for part in batched(surprise, mesh)(run.ema_params, given, at_once=batch_size):
+    for part in batched(surprisal, mesh)(run.ema_params, given, at_once=batch_size):
         found += list(part)
         cli.tell(len(found), len(images), began)
     return np.stack(found)

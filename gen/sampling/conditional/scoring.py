@@ -19,7 +19,7 @@ from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.background import background_bits
 from gen.sampling.conditional.inputs import named_files, prior, read_named
-from gen.sampling.conditional.outputs import SURPRISE
+from gen.sampling.conditional.outputs import SURPRISAL
 from gen.sampling.conditional.sampling import bits
 
 _MAX_LINES = 50  # of the table
@@ -58,13 +58,13 @@ def score_files(
     batch_size: int,
     mesh: Mesh,
 ) -> ScoreResult:
-    """Writes scores.jsonl, a map of the bits of each image, and surprise.png, into the folder `out`.
+    """Writes scores.jsonl, a map of the bits of each image, and surprisal.png, into the folder `out`.
 
     label: the class of all images; None: unknown. background: samples for `background_bits`; 0: none. InputError.
     """
     task = prior(run, "gen.score")
     named, images = read_named(run, named_files(inputs), task.shape)
-    image_writer.check(out / name for name in ["surprise.png", *(f"{name}-surprise.png" for name, _ in named)])
+    image_writer.check(out / name for name in ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)])
     values = bits(run, task, images, label=label, batch_size=batch_size, mesh=mesh)
     tokens = math.prod(task.network.grid)
     rows: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ def score_files(
             row["unusual"] = row["bits"] - bits_of_table
     order = sorted(range(len(rows)), key=lambda i: -rows[i].get("unusual", rows[i]["bits"]))
     result = ScoreResult([rows[i] for i in order], run.step)
-    fields = {"shows": "surprise", "label": None if label is None else run.class_names[label]}
+    fields = {"shows": "surprisal", "label": None if label is None else run.class_names[label]}
     _write_pictures(run, out, [named[i][0] for i in order], images[order], values[order], result.rows, fields)
     atomic_write(out / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in result.rows))
     return result
@@ -99,11 +99,11 @@ def _write_pictures(
         image_writer.save(out / name, [picture], format="png", record=run.record(source=source, **fields))
 
     for name, digest, values in zip(names, digests, bits, strict=True):
-        save(f"{name}-surprise.png", heat_map(values, unit=SURPRISE), digest)
+        save(f"{name}-surprisal.png", heat_map(values, unit=SURPRISAL), digest)
     high, tiles = float(bits[:_MAX_SHOWN].max()), list[Tile]()
     for row, image, values in list(zip(rows, images, bits, strict=True))[:_MAX_SHOWN]:
         tiles.append((f"{row['bits']:,.0f} bits", to_uint8(image)))
         tiles.append((Path(row["file"]).stem, apply_colormap(values, high=high)))
     lines = [("", tiles[i : i + 2 * _COLUMNS]) for i in range(0, len(tiles), 2 * _COLUMNS)]
-    picture = sheet(lines, enlarged=enlargement(*bits.shape[1:]), scales=[scale(high, unit=SURPRISE, width=200)])
-    save("surprise.png", picture, ",".join(digests[:_MAX_SHOWN]))
+    picture = sheet(lines, enlarged=enlargement(*bits.shape[1:]), scales=[scale(high, unit=SURPRISAL, width=200)])
+    save("surprisal.png", picture, ",".join(digests[:_MAX_SHOWN]))
