@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from gen.models import token_grid
 from gen.models.recurrent import MLP
-from gen.models.sequence_layers import Linear, AdaRMSNorm
+from gen.models.sequence_layers import AdaRMSNorm, Linear
 
 HEAD = 64  # channels of one head
 

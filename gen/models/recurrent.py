@@ -14,7 +14,7 @@ from gen.errors import InputError
 from gen.models import token_grid
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
 from gen.models.recurrent_cells import CELLS, STATES, Cell
-from gen.models.sequence_layers import Linear, AdaRMSNorm, broadcast_rows
+from gen.models.sequence_layers import AdaRMSNorm, Linear, broadcast_rows
 from gen.models.token_grid import Grid
 
 LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [b 3 d], the state of the cell [b k d]
