@@ -36,7 +36,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the gallery's examples
 from gen import devices  # noqa: E402
 from gen.config import Config, experiment, spec  # noqa: E402
 from gen.data import DatasetSplits, Examples, folder  # noqa: E402
-from gen.evaluation import Question, measure  # noqa: E402
+from gen.evaluation import Comparison, measure  # noqa: E402
 from gen.evaluation.feature_sets import extract_features, reference  # noqa: E402
 from gen.features import pixels  # noqa: E402
 from gen.imaging.chain import chain  # noqa: E402
@@ -166,7 +166,7 @@ def metrics(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
     parts = [Examples(x, np.arange(len(x), dtype=np.int32) % 3) for x in (train_set, held_out, made)]
     source, extractor = DatasetSplits("pictures", *parts[:2], ("a", "b", "c"), {"digest": "0" * 64}), pixels(4)
     generated = extract_features(parts[2], extractor, labeled=True)
-    question = Question(generated, reference(source, extractor), extractor, path=(_pictures(9, 32, 32),) * 2)
+    question = Comparison(generated, reference(source, extractor), extractor, path=(_pictures(9, 32, 32),) * 2)
     for card in measure(question, groups=("frechet",)) if smoke else measure(question):
         yield card.metric, _digest(np.asarray([card.value, card.low or 0, card.high or 0]))
 

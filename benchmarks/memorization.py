@@ -27,7 +27,7 @@ import numpy as np
 from gen import devices
 from gen.config import build
 from gen.data import npz
-from gen.evaluation import MetricResult, Question, extract_features, made_images, measure, reference
+from gen.evaluation import Comparison, MetricResult, extract_features, measure, model_images, reference
 from gen.evaluation.figures import nearest
 from gen.features import Extractor, pixels, self_supervised_extractor
 from gen.report import save_png
@@ -59,9 +59,9 @@ def examined(workdir: pathlib.Path, extractor: Extractor, samples: int) -> Found
     mesh = devices.mesh(-1, 1)
     loaded = trained_run.load(workdir, mesh=mesh)
     source = build(loaded.config.data, "data")
-    made = made_images(loaded.task, loaded.ema_params, source, samples, mesh=mesh)
+    made = model_images(loaded.task, loaded.ema_params, source, samples, mesh=mesh)
     generated = extract_features(made, extractor, labeled=bool(source.num_classes))
-    question = Question(generated, reference(source, extractor), extractor)
+    question = Comparison(generated, reference(source, extractor), extractor)
     cards = {card.metric: card for card in measure(question, groups=["memorization"])}
     seen = loaded.step * loaded.config.batch_size
     return Found(workdir.name, len(source.train.images), seen, cards, nearest(question))

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from gen.evaluation import GROUPS, FeatureSet, Question, Reference, measure
+from gen.evaluation import GROUPS, Comparison, FeatureSet, Reference, measure
 from gen.features.extractor import Extractor, ExtractorOutput
 from gen.metrics import moments
 
@@ -52,7 +52,7 @@ def board(n: int, d: int) -> float:
     reference = Reference("", "train", real, real, held_out, tuple(map(str, range(CLASSES))))
     extractor = Extractor("random", "", "none", lambda x: ExtractorOutput(held_out.features[: len(x)]))
     pairs = np.zeros((min(n, PAIRS), 1, 1, 1), np.float32)  # stand for images on the ways between latents
-    question = Question(generated, reference, extractor, path=(pairs, pairs))
+    question = Comparison(generated, reference, extractor, path=(pairs, pairs))
     print(f"\nd = {d:,}, {n:,} against {n:,}\n\n| metrics | seconds | of the processor |\n| --- | --- | --- |")
     total = processor = 0.0
     for name in GROUPS:

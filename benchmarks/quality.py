@@ -27,16 +27,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gen import devices
-from gen.config import CHEAP, build
+from gen.config import FAST, build
 from gen.data import DatasetSplits, Examples
 from gen.evaluation import (
+    Comparison,
     MetricResult,
-    Question,
     Reference,
     about,
     extract_features,
-    made_images,
     measure,
+    model_images,
     random_subset,
     reference,
 )
@@ -56,7 +56,7 @@ class Yardstick(NamedTuple):
 
     def measured(self, examples: Examples, of: dict[str, Any]) -> list[MetricResult]:
         generated = extract_features(examples, self.extractor, labeled=bool(self.source.num_classes))
-        return measure(Question(generated, self.reference, self.extractor, of), groups=CHEAP)
+        return measure(Comparison(generated, self.reference, self.extractor, of), groups=FAST)
 
 
 class Row(NamedTuple):
@@ -95,7 +95,7 @@ class Board:
             cards = [card for card in cards if not card.metric.startswith("memorized")]
             self.rows.append(Row(FLOOR, name, f"{len(held_out.images):,} images", None, None, cards))
         began = time.monotonic()
-        made = made_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
+        made = model_images(loaded.task, loaded.ema_params, source, self._samples, mesh=mesh)
         print(f"{workdir}: {len(made.images):,} images in {time.monotonic() - began:.0f} s", file=sys.stderr)
         what = f"{len(made.images):,} {'samples' if loaded.task.can_sample else 'reconstructions'}"
         cards = self._yardsticks[digest].measured(made, {"run": workdir.name, "step": loaded.step} | about(loaded.task))

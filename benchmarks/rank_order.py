@@ -33,13 +33,13 @@ from gen.config import build
 from gen.data import DatasetSplits, Examples, npz, shapes
 from gen.evaluation import (
     GROUPS,
+    Comparison,
     FeatureSet,
     MetricResult,
-    Question,
     Reference,
     extract_features,
-    made_images,
     measure,
+    model_images,
     reference,
 )
 from gen.features import Extractor, pixels, self_supervised_extractor
@@ -81,7 +81,7 @@ class Setting(NamedTuple):
     def board(self, generated: FeatureSet) -> Board:
         """The cards of a set of images, by name without the extractor; distances within classes as their mean."""
         named, within = Board(), list[MetricResult]()
-        for card in measure(Question(generated, self.reference, self.extractor), groups=self.metrics):
+        for card in measure(Comparison(generated, self.reference, self.extractor), groups=self.metrics):
             name = card.metric.replace(f"-{self.extractor.name}", "")
             if name.startswith("FD-class-"):
                 within.append(card)
@@ -208,7 +208,7 @@ def along(workdir: pathlib.Path, given: Setting, source: DatasetSplits, images: 
     mesh, boards = devices.mesh(-1, 1), dict[int, Board]()
     for step in steps:
         loaded = trained_run.load(workdir, step=step, mesh=mesh)
-        made = made_images(loaded.task, loaded.ema_params, source, images, mesh=mesh)
+        made = model_images(loaded.task, loaded.ema_params, source, images, mesh=mesh)
         boards[step] = given.board(extract_features(made, given.extractor, labeled=bool(source.num_classes)))
         print(f"step {step:,} measured", flush=True)
     rows = []

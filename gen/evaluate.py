@@ -1,29 +1,30 @@
-"""How good and how varied images are, whether they copy the training set, and how sure that is.
+"""Measures how good and how varied images are, whether they copy the training set, and how sure that is.
 
   python -m gen.evaluate --workdir DIR                          the newest checkpoint of a run
-  python -m gen.evaluate --workdir DIR --refine 'median(3)'     and what a chain does to the numbers
-  python -m gen.evaluate --images A --reference B               any two folders; B may be statistics, FILE.npz
+  python -m gen.evaluate --workdir DIR --refine 'median(3)'     also after a chain
+  python -m gen.evaluate --images A --reference B               two folders; B may be statistics, FILE.npz
   python -m gen.evaluate --compare RUN_A RUN_B                  two evaluations, if they may be compared
 
-OUT (by default DIR/evaluation; of two folders ./evaluation) gets evaluation.json, one card for each number: value, 95 %
-interval, extractor and its digest, sizes, seed, digest of the data; the pictures; and evaluation.html, which shows all
-and begins with a verdict in words: single images, variety and copies, of which the weakest decides.
---refine and --floor add evaluation-refined.json and evaluation-real-held-out.json. Without --extractor the features
-come from networks trained in minutes on the same data, and the distances are called FD-own, KD-own. FID and KID are
-what the weights of the FID Inception give: --extractor fid:pt_inception-2015-12-05-6726825d.pth.
+OUT gets evaluation.json, for each number its value, 95 % interval, extractor and its digest, sizes, seed and digest of
+the data; figures; and evaluation.html, which shows all and begins with a verdict on single images, variety and copies,
+of which the weakest decides. --refine and --real_baseline add evaluation-refined.json and
+evaluation-real-held-out.json. Without --extractor the features come from networks trained in minutes on the same data,
+and the distances are called FD-own, KD-own. FID and KID need the weights of the FID Inception:
+--extractor fid:pt_inception-2015-12-05-6726825d.pth. docs/metrics.md explains every metric.
 """
 
 from __future__ import annotations
 
-import sys
 import time
+import typing
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from absl import flags
+from typing import TYPE_CHECKING, Literal
 
 from gen import cli
+from gen.cli.flags import SAMPLING, Options, option, run_main
+from gen.config import FAST, MetricGroup
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -31,120 +32,186 @@ from gen.outputs.output_path import check_writable
 if TYPE_CHECKING:
     from gen.evaluation.evaluate_run import Evaluation
 
-FLAGS = flags.FlagValues()
-cli.define_path("workdir", None, "Folder of the run to measure.", flag_values=FLAGS)
-flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.", lower_bound=0, flag_values=FLAGS)
-cli.define_path("images", None, "Folder of images to measure, instead of a run.", flag_values=FLAGS)
-cli.define_path("reference", None, "Folder of real images, or npz with mu and sigma.", flag_values=FLAGS)
-flags.DEFINE_bool("compare", False, "Compare two evaluations: name two runs or evaluation.json.", flag_values=FLAGS)
-cli.define_path("out", None, "Folder for the results.", flag_values=FLAGS)
-cli.define_path(
-    "extractor",
-    None,
-    "own (default), fid:WEIGHTS (FID Inception, .pth, .npz or .safetensors), pixels, or package.module:function.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string("metrics", "all", "Groups of metrics, with commas; 'all'; 'cheap'.", flag_values=FLAGS)
-flags.DEFINE_integer("samples", 10_000, "Images to make, seeds SEED and up.", 2, 10_000_000, flag_values=FLAGS)
-flags.DEFINE_integer("references", 10_000, "Real images to compare with, at most.", 2, 10_000_000, flag_values=FLAGS)
-flags.DEFINE_enum("split", "train", ["train", "held_out"], "Which real images.", flag_values=FLAGS)
-flags.DEFINE_integer("seed", 0, "First seed.", lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
-flags.DEFINE_string("refine", None, "Chain of gen.imaging: measured before and after it.", flag_values=FLAGS)
-flags.DEFINE_bool("floor", False, "Also measure held-out real images in the samples' place.", flag_values=FLAGS)
-flags.DEFINE_integer("size", None, "Side of the squares that all files become.", 1, 8192, flag_values=FLAGS)
-cli.define_path("save_statistics", None, "Write mu and sigma of the reference to this npz.", flag_values=FLAGS)
-for _name in ("path", "data_dir"):
-    cli.define_path(f"config.data.{_name}", None, "Where the data of the run are now, if moved.", flag_values=FLAGS)
-for _name in ("truncation", "temperature", "guidance", "top_p"):
-    cli.define_sampling(_name, None, f"As for gen.sample --{_name}.", flag_values=FLAGS)
-
-_OTHERS = tuple(name for name in FLAGS if name != "compare")
+_GROUPS = typing.get_args(MetricGroup)
+_OF_PRIORS = ("temperature", "guidance", "top_p")
+_CONDITIONS = ("truncation", *_OF_PRIORS)
+_OF_RUNS = ("step", "split", "refine", "real_baseline", "num_samples", "num_references", "data_path", "data_dir")
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Does what the flags ask for. Raises InputError for what is wrong in them."""
-    if FLAGS.compare:
-        return _compare(arguments)
-    if arguments:
-        raise InputError(f"unexpected argument '{arguments[0]}'; only --compare takes two names")
-    if bool(FLAGS.workdir) == bool(FLAGS.images):
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Options):
+    """What to measure, how, and where the results go."""
+
+    workdir: str | Path | None = option(None, "Folder of the run to measure.", group="Images")
+    step: int | None = option(None, "Its checkpoint; by default the newest.", at_least=0)
+    images: str | Path | None = option(None, "Folder of images to measure, instead of a run.")
+    reference: str | Path | None = option(None, "Folder of real images, or .npz with mu and sigma.")
+    size: int | None = option(None, "Side of the squares that all files become.", at_least=1, at_most=8192)
+    num_samples: int = option(10_000, "Images to sample, from seed SEED on.", at_least=2, at_most=10_000_000)
+    num_references: int = option(10_000, "Most real images to compare with.", at_least=2, at_most=10_000_000)
+    split: Literal["train", "held_out"] = option("train", "Which real images.")
+    seed: int = option(0, "First seed.", at_least=0, at_most=2**32 - 1)
+    refine: str | None = option(None, "Chain of gen.imaging: measured before and after it.")
+    real_baseline: bool = option(False, "Also measure held-out real images in the samples' place.")
+    truncation: float | None = option(None, "As for gen.sample.", group="Sampling", **SAMPLING["truncation"])
+    temperature: float | None = option(None, "As for gen.sample.", **SAMPLING["temperature"])
+    guidance: float | None = option(None, "As for gen.sample.", **SAMPLING["guidance"])
+    top_p: float | None = option(None, "As for gen.sample.", **SAMPLING["top_p"])
+    data_path: str | Path | None = option(
+        None, "Where the data of the run are now.", flag="config.data.path", group="Data"
+    )
+    data_dir: str | Path | None = option(None, "Where data of TFDS are now.", flag="config.data.data_dir")
+    extractor: str | Path | None = option(
+        None, "own (default), fid:WEIGHTS (FID Inception), pixels, or package.module:function.", group="Metrics"
+    )
+    metrics: str = option("all", f"With commas: all, fast, {', '.join(_GROUPS)}.")
+    out: str | Path | None = option(
+        None, "Folder for the results; by default WORKDIR/evaluation or ./evaluation.", group="Results"
+    )
+    save_statistics: str | Path | None = option(None, "Write mu and sigma of the reference to this .npz.")
+    compare: bool = option(False, "Only compare two evaluations.")
+    evaluations: Sequence[str | Path] = option((), "With --compare: two runs or evaluation.json.", positional="A B")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of metrics. Raises InputError for an unknown one."""
+        from gen.evaluation.metric_suite import check_groups
+
+        several: dict[str, tuple[str, ...]] = {"all": _GROUPS, "fast": FAST}
+        given = [name.strip() for name in self.metrics.split(",")]
+        groups = tuple(dict.fromkeys(group for name in given for group in several.get(name, (name,))))
+        check_groups(groups)
+        return groups
+
+    def refuse(self, names: Sequence[str], why: str) -> None:
+        """Raises InputError where one of these options was given."""
+        for field in fields(self):
+            if field.name in names and getattr(self, field.name) != field.default:
+                raise InputError(f"--{field.metadata.get('flag', field.name)} {why}; leave it out")
+
+
+def evaluate(options: EvaluateOptions) -> Evaluation:
+    """Measures images, and writes the results. Raises InputError for bad input."""
+    if options.evaluations:
+        raise InputError(f"unexpected argument '{options.evaluations[0]}'; only --compare takes two names")
+    if bool(options.workdir) == bool(options.images):
         raise InputError("name a run, --workdir DIR, or two folders, --images A --reference B; not both")
-    for name in ("path", "data_dir"):
-        if FLAGS.images and FLAGS[f"config.data.{name}"].value:
-            raise InputError(f"--config.data.{name} is of runs, --workdir; leave it out")
-    if FLAGS.images and not FLAGS.reference:
-        raise InputError("--reference is missing: a folder of real images, or an npz with mu and sigma")
-    out = Path(FLAGS.out or (f"{FLAGS.workdir}/evaluation" if FLAGS.workdir else "evaluation"))
-    statistics = Path(FLAGS.save_statistics) if FLAGS.save_statistics else None
+    out = Path(options.out or (f"{options.workdir}/evaluation" if options.workdir else "evaluation"))
+    statistics = Path(options.save_statistics) if options.save_statistics else None
+    if options.workdir:
+        options.refuse(("reference", "size"), "is of two folders, --images and --reference")
+    else:
+        options.refuse((*_OF_RUNS, *_CONDITIONS), "is of runs, --workdir")
+        if not options.reference:
+            raise InputError("--reference is missing: a folder of real images, or an npz with mu and sigma")
     if statistics and statistics.suffix != ".npz":
         raise InputError(f"--save_statistics={statistics}: statistics are .npz files")
     if statistics and statistics.is_dir():
         raise InputError(f"--save_statistics={statistics} is a folder; name a file")
+    if statistics and str(options.reference).endswith(".npz"):
+        raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
     check_writable(out)
     if statistics:
         check_writable(statistics.parent, "--save_statistics")
-    for name in ("images", "reference"):
-        folder = FLAGS[name].value
+    for name, folder in (("images", options.images), ("reference", options.reference)):
         if folder and out.resolve().is_relative_to(Path(folder).resolve()):
-            raise InputError(f"--out={out} is inside --{name}={folder}, where the pictures would be taken for images")
-    began = time.monotonic()
-    from gen.evaluation import evaluate_folders, evaluate_run, html, results
+            raise InputError(f"--out={out} is inside --{name}={folder}, where figures would be taken for images")
+    evaluation = _of_run(options) if options.workdir else _of_folders(options)
+    if not any(evaluation.results.values()):
+        raise InputError("none of these metrics can be computed of these images; the lines above say why")
+    from gen.evaluation import html
 
-    given: dict[str, Any] = {name: FLAGS[name].value for name in evaluate_run.EvaluateOptions._fields if name in FLAGS}
-    moved = {name: FLAGS[f"config.data.{name}"].value for name in ("path", "data_dir")}
-    asked = evaluate_run.EvaluateOptions(**given, moved={name: path for name, path in moved.items() if path})
-    measured = (
-        evaluate_run.measure_run(asked, cli.say) if FLAGS.workdir else evaluate_folders.measure_folders(asked, cli.say)
-    )
-    if not any(measured.boards.values()):
-        raise InputError("none of these metrics can be had of these images; the lines above say why")
     try:
-        html.write(out, measured)
-        if FLAGS.workdir and not FLAGS.out:
-            html.refresh(Path(FLAGS.workdir))
+        html.write(out, evaluation)
+        if options.workdir and not options.out:
+            html.refresh(Path(options.workdir))
         if statistics:
-            _save_statistics(measured, statistics)
+            next(iter(evaluation.comparisons.values())).reference.write_statistics(statistics)
+            cli.say(f"statistics of the reference: {statistics}")
     except OSError as error:
+        place = error.filename2 or error.filename or out
+        raise InputError(f"{place}: cannot be written ({error.strerror or error})") from None
+    return evaluation
+
+
+def _of_folders(options: EvaluateOptions) -> Evaluation:
+    groups = options.groups
+    from gen.evaluation.evaluate_folders import evaluate_folders
+
+    folders = str(options.images), str(options.reference)
+    extractor = str(options.extractor) if options.extractor else None
+    return evaluate_folders(*folders, extractor, groups=groups, size=options.size, seed=options.seed)
+
+
+def _of_run(options: EvaluateOptions) -> Evaluation:
+    groups = options.groups
+    if options.seed + 2 * options.num_samples > 2**32:
         raise InputError(
-            f"{error.filename2 or error.filename or out}: cannot be written ({error.strerror or error})"
-        ) from None
-    for title, found in measured.boards.items():
+            f"--seed={options.seed} and --num_samples={options.num_samples}: the largest seed is {2**32 - 1}"
+        )
+    if options.real_baseline and options.split == "held_out":
+        raise InputError("--real_baseline would compare held-out images with themselves; leave --split=held_out out")
+    from gen import devices
+    from gen.config import digest
+    from gen.evaluation.evaluate_run import Settings, evaluate_run
+    from gen.features import parse_extractor
+    from gen.imaging.chain import chain
+    from gen.runs import trained_run
+    from gen.runs.run_data import load_data
+    from gen.tasks.prior import Prior
+
+    refine = chain(options.refine) if options.refine else None
+    run = trained_run.load(str(options.workdir), step=options.step, mesh=devices.mesh(-1, 1))
+    if not (run.task.can_sample or run.task.can_reconstruct):
+        raise InputError(f"{options.workdir}: this model neither samples nor reconstructs")
+    if not run.task.can_sample:
+        options.refuse(_CONDITIONS, "is of models that sample, and this one only reconstructs")
+    if not isinstance(run.task, Prior):
+        options.refuse(_OF_PRIORS, "is of priors, and this run is none")
+    moved = {"path": options.data_path, "data_dir": options.data_dir}
+    splits = load_data(run, moved={name: str(path) for name, path in moved.items() if path})
+    conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}
+    settings = Settings(
+        groups=groups,
+        num_samples=options.num_samples,
+        num_references=options.num_references,
+        split=options.split,
+        seed=options.seed,
+        conditions=conditions,
+        refine=refine,
+        real_baseline=options.real_baseline,
+    )
+    about = {"run": Path(str(options.workdir)).resolve().name, "config_digest": digest(run.config), "step": run.step}
+    extractor = parse_extractor(str(options.extractor) if options.extractor else None, splits)
+    return evaluate_run(run, splits, extractor, settings, about=about | conditions)
+
+
+def compare(options: EvaluateOptions) -> str:
+    """Returns a table of two evaluations side by side. Raises InputError where they do not compare."""
+    from gen.evaluation import results
+
+    options.refuse([f.name for f in fields(options) if f.name not in ("compare", "evaluations")], "is of measuring")
+    if len(options.evaluations) != 2:
+        raise InputError(f"--compare takes two evaluations, runs or evaluation.json; given: {len(options.evaluations)}")
+    return results.comparison_table(*(results.read(Path(name)) for name in options.evaluations))
+
+
+def main(options: EvaluateOptions) -> None:
+    """Measures or compares, and prints the results. Raises InputError for bad input."""
+    if options.compare:
+        return print(compare(options))
+    began = time.monotonic()
+    evaluation = evaluate(options)
+    from gen.evaluation import results
+
+    for title, found in evaluation.results.items():
         print(f"\n{title}\n{results.table(found)}")
-        if title in measured.verdicts:
-            print(measured.verdicts[title])
+        if title in evaluation.verdicts:
+            print(evaluation.verdicts[title])
+    out = Path(options.out or (f"{options.workdir}/evaluation" if options.workdir else "evaluation"))
     written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
     print(f"\nin {time.monotonic() - began:.0f} s: {written}")
 
 
-def _save_statistics(measured: Evaluation, path: Path) -> None:
-    """Writes mu and sigma of the reference."""
-    from gen.metrics import moments
-
-    question = next(iter(measured.questions.values()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    moments.write_statistics(path, moments.moments(question.reference.real.features))
-    cli.say(f"statistics of the reference: {path}")
-
-
-def _compare(names: Sequence[str]) -> None:
-    """Prints two evaluations side by side."""
-    from gen.evaluation import results
-
-    given = [name for name in _OTHERS if FLAGS[name].present]
-    if given:
-        raise InputError(f"--{given[0]} is of measuring, and --compare only reads; leave it out")
-    if len(names) != 2:
-        raise InputError(f"--compare takes two evaluations, runs or evaluation.json; given: {len(names)}")
-    both = [results.read(Path(name)) for name in names]
-    pairs = results.compare(*both)
-    print(f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap")
-    for a, b in pairs:
-        print(f"{a.metric:<28} {results.number(a.value):>11} {results.number(b.value):>11}  {results.verdict(a, b)}")
-    shared = {card.metric for card, _ in pairs}
-    for which, found in zip(("first", "second"), both, strict=True):
-        if alone := [card.metric for card in found if card.metric not in shared]:
-            print(f"only in the {which}: {', '.join(alone)}")
-
-
 if __name__ == "__main__":
-    cli.guard(lambda: main(cli.parse(sys.argv, sys.modules["__main__"], FLAGS)))
+    run_main(main, EvaluateOptions)

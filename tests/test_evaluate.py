@@ -15,14 +15,16 @@ import tiny
 from PIL import Image
 
 from gen import cli, devices, evaluate, sample
+from gen.cli.flags import parse
 from gen.config import Config, build, digest, spec, to_json
 from gen.data import folder, npz
 from gen.errors import InputError
-from gen.evaluation import evaluate_run, made_images
+from gen.evaluation import model_images
 from gen.features import pixels, self_supervised
 from gen.metrics import moments
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
+from gen.runs.run_data import load_data
 from gen.training.loop import data_metadata
 
 
@@ -49,11 +51,11 @@ def make_run(path: Path, config: Config) -> Path:
 
 
 def program(*arguments) -> None:
-    evaluate.main(cli.parse(["evaluate", *map(str, arguments)], evaluate, evaluate.FLAGS))
+    evaluate.main(parse(["evaluate", *map(str, arguments)], evaluate.EvaluateOptions))
 
 
-def cards(path: Path) -> dict[str, dict]:
-    return {card["metric"]: card for card in json.loads(path.read_text())}
+def results(path: Path) -> dict[str, dict]:
+    return {result["metric"]: result for result in json.loads(path.read_text())}
 
 
 def files(folder: Path) -> list[str]:
@@ -84,7 +86,14 @@ def gan(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(gan) -> Path:
-    program(f"--workdir={gan}", "--samples=24", "--references=40", "--refine=invert", "--floor", "--metrics=all")
+    program(
+        f"--workdir={gan}",
+        "--num_samples=24",
+        "--num_references=40",
+        "--refine=invert",
+        "--real_baseline",
+        "--metrics=all",
+    )
     return gan / "evaluation"
 
 
@@ -93,25 +102,27 @@ def test_a_run_is_measured(evaluated, gan):
     names += ["section.html"]
     pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
     assert files(evaluated) == sorted(names + pngs)
-    found = cards(evaluated / "evaluation.json")
+    found = results(evaluated / "evaluation.json")
     wanted = {"FD-own", "KD-own", "MMD-own", "MIND-own", "precision", "recall", "density", "coverage", "AuthPct"}
     wanted |= {"Vendi-own-q1", "IS-own", "modes-covered", "class-agreement", "PPL-own", "SWD-16", "MS-SSIM"}
     assert wanted <= set(found)
     assert "memorized" not in found  # 8 images are held out
     assert not [name for name in found if "FID" in name or "KID" in name]
-    card, config = found["FD-own"], tiny.config()
-    assert card["of"] == {"run": "gan", "config_digest": digest(config), "step": 3}
-    assert (card["samples"], card["references"], card["split"], card["seed"]) == (24, 40, "train", 0)
-    assert card["data_digest"] == build(config.data, "data").facts["digest"]
-    assert (card["extractor"], len(card["extractor_digest"])) == ("own", 64)
-    assert card["resize"] == "linear, antialiased, to 32 x 32"
+    result, config = found["FD-own"], tiny.config()
+    assert result["subject"] == {"run": "gan", "config_digest": digest(config), "step": 3}
+    assert (result["num_samples"], result["num_references"], result["split"], result["seed"]) == (24, 40, "train", 0)
+    assert result["data_digest"] == build(config.data, "data").facts["digest"]
+    assert (result["extractor"], len(result["extractor_digest"])) == ("own", 64)
+    assert result["resize"] == "linear, antialiased, to 32 x 32"
 
 
 def test_refined_and_real_images_in_the_samples_place(evaluated):
-    plain, refined, real = (cards(evaluated / f"evaluation{name}.json") for name in ("", "-refined", "-real-held-out"))
-    assert refined["FD-own"]["of"]["refine"] == "invert"
+    plain, refined, real = (
+        results(evaluated / f"evaluation{name}.json") for name in ("", "-refined", "-real-held-out")
+    )
+    assert refined["FD-own"]["subject"]["refine"] == "invert"
     assert refined["FD-own"]["value"] != plain["FD-own"]["value"]
-    assert (real["FD-own"]["samples"], real["FD-own"]["of"]["real"]) == (8, True)
+    assert (real["FD-own"]["num_samples"], real["FD-own"]["subject"]["real"]) == (8, True)
     assert real["SWD-16"]["value"] < plain["SWD-16"]["value"]
     page = (evaluated / "evaluation.html").read_text()
     assert all(words in page for words in ("samples", "refined", "real, held out", "invert", "FD-own"))
@@ -121,19 +132,19 @@ def test_the_images_measured_are_those_that_sample_writes(gan, tmp_path):
     sample.sample(sample.SampleOptions(workdir=gan, out=tmp_path / "out", seeds="5-8"))
     its, mesh = trained_run.load(gan), devices.mesh(-1, 1)
     source = build(its.config.data, "data")
-    made = made_images(its.task, its.ema_params, source, 4, seed=5, mesh=mesh)
+    made = model_images(its.task, its.ema_params, source, 4, seed=5, mesh=mesh)
     written = sorted((tmp_path / "out").glob("*.png"))
     assert len(written) == 4
     for path, image in zip(written, made.images, strict=True):
         assert (np.asarray(Image.open(path)) == image).all()
 
 
-def test_equal_cards_compare_and_the_better_one_is_named(evaluated, gan, tmp_path, capsys):
+def test_equal_results_compare_and_the_better_one_is_named(evaluated, gan, tmp_path, capsys):
     shutil.copytree(evaluated, tmp_path / "other")
     better = json.loads((tmp_path / "other" / "evaluation.json").read_text())
-    for card in better:
-        if card["metric"] == "FD-own":
-            card |= {"value": -3.0, "low": -4.0, "high": -2.0, "seed": 100}
+    for result in better:
+        if result["metric"] == "FD-own":
+            result |= {"value": -3.0, "low": -4.0, "high": -2.0, "seed": 100}
     (tmp_path / "other" / "evaluation.json").write_text(json.dumps(better))
     program("--compare", gan, tmp_path / "other")
     lines = capsys.readouterr().out.splitlines()
@@ -143,15 +154,15 @@ def test_equal_cards_compare_and_the_better_one_is_named(evaluated, gan, tmp_pat
     assert not [line for line in lines[1:] if not line.startswith("FD-own ") and "second" in line]
 
 
-def test_cards_of_other_sizes_do_not_compare(evaluated, gan, tmp_path, capsys):
-    program(f"--workdir={gan}", "--samples=20", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'a'}")
-    program(f"--workdir={gan}", "--samples=18", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'b'}")
+def test_results_of_other_sizes_do_not_compare(evaluated, gan, tmp_path, capsys):
+    program(f"--workdir={gan}", "--num_samples=20", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'a'}")
+    program(f"--workdir={gan}", "--num_samples=18", "--metrics=vendi", "--extractor=pixels", f"--out={tmp_path / 'b'}")
     capsys.readouterr()
     with pytest.raises(SystemExit) as caught:
         cli.guard(lambda: program("--compare", tmp_path / "a", tmp_path / "b"))
     assert caught.value.code == 2
     error = capsys.readouterr().err
-    assert "do not compare: samples is 20 in one, 18 in the other" in error
+    assert "do not compare: num_samples is 20 in one, 18 in the other" in error
     assert error.count("\n") == 1
     with pytest.raises(SystemExit):
         cli.guard(lambda: program("--compare", evaluated, tmp_path / "a"))
@@ -178,11 +189,11 @@ def test_what_only_reconstructs_is_measured_by_its_reconstructions(gray, tmp_pat
         "--split=held_out",
         "--metrics=frechet,memorization,classes,path",
     )
-    found = cards(tmp_path / "out" / "evaluation.json")
-    assert found["FD-pixels"]["samples"] == found["FD-pixels"]["references"] == 110
+    found = results(tmp_path / "out" / "evaluation.json")
+    assert found["FD-pixels"]["num_samples"] == found["FD-pixels"]["num_references"] == 110
     assert found["FD-pixels"]["split"] == "held_out"
     assert found["memorized"]["split"] == "train"
-    assert found["memorized"]["references"] == 30
+    assert found["memorized"]["num_references"] == 30
     assert "classes.png" not in files(tmp_path / "out")
     said = capsys.readouterr().err
     assert "reconstructions: classes left out: the extractor pixels does not classify these images" in said
@@ -203,11 +214,14 @@ def test_two_folders(folders, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     a, b = folders
     program(f"--images={a}", f"--reference={b}", "--extractor=pixels")
-    found = cards(tmp_path / "evaluation" / "evaluation.json")
+    found = results(tmp_path / "evaluation" / "evaluation.json")
     x, y = (pixels().features(loaded(folder)) for folder in folders)
     assert found["FD-pixels"]["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-12)
-    assert (found["FD-pixels"]["samples"], found["FD-pixels"]["references"]) == (12, 15)
-    assert (found["FD-pixels"]["split"], found["FD-pixels"]["of"]) == ("all", {"folder": str(a), "reference": str(b)})
+    assert (found["FD-pixels"]["num_samples"], found["FD-pixels"]["num_references"]) == (12, 15)
+    assert (found["FD-pixels"]["split"], found["FD-pixels"]["subject"]) == (
+        "all",
+        {"folder": str(a), "reference": str(b)},
+    )
     assert "memorized" not in found
     assert "0 held-out images" in capsys.readouterr().err
     page = (tmp_path / "evaluation" / "evaluation.html").read_text()
@@ -222,14 +236,14 @@ def test_what_stands_beside_images_is_passed_over(folders, tmp_path):
         f"--images={tmp_path / 'a'}",
         f"--reference={folders[1]}",
         "--extractor=pixels",
-        "--metrics=cheap,vendi,frechet",
+        "--metrics=fast,vendi,frechet",
         f"--out={tmp_path / 'out'}",
     )
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    names = [card["metric"] for card in found]
+    names = [result["metric"] for result in found]
     assert len(set(names)) == len(names)
     assert {"FD-pixels", "precision", "Vendi-pixels-q1"} <= set(names)
-    assert found[0]["samples"] == 12
+    assert found[0]["num_samples"] == 12
 
 
 def test_what_is_not_of_an_evaluation_stays(folders, tmp_path):
@@ -250,8 +264,8 @@ def test_what_is_not_of_an_evaluation_stays(folders, tmp_path):
 def test_a_model_without_classes_has_no_numbers_of_classes(tmp_path):
     config = tiny.config(total_images=8, task=tiny.task_spec(conditional=False))
     run = make_run(tmp_path / "run", config)
-    program(f"--workdir={run}", "--metrics=classes,ms_ssim,vendi", "--samples=8", f"--out={tmp_path / 'out'}")
-    found = cards(tmp_path / "out" / "evaluation.json")
+    program(f"--workdir={run}", "--metrics=classes,ms_ssim,vendi", "--num_samples=8", f"--out={tmp_path / 'out'}")
+    found = results(tmp_path / "out" / "evaluation.json")
     assert "class-agreement" not in found
     assert not [name for name in found if "-class-" in name]
     assert "classes.png" not in files(tmp_path / "out")
@@ -259,14 +273,14 @@ def test_a_model_without_classes_has_no_numbers_of_classes(tmp_path):
 
 def test_the_default_extractor_learns_from_the_reference(folders, tmp_path):
     program(f"--images={folders[0]}", f"--reference={folders[1]}", "--metrics=frechet", f"--out={tmp_path}")
-    assert set(cards(tmp_path / "evaluation.json")) == {"FD-own"}
+    assert set(results(tmp_path / "evaluation.json")) == {"FD-own"}
 
 
 def test_statistics_go_both_ways(folders, tmp_path, capsys):
     a, b = folders
     common = ("--extractor=pixels", f"--images={a}")
     program(*common, f"--reference={b}", f"--out={tmp_path / 'x'}", f"--save_statistics={tmp_path / 's' / 'b.npz'}")
-    wanted = cards(tmp_path / "x" / "evaluation.json")["FD-pixels"]
+    wanted = results(tmp_path / "x" / "evaluation.json")["FD-pixels"]
     features = pixels().features(loaded(b)).astype(np.float64)
     stored = np.load(tmp_path / "s" / "b.npz")
     np.testing.assert_allclose(stored["mu"], features.mean(0))
@@ -275,13 +289,13 @@ def test_statistics_go_both_ways(folders, tmp_path, capsys):
     np.savez_compressed(tmp_path / "other.npz", mu=features.mean(0), sigma=np.cov(features, rowvar=False))
     for name, count in (("s/b.npz", 15), ("other.npz", 0)):
         program(*common, f"--reference={tmp_path / name}", f"--out={tmp_path / 'y'}")
-        found = cards(tmp_path / "y" / "evaluation.json")
+        found = results(tmp_path / "y" / "evaluation.json")
         assert set(found) == {"FD-pixels"}
         assert found["FD-pixels"]["value"] == pytest.approx(wanted["value"], rel=1e-9)
-        assert (found["FD-pixels"]["split"], found["FD-pixels"]["references"]) == ("statistics", count)
+        assert (found["FD-pixels"]["split"], found["FD-pixels"]["num_references"]) == ("statistics", count)
         assert found["FD-pixels"]["low"] is not None
         assert files(tmp_path / "y") == ["evaluation.html", "evaluation.json", "section.html"]
-    assert "the Fréchet distance alone: statistics tell no more" in capsys.readouterr().err
+    assert "the Fréchet distance alone: statistics allow no other metric" in capsys.readouterr().err
 
 
 def test_sizes_and_channels_that_differ_are_brought_to_one(tmp_path):
@@ -290,9 +304,9 @@ def test_sizes_and_channels_that_differ_are_brought_to_one(tmp_path):
     b = pictures(tmp_path / "b", 8, seed=3, size=(64, 50))
     options = (f"--images={a}", f"--reference={b}", "--extractor=pixels", "--metrics=frechet")
     program(*options, "--size=16", f"--out={tmp_path / 'out'}")
-    card = cards(tmp_path / "out" / "evaluation.json")["FD-pixels"]
-    assert card["samples"] == 6
-    assert card["resize"] == "central square, area to 16 x 16; then area to 16 x 16"
+    result = results(tmp_path / "out" / "evaluation.json")["FD-pixels"]
+    assert result["num_samples"] == 6
+    assert result["resize"] == "central square, area to 16 x 16; then area to 16 x 16"
 
 
 def means(images: np.ndarray) -> np.ndarray:
@@ -304,10 +318,10 @@ def test_any_function_measures(folders, tmp_path, monkeypatch):
     options = (f"--images={folders[0]}", f"--reference={folders[1]}", "--metrics=frechet", f"--out={tmp_path}")
     monkeypatch.setenv("GEN_PACKAGES", __name__)
     program(*options, f"--extractor={__name__}:means")
-    (card,) = cards(tmp_path / "evaluation.json").values()
-    assert card["metric"] == f"FD-{__name__}:means"
+    (result,) = results(tmp_path / "evaluation.json").values()
+    assert result["metric"] == f"FD-{__name__}:means"
     x, y = (means(loaded(folder)) for folder in folders)
-    assert card["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-5)
+    assert result["value"] == pytest.approx(moments.frechet_distance(x, y).value, rel=1e-5)
 
 
 def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeypatch):
@@ -316,12 +330,15 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
     for i in range(4):
         Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(tmp_path / "old" / f"{i}.png")
     there = spec(folder, path=str(tmp_path / "old"), resolution=8)
-    before = evaluate_run._data(there, {})
+    run = trained_run.TrainedRun(tiny.config(data=there), {}, None, {}, 0)
+    before = load_data(run)
     (tmp_path / "old").rename(tmp_path / "new")
     with pytest.raises(InputError, match=r"does not exist.*if the data have moved: --config\.data\.path=NEW"):
-        evaluate_run._data(there, {})
-    after = evaluate_run._data(there, {"path": str(tmp_path / "new")})
+        load_data(run)
+    after = load_data(run, moved={"path": str(tmp_path / "new")})
     assert after.facts["digest"] == before.facts["digest"]
+    with pytest.raises(InputError, match=r"have changed since \(digest .*, was 0123"):
+        load_data(run._replace(data_metadata={"digest": "0123"}), moved={"path": str(tmp_path / "new")})
 
 
 # What is wrong
@@ -336,17 +353,20 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
         (["--workdir=nowhere"], "there is no such folder"),
         (["--workdir=GAN", "--step=9"], "no checkpoint 9"),
         (["--workdir=GAN", "--metrics=frechet,kernal"], "no metric 'kernal'; did you mean 'kernel'"),
-        (["--workdir=GAN", "--samples=1"], "--samples"),
+        (["--workdir=GAN", "--num_samples=1"], "--num_samples"),
         (["--workdir=GAN", "--seed=4294967295"], "the largest seed is"),
         (["--workdir=GAN", "--size=16"], "--size is of two folders"),
-        (["--workdir=GAN", "--floor", "--split=held_out"], "with themselves"),
+        (["--workdir=GAN", "--real_baseline", "--split=held_out"], "with themselves"),
         (["--workdir=GAN", "--temperature=0.5"], "--temperature is of priors"),
         (["--workdir=GRAY", "--truncation=0.5"], "--truncation is of models that sample"),
         (["--workdir=GAN", "--refine=medin(3)"], "did you mean"),
         (["--workdir=GAN", "--extractor=fid:absent.pth"], "absent.pth: no such file"),
         (["--workdir=GAN", "--out=torn.png"], "is a file"),
         (["--workdir=GAN", "--save_statistics=s.txt"], r"statistics are .npz files"),
-        (["--workdir=GAN", "--metrics=score", "--extractor=pixels", "--samples=8"], "none of these metrics can be had"),
+        (
+            ["--workdir=GAN", "--metrics=score", "--extractor=pixels", "--num_samples=8"],
+            "none of these metrics can be computed",
+        ),
         (["--images=A"], "--reference is missing"),
         (["--workdir=GAN", "--config.data.path=A"], "--config.data.path: the data of this run take resolution"),
         (["--images=A", "--reference=B", "--config.data.path=A"], "--config.data.path is of runs"),
@@ -365,7 +385,7 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
         (["--images=A", "--reference=s.npz", "--extractor=pixels", "--metrics=kernel"], "the Fréchet distance alone"),
         (
             ["--images=A", "--reference=B", "--out=A"],
-            "inside --images=.*, where the pictures would be taken for images",
+            "inside --images=.*, where figures would be taken for images",
         ),
         (["--images=A", "--reference=B", "--out=B/x"], "inside --reference="),
         (["--images=A", "--reference=B", "--seed=4294967296"], "--seed"),

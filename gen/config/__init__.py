@@ -1,11 +1,12 @@
 """The description of a run: the Config and its components, experiment files, overrides, sweeps. Imports no jax."""
 
 from gen.config.config import (
-    CHEAP,
+    FAST,
     PROVIDED,
     Config,
     EvaluationConfig,
     MeshConfig,
+    MetricGroup,
     allowed,
     check_resumable,
     digest,
@@ -17,11 +18,12 @@ from gen.config.config import (
 from gen.config.spec import Spec, build, build_task, check, spec
 
 __all__ = [
-    "CHEAP",
+    "FAST",
     "PROVIDED",
     "Config",
     "EvaluationConfig",
     "MeshConfig",
+    "MetricGroup",
     "Spec",
     "allowed",
     "build",

@@ -14,7 +14,7 @@ import math
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gen.config.resolve import check_name
 from gen.config.spec import call_of, check
@@ -25,7 +25,14 @@ from gen.files import printable, shown
 # What the program tells a component when it builds it: build(config.task, "task", image_shape=..., ...).
 PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num_classes", "batch_size")}
 
-CHEAP = ("frechet", "kernel", "neighbors", "memorization")  # what training measures unless told otherwise
+# The groups of metrics in gen.evaluation.metric_suite, here for checks that import no jax.
+# fmt: off
+MetricGroup = Literal[
+    "frechet", "frechet_infinite", "kernel", "rbf", "mind", "neighbors", "memorization",
+    "vendi", "score", "classes", "path", "sliced", "ms_ssim",
+]
+# fmt: on
+FAST: tuple[MetricGroup, ...] = ("frechet", "kernel", "neighbors", "memorization")  # what training measures
 
 
 def _field(default: Any, **rules: Any) -> Any:
@@ -50,7 +57,7 @@ class EvaluationConfig:
     """Measurements of samples during training, with the numbers of gen.evaluate."""
 
     every: int = _field(0, at_least=0, may_change=True)  # steps between measurements; 0: none
-    metrics: tuple[str, ...] = _field(CHEAP, may_change=True)  # names or groups of gen.evaluation
+    metrics: tuple[MetricGroup, ...] = _field(FAST, may_change=True)
     num_samples: int = _field(1000, at_least=2, may_change=True)
     best_metric: str = _field("", may_change=True)  # "FD-own" for one: its best checkpoint is kept too; "": none
 

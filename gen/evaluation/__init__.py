@@ -1,6 +1,6 @@
-"""How good and how varied images are: sets with features, all metrics of them, cards that say what was measured."""
+"""Sets of images with their features, the metrics of them, and results that say what was measured."""
 
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.evaluator import Best, Evaluator, NoEvaluator, evaluator
 from gen.evaluation.feature_sets import (
     FeatureSet,
@@ -12,27 +12,27 @@ from gen.evaluation.feature_sets import (
 )
 from gen.evaluation.metric_suite import GROUPS, METRICS, Metric, check_groups, measure
 from gen.evaluation.results import MetricResult, compare
-from gen.evaluation.samples import about, made_images
+from gen.evaluation.samples import model_images, subject
 
 __all__ = [
     "GROUPS",
     "METRICS",
     "Best",
+    "Comparison",
     "Evaluator",
     "FeatureSet",
     "Metric",
     "MetricResult",
     "NoEvaluator",
-    "Question",
     "Reference",
-    "about",
     "check_groups",
     "compare",
     "evaluator",
     "extract_features",
     "folder_reference",
-    "made_images",
     "measure",
+    "model_images",
     "random_subset",
     "reference",
+    "subject",
 ]

@@ -1,4 +1,4 @@
-"""What is measured: generated images against real ones, by one extractor."""
+"""What metrics compare: generated images with real ones, by one extractor."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from gen.metrics.neighbors import Neighbors
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is measured: generated images, against real ones, by an extractor; where they came from, for the cards."""
+class Comparison:
+    """Generated images and real ones, with their features by one extractor."""
 
     generated: FeatureSet
     reference: Reference
     extractor: Extractor
-    of: Mapping[str, Any] = field(default_factory=dict)
+    subject: Mapping[str, Any] = field(default_factory=dict)  # what every result says of the generated images
     seed: int = 0
     replicates: int = bootstrap.REPLICATES
     path: tuple[np.ndarray, np.ndarray] | None = None  # images, float [n h w c], EPSILON apart on ways between latents
 
     @property
     def options(self) -> dict[str, Any]:
-        """What every metric takes."""
+        """The options that every metric takes."""
         return {"replicates": self.replicates, "seed": self.seed}
 
     @functools.cached_property
     def near(self) -> Neighbors:
-        """Of each generated image, the nearest training image."""
+        """The nearest training image of each generated one."""
         return neighbors.nearest(self.generated.features, self.reference.train.features, 1)

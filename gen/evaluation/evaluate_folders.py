@@ -1,21 +1,23 @@
-"""Two folders of images measured against each other, and statistics that other tools read and write."""
+"""Evaluates images against other images, or against statistics that other tools read and write."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gen import cli
 from gen.data import DatasetSplits, Examples
 from gen.errors import InputError
-from gen.evaluation.comparison import Question
-from gen.evaluation.evaluate_run import CONDITIONS, EvaluateOptions, Evaluation, Say
+from gen.evaluation.comparison import Comparison
+from gen.evaluation.evaluate_run import Evaluation
 from gen.evaluation.feature_sets import extract_features, folder_reference
-from gen.evaluation.metric_suite import METRICS, measure
+from gen.evaluation.metric_suite import GROUPS, METRICS, measure
 from gen.evaluation.results import MetricResult
 from gen.features import Extractor, parse_extractor
 from gen.files import printable, sha256
@@ -24,76 +26,95 @@ from gen.image_io.fit import TooSmall, center_crop_resize
 from gen.image_io.load import image_files, left_out_line
 from gen.metrics import moments
 
-_OF_RUNS = ("step", "split", "refine", "floor", "samples", "references")
 
+def evaluate_images(
+    images: np.ndarray,
+    real: np.ndarray,
+    extractor: str | None = None,
+    *,
+    groups: Sequence[str] = GROUPS,
+    size: int | None = None,
+    seed: int = 0,
+    about: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = cli.say,
+) -> Evaluation:
+    """Compares images, uint8 [n h w c], with real ones, [m h w c].
 
-def measure_folders(asked: EvaluateOptions, say: Say) -> Evaluation:
-    """--images against --reference: a folder, or statistics, of which only the Fréchet distance can be had."""
-    groups = asked.groups
-    asked.refuse((*_OF_RUNS, *CONDITIONS), "is of runs, --workdir")
-    if str(asked.reference).endswith(".npz"):
-        return _against_statistics(asked, say)
-    images, real = (read_folder(str(path), asked.size, say) for path in (asked.images, asked.reference))
+    extractor: as `parse_extractor` takes it. groups: of metrics. size: the side of the squares that all images were
+    brought to before, if they were. about: what every result says of the images. say: is told the time of each group.
+    Raises InputError for images of unlike sizes.
+    """
     if images.shape[1:] != real.shape[1:]:
         raise InputError(
-            f"{asked.images} has images of {_size(images)}, {asked.reference} of {_size(real)}, which an extractor "
-            "would resize unlike each other; --size=N brings all to N x N"
+            f"the images are {_size(images)}, those to compare with {_size(real)}, which an extractor would resize "
+            "unlike each other; --size=N brings all to N x N"
         )
-    digest = hashlib.sha256(real.data).hexdigest()
-    source = DatasetSplits("folder", _examples(real), _examples(real[:0]), (), {"digest": digest})
-    extractor = _resized(parse_extractor(asked.extractor, source), asked.size)
-    generated = extract_features(_examples(images), extractor, labeled=False)
-    of = {"folder": str(asked.images), "reference": str(asked.reference)}
-    question = Question(generated, folder_reference(source, extractor, digest), extractor, of, asked.seed)
-    return Evaluation({"images": measure(question, groups=groups, say=say)}, {"images": question})
+    digest = hashlib.sha256(np.ascontiguousarray(real).data).hexdigest()
+    splits = DatasetSplits("folder", _examples(real), _examples(real[:0]), (), {"digest": digest})
+    by = _resized(parse_extractor(extractor, splits), size)
+    generated = extract_features(_examples(images), by, labeled=False)
+    comparison = Comparison(generated, folder_reference(splits, by, digest), by, about or {}, seed)
+    return Evaluation({"images": measure(comparison, groups=groups, say=say)}, {"images": comparison})
 
 
-def _against_statistics(asked: EvaluateOptions, say: Say) -> Evaluation:
-    """The Fréchet distance to stored mu and sigma, which do not say of which extractor they are: it must be named."""
-    path = Path(str(asked.reference))
-    if not asked.extractor or asked.extractor == "own":
+def evaluate_folders(
+    images: str,
+    reference: str,
+    extractor: str | None,
+    *,
+    groups: Sequence[str] = GROUPS,
+    size: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Compares the images of a folder with those of another, or with statistics in an .npz file.
+
+    Statistics allow the Fréchet distance alone. Raises InputError for what does not fit together.
+    """
+    about = {"folder": images, "reference": reference}
+    if not reference.endswith(".npz"):
+        made, real = (read_folder(folder, size) for folder in (images, reference))
+        return evaluate_images(made, real, extractor, groups=groups, size=size, seed=seed, about=about)
+    path = Path(reference)
+    if not extractor or extractor == "own":
         raise InputError(
             f"--reference={path} holds statistics of some extractor's features: name it, --extractor=fid:WEIGHTS; or "
             "give a folder of images"
         )
-    if "frechet" not in asked.groups:
-        raise InputError(f"--metrics={asked.metrics}: statistics tell the Fréchet distance alone; allowed: frechet")
+    if "frechet" not in groups:
+        raise InputError("--metrics: statistics allow the Fréchet distance alone; allowed: frechet")
     if not path.is_file():
         raise InputError(f"--reference={path}: there is no such file")
-    if asked.save_statistics:
-        raise InputError("--save_statistics writes those of a folder, and --reference is statistics already")
-    stored = moments.read_statistics(path)
-    images = read_folder(str(asked.images), asked.size, say)
-    none = _examples(images[:0])
-    extractor = _resized(parse_extractor(asked.extractor, DatasetSplits("folder", none, none, (), {})), asked.size)
-    features = extractor.features(images)
+    stored, pixels = moments.read_statistics(path), read_folder(images, size)
+    none = _examples(pixels[:0])
+    by = _resized(parse_extractor(extractor, DatasetSplits("folder", none, none, (), {})), size)
+    features = by.features(pixels)
     if features.shape[1] != len(stored.mean):
         raise InputError(
-            f"{path} is of {len(stored.mean)} features, {extractor.name} gives {features.shape[1]}: another extractor"
+            f"{path} is of {len(stored.mean)} features, {by.name} gives {features.shape[1]}: another extractor"
         )
-    value = moments.frechet_distance(features, stored, seed=asked.seed)
-    say("the Fréchet distance alone: statistics tell no more")
-    card = MetricResult(
-        metric=METRICS[0].named(extractor.name),
+    value = moments.frechet_distance(features, stored, seed=seed)
+    cli.say("the Fréchet distance alone: statistics allow no other metric")
+    result = MetricResult(
+        metric=METRICS[0].named(by.name),
         value=value.value,
         low=max(0.0, value.low),
         high=value.high,
         better="lower",
-        extractor=extractor.name,
-        extractor_digest=extractor.digest,
-        resize=extractor.resize,
+        extractor=by.name,
+        extractor_digest=by.digest,
+        resize=by.resize,
         split="statistics",
-        samples=len(images),
-        references=stored.count,
-        seed=asked.seed,
+        num_samples=len(pixels),
+        num_references=stored.count,
+        seed=seed,
         data_digest=sha256(path),
-        of={"folder": str(asked.images), "reference": str(path)},
+        subject=about,
     )
-    return Evaluation({"images": [card]}, {})
+    return Evaluation({"images": [result]}, {})
 
 
 def _resized(extractor: Extractor, size: int | None) -> Extractor:
-    """An extractor that says to what images were brought before."""
+    """The extractor, saying to what images were brought before."""
     before = f"central square, area to {size} x {size}; then " if size else ""
     return extractor._replace(resize=before + extractor.resize)
 
@@ -106,12 +127,11 @@ def _examples(images: np.ndarray) -> Examples:
     return Examples(images, np.zeros(len(images), np.int32))
 
 
-def read_folder(path: str, size: int | None, say: Say) -> np.ndarray:
-    """All images of a folder as RGB on white, uint8 [n h w 3], in a temporary file that is gone with the array.
+def read_folder(path: str, size: int | None) -> np.ndarray:
+    """Reads all images of a folder as RGB on white, uint8 [n h w 3], into a temporary file that goes with the array.
 
-    size: their central squares, area-averaged; None: as they are. What cannot be read or is too small is left out,
-    which one line says. Raises InputError when nothing is left, or, without size, for an image of another size than the
-    first.
+    size: their central squares, area-averaged; None: as they are. Leaves out what cannot be read or is too small, and
+    says so in one line. Raises InputError when nothing is left, or, without size, for images of unlike sizes.
     """
     files, began, left_out = image_files([path]), time.monotonic(), dict[Path, str]()
     images, count, first = np.zeros((0, 0, 0, 3), np.uint8), 0, files[0]
@@ -134,7 +154,7 @@ def read_folder(path: str, size: int | None, say: Say) -> np.ndarray:
             if index % 500 == 499:
                 cli.tell(index + 1, len(files), began)
     if line := left_out_line(left_out, len(files)):
-        say(line)
+        cli.say(line)
     return images[:count]
 
 

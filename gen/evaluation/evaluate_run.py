@@ -1,175 +1,100 @@
-"""A run measured: its samples against its data."""
+"""Evaluates a run: its samples against its data."""
 
 from __future__ import annotations
 
 import functools
 import time
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-from jax.sharding import Mesh
 
-from gen import devices
-from gen.config import CHEAP, Spec, build, digest
-from gen.config.resolve import arguments, resolve
+from gen import cli, devices
 from gen.data import DatasetSplits, Examples
-from gen.errors import InputError
-from gen.evaluation.comparison import Question
+from gen.errors import InputError, nearest
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import extract_features, random_subset, reference
 from gen.evaluation.metric_functions import EPSILON
-from gen.evaluation.metric_suite import GROUPS, check_groups, measure
+from gen.evaluation.metric_suite import GROUPS, measure
 from gen.evaluation.results import MetricResult
-from gen.evaluation.samples import about, made_images, near_pairs
+from gen.evaluation.samples import interpolated_pairs, model_images, subject
 from gen.evaluation.verdict import Verdict, verdict
-from gen.features import parse_extractor
-from gen.imaging.chain import Chain, chain
-from gen.runs import trained_run as run_folders
-from gen.tasks.prior import Prior
+from gen.features import Extractor
+from gen.imaging.chain import Chain
+from gen.runs.trained_run import TrainedRun
 
-Say = Callable[[str], None]
 _PAIRS = 2000  # on ways between latents
-_OF_PRIORS = ("temperature", "guidance", "top_p")
-CONDITIONS = ("truncation", *_OF_PRIORS)
-
-
-class EvaluateOptions(NamedTuple):
-    """What the flags of gen.evaluate ask for, by their names."""
-
-    workdir: str | None = None
-    step: int | None = None
-    images: str | None = None
-    reference: str | None = None
-    extractor: str | None = None
-    metrics: str = "all"
-    samples: int = 10_000
-    references: int = 10_000
-    split: str = "train"
-    seed: int = 0
-    refine: str | None = None
-    floor: bool = False
-    size: int | None = None
-    save_statistics: str | None = None
-    truncation: float | None = None
-    temperature: float | None = None
-    guidance: float | None = None
-    top_p: float | None = None
-    moved: Mapping[str, str] = types.MappingProxyType({})  # argument of the run's data -> where they are now
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The metrics as groups of the board. Raises InputError for an unknown one."""
-        known: Mapping[str, tuple[str, ...]] = {"all": GROUPS, "cheap": CHEAP}
-        each = [known.get(name.strip(), (name.strip(),)) for name in self.metrics.split(",")]
-        names = tuple(dict.fromkeys(name for group in each for name in group))
-        check_groups(names)
-        return names
-
-    @property
-    def conditions(self) -> dict[str, float]:
-        """What the sampler is told."""
-        return {name: value for name in CONDITIONS if (value := getattr(self, name)) is not None}
-
-    def refuse(self, names: Sequence[str], why: str) -> None:
-        """Raises InputError where one of these flags was given."""
-        for name in names:
-            if getattr(self, name) != self._field_defaults[name]:
-                raise InputError(f"--{name} {why}; leave it out")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured: cards by title ("samples", "refined", "real, held out"), and the questions behind them."""
+    """Results of sets of images by title ("samples", "refined", "real, held out"), and what they were computed from."""
 
-    boards: dict[str, list[MetricResult]]
-    questions: dict[str, Question]
+    results: dict[str, list[MetricResult]]
+    comparisons: dict[str, Comparison]
 
     @functools.cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """What each set of generated images is like, in words, by title."""
-        generated = {title: q for title, q in self.questions.items() if not q.of.get("real")}
-        return {title: verdict(question, self.boards[title]) for title, question in generated.items()}
+        """The verdict on each set of generated images, by title."""
+        generated = {title: c for title, c in self.comparisons.items() if not c.subject.get("real")}
+        return {title: verdict(comparison, self.results[title]) for title, comparison in generated.items()}
+
+    def __getitem__(self, metric: str) -> float:
+        """The value of a metric of the first set. Raises InputError for one that was not computed."""
+        found = {result.metric: result.value for result in next(iter(self.results.values()))}
+        if metric not in found:
+            raise InputError(f"no metric '{metric}'{nearest(metric, found)}; computed are: {', '.join(found)}")
+        return found[metric]
+
+    def __repr__(self) -> str:
+        sets = (f"{title}: {len(results)} metrics" for title, results in self.results.items())
+        return f"Evaluation({'; '.join(sets)})"
 
 
-def measure_run(asked: EvaluateOptions, say: Say) -> Evaluation:
-    """The samples of a run's checkpoint on the board; refined too, and held-out images in their place, where asked."""
-    groups, refine = asked.groups, chain(asked.refine) if asked.refine else None
-    mesh = devices.mesh(-1, 1)
-    loaded = _loaded(asked, mesh)
-    source = _same_data(_data(loaded.config.data, asked.moved), loaded.data_metadata, str(asked.workdir))
-    extractor = parse_extractor(asked.extractor, source)
-    real = reference(source, extractor, split=asked.split, references=asked.references)
-    of: dict[str, Any] = {"run": Path(str(asked.workdir)).resolve().name, "config_digest": digest(loaded.config)}
-    of |= {"step": loaded.step, **asked.conditions}
-    boards, questions = dict[str, list[MetricResult]](), dict[str, Question]()
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is measured of a run."""
 
-    def add(title: str, examples: Examples, more: dict[str, Any], path: Any = None) -> None:
-        generated = extract_features(examples, extractor, labeled=bool(source.num_classes))
-        questions[title] = Question(generated, real, extractor, of | more, asked.seed, path=path)
-        boards[title] = measure(questions[title], groups=groups, say=lambda text: say(f"{title}: {text}"))
+    groups: Sequence[str] = GROUPS  # of metrics
+    num_samples: int = 10_000  # of seed `seed` and up
+    num_references: int = 10_000  # real images to compare with, at most
+    split: Literal["train", "held_out"] = "train"  # of these real images
+    seed: int = 0
+    conditions: Mapping[str, float] | None = None  # of the sampler
+    refine: Chain | None = None  # also measure the samples after this chain
+    real_baseline: bool = False  # also measure held-out images in the samples' place
 
-    conditions = {name: np.float32(value) for name, value in asked.conditions.items()}  # as gen.sample gives them
-    options: dict[str, Any] = {"seed": asked.seed, "conditions": conditions, "mesh": mesh}
-    made_title = "samples" if loaded.task.can_sample else "reconstructions"
-    wanted: dict[str, Chain | None] = {made_title: None} | ({"refined": refine} if refine else {})
-    for title, post in wanted.items():
+
+def evaluate_run(
+    run: TrainedRun, splits: DatasetSplits, extractor: Extractor, settings: Settings, *, about: Mapping[str, Any]
+) -> Evaluation:
+    """Compares images of a run's model with real ones of `splits`, its data.
+
+    about: what every result says of the run. Tells the progress. Raises InputError for a model that makes no images.
+    """
+    real = reference(splits, extractor, split=settings.split, references=settings.num_references)
+    evaluation = Evaluation({}, {})
+
+    def add(title: str, examples: Examples, more: Mapping[str, Any], path: Any = None) -> None:
+        generated = extract_features(examples, extractor, labeled=bool(splits.num_classes))
+        comparison = Comparison(generated, real, extractor, {**about, **more}, settings.seed, path=path)
+        evaluation.comparisons[title] = comparison
+        say: Callable[[str], None] = lambda text: cli.say(f"{title}: {text}")  # noqa: E731
+        evaluation.results[title] = measure(comparison, groups=settings.groups, say=say)
+
+    conditions = {name: np.float32(value) for name, value in (settings.conditions or {}).items()}  # as in gen.sample
+    options: dict[str, Any] = {"seed": settings.seed, "conditions": conditions, "mesh": devices.mesh(-1, 1)}
+    chains = {"samples" if run.task.can_sample else "reconstructions": None}
+    for title, chain in (chains | ({"refined": settings.refine} if settings.refine else {})).items():
         began = time.monotonic()
-        made = made_images(loaded.task, loaded.ema_params, source, asked.samples, refine=post, **options)
-        say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
-        path = None
-        if post is None and "path" in groups:
-            count = min(asked.samples, _PAIRS)
-            path = near_pairs(loaded.task, loaded.ema_params, count, epsilon=EPSILON, **options)
-        add(title, made, about(loaded.task) | ({} if post is None else {"refine": str(asked.refine)}), path)
-    if asked.floor:
-        add("real, held out", random_subset(source.held_out, asked.samples), {"real": True})
-    return Evaluation(boards, questions)
-
-
-def _loaded(asked: EvaluateOptions, mesh: Mesh) -> run_folders.TrainedRun:
-    """The run. Raises InputError for flags that do not fit it."""
-    asked.refuse(("reference", "size"), "is of two folders, --images and --reference")
-    if asked.seed + 2 * asked.samples > 2**32:
-        raise InputError(f"--seed={asked.seed} and --samples={asked.samples}: the largest seed is {2**32 - 1}")
-    if asked.floor and asked.split == "held_out":
-        raise InputError("--floor would compare held-out images with themselves; leave --split=held_out out")
-    for name, value in asked.conditions.items():
-        if not np.isfinite(value):
-            raise InputError(f"--{name}={value}; it must be a finite number")
-    loaded = run_folders.load(str(asked.workdir), step=asked.step, mesh=mesh)
-    if not (loaded.task.can_sample or loaded.task.can_reconstruct):
-        raise InputError(f"{asked.workdir}: this model neither samples nor reconstructs")
-    if not loaded.task.can_sample:
-        asked.refuse(CONDITIONS, "is of models that sample, and this one only reconstructs")
-    if not isinstance(loaded.task, Prior):
-        asked.refuse(_OF_PRIORS, "is of priors, and this run is none")
-    return loaded
-
-
-def _data(spec: Spec, moved: Mapping[str, str]) -> DatasetSplits:
-    """The data of a run. Raises InputError, with the flag that names their new place, where they are not found."""
-    for name in moved:
-        if name not in (takes := arguments(resolve(spec["call"], "data")).types):
-            raise InputError(f"--config.data.{name}: the data of this run take {', '.join(takes)}")
-    spec = Spec({**spec, **moved})
-    try:
-        source: DatasetSplits = build(spec, "data")
-    except InputError as error:
-        place = next((name for name in ("path", "data_dir") if spec.get(name)), None)
-        hint = f"; if the data have moved: --config.data.{place}=NEW" if place else ""
-        raise InputError(f"{error}{hint}") from error
-    return source
-
-
-def _same_data(source: DatasetSplits, facts: Mapping[str, Any], workdir: str) -> DatasetSplits:
-    """Raises InputError when the data of a run is not what it learned from."""
-    now, then = source.facts.get("digest"), facts.get("digest")
-    if then and now != then:
-        raise InputError(
-            f"{workdir}: its data has changed since (digest {str(now)[:12]}, was {str(then)[:12]}): "
-            "numbers would say nothing of what it learned"
-        )
-    return source
+        made = model_images(run.task, run.ema_params, splits, settings.num_samples, refine=chain, **options)
+        cli.say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
+        path, more = None, subject(run.task) | ({} if chain is None else {"refine": str(chain)})
+        if chain is None and "path" in settings.groups:
+            count = min(settings.num_samples, _PAIRS)
+            path = interpolated_pairs(run.task, run.ema_params, count, epsilon=EPSILON, **options)
+        add(title, made, more, path)
+    if settings.real_baseline:
+        add("real, held out", random_subset(splits.held_out, settings.num_samples), {"real": True})
+    return evaluation

@@ -16,11 +16,11 @@ from gen.config import Config
 from gen.config.values import require, strict_json
 from gen.data import DatasetSplits
 from gen.errors import InputError, nearest
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import extract_features, reference
 from gen.evaluation.metric_suite import METRICS, check_groups, measure
 from gen.evaluation.results import MetricResult
-from gen.evaluation.samples import about, made_images
+from gen.evaluation.samples import model_images, subject
 from gen.features import self_supervised_extractor
 from gen.files import atomic_write, printable, read_regular, set_aside
 from gen.tasks import Task
@@ -38,7 +38,7 @@ class Best(NamedTuple):
 
 
 class NoEvaluator:
-    """The `Watch` of a run that is not measured: never due."""
+    """The `Evaluator` of a run that is not measured: never due."""
 
     best_step: int | None = None
 
@@ -93,30 +93,29 @@ class Evaluator:
     def check(self, ema_params: Mapping[str, Tree]) -> None:
         """Raises InputError, before any step is made, where best_metric is no metric that will be measured."""
         if self._config.evaluation.best_metric and self.best is None:
-            _named(self._cards(ema_params, 0), self._config.evaluation.best_metric)
+            _named(self._results(ema_params, 0), self._config.evaluation.best_metric)
 
     def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
         """The numbers of these weights, by metric. What is the best so far becomes `best`."""
-        cards = self._cards(ema_params, step)
+        results = self._results(ema_params, step)
         if metric := self._config.evaluation.best_metric:
-            card = _named(cards, metric)
-            sign = -1 if card.better == "higher" else 1
-            if self.best is None or sign * card.value < sign * self.best.value:
-                self.best = Best(step, metric, card.value)
-        return {card.metric: card.value for card in cards}
+            result = _named(results, metric)
+            sign = -1 if result.better == "higher" else 1
+            if self.best is None or sign * result.value < sign * self.best.value:
+                self.best = Best(step, metric, result.value)
+        return {result.metric: result.value for result in results}
 
     def remember(self) -> None:
         """Writes best.json, when the checkpoint that it names is being written."""
         if self.best is not None:
             atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
 
-    def _cards(self, ema_params: Mapping[str, Tree], step: int) -> list[MetricResult]:
-        examples = made_images(
-            self._task, ema_params, self._source, self._config.evaluation.num_samples, mesh=self._mesh
-        )
+    def _results(self, ema_params: Mapping[str, Tree], step: int) -> list[MetricResult]:
+        count = self._config.evaluation.num_samples
+        examples = model_images(self._task, ema_params, self._source, count, mesh=self._mesh)
         generated = extract_features(examples, self._extractor, labeled=bool(self._source.num_classes))
-        question = Question(generated, self._reference, self._extractor, {"step": step} | about(self._task))
-        return measure(question, groups=self._config.evaluation.metrics)
+        comparison = Comparison(generated, self._reference, self._extractor, {"step": step} | subject(self._task))
+        return measure(comparison, groups=self._config.evaluation.metrics)
 
 
 def evaluator(
@@ -136,14 +135,14 @@ def _check_best_metric(name: str) -> None:
         )
 
 
-def _named(cards: Sequence[MetricResult], metric: str) -> MetricResult:
-    found = {card.metric: card for card in cards}
+def _named(results: Sequence[MetricResult], metric: str) -> MetricResult:
+    found = {result.metric: result for result in results}
     if metric not in found:
         raise InputError(
             f"evaluation.best_metric is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}"
         )
     if found[metric].better == "neither":
-        better = ", ".join(card.metric for card in cards if card.better != "neither")
+        better = ", ".join(result.metric for result in results if result.better != "neither")
         raise InputError(f"evaluation.best_metric is '{metric}', which is best neither low nor high; allowed: {better}")
     return found[metric]
 

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from gen import __version__, cli
 from gen.data import DatasetSplits, Examples
 from gen.features import Extractor, array_cache
 from gen.features.extractor import ExtractorOutput
-from gen.metrics import neighbors
+from gen.metrics import moments, neighbors
 from gen.metrics.neighbors import Manifold, Neighbors
 
 K = 5  # nearest others that are looked for
@@ -31,7 +32,7 @@ class FeatureSet:
     logits: np.ndarray | None = None  # float32 [n k], by the extractor's classifier
 
     def take(self, indices: np.ndarray) -> FeatureSet:
-        """Some of them."""
+        """Some of the images."""
         parts = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: x[indices] for name, x in parts.items() if x is not None})
 
@@ -60,74 +61,83 @@ class Reference:
 
     @functools.cached_property
     def held_out_near(self) -> Neighbors:
-        """Of each held-out image, the nearest training image."""
+        """The nearest training image of each held-out one."""
         return neighbors.nearest(self.held_out.features, self.train.features, 1)
 
+    def write_statistics(self, path: Path) -> None:
+        """Writes mean and covariance of the features of `real` to an .npz file, making its folder."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        moments.write_statistics(path, moments.moments(self.real.features))
 
-def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool) -> FeatureSet:
-    """Images with what an extractor says of them; with their labels, if wanted, unless some are -1, unknown."""
+
+def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool, cached_as: str = "") -> FeatureSet:
+    """Images with their features, and with their labels where these are wanted and all known (not -1).
+
+    cached_as: what the images are, a digest and a split, if their features may be kept in the data cache.
+    """
     images, labels = (
         examples.images[:],
         np.asarray(examples.labels),
-    )  # a mapped array stays so, and is checked when read
+    )  # a mapped array is checked when read
     if len(images) == 0:
         return FeatureSet(images, np.zeros((0, 1), np.float32))
-    seen, began = list[ExtractorOutput](), time.monotonic()
+    key = f"{cached_as} {extractor.digest} {__version__} {images.shape}"
+    name = f"features-of-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.lasting else ""
+    arrays = array_cache.read(name) if name else None
+    if arrays is None:
+        arrays = _extracted(images, extractor)
+        if name:
+            array_cache.write(arrays, name)
+    known = labels if labeled and (labels >= 0).all() else None
+    return FeatureSet(images, arrays["features"], known, arrays.get("logits"))
+
+
+def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray]:
+    """Features, and logits of an extractor that classifies, in parts, so that progress shows."""
+    parts, began = list[ExtractorOutput](), time.monotonic()
     for start in range(0, len(images), _AT_ONCE):
-        seen.append(extractor.see(images[start : start + _AT_ONCE]))
+        parts.append(extractor.see(images[start : start + _AT_ONCE]))
         cli.tell(min(start + _AT_ONCE, len(images)), len(images), began)
-    features = np.concatenate([some.features for some in seen])
-    logits = [some.logits for some in seen if some.logits is not None]
-    told = labels if labeled and (labels >= 0).all() else None
-    return FeatureSet(images, features, told, np.concatenate(logits) if logits else None)
+    arrays = {"features": np.concatenate([part.features for part in parts])}
+    logits = [part.logits for part in parts if part.logits is not None]
+    return arrays | ({"logits": np.concatenate(logits)} if logits else {})
 
 
 def reference(
-    source: DatasetSplits, extractor: Extractor, *, split: str = "train", references: int = 10_000, most: int = 100_000
+    splits: DatasetSplits, extractor: Extractor, *, split: str = "train", references: int = 10_000, most: int = 100_000
 ) -> Reference:
-    """The real images of a source, their features from the data cache where they are there.
+    """The real images of a data set, their features from the data cache where they are there.
 
     split: "train" or "held_out", of which at most `references` random images are compared with. most: at most as many
     training images may be found to have been copied. Which ones is a function of the data alone.
     """
-    digest, labeled = str(source.facts.get("digest", "")), bool(source.num_classes)
-    train = _cached(random_subset(source.train, most), extractor, digest, "train", labeled)
-    held_out = _cached(random_subset(source.held_out, references), extractor, digest, "held_out", labeled)
-    chosen = train if split == "train" else held_out
+    digest = str(splits.facts.get("digest", ""))
+    sets = {"train": random_subset(splits.train, most), "held_out": random_subset(splits.held_out, references)}
+    found = {
+        name: extract_features(
+            examples, extractor, labeled=bool(splits.num_classes), cached_as=digest and f"{digest} {name}"
+        )
+        for name, examples in sets.items()
+    }
+    chosen = found[split]
     real = chosen if len(chosen) <= references else chosen.take(subset(len(chosen), references))
-    return Reference(digest, split, real, train, held_out, source.class_names)
+    return Reference(digest, split, real, found["train"], found["held_out"], splits.class_names)
 
 
-def folder_reference(source: DatasetSplits, extractor: Extractor, digest: str) -> Reference:
+def folder_reference(splits: DatasetSplits, extractor: Extractor, digest: str) -> Reference:
     """The images of a folder, to compare others with."""
-    real = _cached(source.train, extractor, digest, "all", False)
+    real = extract_features(splits.train, extractor, labeled=False, cached_as=f"{digest} all")
     return Reference(digest, "all", real, real, real.take(np.arange(0)))
 
 
 def subset(count: int, limit: int) -> np.ndarray:
-    """Indices of `limit` of `count` (or of all), at random but always the same, in order: sets may come by class."""
+    """Random indices, always the same: `limit` of `count` (or all) in order. Sets may come by class."""
     return np.sort(np.random.default_rng(0).permutation(count)[:limit])
 
 
 def random_subset(examples: Examples, limit: int) -> Examples:
-    """At most `limit` of them, at random but always the same, in order."""
+    """At most `limit` random examples, always the same, in order."""
     if len(examples.images) <= limit:
         return examples
     chosen = subset(len(examples.images), limit)
     return Examples(examples.images[chosen], examples.labels[chosen])
-
-
-def _cached(examples: Examples, extractor: Extractor, digest: str, split: str, labeled: bool) -> FeatureSet:
-    """`described`, kept in the data cache by data, extractor and version of gen, where their digests tell all."""
-    about = f"{digest} {extractor.digest} {__version__} {split} {examples.images.shape}"
-    key = hashlib.sha256(about.encode()).hexdigest()[:16]
-    name = f"measured-{key}" if digest and extractor.lasting else ""
-    stored = array_cache.read(name) if name else None
-    if stored is not None:
-        labels = np.asarray(examples.labels) if labeled else None
-        return FeatureSet(examples.images[:], stored["features"], labels, stored.get("logits"))
-    made = extract_features(examples, extractor, labeled=labeled)
-    if name:
-        logits = {} if made.logits is None else {"logits": made.logits}
-        array_cache.write({"features": made.features, **logits}, name)
-    return made

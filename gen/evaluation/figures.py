@@ -1,6 +1,6 @@
 """Pictures of an evaluation: samples beside what they may copy, the most and least typical, by class, and as a map.
 
-Each is uint8 [H W 3] with its title, or left out where the question has no answer.
+Each is uint8 [H W 3] with its title, or left out where the comparison has no answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import K, subset
 from gen.evaluation.metric_functions import LEAST_HELD_OUT
 from gen.metrics import neighbors
@@ -32,9 +32,9 @@ _RIGHT = ((0, 0), (0, 16), (0, 0))  # pixels between pairs
 _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
 
 
-def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
+def pictures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
     """File name without suffix -> (what it shows, picture)."""
-    threshold, real = _threshold(question), "real" if question.reference.split == "all" else "training"
+    threshold, real = _threshold(comparison), "real" if comparison.reference.split == "all" else "training"
     frame = (
         f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are, and how many more are"
         if threshold
@@ -43,37 +43,37 @@ def pictures(question: Question) -> dict[str, tuple[str, np.ndarray]]:
     title = (
         f"The samples that are nearest to a {real} image: sample left, that image right, distance in features{frame}"
     )
-    made = {"nearest": (title, nearest(question))}
-    if min(len(question.generated), len(question.reference.real)) > K:
-        most, least = typical(question)
+    made = {"nearest": (title, nearest(comparison))}
+    if min(len(comparison.generated), len(comparison.reference.real)) > K:
+        most, least = typical(comparison)
         made["typical"] = ("The most typical samples: deepest among real images in features", most)
         made["untypical"] = ("The least typical samples: farthest from real images", least)
-    if (by_class := classes(question)) is not None:
+    if (by_class := classes(comparison)) is not None:
         made["classes"] = (
             "Classes: samples of each that was asked for"
-            + ("; per cent, and no red frame, where the classifier agrees" if _told(question) else ""),
+            + ("; per cent, and no red frame, where the classifier agrees" if _told(comparison) else ""),
             by_class,
         )
-    if min(len(question.generated), len(question.reference.real)) > K:
+    if min(len(comparison.generated), len(comparison.reference.real)) > K:
         made["map"] = (
             "Precision and recall: real images and samples along the two directions in which real ones differ most",
-            manifold(question),
+            manifold(comparison),
         )
     return made
 
 
-def nearest(question: Question) -> np.ndarray:
+def nearest(comparison: Comparison) -> np.ndarray:
     """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame.
 
     Each training image once, with its nearest sample, and how many more samples are suspiciously near to it.
     """
-    (distances, indices), threshold = (x[:, 0] for x in question.near), _threshold(question)
+    (distances, indices), threshold = (x[:, 0] for x in comparison.near), _threshold(comparison)
     order = np.argsort(distances, kind="stable")
     first = np.sort(np.unique(indices[order], return_index=True)[1])
     tiles = list[Tile]()
     for i in order[first[:_NEAREST]]:
         more = int(np.sum((indices == indices[i]) & (distances < threshold))) - 1
-        pair = (question.generated.images[i], question.reference.train.images[indices[i]])
+        pair = (comparison.generated.images[i], comparison.reference.train.images[indices[i]])
         title = f"{distances[i]:.3g}" + (f", {more:,} more" if more > 0 else "")
         suspicious = bool(distances[i] < threshold or distances[i] == 0)
         tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=_PAPER)))
@@ -81,9 +81,9 @@ def nearest(question: Question) -> np.ndarray:
     return sheet(rows, every_caption=True, paper=_PAPER)
 
 
-def _threshold(question: Question) -> float:
+def _threshold(comparison: Comparison) -> float:
     """1 % of held-out images are nearer to a training image than this; 0 where there are too few to tell."""
-    reference = question.reference
+    reference = comparison.reference
     if (count := len(reference.held_out)) < LEAST_HELD_OUT:
         return 0.0
     return float(np.sort(reference.held_out_near.distances[:, 0])[count // 100 - 1])
@@ -102,28 +102,28 @@ def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
     return np.sqrt(deepest)
 
 
-def typical(question: Question) -> tuple[np.ndarray, np.ndarray]:
+def typical(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """The most and the least typical samples."""
-    order = np.argsort(-depth(question.generated.features, question.reference.real.manifold), kind="stable")
+    order = np.argsort(-depth(comparison.generated.features, comparison.reference.real.manifold), kind="stable")
     count = min(_TYPICAL, len(order) // 2)
     shown = (order[:count], order[::-1][:count])
-    most, least = (grid(np.stack([_small(question.generated.images[i]) for i in at]), columns=8) for at in shown)
+    most, least = (grid(np.stack([_small(comparison.generated.images[i]) for i in at]), columns=8) for at in shown)
     return most, least
 
 
-def _told(question: Question) -> bool:
+def _told(comparison: Comparison) -> bool:
     """Does the extractor classify, into the classes of the data?"""
-    logits = question.generated.logits
-    return logits is not None and logits.shape[1] == len(question.reference.class_names)
+    logits = comparison.generated.logits
+    return logits is not None and logits.shape[1] == len(comparison.reference.class_names)
 
 
-def classes(question: Question) -> np.ndarray | None:
+def classes(comparison: Comparison) -> np.ndarray | None:
     """A row of samples for each class that was asked for, and the share in which the classifier sees it."""
-    generated, names = question.generated, question.reference.class_names
+    generated, names = comparison.generated, comparison.reference.class_names
     if generated.labels is None or not names:
         return None
     right = np.ones(len(generated), bool)
-    told = _told(question)
+    told = _told(comparison)
     if generated.logits is not None and told:
         right = generated.logits.argmax(1) == generated.labels
     rows = []
@@ -139,9 +139,9 @@ def classes(question: Question) -> np.ndarray | None:
     return _stacked([_beside([_padded(head, width=width), *tiles]) for head, tiles in rows])
 
 
-def manifold(question: Question) -> np.ndarray:
+def manifold(comparison: Comparison) -> np.ndarray:
     """Real images and samples as points of the plane of the real features' first two principal components."""
-    sets = (question.reference.real.manifold, question.generated.manifold)
+    sets = (comparison.reference.real.manifold, comparison.generated.manifold)
     known = [depth(x.points, other) >= 1 for x, other in zip(sets, sets[::-1], strict=True)]
     some = [subset(len(x.points), _POINTS) for x in sets]
     real, generated = (np.asarray(x.points[at], np.float64) for x, at in zip(sets, some, strict=True))

@@ -25,21 +25,21 @@ from gen.report.report import EVALUATION
 from gen.runs.run_folder import RunFolder, read_text
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
-_BOARDS = {
+_SETS = {
     "refined": "the same samples after the chain",
     "real, held out": "held-out real images in the samples' place, which no model can be asked to beat",
 }
 
 
-def write(folder: Path, measured: Evaluation) -> None:
+def write(folder: Path, evaluation: Evaluation) -> None:
     """Writes everything into a folder, making it."""
-    first, *others = measured.boards
-    shown = pictures(measured.questions[first]) if first in measured.questions else {}
+    first, *others = evaluation.results
+    shown = pictures(evaluation.comparisons[first]) if first in evaluation.comparisons else {}
     values = {
-        "verdicts": measured.verdicts,
-        "about": _about(measured.boards),
-        "titles": list(measured.boards),
-        "rows": _rows(measured.boards),
+        "verdicts": evaluation.verdicts,
+        "about": _about(evaluation.results),
+        "titles": list(evaluation.results),
+        "rows": _rows(evaluation.results),
         "figures": [_figure(name, words, picture) for name, (words, picture) in shown.items()],
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,11 +47,11 @@ def write(folder: Path, measured: Evaluation) -> None:
         for path in (folder / f"{title}.png" for title in PICTURES):
             if files.is_own(path):
                 path.unlink()
-        for name in map(_file, _BOARDS):
+        for name in map(_file, _SETS):
             (folder / name).unlink(missing_ok=True)
-    results.write(folder / "evaluation.json", measured.boards[first])
+    results.write(folder / "evaluation.json", evaluation.results[first])
     for title in others:
-        results.write(folder / _file(title), measured.boards[title])
+        results.write(folder / _file(title), evaluation.results[title])
     for name, (_, picture) in shown.items():
         path = folder / f"{name}.png"
         if os.path.lexists(path) and not files.is_own(path):
@@ -63,7 +63,7 @@ def write(folder: Path, measured: Evaluation) -> None:
 
 
 def _file(title: str) -> str:
-    """Where the cards of a board are that is not the first."""
+    """The file of the results of a set that is not the first."""
     return f"evaluation-{title.replace(', ', '-').replace(' ', '-')}.json"
 
 
@@ -85,22 +85,20 @@ def _figure(name: str, words: str, picture: np.ndarray) -> dict[str, str]:
     return {"name": name, "title": title, "words": rest[:1].upper() + rest[1:], "uri": data_uri(encode_png(picture))}
 
 
-def _about(boards: Mapping[str, Sequence[MetricResult]]) -> list[str]:
+def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:
     """What was measured, by what."""
-    every = [card for board in boards.values() for card in board]
-    card = max(every, key=lambda card: (len(card.extractor_digest), card.samples, card.references))
-    of = ", ".join(f"{name.replace('_', ' ')} {_brief(value)}" for name, value in card.of.items())
+    every = [result for each in sets.values() for result in each]
+    result = max(every, key=lambda result: (len(result.extractor_digest), result.num_samples, result.num_references))
+    of = ", ".join(f"{name.replace('_', ' ')} {_brief(value)}" for name, value in result.subject.items())
+    with_real = f" Compared with {result.num_references:,} real ones ({result.split.replace('_', ' ')})."
     lines = [
-        f"{card.samples:,} images: {of}; seed {card.seed}."
-        + (
-            f" Compared with {card.references:,} real ones ({card.split.replace('_', ' ')})." if card.references else ""
-        ),
-        f"Features by the extractor {card.extractor} ({card.extractor_digest[:12]}); images resized: {card.resize}.",
-        f"Data {card.data_digest[:12]}; gen {card.version}; {card.time}. Below a number: its 95 % interval.",
+        f"{result.num_samples:,} images: {of}; seed {result.seed}.{with_real if result.num_references else ''}",
+        f"Features by the extractor {result.extractor} ({result.extractor_digest[:12]}); resize: {result.resize}.",
+        f"Data {result.data_digest[:12]}; gen {result.version}; {result.time}. Below a number: its 95 % interval.",
     ]
-    for title, words in _BOARDS.items():
-        if title in boards:
-            chain = next((f" {c.of['refine']}" for c in boards[title] if "refine" in c.of), "")
+    for title, words in _SETS.items():
+        if title in sets:
+            chain = next((f" {c.subject['refine']}" for c in sets[title] if "refine" in c.subject), "")
             lines.append(f"{title}: {words}{chain}.")
     return lines
 
@@ -111,17 +109,17 @@ def _brief(value: Any) -> str:
     return text[:12] if len(text) == 64 and " " not in text else text
 
 
-def _rows(boards: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """For each metric its name, its description, and for each board the number and its interval."""
-    found = {title: {card.metric: card for card in board} for title, board in boards.items()}
-    first = {card.metric: card for board in reversed(list(boards.values())) for card in reversed(board)}
+def _rows(sets: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """For each metric its name, its description, and for each set the number and its interval."""
+    found = {title: {result.metric: result for result in each} for title, each in sets.items()}
+    first = {result.metric: result for each in reversed(list(sets.values())) for result in reversed(each)}
     rows = []
-    for name in dict.fromkeys(card.metric for board in boards.values() for card in board):
+    for name in dict.fromkeys(result.metric for each in sets.values() for result in each):
         described = next((m.description for m in METRICS if m.matches(name, first[name].extractor)), "")
-        cells = [_cell(found[title].get(name)) for title in boards]
+        cells = [_cell(found[title].get(name)) for title in sets]
         rows.append((name + _ARROWS[first[name].better], described, cells))
     return rows
 
 
-def _cell(card: MetricResult | None) -> tuple[str, str]:
-    return ("–", "") if card is None else (results.number(card.value), results.interval(card))
+def _cell(result: MetricResult | None) -> tuple[str, str]:
+    return ("–", "") if result is None else (results.number(result.value), results.interval(result))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gen.errors import InputError
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import FeatureSet, K, subset
 from gen.files import printable
 from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, sliced
@@ -45,171 +45,171 @@ def number(
     return Number(name, value, settings, part, split, counts)
 
 
-def frechet(q: Question) -> Numbers:
+def frechet(c: Comparison) -> Numbers:
     """Yields the Fréchet distance."""
-    value = moments.frechet_distance(q.generated.features, q.reference.real.features, **q.options)
+    value = moments.frechet_distance(c.generated.features, c.reference.real.features, **c.options)
     yield number("FD-{extractor}", _not_negative(value))
 
 
-def frechet_infinite(q: Question) -> Numbers:
+def frechet_infinite(c: Comparison) -> Numbers:
     """Yields the Fréchet distance of infinitely many samples, from at least four times as many as dimensions."""
-    count, dimensions = q.generated.features.shape
+    count, dimensions = c.generated.features.shape
     if count < 4 * dimensions:
         raise InputError(f"{count} samples of {dimensions} features: below {4 * dimensions} it is far too low")
-    value = moments.frechet_infinite(q.generated.features, q.reference.real.features, **q.options)
+    value = moments.frechet_infinite(c.generated.features, c.reference.real.features, **c.options)
     yield number("FD-{extractor}-infinite", value)
 
 
-def kernel_distance(q: Question) -> Numbers:
+def kernel_distance(c: Comparison) -> Numbers:
     """Yields the kernel distance over subsets of at most 1,000 images."""
-    size = min(1000, len(q.generated), len(q.reference.real))
-    value = kernel.kernel_distance(q.generated.features, q.reference.real.features, size=size, **q.options)
+    size = min(1000, len(c.generated), len(c.reference.real))
+    value = kernel.kernel_distance(c.generated.features, c.reference.real.features, size=size, **c.options)
     yield number("KD-{extractor}", value, subset=size)
 
 
-def rbf(q: Question) -> Numbers:
+def rbf(c: Comparison) -> Numbers:
     """Yields MMD with a kernel as wide as real images are apart: features of this repository have no fixed scale."""
-    real = q.reference.real.features
+    real = c.reference.real.features
     some = real[subset(len(real), 500)]
     sigma = float(f"{np.median(neighbors.nearest(some, some, len(some) - 1, exclude_self=True).distances):.4g}")
-    value = _not_negative(kernel.rbf_mmd(q.generated.features, real, sigma=sigma, **q.options))
+    value = _not_negative(kernel.rbf_mmd(c.generated.features, real, sigma=sigma, **c.options))
     yield number("MMD-{extractor}", value, sigma=sigma)
 
 
-def mind(q: Question) -> Numbers:
+def mind(c: Comparison) -> Numbers:
     """Yields MIND."""
-    value = sliced.mind(q.generated.features, q.reference.real.features, **q.options)
+    value = sliced.mind(c.generated.features, c.reference.real.features, **c.options)
     yield number("MIND-{extractor}", _not_negative(value))
 
 
-def neighbor_shares(q: Question) -> Numbers:
+def neighbor_shares(c: Comparison) -> Numbers:
     """Yields precision and recall with 3 neighbors, density and coverage with 5."""
-    generated, real = q.generated.manifold, q.reference.real.manifold
-    for name, value in neighbors.precision_recall(generated, real, k=3, **q.options)._asdict().items():
+    generated, real = c.generated.manifold, c.reference.real.manifold
+    for name, value in neighbors.precision_recall(generated, real, k=3, **c.options)._asdict().items():
         yield number(name, value, k=3)
-    for name, value in neighbors.density_coverage(generated, real, k=K, **q.options)._asdict().items():
+    for name, value in neighbors.density_coverage(generated, real, k=K, **c.options)._asdict().items():
         yield number(name, value, k=K)
 
 
-def copies(q: Question) -> Numbers:
+def copies(c: Comparison) -> Numbers:
     """Yields the share of samples that are nearer to training images than new images are, and its p-value."""
-    held_out = _enough_held_out(q)
-    sets = (q.generated.features, q.reference.train.features, held_out.features)
-    found = memorization.memorization(*sets, near=q.near, held_out_near=q.reference.held_out_near)
+    held_out = _enough_held_out(c)
+    sets = (c.generated.features, c.reference.train.features, held_out.features)
+    found = memorization.memorization(*sets, near=c.near, held_out_near=c.reference.held_out_near)
     about: dict[str, Any] = {"split": "train", "held_out": len(held_out)}
     yield number("memorized", found.share, expected=round(found.expected, 6), **about)
     yield number("memorized-p", Value(found.p_value), **about)
 
 
-def nearer_than_new(q: Question) -> Numbers:
+def nearer_than_new(c: Comparison) -> Numbers:
     """Yields the z-score of being nearer to training images than new images are."""
-    held_out = _enough_held_out(q)
-    sets = (q.generated.features, q.reference.train.features, held_out.features)
-    value = memorization.c_t(*sets, near=q.near, held_out_near=q.reference.held_out_near, **q.options)
+    held_out = _enough_held_out(c)
+    sets = (c.generated.features, c.reference.train.features, held_out.features)
+    value = memorization.c_t(*sets, near=c.near, held_out_near=c.reference.held_out_near, **c.options)
     yield number("C_T", value, split="train", held_out=len(held_out))
 
 
-def authentic(q: Question) -> Numbers:
+def authentic(c: Comparison) -> Numbers:
     """Yields the share of authentic samples."""
-    value = memorization.auth_pct(q.generated.features, q.reference.train.features, near=q.near, **q.options)
-    yield number("AuthPct", value, split=None if q.reference.split == "all" else "train")
+    value = memorization.auth_pct(c.generated.features, c.reference.train.features, near=c.near, **c.options)
+    yield number("AuthPct", value, split=None if c.reference.split == "all" else "train")
 
 
-def _enough_held_out(q: Question) -> FeatureSet:
-    held_out = q.reference.held_out
+def _enough_held_out(c: Comparison) -> FeatureSet:
+    held_out = c.reference.held_out
     if len(held_out) < LEAST_HELD_OUT:
         raise InputError(f"{len(held_out)} held-out images do not tell how near new ones are; {LEAST_HELD_OUT} do")
     return held_out
 
 
-def vendi(q: Question) -> Numbers:
+def vendi(c: Comparison) -> Numbers:
     """Yields the Vendi scores of orders 1 and 2."""
     for order in (1.0, 2.0):
-        value = diversity.vendi(q.generated.features, q=order, **q.options)
+        value = diversity.vendi(c.generated.features, q=order, **c.options)
         yield number(f"Vendi-{{extractor}}-q{order:g}", value, split="none")
 
 
-def inception_score(q: Question) -> Numbers:
+def inception_score(c: Comparison) -> Numbers:
     """Yields the Inception score of the extractor's class logits."""
-    logits = np.random.default_rng(q.seed).permutation(_logits(q))  # it is of parts, and images may come by class
-    value = diversity.inception_score(logits, **q.options)
-    yield number("IS-{extractor}", value, split="none", **_accuracy(q))
+    logits = np.random.default_rng(c.seed).permutation(_logits(c))  # it is of parts, and images may come by class
+    value = diversity.inception_score(logits, **c.options)
+    yield number("IS-{extractor}", value, split="none", **_accuracy(c))
 
 
-def modes(q: Question) -> Numbers:
+def modes(c: Comparison) -> Numbers:
     """Yields how many classes there are among the samples, and how far their shares are from the real ones."""
-    logits, counts = _class_logits(q)
+    logits, counts = _class_logits(c)
     if not counts.all():
-        raise InputError(f"no real image of class {q.reference.class_names[int(counts.argmin())]} to compare with")
-    found = labels.modes(logits.argmax(1), counts / counts.sum(), **q.options)
-    yield number("modes-covered", found.covered, classes=len(counts), **_accuracy(q))
-    yield number("modes-divergence", found.divergence, classes=len(counts), **_accuracy(q))
+        raise InputError(f"no real image of class {c.reference.class_names[int(counts.argmin())]} to compare with")
+    found = labels.modes(logits.argmax(1), counts / counts.sum(), **c.options)
+    yield number("modes-covered", found.covered, classes=len(counts), **_accuracy(c))
+    yield number("modes-divergence", found.divergence, classes=len(counts), **_accuracy(c))
 
 
-def agreement(q: Question) -> Numbers:
+def agreement(c: Comparison) -> Numbers:
     """Yields the share of samples of the class that was asked for."""
-    logits, _ = _class_logits(q)
-    value = labels.agreement(logits.argmax(1), _asked(q), **q.options)
-    yield number("class-agreement", value, split="none", **_accuracy(q))
+    logits, _ = _class_logits(c)
+    value = labels.agreement(logits.argmax(1), _asked(c), **c.options)
+    yield number("class-agreement", value, split="none", **_accuracy(c))
 
 
-def class_distances(q: Question) -> Numbers:
+def class_distances(c: Comparison) -> Numbers:
     """Yields the Fréchet distance within each class of at least two images."""
-    real, asked = q.reference.real, _asked(q)
+    real, asked = c.reference.real, _asked(c)
     assert real.labels is not None
-    found = labels.class_distances(q.generated.features, asked, real.features, real.labels, **q.options)
+    found = labels.class_distances(c.generated.features, asked, real.features, real.labels, **c.options)
     for k, value in found.items():
         if np.isfinite(value.value):  # else a class with one image at most
-            name, counts = q.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
+            name, counts = c.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
             yield number("FD-{extractor}-class-{part}", _not_negative(value), part=printable(name), counts=counts)
 
 
-def _logits(q: Question) -> np.ndarray:
-    if q.generated.logits is None:
-        raise InputError(f"the extractor {q.extractor.name} does not classify these images")
-    return q.generated.logits
+def _logits(c: Comparison) -> np.ndarray:
+    if c.generated.logits is None:
+        raise InputError(f"the extractor {c.extractor.name} does not classify these images")
+    return c.generated.logits
 
 
-def _class_logits(q: Question) -> tuple[np.ndarray, np.ndarray]:
+def _class_logits(c: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """Logits of the classes of the data, and how many real images each class has."""
-    real, names = q.reference.real, q.reference.class_names
-    logits = _logits(q)
+    real, names = c.reference.real, c.reference.class_names
+    logits = _logits(c)
     if real.labels is None or logits.shape[1] != len(names):
-        raise InputError(f"the extractor {q.extractor.name} knows {logits.shape[1]} classes, the data has {len(names)}")
+        raise InputError(f"the extractor {c.extractor.name} knows {logits.shape[1]} classes, the data has {len(names)}")
     return logits, np.bincount(real.labels, minlength=len(names))
 
 
-def _asked(q: Question) -> np.ndarray:
-    if q.generated.labels is None or q.reference.real.labels is None:
+def _asked(c: Comparison) -> np.ndarray:
+    if c.generated.labels is None or c.reference.real.labels is None:
         raise InputError("the images have no classes")
-    return q.generated.labels
+    return c.generated.labels
 
 
-def _accuracy(q: Question) -> dict[str, Any]:
+def _accuracy(c: Comparison) -> dict[str, Any]:
     """The numbers of a classifier are no better than it is."""
-    return {} if q.extractor.accuracy is None else {"classifier_accuracy": round(q.extractor.accuracy, 4)}
+    return {} if c.extractor.accuracy is None else {"classifier_accuracy": round(c.extractor.accuracy, 4)}
 
 
-def path_length(q: Question) -> Numbers:
+def path_length(c: Comparison) -> Numbers:
     """Yields the perceptual path length."""
-    if q.path is None:
+    if c.path is None:
         raise InputError("these images come from no latents to walk between")
-    value = diversity.path_length(*map(q.extractor.features, q.path), epsilon=EPSILON, **q.options)
-    yield number("PPL-{extractor}", value, split="none", pairs=len(q.path[0]), epsilon=EPSILON)
+    value = diversity.path_length(*map(c.extractor.features, c.path), epsilon=EPSILON, **c.options)
+    yield number("PPL-{extractor}", value, split="none", pairs=len(c.path[0]), epsilon=EPSILON)
 
 
-def sliced_wasserstein(q: Question) -> Numbers:
+def sliced_wasserstein(c: Comparison) -> Numbers:
     """Yields the sliced Wasserstein distance of patches at each level of the pyramid."""
-    levels = sliced.sliced_wasserstein(q.generated.images, q.reference.real.images, **q.options)
+    levels = sliced.sliced_wasserstein(c.generated.images, c.reference.real.images, **c.options)
     for level, value in levels.items():
         yield number("SWD-{part}", _not_negative(value), part=str(level))
 
 
-def ms_ssim(q: Question) -> Numbers:
+def ms_ssim(c: Comparison) -> Numbers:
     """Yields the mean similarity of pairs of samples; of fewer than 20 pairs without an interval."""
-    pairs = min(1000, max(1, len(q.generated) // 2))  # more would share their images, and not be as sure as they seem
-    options = q.options if pairs >= 20 else {"seed": q.seed, "replicates": 0}
-    value = diversity.ms_ssim_diversity(q.generated.images, labels=q.generated.labels, pairs=pairs, **options)
+    pairs = min(1000, max(1, len(c.generated) // 2))  # more would share their images, and not be as sure as they seem
+    options = c.options if pairs >= 20 else {"seed": c.seed, "replicates": 0}
+    value = diversity.ms_ssim_diversity(c.generated.images, labels=c.generated.labels, pairs=pairs, **options)
     yield number("MS-SSIM", value, split="none")
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gen.errors import InputError, nearest
 from gen.evaluation import metric_functions as functions
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.metric_functions import Number, Numbers
 from gen.evaluation.results import Better, MetricResult
 
@@ -25,7 +25,7 @@ class Metric(NamedTuple):
     """
 
     name: str  # {extractor}: the name of the network; {part}: a class or a size, of a metric with several numbers
-    function: Callable[[Question], Numbers]
+    function: Callable[[Comparison], Numbers]
     better: Better
     group: str  # one name of --metrics
     description: str
@@ -238,39 +238,39 @@ def check_groups(names: Sequence[str]) -> None:
     """Raises InputError for a name that is none of GROUPS."""
     for name in names:
         if name not in GROUPS:
-            raise InputError(f"no metric '{name}'{nearest(name, GROUPS)}; allowed: all, cheap, {', '.join(GROUPS)}")
+            raise InputError(f"no metric '{name}'{nearest(name, GROUPS)}; allowed: all, fast, {', '.join(GROUPS)}")
 
 
 def measure(
-    question: Question, *, groups: Sequence[str] = GROUPS, say: Callable[[str], None] = lambda text: None
+    comparison: Comparison, *, groups: Sequence[str] = GROUPS, say: Callable[[str], None] = lambda text: None
 ) -> list[MetricResult]:
-    """The cards of the groups of metrics asked for, in order.
+    """The results of the groups of metrics asked for, in order.
 
     A metric that these images do not allow, too few of them for one, is left out. say: is given that, with the reason,
     and how long each group took.
     """
     check_groups(groups)
-    cards = list[MetricResult]()
+    results = list[MetricResult]()
     for group in groups:
-        began, before, reasons = time.monotonic(), len(cards), list[str]()
+        began, before, reasons = time.monotonic(), len(results), list[str]()
         metrics = {metric.name: metric for metric in METRICS if metric.group == group}
         for function in dict.fromkeys(metric.function for metric in metrics.values()):
             try:
-                for number in function(question):
-                    cards.append(_card(question, metrics[number.name], number))
+                for number in function(comparison):
+                    results.append(_result(comparison, metrics[number.name], number))
             except InputError as error:
                 reasons.append(str(error))
         without = f"left out: {'; '.join(dict.fromkeys(reasons))}"
         took = f"{group} in {time.monotonic() - began:.1f} s" + (f"; {without}" if reasons else "")
-        say(took if len(cards) > before else f"{group} {without}")
-    return cards
+        say(took if len(results) > before else f"{group} {without}")
+    return results
 
 
-def _card(question: Question, metric: Metric, number: Number) -> MetricResult:
-    reference, extractor = question.reference, question.extractor
+def _result(comparison: Comparison, metric: Metric, number: Number) -> MetricResult:
+    reference, extractor = comparison.reference, comparison.extractor
     real = {"train": len(reference.train), "none": 0}.get(number.split or "", len(reference.real))
-    samples, references = number.counts or (len(question.generated), real)
-    reconstructed = {"reconstructed": True} if question.of.get("reconstructed") else {}
+    samples, references = number.counts or (len(comparison.generated), real)
+    reconstructed = {"reconstructed": True} if comparison.subject.get("reconstructed") else {}
     return MetricResult(
         metric=metric.named(extractor.name, number.part),
         value=float(number.value.value),
@@ -281,12 +281,12 @@ def _card(question: Question, metric: Metric, number: Number) -> MetricResult:
         extractor_digest="" if metric.of_pixels else extractor.digest,
         resize="none" if metric.of_pixels else extractor.resize,
         split=number.split or reference.split,
-        samples=samples,
-        references=references,
-        seed=question.seed,
+        num_samples=samples,
+        num_references=references,
+        seed=comparison.seed,
         data_digest=reference.digest,
         settings=number.settings | reconstructed,
-        of=dict(question.of),
+        subject=dict(comparison.subject),
     )
 
 

@@ -1,4 +1,4 @@
-"""A card: one number with everything that must be equal before it may be compared with another."""
+"""A result: one number with everything that must be equal before it may be compared with another."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ from gen.config.values import canonical, require, strict_json
 from gen.errors import InputError
 from gen.files import atomic_write, printable, read_regular, shown
 
-_LARGEST = 64 * 2**20  # bytes of a file of cards
+_LARGEST = 64 * 2**20  # bytes of a file of results
 Better = Literal["lower", "higher", "neither"]
 
 # What two numbers must share to be comparable, in the order in which a difference is looked for.
-_MATTERS = ("extractor", "extractor_digest", "resize", "split", "samples", "references", "data_digest", "settings")
+_MATTERS = (
+    "extractor",
+    "extractor_digest",
+    "resize",
+    "split",
+    "num_samples",
+    "num_references",
+    "data_digest",
+    "settings",
+)
 
 
 @dataclass(frozen=True)
@@ -36,23 +45,23 @@ class MetricResult:
     extractor_digest: str
     resize: str
     split: str  # of the real images: "train", "held_out", "all" of a folder, "statistics"; "none": none take part
-    samples: int
-    references: int  # real images
+    num_samples: int
+    num_references: int  # real images
     seed: int
     data_digest: str
     settings: dict[str, Any] = field(default_factory=dict)  # of the metric
-    of: dict[str, Any] = field(default_factory=dict)  # what was measured: a run and its step, or a folder
+    subject: dict[str, Any] = field(default_factory=dict)  # a run and its step, or a folder
     version: str = __version__
     time: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
 
-def write(path: Path, cards: Sequence[MetricResult]) -> None:
-    """Cards as a JSON list, replacing the file at once; what is not finite becomes null."""
-    atomic_write(path, json.dumps([_plain(asdict(card)) for card in cards], indent=1, ensure_ascii=False) + "\n")
+def write(path: Path, results: Sequence[MetricResult]) -> None:
+    """Results as a JSON list, replacing the file at once; what is not finite becomes null."""
+    atomic_write(path, json.dumps([_plain(asdict(result)) for result in results], indent=1, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> list[MetricResult]:
-    """The cards that `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
+    """The results that `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
     for inner in ("evaluation.json", "evaluation/evaluation.json"):
         path = path / inner if path.is_dir() and (path / inner).is_file() else path
     if not path.is_file():
@@ -60,14 +69,14 @@ def read(path: Path) -> list[MetricResult]:
     try:
         found = strict_json(read_regular(path, most=_LARGEST).decode(), "it")
         if not isinstance(found, list):
-            raise InputError(f"it is {shown(found)}; it must be a list of cards")
-        return [_card(entry, f"card {number}") for number, entry in enumerate(found, 1)]
+            raise InputError(f"it is {shown(found)}; it must be a list of results")
+        return [_result(entry, f"result {number}") for number, entry in enumerate(found, 1)]
     except (InputError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{printable(path)} is not an evaluation of gen ({printable(error)})") from None
 
 
-def _card(entry: Any, place: str) -> MetricResult:
-    """The card that an entry holds; fields of other versions are left out. Raises InputError for values of other types.
+def _result(entry: Any, place: str) -> MetricResult:
+    """The result that an entry holds, without fields of other versions. Raises InputError for values of other types.
 
     A `value` of null is nan: it was not finite when it was written.
     """
@@ -87,13 +96,13 @@ def _card(entry: Any, place: str) -> MetricResult:
 
 
 def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[MetricResult, MetricResult]]:
-    """The cards of the metrics that both have, side by side.
+    """The results of the metrics that both have, side by side.
 
     Raises InputError when two of them differ in what matters, naming the metric, the field and both values, or when
     they have no metric in common.
     """
-    theirs = {card.metric: card for card in b}
-    pairs = [(card, theirs[card.metric]) for card in a if card.metric in theirs]
+    theirs = {result.metric: result for result in b}
+    pairs = [(result, theirs[result.metric]) for result in a if result.metric in theirs]
     if not pairs:
         raise InputError(f"nothing to compare: one has {_names(a)}, the other {_names(b)}")
     for mine, other in pairs:
@@ -107,8 +116,8 @@ def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[
     return pairs
 
 
-def verdict(a: MetricResult, b: MetricResult) -> str:
-    """Which of two comparable cards is better: "first", "second", "" when their intervals overlap or none is better."""
+def better_of(a: MetricResult, b: MetricResult) -> str:
+    """Which of two comparable results is better: "first", "second"; "" when intervals overlap or neither is."""
     if a.better == "neither" or a.low is None or a.high is None or b.low is None or b.high is None:
         return ""
     if a.low <= b.high and b.low <= a.high:
@@ -116,13 +125,29 @@ def verdict(a: MetricResult, b: MetricResult) -> str:
     return "first" if (a.value < b.value) == (a.better == "lower") else "second"
 
 
-def table(cards: Iterable[MetricResult]) -> str:
-    """A line for each card: metric, value, interval, which way is better, on how many samples."""
+def comparison_table(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> str:
+    """Two evaluations side by side. Raises InputError as `compare` does."""
+    pairs = compare(a, b)
+    lines = [f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap"]
+    for one, other in pairs:
+        values = f"{number(one.value):>11} {number(other.value):>11}"
+        lines.append(f"{one.metric:<28} {values}  {better_of(one, other)}")
+    shared = {result.metric for result, _ in pairs}
+    for which, found in (("first", a), ("second", b)):
+        if alone := [result.metric for result in found if result.metric not in shared]:
+            lines.append(f"only in the {which}: {', '.join(alone)}")
+    return "\n".join(lines)
+
+
+def table(results: Iterable[MetricResult]) -> str:
+    """A line for each result: metric, value, interval, which way is better, on how many samples."""
     lines = [f"{'metric':<28} {'value':>11}  {'95 % interval':<24} {'better':<8} samples vs real"]
-    for card in cards:
-        arrow = "" if card.better == "neither" else card.better
-        against = f"{card.samples:,}" + (f" vs {card.references:,} {card.split}" if card.references else "")
-        lines.append(f"{card.metric:<28} {number(card.value):>11}  {interval(card):<24} {arrow:<8} {against}")
+    for result in results:
+        arrow = "" if result.better == "neither" else result.better
+        against = f"{result.num_samples:,}" + (
+            f" vs {result.num_references:,} {result.split}" if result.num_references else ""
+        )
+        lines.append(f"{result.metric:<28} {number(result.value):>11}  {interval(result):<24} {arrow:<8} {against}")
     return "\n".join(lines)
 
 
@@ -131,9 +156,9 @@ def number(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
-def interval(card: MetricResult) -> str:
+def interval(result: MetricResult) -> str:
     """The interval in words, empty where there is none."""
-    return "" if card.low is None or card.high is None else f"{number(card.low)} .. {number(card.high)}"
+    return "" if result.low is None or result.high is None else f"{number(result.low)} .. {number(result.high)}"
 
 
 def _plain(value: Any) -> Any:
@@ -149,5 +174,5 @@ def _short(value: Any) -> str:
     return f"{text[:12]}..." if len(text) == 64 else text
 
 
-def _names(cards: Sequence[MetricResult]) -> str:
-    return ", ".join(card.metric for card in cards) or "no metrics"
+def _names(results: Sequence[MetricResult]) -> str:
+    return ", ".join(result.metric for result in results) or "no metrics"

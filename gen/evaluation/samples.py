@@ -1,4 +1,4 @@
-"""Images that a model makes, to be measured: exactly those that gen.sample writes for the same seeds."""
+"""Images of a model to be measured: exactly those that gen.sample writes for the same seeds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gen.sampling import by_seed
 from gen.tasks import Task
 from gen.tasks.state import Tree
 
-BATCH = 100  # images made at once
+_BATCH = 100  # images made at once
 
 
-def made_images(
+def model_images(
     task: Task,
     ema_params: Mapping[str, Tree],
-    source: DatasetSplits,
+    splits: DatasetSplits,
     count: int,
     *,
     seed: int = 0,
@@ -32,24 +32,21 @@ def made_images(
     refine: Chain | None = None,
     mesh: Mesh,
 ) -> Examples:
-    """The images of seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
+    """Samples seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
 
-    The labels are -1 where the model knows no classes. Of a model that only reconstructs: `count` random held-out
-    images, or all, as it gives them back. refine: a chain that they go through. Raises InputError for a model that does
-    neither.
+    The labels are -1 where the model knows no classes. A model that only reconstructs gives `count` random held-out
+    images back, or all. refine: a chain that they go through. Raises InputError for a model that does neither.
     """
+    seeds = range(seed, seed + count)
     if task.can_sample:
-        seeds = range(seed, seed + count)
         drawn = by_seed.drawn_labels(task, seeds)
-        batches = by_seed.images(
-            task, ema_params, seeds, labels=drawn, conditions=conditions, batch_size=BATCH, mesh=mesh
-        )
+        options: dict[str, Any] = {"labels": drawn, "conditions": conditions, "batch_size": _BATCH, "mesh": mesh}
+        batches = by_seed.images(task, ema_params, seeds, **options)
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.can_reconstruct:
-        real, labels = random_subset(source.held_out, count)
-        count = len(real)
-        seeds, images = range(seed, seed + count), np.asarray(real, np.float32) / np.float32(255)
-        batches = batched(task.reconstruct, mesh)(ema_params, images, at_once=BATCH)
+        real, labels = random_subset(splits.held_out, count)
+        seeds, images = seeds[: len(real)], np.asarray(real, np.float32) / np.float32(255)
+        batches = batched(task.reconstruct, mesh)(ema_params, images, at_once=_BATCH)
     else:
         raise InputError("this model neither samples nor reconstructs: there is nothing to measure")
     made, at = [], 0
@@ -60,12 +57,12 @@ def made_images(
     return Examples(np.concatenate(made), np.asarray(labels))
 
 
-def about(task: Task) -> dict[str, Any]:
-    """What a card says of a model that only reconstructs: its numbers do not compare with those of samples."""
+def subject(task: Task) -> dict[str, Any]:
+    """Returns what a result says of a model that only reconstructs: it does not compare with results of samples."""
     return {} if task.can_sample else {"reconstructed": True}
 
 
-def near_pairs(
+def interpolated_pairs(
     task: Task,
     ema_params: Mapping[str, Tree],
     count: int,
@@ -75,7 +72,7 @@ def near_pairs(
     conditions: Mapping[str, Any] | None = None,
     mesh: Mesh,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Images, float [n h w c] in [0, 1], at random places of the ways between latents, and `epsilon` further on.
+    """Samples at random places of the ways between latents, and `epsilon` further on, float [n h w c] in [0, 1].
 
     Both of a pair are of one class. None for a model without latents to walk between.
     """
@@ -85,18 +82,10 @@ def near_pairs(
     ends = by_seed.drawn_latents(task, range(seed, seed + 2 * count)).reshape(count, 2, -1)
     at = rng.uniform(0, 1 - epsilon, count)
     labels = by_seed.drawn_labels(task, seeds)
+    options: dict[str, Any] = {"labels": labels, "conditions": conditions, "batch_size": _BATCH, "mesh": mesh}
     made = []
     for places in (at, at + epsilon):
         latents = np.stack([by_seed.slerp(a, b, t) for (a, b), t in zip(ends, places, strict=True)])
-        batches = by_seed.images(
-            task,
-            ema_params,
-            seeds,
-            labels=labels,
-            latents=latents.astype(np.float32),
-            conditions=conditions,
-            batch_size=BATCH,
-            mesh=mesh,
-        )
+        batches = by_seed.images(task, ema_params, seeds, latents=latents.astype(np.float32), **options)
         made.append(np.concatenate(list(batches)))
     return made[0], made[1]

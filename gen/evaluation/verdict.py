@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen.evaluation.comparison import Question
+from gen.evaluation.comparison import Comparison
 from gen.evaluation.results import MetricResult
 from gen.metrics import diversity, neighbors
 
@@ -35,20 +35,20 @@ class Verdict(NamedTuple):
         return f"verdict: {self.level}. {' '.join(self.words)}"
 
 
-def verdict(question: Question, cards: Sequence[MetricResult] = ()) -> Verdict:
-    """What the generated images of a question are like, compared with its real ones; of `cards`, what was copied."""
-    real, generated = question.reference.real, question.generated
+def verdict(comparison: Comparison, results: Sequence[MetricResult] = ()) -> Verdict:
+    """Judges the generated images of a comparison by its real ones; whether they are copies, by `results`."""
+    real, generated = comparison.reference.real, comparison.generated
     if min(len(real), len(generated)) < LEAST:
         few = f"{len(generated):,} images against {len(real):,} real ones are too few: {LEAST} of each say something."
         return Verdict("unknown", (few,))
-    ours, theirs = _numbers(question)
-    aspects = [_single(ours, theirs), _variety(ours, theirs), *_copied(cards)]
+    ours, theirs = _numbers(comparison)
+    aspects = [_single(ours, theirs), _variety(ours, theirs), *_copied(results)]
     return Verdict(_LEVELS[min(level for level, _ in aspects)], tuple(words for _, words in aspects))
 
 
-def _numbers(question: Question) -> tuple[dict[str, float], dict[str, float]]:
+def _numbers(comparison: Comparison) -> tuple[dict[str, float], dict[str, float]]:
     """The same numbers of generated images and of real ones, each as many, against the same other real images."""
-    real, generated = question.reference.real.features, question.generated.features
+    real, generated = comparison.reference.real.features, comparison.generated.features
     rng = np.random.default_rng(0)
     order = rng.permutation(len(real))[: 2 * _MOST]
     count = min(len(order) // 2, len(generated))
@@ -100,9 +100,9 @@ def _of(name: str, ours: Mapping[str, float], theirs: Mapping[str, float]) -> st
     return f"{name} {ours[name]:.2f} (new real images: {theirs[name]:.2f})"
 
 
-def _copied(cards: Sequence[MetricResult]) -> list[tuple[int, str]]:
+def _copied(results: Sequence[MetricResult]) -> list[tuple[int, str]]:
     """Whether training images were copied, where that was measured; no aspect else."""
-    found = {card.metric: card for card in cards}
+    found = {result.metric: result for result in results}
     if "memorized" not in found or "memorized-p" not in found:
         return []
     share, p = found["memorized"].value, found["memorized-p"].value

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from questions import NAMES, extractor
+from comparisons import NAMES, extractor
 
 from gen.data import DatasetSplits, Examples
 from gen.evaluation import extract_features, folder_reference, reference

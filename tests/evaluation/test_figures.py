@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 import pytest
+from comparisons import comparison
 from PIL import Image
-from questions import question
 
 from gen.evaluation import html, measure
 from gen.evaluation.evaluate_run import Evaluation
@@ -18,7 +18,7 @@ from gen.metrics import memorization, neighbors
 from gen.runs.trained_run import RunFolder
 
 RED = (225, 30, 30)
-CHEAP = ("frechet", "neighbors", "vendi")
+QUICK = ("frechet", "neighbors", "vendi")
 
 
 def count(picture: np.ndarray, color) -> int:
@@ -32,7 +32,7 @@ def tinted(asked, colors):
 
 
 def test_pictures_are_titled_rgb():
-    made = pictures(question())
+    made = pictures(comparison())
     assert list(made) == ["nearest", "typical", "untypical", "classes", "map"]
     for title, picture in made.values():
         assert title[0].isupper()
@@ -43,20 +43,20 @@ def test_pictures_are_titled_rgb():
 
 @pytest.mark.parametrize("options", [{"channels": 1, "side": 28}, {"labeled": False}, {"side": 260}, {"features": 1}])
 def test_pictures_of_all_kinds_of_images(options):
-    made = pictures(question(12, real=20, held_out=0, **options))
+    made = pictures(comparison(12, real=20, held_out=0, **options))
     assert ("classes" in made) == options.get("labeled", True)
     assert all(max(picture.shape) < 1500 for _, picture in made.values())
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 6])
 def test_of_few_images_there_are_fewer_pictures(size):
-    assert "nearest" in pictures(question(size))
-    assert ("map" in pictures(question(size))) == (size > 5)
-    assert ("map" in pictures(question(real=size))) == (size > 5)
+    assert "nearest" in pictures(comparison(size))
+    assert ("map" in pictures(comparison(size))) == (size > 5)
+    assert ("map" in pictures(comparison(real=size))) == (size > 5)
 
 
 def test_depth_is_realism_and_counts_as_precision_and_recall_do():
-    asked = question(shift=1.0)
+    asked = comparison(shift=1.0)
     real, generated = asked.reference.real.manifold, asked.generated.manifold
     found = neighbors.precision_recall(generated, real, k=3, replicates=0)
     deep = depth(asked.generated.features, real)
@@ -73,7 +73,7 @@ def test_a_copy_is_in_a_ball_of_radius_zero():
 
 
 def test_copies_are_deepest_and_come_first():
-    asked = question()
+    asked = comparison()
     copies = asked.reference.train.take(np.arange(40, 60))
     features = np.concatenate([asked.generated.features[:40], copies.features])
     asked = dataclasses.replace(asked, generated=dataclasses.replace(asked.generated, features=features))
@@ -86,7 +86,7 @@ def test_copies_are_deepest_and_come_first():
 
 
 def test_nearest_shows_pairs_and_frames_what_is_suspicious():
-    asked = question()
+    asked = comparison()
     found = memorization.memorization(
         asked.generated.features, asked.reference.train.features, asked.reference.held_out.features
     )
@@ -109,7 +109,7 @@ def test_nearest_shows_pairs_and_frames_what_is_suspicious():
 
 
 def test_classes_frame_what_the_classifier_sees_otherwise():
-    asked = question()
+    asked = comparison()
     x = asked.generated
     shown = np.concatenate([np.flatnonzero(x.labels == k)[:10] for k in range(3)])
     wrong = int((x.logits[shown].argmax(1) != x.labels[shown]).sum())
@@ -124,22 +124,22 @@ def test_classes_frame_what_the_classifier_sees_otherwise():
 
 
 def test_the_map_has_all_kinds_of_points_and_no_others():
-    picture = manifold(question(shift=1.5))[:560]
+    picture = manifold(comparison(shift=1.5))[:560]
     colors = [(185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)]
     assert all(count(picture, color) > 0 for color in colors)
-    far = manifold(question(shift=50.0))[:560]
+    far = manifold(comparison(shift=50.0))[:560]
     assert [count(far, color) > 0 for color in colors] == [False, True, False, True]
-    same = question()
+    same = comparison()
     same = dataclasses.replace(same, generated=same.reference.real)
     assert [count(manifold(same)[:560], color) > 0 for color in colors] == [False, False, True, False]
 
 
 def test_the_page_has_every_number_and_picture(tmp_path):
-    asked = question()
-    boards = {"samples": measure(asked, groups=CHEAP), "refined": measure(question(50), groups=CHEAP)}
-    boards["refined"] = [dataclasses.replace(card, of={"refine": "blur(<1>)"}) for card in boards["refined"]]
+    asked = comparison()
+    boards = {"samples": measure(asked, groups=QUICK), "refined": measure(comparison(50), groups=QUICK)}
+    boards["refined"] = [dataclasses.replace(card, subject={"refine": "blur(<1>)"}) for card in boards["refined"]]
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
-    html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": question(50)}))
+    html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": comparison(50)}))
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
     assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])
@@ -163,7 +163,7 @@ def test_the_page_has_every_number_and_picture(tmp_path):
 
 
 def test_sets_without_pictures_have_a_page_and_nothing_of_an_earlier_one(tmp_path):
-    asked = question()
+    asked = comparison()
     earlier = {"samples": measure(asked, groups=("frechet",))}
     html.write(tmp_path, Evaluation(earlier | {"refined": earlier["samples"]}, {"samples": asked}))
     assert len(list(tmp_path.iterdir())) > 3
@@ -175,7 +175,7 @@ def test_a_report_is_written_again_unless_its_run_goes_on(tmp_path):
     folder = RunFolder(tmp_path)
     folder.config.write_text(json.dumps({"total_images": 8}))
     folder.data.write_text(json.dumps({"name": "x"}))
-    asked = question()
+    asked = comparison()
     html.write(tmp_path / "evaluation", Evaluation({"samples": measure(asked, groups=("frechet",))}, {}))
     path = tmp_path / "report.html"
     path.write_text('<span class="status running">')

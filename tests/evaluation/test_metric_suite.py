@@ -8,7 +8,7 @@ import runpy
 
 import numpy as np
 import pytest
-from questions import extractor, question
+from comparisons import comparison, extractor
 
 from gen.errors import InputError
 from gen.evaluation import GROUPS, METRICS, measure
@@ -32,12 +32,12 @@ def words(asked, *metrics) -> list[str]:
 @pytest.fixture(scope="module")
 def asked():
     pairs = np.random.default_rng(0).random((2, 40, 16, 16, 3), dtype=np.float32)
-    return dataclasses.replace(question(), path=(pairs[0], pairs[1]))
+    return dataclasses.replace(comparison(), path=(pairs[0], pairs[1]))
 
 
 @pytest.fixture(scope="module")
 def board(asked):
-    return cards(asked) | cards(question(40, real=12), "sliced", "ms_ssim")
+    return cards(asked) | cards(comparison(40, real=12), "sliced", "ms_ssim")
 
 
 def test_every_metric_is_there_with_its_way_and_an_interval(board):
@@ -89,7 +89,7 @@ def test_values_are_those_of_the_metrics(asked, board):
 
 
 def test_values_of_pixels_are_those_of_the_metrics():
-    asked = question(8, real=12)
+    asked = comparison(8, real=12)
     found, x = cards(asked, "sliced", "ms_ssim"), asked.generated
     assert found["SWD-16"].value == sliced.sliced_wasserstein(x.images, asked.reference.real.images)[16].value
     assert found["MS-SSIM"].value == diversity.ms_ssim_diversity(x.images, labels=x.labels, pairs=4).value
@@ -97,7 +97,7 @@ def test_values_of_pixels_are_those_of_the_metrics():
 
 
 def test_cards_tell_what_each_number_rests_on(board):
-    sizes = {name: (card.samples, card.references, card.split) for name, card in board.items()}
+    sizes = {name: (card.num_samples, card.num_references, card.split) for name, card in board.items()}
     assert sizes["FD-own"] == (60, 150, "train")
     assert sizes["Vendi-own-q1"] == (60, 0, "none")
     assert sizes["memorized"] == (60, 150, "train")
@@ -109,7 +109,7 @@ def test_cards_tell_what_each_number_rests_on(board):
     assert board["SWD-16"].extractor == "pixels alone"
     assert board["SWD-16"].extractor_digest == ""
     assert {card.extractor for card in board.values()} == {"own", "pixels alone"}
-    assert {tuple(card.of.items()) for card in board.values()} == {(("step", 7),)}
+    assert {tuple(card.subject.items()) for card in board.values()} == {(("step", 7),)}
 
 
 def test_the_width_of_the_kernel_is_that_of_real_images(asked, board):
@@ -134,7 +134,7 @@ def test_the_width_of_the_kernel_is_that_of_real_images(asked, board):
     ],
 )
 def test_only_the_fid_inception_gives_fid(name, frechet, kernel_, score):
-    asked = question(by=extractor(name))
+    asked = comparison(by=extractor(name))
     found = list(cards(asked, "frechet", "frechet_infinite", "kernel", "score", "classes", "mind", "vendi"))
     assert {frechet, f"{frechet}-infinite", kernel_, score, f"{frechet}-class-star"} <= set(found)
     assert [metric for metric in found if "FID" in metric or "KID" in metric] == [
@@ -144,7 +144,7 @@ def test_only_the_fid_inception_gives_fid(name, frechet, kernel_, score):
 
 
 def test_distances_do_not_end_below_nothing():
-    copies = question(real=30)
+    copies = comparison(real=30)
     copies = dataclasses.replace(copies, generated=copies.reference.train)
     ends = {name: card.low for name, card in cards(copies, "frechet", "mind", "sliced", "kernel", "classes").items()}
     assert all(ends[f"FD-own{part}"] == 0 for part in ("", "-class-star"))
@@ -154,7 +154,7 @@ def test_distances_do_not_end_below_nothing():
 
 
 def test_copies_are_seen():
-    asked = question()
+    asked = comparison()
     train = asked.reference.train
     copier = dataclasses.replace(asked, generated=train.take(np.arange(60)))
     found = cards(copier, "memorization")
@@ -164,7 +164,7 @@ def test_copies_are_seen():
 
 
 def test_held_out_copies_of_training_images_leave_one_number_out():
-    asked = question()
+    asked = comparison()
     reference = dataclasses.replace(asked.reference, held_out=asked.reference.train.take(np.arange(110)))
     asked = dataclasses.replace(asked, reference=reference)
     assert set(cards(asked, "memorization", "frechet")) == {"C_T", "AuthPct", "FD-own"}
@@ -174,7 +174,7 @@ def test_held_out_copies_of_training_images_leave_one_number_out():
 
 
 def test_few_held_out_images_tell_nothing_of_copies():
-    asked = question(held_out=99)
+    asked = comparison(held_out=99)
     assert set(cards(asked, "memorization")) == {"AuthPct"}
     (line,) = words(asked, "memorization")
     assert "99 held-out images do not tell how near new ones are; 100 do" in line
@@ -190,7 +190,7 @@ def test_few_held_out_images_tell_nothing_of_copies():
     ],
 )
 def test_of_few_samples_there_are_fewer_numbers(count, missing):
-    few = question(count)
+    few = comparison(count)
     found = cards(few)
     assert not missing & set(found)
     assert {"memorized", "AuthPct", "Vendi-own-q1"} <= set(found)
@@ -203,19 +203,19 @@ def test_of_few_samples_there_are_fewer_numbers(count, missing):
 
 def test_of_few_samples_there_are_fewer_numbers_of_pixels():
     for count, wanted in ((1, set()), (2, {"SWD-16"}), (4, {"SWD-16", "MS-SSIM"})):
-        assert set(cards(question(count, real=10), "sliced", "ms_ssim")) == wanted
+        assert set(cards(comparison(count, real=10), "sliced", "ms_ssim")) == wanted
 
 
 @pytest.mark.parametrize("real", [1, 2, 5])
 def test_of_few_real_images_there_are_fewer_numbers(real):
-    found = cards(question(real=real))
+    found = cards(comparison(real=real))
     assert all(np.isfinite(card.value) for card in found.values())
     assert "precision" not in found
     assert "Vendi-own-q1" in found
 
 
 def test_without_classes_there_are_no_numbers_of_classes():
-    asked = question(by=extractor(classes=0), labeled=False)
+    asked = comparison(by=extractor(classes=0), labeled=False)
     assert not cards(asked, "classes", "score")
     assert words(asked, "classes") == [
         "classes left out: the extractor own does not classify these images; the images have no classes"
@@ -223,7 +223,7 @@ def test_without_classes_there_are_no_numbers_of_classes():
 
 
 def test_another_network_s_classes_are_none_of_the_data():
-    asked = question(by=extractor("fid"))
+    asked = comparison(by=extractor("fid"))
     other = dataclasses.replace(asked.generated, logits=np.zeros((60, 1008), np.float32))
     asked = dataclasses.replace(asked, generated=other)
     assert [name for name in cards(asked, "classes") if "FID" not in name] == []
@@ -231,38 +231,40 @@ def test_another_network_s_classes_are_none_of_the_data():
 
 
 def test_a_class_that_real_images_lack():
-    asked = question(real=2)
+    asked = comparison(real=2)
     assert "no real image of class star" in words(asked, "classes")[0]
 
 
 def test_gray_images_and_small_ones():
-    assert {"SWD-28", "MS-SSIM"} <= set(cards(question(20, real=30, side=28, channels=1), "sliced", "ms_ssim"))
-    small = question(side=8)
+    assert {"SWD-28", "MS-SSIM"} <= set(cards(comparison(20, real=30, side=28, channels=1), "sliced", "ms_ssim"))
+    small = comparison(side=8)
     assert [line.split()[0] for line in words(small, "sliced", "ms_ssim")] == ["sliced", "ms_ssim"]
     assert not cards(small, "sliced", "ms_ssim")
 
 
 def test_metrics_come_in_the_order_asked_for_and_say_how_long_they_took():
     said = []
-    found = measure(question(), groups=("kernel", "frechet"), say=said.append)
+    found = measure(comparison(), groups=("kernel", "frechet"), say=said.append)
     assert [card.metric for card in found] == ["KD-own", "FD-own"]
     assert [line.split(" in ")[0] for line in said] == ["kernel", "frechet"]
 
 
 def test_an_unknown_metric():
     with pytest.raises(InputError, match="no metric 'kernal'; did you mean 'kernel'"):
-        measure(question(), groups=("kernal",))
+        measure(comparison(), groups=("kernal",))
 
 
 def test_the_same_question_has_the_same_answer():
-    one, other = (measure(question(), groups=QUICK) for _ in range(2))
+    one, other = (measure(comparison(), groups=QUICK) for _ in range(2))
     assert [dataclasses.replace(card, time="") for card in one] == [
         dataclasses.replace(card, time="") for card in other
     ]
 
 
 def test_worse_images_have_worse_numbers():
-    good, bad = (cards(question(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbors") for shift in (0.0, 1.5))
+    good, bad = (
+        cards(comparison(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbors") for shift in (0.0, 1.5)
+    )
     for name in good:
         sign = 1 if good[name].better == "lower" else -1
         assert sign * bad[name].value > sign * good[name].value, name

@@ -8,12 +8,12 @@ import json
 import math
 
 import pytest
-from questions import question
+from comparisons import comparison
 
 from gen import __version__
 from gen.errors import InputError
 from gen.evaluation import measure, results
-from gen.evaluation.results import MetricResult, compare, verdict
+from gen.evaluation.results import MetricResult, better_of, compare
 
 DIGEST = "0123456789abcdef" * 4
 CARD = MetricResult(
@@ -26,12 +26,12 @@ CARD = MetricResult(
     extractor_digest=DIGEST,
     resize="linear to 32 x 32",
     split="train",
-    samples=1000,
-    references=2000,
+    num_samples=1000,
+    num_references=2000,
     seed=0,
     data_digest="f" * 64,
     settings={"k": 3},
-    of={"step": 10},
+    subject={"step": 10},
 )
 
 
@@ -40,7 +40,7 @@ def like(**changes) -> MetricResult:
 
 
 def test_a_card_says_all_that_a_number_depends_on(tmp_path):
-    asked = question()
+    asked = comparison()
     found = measure(asked, groups=("neighbors",))
     results.write(tmp_path / "evaluation.json", found)
     entry = json.loads((tmp_path / "evaluation.json").read_text())[0]
@@ -54,12 +54,12 @@ def test_a_card_says_all_that_a_number_depends_on(tmp_path):
         "extractor_digest": asked.extractor.digest,
         "resize": "none at all",
         "split": "train",
-        "samples": 60,
-        "references": 150,
+        "num_samples": 60,
+        "num_references": 150,
         "seed": 0,
         "data_digest": asked.reference.digest,
         "settings": {"k": 3},
-        "of": {"step": 7},
+        "subject": {"step": 7},
         "version": __version__,
         "time": "",
     }
@@ -109,8 +109,8 @@ def test_an_evaluation_that_is_not_there(tmp_path):
         ("extractor_digest", "9" * 64, r"0123456789ab\.\.\. in one, 999999999999\.\.\. in the other"),
         ("resize", "bilinear", "linear to 32 x 32 in one, bilinear"),
         ("split", "held_out", "train in one, held_out"),
-        ("samples", 999, "1000 in one, 999"),
-        ("references", 1999, "2000 in one, 1999"),
+        ("num_samples", 999, "1000 in one, 999"),
+        ("num_references", 1999, "2000 in one, 1999"),
         ("data_digest", "a" * 64, r"ffffffffffff\.\.\. in one"),
         ("settings", {"k": 5}, "'k': 3"),
     ],
@@ -120,7 +120,7 @@ def test_cards_that_differ_in_what_matters_are_not_compared(field, other, shown)
         compare([like(metric="recall"), CARD], [like(metric="recall"), like(**{field: other})])
 
 
-@pytest.mark.parametrize("change", [{"seed": 4}, {"of": {"step": 20}}, {"time": "later"}, {"version": "9"}])
+@pytest.mark.parametrize("change", [{"seed": 4}, {"subject": {"step": 20}}, {"time": "later"}, {"version": "9"}])
 def test_what_is_measured_may_differ(change):
     other = like(value=9.0, **change)
     assert compare([CARD], [like(metric="x"), other]) == [(CARD, other)]
@@ -138,15 +138,17 @@ def test_settings_count_as_they_are_stored(tmp_path):
 
 def test_the_better_one_is_named_only_where_intervals_do_not_overlap():
     worse = like(value=9.0, low=5.0, high=12.0)
-    assert (verdict(CARD, worse), verdict(worse, CARD)) == ("first", "second")
-    assert verdict(like(better="higher"), dataclasses.replace(worse, better="higher")) == "second"
-    assert verdict(CARD, like(value=9.0, low=4.25, high=12.0)) == ""
-    assert verdict(like(better="neither"), worse) == ""
-    assert verdict(CARD, dataclasses.replace(worse, low=None, high=None)) == ""
+    assert (better_of(CARD, worse), better_of(worse, CARD)) == ("first", "second")
+    assert better_of(like(better="higher"), dataclasses.replace(worse, better="higher")) == "second"
+    assert better_of(CARD, like(value=9.0, low=4.25, high=12.0)) == ""
+    assert better_of(like(better="neither"), worse) == ""
+    assert better_of(CARD, dataclasses.replace(worse, low=None, high=None)) == ""
 
 
 def test_the_table_has_value_interval_direction_and_sizes():
-    table = results.table([CARD, like(metric="Vendi-own-q1", low=None, better="higher", references=0, value=123456.0)])
+    table = results.table(
+        [CARD, like(metric="Vendi-own-q1", low=None, better="higher", num_references=0, value=123456.0)]
+    )
     assert [" ".join(line.split()) for line in table.splitlines()[1:]] == [
         "FD-own 3.5 3 .. 4.25 lower 1,000 vs 2,000 train",
         "Vendi-own-q1 1.235e+05 higher 1,000",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from questions import question
+from comparisons import comparison
 
 from gen.evaluation import measure
 from gen.evaluation.verdict import verdict
@@ -25,7 +25,7 @@ def asked(generated, n=1200):
         pictures = np.zeros((len(features), 2, 2, 1), np.uint8)
         return dataclasses.replace(images, images=pictures, features=features, labels=None, logits=None)
 
-    plain, generated = question(), generated.astype(np.float32)
+    plain, generated = comparison(), generated.astype(np.float32)
     reference = dataclasses.replace(plain.reference, real=like(plain.reference.real, real(n, 0)))
     return dataclasses.replace(plain, generated=like(plain.generated, generated), reference=reference)
 

@@ -12,7 +12,7 @@ import tiny
 
 from gen.config import EvaluationConfig
 from gen.errors import InputError
-from gen.evaluation.evaluate_run import EvaluateOptions, measure_run
+from gen.evaluate import EvaluateOptions, evaluate
 from gen.evaluation.evaluator import read_best
 from gen.features import self_supervised
 from gen.runs.checkpoint import Checkpoints
@@ -49,12 +49,12 @@ def logged(workdir: Path) -> list[dict]:
     return [line for line in lines if "FD-own" in line]
 
 
-def test_numbers_in_training_are_those_of_the_program(watched):
+def test_numbers_in_training_are_those_of_the_program(watched, tmp_path):
     assert [line["step"] for line in logged(watched)] == [2, 4, 6]
-    asked = EvaluateOptions(workdir=str(watched), samples=SAMPLES, metrics="cheap")
-    (board,) = measure_run(asked, lambda text: None).boards.values()
-    assert len(board) >= 6
-    assert {card.metric: card.value for card in board}.items() <= logged(watched)[-1].items()
+    options = EvaluateOptions(workdir=watched, num_samples=SAMPLES, metrics="fast", out=tmp_path)
+    (results,) = evaluate(options).results.values()
+    assert len(results) >= 6
+    assert {result.metric: result.value for result in results}.items() <= logged(watched)[-1].items()
 
 
 def test_the_best_checkpoint_stays(watched):

@@ -1,4 +1,4 @@
-"""Sets of images with features drawn from known distributions, as the board of metrics wants them."""
+"""Sets of images with features drawn from known distributions, as the metrics want them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gen.evaluation import FeatureSet, Question, Reference
+from gen.evaluation import Comparison, FeatureSet, Reference
 from gen.features import Extractor
 from gen.features.extractor import ExtractorOutput
 
@@ -39,19 +39,19 @@ def drawn(
     )
 
 
-def question(
+def comparison(
     count: int = 60,
     *,
     real: int = 150,
     held_out: int = 110,
     shift: float = 0.0,
     by: Extractor | None = None,
-    of: dict[str, Any] | None = None,
+    subject: dict[str, Any] | None = None,
     **options: Any,
-) -> Question:
+) -> Comparison:
     """Generated images against real ones of the same distribution, but for the shift."""
     train = drawn(real, seed=1, **options)
     names = NAMES if train.labels is not None else ()
     reference = Reference("e" * 64, "train", train, train, drawn(held_out, seed=2, **options), names)
     generated = drawn(count, seed=3, shift=shift, **options)
-    return Question(generated, reference, by or extractor(), of or {"step": 7}, replicates=20)
+    return Comparison(generated, reference, by or extractor(), subject or {"step": 7}, replicates=20)
