@@ -82,7 +82,7 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
     if len(images) == 0:
         return FeatureSet(images, np.zeros((0, 1), np.float32))
     key = f"{cached_as} {extractor.digest} {__version__} {images.shape}"
-    name = f"features-of-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.lasting else ""
+    name = f"measured-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.lasting else ""
     arrays = array_cache.read(name) if name else None
     if arrays is None:
         arrays = _extracted(images, extractor)
