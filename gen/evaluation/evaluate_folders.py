@@ -30,8 +30,8 @@ from gen.metrics import moments
 def evaluate_images(
     images: np.ndarray,
     real: np.ndarray,
-    extractor: str | None = None,
     *,
+    extractor: str | None = None,
     groups: Sequence[str] = GROUPS,
     size: int | None = None,
     seed: int = 0,
@@ -73,7 +73,7 @@ def evaluate_folders(
     about = {"folder": images, "reference": reference}
     if not reference.endswith(".npz"):
         made, real = (read_folder(folder, size) for folder in (images, reference))
-        return evaluate_images(made, real, extractor, groups=groups, size=size, seed=seed, about=about)
+        return evaluate_images(made, real, extractor=extractor, groups=groups, size=size, seed=seed, about=about)
     path = Path(reference)
     if not extractor or extractor == "own":
         raise InputError(
