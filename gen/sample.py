@@ -103,11 +103,11 @@ def sample(options: SampleOptions) -> SampleResult:
         conditional.prior(run, f"--{name}")
     settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh)
     if options.inpaint:
-        return conditional.write(run, conditional.inpaint(run, options.inputs, options.inpaint), settings, output)
+        return conditional.write(run, conditional.inpaint_files(run, options.inputs, options.inpaint), settings, output)
     if options.upscale:
-        return conditional.write(run, conditional.upscale(run, options.inputs), settings, output)
+        return conditional.write(run, conditional.upscale_files(run, options.inputs), settings, output)
     if options.predict_frames:
-        return conditional.write(run, conditional.predict_frames(run, options.inputs, frames), settings, output)
+        return conditional.write(run, conditional.predict_frames_files(run, options.inputs, frames), settings, output)
     if options.interpolate:
         return outputs.write_animation(run, settings, output, post, frames=frames)
     return outputs.write_stills(run, settings, output, post, with_grid=options.grid)

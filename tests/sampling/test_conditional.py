@@ -107,7 +107,7 @@ def surprisal(loaded, images, **options) -> np.ndarray:
 )
 def test_regions_are_what_their_names_say(plain, tmp_path, name, expected):
     picture(tmp_path / "a.png", (8, 8))
-    request = conditional.inpaint(trained_run.load(plain), [str(tmp_path / "a.png")], name)
+    request = conditional.inpaint_files(trained_run.load(plain), [str(tmp_path / "a.png")], name)
     assert rows(~request.conditions["known"][0, ::2, ::2, 0]) == expected
     assert rows(~request.conditions["known"][0, 1::2, 1::2, 0]) == expected
 
@@ -119,11 +119,11 @@ def test_a_mask_of_the_size_of_the_image_is_padded_with_it_and_others_are_resize
     Image.fromarray(mask).save(tmp_path / "same.png")
     Image.fromarray(np.kron(np.eye(2, dtype=np.uint8), np.full((1, 1), 255, np.uint8))).save(tmp_path / "two.png")
     loaded = trained_run.load(plain)
-    request = conditional.inpaint(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
+    request = conditional.inpaint_files(loaded, [str(tmp_path / "a.png")], str(tmp_path / "same.png"))
     assert np.argwhere(~request.conditions["known"][0, ..., 0]).tolist() == [[4, 5]]  # the border is right and below
     expected = np.pad(given, ((0, 1), (0, 1)), mode="edge")
     np.testing.assert_array_equal(np.rint(request.conditions["given"][0, ..., 0] * 255), expected)
-    request = conditional.inpaint(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
+    request = conditional.inpaint_files(loaded, [str(tmp_path / "a.png")], str(tmp_path / "two.png"))
     assert rows(~request.conditions["known"][0, ::4, ::4, 0]) == ["#.", ".#"]
 
 
@@ -261,7 +261,7 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
     picture(tmp_path / "a.png", (8, 8))
     cases = [(in_raster_order, "bottom_half", False), (in_raster_order, "top_half", True), (plain, "top_half", False)]
     for path, region, said in cases:
-        conditional.inpaint(trained_run.load(path), [str(tmp_path / "a.png")], region)
+        conditional.inpaint_files(trained_run.load(path), [str(tmp_path / "a.png")], region)
         assert ("raster order alone" in capsys.readouterr().err) == said
 
 
@@ -271,7 +271,7 @@ def test_what_was_never_learned_is_said(tmp_path, capsys, plain):
 def test_small_images_are_enlarged_and_large_ones_halved_as_in_training(enlarging, tmp_path):
     large, small = picture(tmp_path / "in" / "large.png", (4, 4)), picture(tmp_path / "in" / "small.png", (2, 2), 1)
     loaded = trained_run.load(enlarging)
-    context = conditional.upscale(loaded, [str(tmp_path / "in")]).conditions["context"]
+    context = conditional.upscale_files(loaded, [str(tmp_path / "in")]).conditions["context"]
     np.testing.assert_allclose(context[0, ..., 0], large.reshape(2, 2, 2, 2).mean((1, 3)) / 255, rtol=1e-6)
     np.testing.assert_allclose(context[1, ..., 0], small / 255, rtol=1e-6)
     program(enlarging, tmp_path / "out", tmp_path / "in", "--upscale", "--seeds=5,6")
@@ -326,7 +326,7 @@ def test_films_go_on_frame_by_frame(film, tmp_path):
 def test_bits_of_frames_are_given_the_frame_before(film, tmp_path):
     picture(tmp_path / "a.png", (4, 4))
     loaded, mesh = trained_run.load(film), devices.mesh(-1, 1)
-    request = conditional.predict_frames(loaded, [str(tmp_path / "a.png")], 2)
+    request = conditional.predict_frames_files(loaded, [str(tmp_path / "a.png")], 2)
     settings = Settings([3, 4], None, 1.0, {}, 8, mesh)
     made = conditional.sample(loaded, request, settings)
     assert made.shape == (1, 2, 2, 4, 4, 1)

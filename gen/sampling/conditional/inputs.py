@@ -1,25 +1,32 @@
-"""Image files that a prior gets."""
+"""Requests to a prior that are made of image files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from gen.errors import InputError
+from gen.errors import InputError, nearest
+from gen.files import printable, sha256
+from gen.image_io import Unreadable, open_image
 from gen.image_io.load import image_files, load_images, load_readable, padding_of
 from gen.outputs.naming import check_apart, distinct_names, inputs_in
 from gen.runs.trained_run import TrainedRun
-from gen.tasks.prior import Prior
-
-
-def prior(run: TrainedRun, what: str) -> Prior:
-    """The task of a run. Raises InputError, with `what` needs it, unless it is a prior."""
-    if not isinstance(run.task, Prior):
-        kind = run.config.task["call"]
-        raise InputError(f"{what} needs a run of gen.tasks.prior:Prior, and this one is of {kind}")
-    return run.task
+from gen.sampling.conditional.requests import (
+    REGIONS,
+    Request,
+    halved,
+    inpaint,
+    predict_frames,
+    prior,
+    prior_with_context,
+    region_mask,
+    upscale,
+)
 
 
 def named_files(inputs: Sequence[str | Path]) -> list[tuple[str, Path]]:
@@ -45,3 +52,78 @@ def read_named(
     """
     kept, images = load_readable([file for _, file in named], shape, padding=padding_of(run.data_metadata))
     return [named[index] for index in kept], images
+
+
+def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | Path) -> Request:
+    """A request for what is hidden in images. region: a name of REGIONS, or a mask file, white where it is to be made.
+
+    A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
+    """
+    height, width, _ = shape = prior(run, "--inpaint").shape
+    named, given = read_named(run, named_files(inputs), shape)
+    about: dict[str, Any] = {"mask": region}
+    if region in REGIONS:
+        hidden = np.stack([region_mask(str(region), height, width)] * len(named))
+    elif Path(region).is_file():
+        hidden = np.stack([_mask(Path(region), file, height, width) for _, file in named])
+        about = {"mask": Path(region).name, "mask_source": sha256(region)}
+    else:
+        meant = nearest(str(region), REGIONS)
+        raise InputError(f"--inpaint={region}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
+    request = inpaint(run, given, hidden, names=[name for name, _ in named])
+    return _with_sources(request, [file for _, file in named], **about)
+
+
+def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
+    """A request for images of twice the size of these; those that have the run's size are halved. InputError."""
+    prior_with_context(run, "--upscale", "half_size")
+    named = named_files(inputs)
+    small = np.concatenate([_halved(run, file) for _, file in named])
+    return _with_sources(upscale(run, small, names=[name for name, _ in named]), [file for _, file in named])
+
+
+def predict_frames_files(run: TrainedRun, inputs: Sequence[str | Path], frames: int) -> Request:
+    """A request for the next `frames` of films, each its last frame or the folder of its frames. InputError."""
+    shape = prior_with_context(run, "--predict_frames", "previous_frame").shape
+    films: dict[str, list[Path]] = {}
+    for text in inputs:
+        name = Path(text).resolve().name if Path(text).is_dir() else Path(text).stem
+        if name in films:
+            raise InputError(f"two films are named {name}, the second {text}; give them apart")
+        films[name] = sorted(image_files([text]), key=_in_numbers)
+    request = predict_frames(run, [read(run, files, shape) for files in films.values()], frames, names=list(films))
+    return _with_sources(request, [files[-1] for files in films.values()])
+
+
+def _with_sources(request: Request, files: Sequence[Path], **about: Any) -> Request:
+    records = [fields | about | {"source": sha256(file)} for fields, file in zip(request.records, files, strict=True)]
+    return request._replace(records=records)
+
+
+def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
+    """A mask file for an image file: bool [h w 1]."""
+    try:
+        mask = open_image(path, grayscale=True, background=(0, 0, 0))
+    except Unreadable as error:
+        raise InputError(f"--inpaint={printable(path)}: cannot be read ({error})") from None
+    try:
+        size = open_image(file).size
+    except Unreadable as error:
+        raise InputError(f"{printable(file)}: cannot be read ({error})") from None
+    if mask.size == size:
+        return load_images([path], (height, width, 1))[0] >= 0.5
+    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST))[..., None] >= 128
+
+
+def _halved(run: TrainedRun, file: Path) -> np.ndarray:
+    """[1 h w c] of half the run's size: an image of this size, or one that is halved."""
+    height, width, channels = run.data_metadata["image_shape"]
+    try:
+        return halved(read(run, [file], (height, width, channels)))
+    except InputError:
+        return read(run, [file], (height // 2, width // 2, channels))
+
+
+def _in_numbers(path: Path) -> list[tuple[int, str]]:
+    """Frame 10 after frame 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]

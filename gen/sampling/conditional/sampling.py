@@ -19,8 +19,7 @@ from gen.imaging.masking import apply_masked
 from gen.report import to_uint8
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
-from gen.sampling.conditional.inputs import prior
-from gen.sampling.conditional.requests import Request
+from gen.sampling.conditional.requests import Request, prior
 from gen.sampling.settings import Settings
 from gen.tasks.prior import Prior
 

@@ -18,8 +18,9 @@ from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.background import background_bits
-from gen.sampling.conditional.inputs import named_files, prior, read_named
+from gen.sampling.conditional.inputs import named_files, read_named
 from gen.sampling.conditional.outputs import SURPRISAL
+from gen.sampling.conditional.requests import prior
 from gen.sampling.conditional.sampling import bits
 
 _MAX_LINES = 50  # of the table
