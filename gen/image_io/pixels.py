@@ -18,7 +18,7 @@ def image_array(images: np.ndarray) -> np.ndarray:
     return found
 
 
-def to_float(images: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def to_float(images: np.ndarray, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """As `image_array`, float32 in [0, 1]. shape: the height, width and channels that they must have."""
     found = image_array(images)
     if shape and found.shape[1:] != tuple(shape):
