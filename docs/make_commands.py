@@ -13,13 +13,15 @@ sys.path.insert(0, str(ROOT))
 from gen.cli.flags import Options, grouped  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
-PROGRAMS = ("main", "sample", "refine", "score", "latents")
+PROGRAMS = ("main", "sample", "refine", "score", "latents", "evaluate")
 _HEAD = """# Commands
 
-Every program, its flags and arguments. `python -m gen.NAME --help` shows the same, and what the program does and writes. In Python a
-program is a function of a dataclass with these names as fields: `sample(SampleOptions(workdir="runs/shapes", out="images", seeds="0-3"))`
-does what `python -m gen.sample --workdir runs/shapes --out images --seeds 0-3` does. A flag is written `--name=value` or `--name value`, one
-that is on or off `--name` or `--noname`.
+The flags and arguments of every program. `python -m gen.NAME --help` shows them too, after what the program does and
+writes. A flag is written `--name=value` or `--name value`; one that is on or off, `--name` or `--noname`.
+
+In Python a program is a function of a dataclass whose fields have these names:
+`sample(SampleOptions(workdir="runs/shapes", out="images", seeds="0-3"))` of `gen.sample` does what
+`python -m gen.sample --workdir runs/shapes --out images --seeds 0-3` does.
 """
 
 

@@ -64,7 +64,7 @@ class EvaluateOptions(Options):
     extractor: str | Path | None = option(
         None, "own (default), fid:WEIGHTS (FID Inception), pixels, or package.module:function.", group="Metrics"
     )
-    metrics: str = option("all", f"With commas: all, fast, {', '.join(_GROUPS)}.")
+    metrics: str = option("all", "Groups of docs/metrics.md, with commas; all; fast.")
     out: str | Path | None = option(
         None, "Folder for the results; by default WORKDIR/evaluation or ./evaluation.", group="Results"
     )

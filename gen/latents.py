@@ -39,19 +39,19 @@ class LatentsOptions(Options):
     """What to do in which latent space."""
 
     command: Literal["encode", "decode", "project", "interpolate", "directions", "edit"] = option(
-        ..., "See above", positional="COMMAND"
+        ..., "What to do: encode, decode, project, interpolate, directions or edit", positional="COMMAND"
     )
     inputs: Sequence[str | Path] = option((), "Image files and folders, or one file of latents", positional="IN...")
     workdir: str | Path = option(..., "Folder of the run", group="Run and output")
     step: int | None = option(None, "Checkpoint to use; by default the newest", at_least=0)
     out: str | Path = option(..., "Where results go: a folder, or one file")
     batch_size: int = option(64, "Images at once", at_least=1, at_most=65_536)
-    label: str | None = option(None, "Class of the images, a name or a number", group="Latents of a GAN")
+    label: str | None = option(None, "Class of the images, a name or a number", group="Projection into a GAN")
     steps: int = option(300, "Gradient steps for an image", at_least=1, at_most=1_000_000)
-    seed: int = option(0, "Of the latents that the descent starts with", at_least=0, at_most=2**32 - 1)
-    frames: int = option(24, "Images from one image to the next", group="Of interpolate", at_least=1, at_most=10_000)
+    seed: int = option(0, "Seed of the latents that the descent starts with", at_least=0, at_most=2**32 - 1)
+    frames: int = option(24, "Images from one image to the next", group="Interpolation", at_least=1, at_most=10_000)
     method: Literal["closed_form", "pca"] = option(
-        "closed_form", "How directions are found", group="Of directions and edit"
+        "closed_form", "How directions are found", group="Directions and edits"
     )
     num_directions: int = option(8, "How many directions to show, at most", at_least=1, at_most=1000)
     seeds: str = option("0-2", "Images to show directions on, where no IN is given")

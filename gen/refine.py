@@ -45,7 +45,7 @@ class RefineOptions(Options):
     inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")
     chain: str | None = option(None, "Operators joined by |, see docs/imaging.md.")
     reference: Sequence[str | Path] = option((), "NAME=FILE: an image that the chain names.")
-    mask: Sequence[str | Path] = option((), "NAME=FILE: a mask of the size of the images, white and opaque inside.")
+    mask: Sequence[str | Path] = option((), "NAME=FILE: a mask, white and opaque inside, of the images' size.")
     seed: int = option(0, "Seed of operators that draw random numbers.", at_least=0)
     list_operators: bool = option(False, "Print the operators and what they take, and stop.", flag="list")
     out: str | Path | None = option(None, "Folder for the results.", group="Results")

@@ -61,7 +61,7 @@ class SampleOptions(Options):
     inpaint: str | Path | None = option(
         None,
         "To make anew: bottom_half, top_half, left_half, right_half, center, border, a mask file",
-        group="Of priors",
+        group="Priors",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")
     predict_frames: bool = option(False, "Make the frames that follow IN")

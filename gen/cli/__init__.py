@@ -1,32 +1,6 @@
 """How programs talk to a person: flags, progress, one line for bad input, exit codes. Imports no jax."""
 
-from gen.cli.flags import SAMPLING, Options, option, run_main
-from gen.cli.program import (
-    HELP,
-    Warnings,
-    define_path,
-    define_sampling,
-    guard,
-    parse,
-    refuse_positional,
-    run,
-    say,
-    tell,
-)
+from gen.cli.flags import SAMPLING, Options, option, parse, run_main
+from gen.cli.program import Warnings, guard, say, tell
 
-__all__ = [
-    "HELP",
-    "SAMPLING",
-    "Options",
-    "Warnings",
-    "define_path",
-    "define_sampling",
-    "guard",
-    "option",
-    "parse",
-    "refuse_positional",
-    "run",
-    "run_main",
-    "say",
-    "tell",
-]
+__all__ = ["SAMPLING", "Options", "Warnings", "guard", "option", "parse", "run_main", "say", "tell"]

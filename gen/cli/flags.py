@@ -33,10 +33,11 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 
-from gen.cli.program import HELP, guard
+from gen.cli.program import guard
 from gen.errors import InputError, nearest
 from gen.files import expand
 
+HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 T = TypeVar("T", bound="Options")
 SAMPLING: dict[str, dict[str, Any]] = {  # beyond these bounds nothing is to be seen but noise, or one image
     "truncation": {"at_least": 0.0, "at_most": 2.0},
@@ -276,21 +277,25 @@ def grouped(kind: type[Options]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The groups of options: a title, and of each option how it is written, and what it means, allows, defaults to."""
     title, rows = "Options", list[tuple[str, str]]()
     for option in options_of(kind):
-        rules = option.rules
-        if rules.get("group") and rows:
+        if (begun := option.rules.get("group")) and rows:
             yield title, rows
             rows = []
-        title = rules.get("group", title)
-        about = (
-            [option.allowed.removeprefix(f"{_WORDS[option.kind]} ").removeprefix("of ")]
-            if "at_least" in rules or "at_most" in rules
-            else []
-        )
-        about += [f"default {option.default}"] if option.default not in (None, False, (), dataclasses.MISSING) else []
-        about += ["may be repeated"] if option.many and "positional" not in rules else []
-        form = f"={'|'.join(option.texts) or _PLACEHOLDERS.get(option.kind)}"
-        left = f"--[no]{option.flag}" if option.kind is bool else f"--{option.flag}{form}"
-        rows.append(
-            (rules.get("positional") or left, rules["help"].rstrip(".") + (f" ({'; '.join(about)})" if about else ""))
-        )
+        title = begun or title
+        rows.append(_row(option))
     yield title, rows
+
+
+def _row(option: Option) -> tuple[str, str]:
+    about, rules = list[str](), option.rules
+    if "at_least" in rules or "at_most" in rules:
+        about.append(option.allowed.removeprefix(_WORDS[option.kind]).removeprefix(" of").strip())
+    if option.default is dataclasses.MISSING:
+        about.append("required")
+    elif option.default is not False and option.default not in (None, ()):
+        about.append(f"default {option.default}")
+    if option.many and "positional" not in rules:
+        about.append("may be repeated")
+    value = "|".join(option.texts) or _PLACEHOLDERS.get(option.kind)
+    left = f"--[no]{option.flag}" if option.kind is bool else f"--{option.flag}={value}"
+    right = rules["help"].rstrip(".") + (f" ({'; '.join(about)})" if about else "")
+    return rules.get("positional", left), right
