@@ -18,7 +18,7 @@ from gen.cli.arguments import parse_labels, parse_seeds
 from gen.cli.flags import parse
 from gen.data import shapes
 from gen.errors import InputError
-from gen.report.colormap import text
+from gen.report.contact_sheet import text
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.sampling import by_seed, outputs

@@ -15,9 +15,8 @@ from gen.evaluation.feature_sets import K, subset
 from gen.evaluation.metric_functions import LEAST_HELD_OUT
 from gen.metrics import neighbors
 from gen.metrics.neighbors import Manifold
-from gen.report import enlargement, grid
-from gen.report.colormap import text
-from gen.report.contact_sheet import Tile, sheet
+from gen.report import enlarged, grid
+from gen.report.contact_sheet import Tile, beside, sheet, stacked, text
 
 PICTURES = ("nearest", "typical", "untypical", "classes", "map")
 _LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
@@ -76,7 +75,7 @@ def nearest(comparison: Comparison) -> np.ndarray:
         pair = (comparison.generated.images[i], comparison.reference.train.images[indices[i]])
         title = f"{distances[i]:.3g}" + (f", {more:,} more" if more > 0 else "")
         suspicious = bool(distances[i] < threshold or distances[i] == 0)
-        tiles.append((title, np.pad(_beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=_PAPER)))
+        tiles.append((title, np.pad(beside([_framed(x, suspicious) for x in pair]), _RIGHT, constant_values=_PAPER)))
     rows = [("", tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
     return sheet(rows, every_caption=True, paper=_PAPER)
 
@@ -131,12 +130,14 @@ def classes(comparison: Comparison) -> np.ndarray | None:
         at = np.flatnonzero(generated.labels == k)
         if len(at):
             lines = [name, *([f"{right[at].mean():.0%}"] if told else [])]
-            head = [np.minimum(text(line), np.uint8(_PAPER)) for line in lines]
-            rows.append((_stacked(head), [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
+            head = stacked([text(line, paper=_PAPER) for line in lines], paper=_PAPER)
+            rows.append((head, [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
     if not rows:
         return None
     width = max(head.shape[1] for head, _ in rows) + 8
-    return _stacked([_beside([_padded(head, width=width), *tiles]) for head, tiles in rows])
+    blank = np.full((1, width, 3), _PAPER, np.uint8)
+    shown = [[stacked([head, blank], paper=_PAPER), *tiles] for head, tiles in rows]
+    return stacked([beside(row, paper=_PAPER) for row in shown], paper=_PAPER)
 
 
 def manifold(comparison: Comparison) -> np.ndarray:
@@ -189,22 +190,7 @@ def _small(image: np.ndarray) -> np.ndarray:
 def _framed(image: np.ndarray, marked: bool) -> np.ndarray:
     """An image as a tile of the size that it is shown in, in a red frame if marked."""
     small = _small(image)
-    times = enlargement(*small.shape[:2])
-    picture = np.pad(small.repeat(times, axis=0).repeat(times, axis=1), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
+    picture = np.pad(enlarged(small), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
     for edge in (slice(None, _FRAME), slice(-_FRAME, None)):
         picture[edge] = picture[:, edge] = _RED if marked else _PAPER
     return picture
-
-
-def _padded(picture: np.ndarray, *, height: int = 0, width: int = 0) -> np.ndarray:
-    """With paper below and to the right."""
-    missing = (max(0, height - picture.shape[0]), max(0, width - picture.shape[1]))
-    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=_PAPER)
-
-
-def _beside(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([_padded(part, height=max(p.shape[0] for p in parts)) for part in parts], axis=1)
-
-
-def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([_padded(part, width=max(p.shape[1] for p in parts)) for part in parts])

@@ -8,10 +8,9 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from gen.files import printable
-from gen.report.pictures import enlargement
+from gen.report.contact_sheet import text
+from gen.report.pictures import enlarged
 
 # Oklab: lightness in even steps, violet by way of blue and green to yellow, so that gray prints keep the order.
 _POINTS = (
@@ -22,7 +21,7 @@ _POINTS = (
     (0.94, -0.04, 0.17),
 )
 _LEAST_WIDTH = 150  # of a scale: its texts need it
-_BAR, _FONT = 10, 11
+_BAR = 10  # pixels high
 
 
 def apply_colormap(values: np.ndarray, *, high: float) -> np.ndarray:
@@ -42,24 +41,14 @@ def scale(high: float, *, unit: str, width: int = _LEAST_WIDTH) -> np.ndarray:
     return np.concatenate([bar, labels])
 
 
-def heat_map(values: np.ndarray, *, unit: str, enlarged: int | None = None) -> np.ndarray:
-    """Values as a picture with the scale up to the largest of them. enlarged: pixels per value; None: as `grid`."""
-    high, enlarged = float(np.max(values)), enlarged or enlargement(*values.shape)
-    picture = apply_colormap(values, high=high).repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+def heat_map(values: np.ndarray, *, unit: str, times: int | None = None) -> np.ndarray:
+    """Values as a picture with the scale up to the largest of them. times: pixels per value; None: as `grid`."""
+    high = float(np.max(values))
+    picture = enlarged(apply_colormap(values, high=high), times=times)
     beneath = scale(high, unit=unit, width=picture.shape[1])
-    width = beneath.shape[1]
-    padded = np.full((picture.shape[0] + 4, width, 3), 255, np.uint8)
-    left = (width - picture.shape[1]) // 2
-    padded[: picture.shape[0], left : left + picture.shape[1]] = picture
+    missing = beneath.shape[1] - picture.shape[1]
+    padded = np.pad(picture, ((0, 4), (missing // 2, missing - missing // 2), (0, 0)), constant_values=255)
     return np.concatenate([padded, beneath])
-
-
-def text(line: str) -> np.ndarray:
-    """One line of small dark text on white."""
-    line, font = printable(line), ImageFont.load_default(_FONT)
-    canvas = Image.new("RGB", (max(1, round(font.getlength(line)) + 2), _FONT + 5), "white")
-    ImageDraw.Draw(canvas).text((1, 1), line, fill=(40, 40, 40), font=font)
-    return np.asarray(canvas)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Pictures of images.
+"""Images as pixels and as PNG files.
 
 Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uint8 [H W 3].
 """
@@ -6,7 +6,6 @@ Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uin
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from PIL import Image, PngImagePlugin
 from gen.files import atomic_write
 
 _TILE = 96  # pixels: small images are enlarged to about this
-_BACKGROUND = 128
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -38,27 +36,6 @@ def enlarged(images: np.ndarray, *, times: int | None = None) -> np.ndarray:
     """Images [... h w c] with every pixel as a square of so many; None: of `enlargement`."""
     times = times or enlargement(*images.shape[-3:-1])
     return images.repeat(times, axis=-3).repeat(times, axis=-2)
-
-
-def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
-    """All images in one picture, row by row: uint8 [H W 3].
-
-    images: [n h w c]. columns: images in a row; None makes it about square. pad: gray pixels around each image.
-    scale: every pixel becomes a square of so many pixels, nothing is smoothed; None enlarges only small images.
-    """
-    images = to_uint8(images)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or len(images) == 0:
-        raise ValueError(f"images have shape {images.shape}; allowed is [n h w c] with n > 0 and 1 or 3 channels")
-    count, height, width, _ = images.shape
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
-    rows = math.ceil(count / columns)
-    scale = scale or enlargement(height, width)
-    height, width = height * scale, width * scale
-    picture = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), _BACKGROUND, np.uint8)
-    for index, image in enumerate(images):
-        top, left = (pad + i * (side + pad) for i, side in zip(divmod(index, columns), (height, width), strict=True))
-        picture[top : top + height, left : left + width] = enlarged(image, times=scale)
-    return picture
 
 
 def encode_png(array: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:

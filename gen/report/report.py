@@ -21,9 +21,10 @@ import numpy as np
 from gen.files import atomic_write, printable, set_aside
 from gen.image_io import open_image
 from gen.report import history, page
+from gen.report.contact_sheet import grid
 from gen.report.events import Events
 from gen.report.html import data_uri
-from gen.report.pictures import grid, save_png
+from gen.report.pictures import save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
 EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate

@@ -29,7 +29,7 @@ def test_values_beyond_the_scale_have_its_last_color_and_nothing_is_dark():
 
 def test_a_map_shows_each_value_as_a_square_over_its_scale():
     values = np.array([[0.0, 1.0], [2.0, 4.0]])
-    picture = heat_map(values, unit="bits", enlarged=100)
+    picture = heat_map(values, unit="bits", times=100)
     np.testing.assert_array_equal(
         picture[[50, 50, 150, 150], [50, 150, 50, 150]], apply_colormap(values, high=4.0).reshape(-1, 3)
     )
@@ -43,7 +43,7 @@ def test_a_sheet_holds_every_tile_as_it_is(shape):
     rng = np.random.default_rng(0)
     tiles = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
     rows = [("one", [("a", tiles[0]), ("b", tiles[1])]), ("two", [("a", tiles[2]), ("b", tiles[3])])]
-    picture = sheet(rows, enlarged=2, scales=[scale(1.0, unit="bits")])
+    picture = sheet(rows, scale=2, footer=[scale(1.0, unit="bits")])
     windows = np.lib.stride_tricks.sliding_window_view(picture, (2 * shape[0], 2 * shape[1], 3))[:, :, 0]
     for tile in tiles:
         wanted = np.broadcast_to(tile, (*shape[:2], 3)).repeat(2, 0).repeat(2, 1)

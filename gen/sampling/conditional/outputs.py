@@ -55,7 +55,7 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
             shown = enlarged(film).repeat(_HOLD, axis=0)
             save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format)
         for what, values, unit in (("variance", variance[i], VARIANCE), ("surprisal", surprisal[i], SURPRISAL)):
-            picture = heat_map(_strip(values), unit=unit, enlarged=enlargement(*values.shape[1:3]))
+            picture = heat_map(_strip(values), unit=unit, times=enlargement(*values.shape[1:3]))
             save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about))
     about = request.records[0] | fields | {"seed": text, "shows": "predictions"}
     about["source"] = ",".join(entry["source"] for entry in request.records[:_MAX_SHOWN])
@@ -83,7 +83,7 @@ def _overview(
             ("" if k else name, row) for k, row in enumerate(tiles if request.frames else [[*itertools.chain(*tiles)]])
         ]
     scales = [scale(high, unit=VARIANCE, width=200), scale(most, unit=SURPRISAL, width=200)]
-    return sheet(rows, enlarged=enlargement(*results.shape[3:5]), scales=scales)
+    return sheet(rows, scale=enlargement(*results.shape[3:5]), footer=scales)
 
 
 def _strip(frames: np.ndarray) -> np.ndarray:

@@ -106,5 +106,5 @@ def _write_pictures(
         tiles.append((f"{row['bits']:,.0f} bits", to_uint8(image)))
         tiles.append((Path(row["file"]).stem, apply_colormap(values, high=high)))
     lines = [("", tiles[i : i + 2 * _COLUMNS]) for i in range(0, len(tiles), 2 * _COLUMNS)]
-    picture = sheet(lines, enlarged=enlargement(*bits.shape[1:]), scales=[scale(high, unit=SURPRISAL, width=200)])
+    picture = sheet(lines, scale=enlargement(*bits.shape[1:]), footer=[scale(high, unit=SURPRISAL, width=200)])
     save("surprisal.png", picture, ",".join(digests[:_MAX_SHOWN]))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from gen.report import grid
 from gen.report.contact_sheet import named_rows
 
 _COLUMNS = 16
-_MARGIN = 24  # pixels, for the number of a row
 
 
 def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -41,10 +39,5 @@ def comparison(*rows: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
 
 def strips(images: np.ndarray) -> np.ndarray:
     """Images [rows blocks steps h w c]: a row for each direction, with its number, and the starts side by side."""
-    rows = []
-    for number, blocks in enumerate(images):
-        row = np.concatenate([grid(block, columns=len(block)) for block in blocks], axis=1)
-        margin = Image.new("RGB", (_MARGIN, len(row)), "white")
-        ImageDraw.Draw(margin).text((6, len(row) // 2 - 6), str(number), fill="black")
-        rows.append(np.concatenate([np.asarray(margin), row], axis=1))
-    return np.concatenate(rows)
+    rows = [np.concatenate([grid(block, columns=len(block)) for block in blocks], axis=1) for blocks in images]
+    return named_rows(np.concatenate(rows), [str(number) for number in range(len(images))])
