@@ -66,6 +66,10 @@ BOTTLENECKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lookup_free": (bottleneck.LFQ, {}),
     "vector_quantized": (bottleneck.VectorQuantizer, {}),
 }
+_RENAMED = {  # since the digests before the move
+    "metrics/memorised": "metrics/memorized",
+    "metrics/memorised-p": "metrics/memorized-p",
+}
 PRIORS = {"prior": "fashion_mnist_prior", "pixels": "fashion_mnist_pixels", "video": "sprites_video"}
 
 
@@ -92,7 +96,7 @@ def main() -> None:
 
 def compare(before: Digests, after: Digests, parts: list[str]) -> int:
     """Prints what differs in these parts; returns the exit code."""
-    before = {name: digest for name, digest in before.items() if name.partition("/")[0] in parts}
+    before = {_RENAMED.get(name, name): digest for name, digest in before.items() if name.partition("/")[0] in parts}
     differ = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
     for name in sorted(differ):
         print(f"differs: {name}: {before.get(name, 'absent')[:16]} before, {after.get(name, 'absent')[:16]} after")

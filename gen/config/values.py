@@ -95,6 +95,10 @@ def require(value: Any, annotation: Any, place: str, component: Component | None
 def misfit(value: Any, annotation: Any, place: str) -> InputError:
     """Describes a value that does not fit its annotation: the place, the value, the nearest match, what is allowed."""
     members = (annotation, *typing.get_args(annotation))
+    if isinstance(value, list | tuple) and Ellipsis in members and _is_literal(members[1]):  # the element at fault
+        for index, element in enumerate(value):
+            if element not in typing.get_args(members[1]):
+                return misfit(element, members[1], f"{place}[{index}]")
     texts = [str(text) for member in members if _is_literal(member) for text in typing.get_args(member)]
     meant = nearest(value, texts) if isinstance(value, str) else ""
     return InputError(f"{place} is {shown(value)}{meant}; it must be {describe(annotation)}")

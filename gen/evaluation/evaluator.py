@@ -18,7 +18,7 @@ from gen.data import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import extract_features, reference
-from gen.evaluation.metric_suite import METRICS, check_groups, measure
+from gen.evaluation.metric_suite import METRICS, measure
 from gen.evaluation.results import MetricResult
 from gen.evaluation.samples import model_images, subject
 from gen.features import self_supervised_extractor
@@ -67,7 +67,6 @@ class Evaluator:
         self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
     ) -> None:
         """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
-        check_groups(config.evaluation.metrics)
         if jax.process_count() > 1:
             raise InputError(
                 "evaluation.every measures in one process; with several, run gen.evaluate beside the training"

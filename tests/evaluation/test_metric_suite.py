@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import runpy
+import typing
 
 import numpy as np
 import pytest
 from comparisons import comparison, extractor
 
+from gen.config import MetricGroup
 from gen.errors import InputError
 from gen.evaluation import GROUPS, METRICS, measure
 from gen.evaluation.metric_functions import EPSILON
@@ -276,6 +278,10 @@ def test_the_table_of_the_docs_is_that_of_the_records():
     text = page["PAGE"].read_text(encoding="utf-8")
     assert page["with_table"](text) == text, "python docs/make_metrics.py writes it"
     assert all(f"| {metric.group} | {metric.description} |" in text for metric in METRICS)
+
+
+def test_flags_and_configs_know_the_groups_that_the_records_have():
+    assert GROUPS == typing.get_args(MetricGroup)
 
 
 def test_a_name_belongs_to_one_metric_at_most(board):
