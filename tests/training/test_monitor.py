@@ -121,7 +121,7 @@ def trained_source(config):
             {"best_metric": "AuthPct", "metrics": ("frechet", "memorization")},
             "evaluation.best_metric is 'AuthPct', which is best neither low nor high; allowed: FD-own",
         ),
-        ({"metrics": ("frechet", "kernle")}, r"metrics\[1\] is 'kernle'; did you mean 'kernel'\?; it must be one of 'frechet'"),
+        ({"metrics": ("frechet", "kernle")}, r"metrics\[1\] is 'kernle'; did you mean 'kernel'"),
     ],
     ids=["of Inception", "best metric", "no way", "metrics"],
 )
