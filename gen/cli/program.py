@@ -1,4 +1,4 @@
-"""How a program ends and what it tells a person: exit codes, one line for an error, progress. Imports no jax."""
+"""How a program ends and what it tells a person: exit codes, one line for an error. Imports no jax."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -89,12 +88,3 @@ class Warnings(logging.Handler):
 def say(text: str) -> None:
     """One line for a person, on stderr, that any terminal can show."""
     print("gen: " + printable(" ".join(text.splitlines()), longest=_LONGEST), file=sys.stderr, flush=True)
-
-
-def tell(done: int, total: int, began: float) -> None:
-    """How far a program is with its images and how long it will take, on one line of a terminal. began: monotonic."""
-    if sys.stderr.isatty() and total > 1:
-        speed = done / max(1e-9, time.monotonic() - began)
-        end = "\n" if done == total else ""
-        left = f" · ETA {(total - done) / speed:.0f} s"
-        print(f"\r\x1b[K{done:,}/{total:,} images · {speed:.3g} images/s{left}", end=end, file=sys.stderr, flush=True)

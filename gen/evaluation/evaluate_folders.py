@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,10 +132,10 @@ def read_folder(path: str, size: int | None) -> np.ndarray:
     size: their central squares, area-averaged; None: as they are. Leaves out what cannot be read or is too small, and
     says so in one line. Raises InputError when nothing is left, or, without size, for images of unlike sizes.
     """
-    files, began, left_out = image_files([path]), time.monotonic(), dict[Path, str]()
+    files, left_out = image_files([path]), dict[Path, str]()
     images, count, first = np.zeros((0, 0, 0, 3), np.uint8), 0, files[0]
     with tempfile.TemporaryFile() as file:
-        for index, name in enumerate(files):
+        for name in cli.progress(files, len(files)):
             try:
                 pixels = _pixels(name, size)
             except ValueError as error:
@@ -151,8 +150,6 @@ def read_folder(path: str, size: int | None) -> np.ndarray:
                 )
             images[count] = pixels
             count += 1
-            if index % 500 == 499:
-                cli.tell(index + 1, len(files), began)
     if line := left_out_line(left_out, len(files)):
         cli.say(line)
     return images[:count]

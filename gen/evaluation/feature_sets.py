@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import numpy as np
 from gen import __version__, cli
 from gen.data import DatasetSplits, Examples
 from gen.features import Extractor, array_cache
-from gen.features.extractor import ExtractorOutput
 from gen.metrics import moments, neighbors
 from gen.metrics.neighbors import Manifold, Neighbors
 
@@ -94,10 +92,8 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
 
 def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray]:
     """Features, and logits of an extractor that classifies, in parts, so that progress shows."""
-    parts, began = list[ExtractorOutput](), time.monotonic()
-    for start in range(0, len(images), _AT_ONCE):
-        parts.append(extractor.see(images[start : start + _AT_ONCE]))
-        cli.tell(min(start + _AT_ONCE, len(images)), len(images), began)
+    batches = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+    parts = [extractor.see(batch) for batch in cli.progress(batches, len(images), size=len)]
     arrays = {"features": np.concatenate([part.features for part in parts])}
     logits = [part.logits for part in parts if part.logits is not None]
     return arrays | ({"logits": np.concatenate(logits)} if logits else {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,9 +69,9 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
 
     preview: where the first ones go, before and after. overwrite: also files that gen did not write.
     """
-    began, made, again, left_out = time.monotonic(), 0, 0, list[LeftOut]()
+    made, again, left_out = 0, 0, list[LeftOut]()
     shown = list[tuple[Image, Image]]()
-    for i, job in enumerate(jobs):
+    for job in cli.progress(jobs, len(jobs)):
         try:
             original = open_original(job.source, first=job.format == "jpeg")
             if not job.named and any(map(recipe.passes, original.records.values())):
@@ -94,7 +93,6 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
                 _log.warning(
                     "%s: only the first of its %d frames or pages is there", printable(job.source), original.left + 1
                 )
-        cli.tell(i + 1, len(jobs), began)
     if preview and shown:
         sheet = image_writer.encode([side_by_side(shown)], format="png", record=recipe.record(shows="before and after"))
         manifest.write(preview, sheet, program=PROGRAM, overwrite=overwrite)

@@ -94,13 +94,12 @@ def _drawn(
     run: TrainedRun, settings: Settings, seeds: Sequence[int], chain: Chain | None, **given: Any
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of uint8 images [b h w c], before and after the chain; given: labels and latents of `by_seed.images`."""
-    done, began = 0, time.monotonic()
-    for images in by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **given):
+    done, batches = 0, by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **given)
+    for images in cli.progress(batches, len(seeds), size=len):
         before = after = to_uint8(images)
         if chain:
             after = to_uint8(by_seed.refine(chain, images, seeds[done : done + len(images)]))
         done += len(images)
-        cli.tell(done, len(seeds), began)
         yield before, after
 
 

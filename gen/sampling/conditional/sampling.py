@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -109,11 +108,10 @@ def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
         sampler = _Upscaling(task)
     drawing = settings.drawing
     drawing["conditions"] = {k: v.repeat(m, axis=0) for k, v in request.conditions.items()} | drawing["conditions"]
-    made, began, seeds = list[np.ndarray](), time.monotonic(), [*settings.seeds] * n
-    for images in by_seed.images(sampler, run.ema_params, seeds, labels=_labels(label, n * m), **drawing):
-        made += list(to_uint8(images))
-        cli.tell(len(made), n * m, began)
-    return np.stack(made).reshape(n, m, request.frames or 1, *task.shape)
+    seeds, labels = [*settings.seeds] * n, _labels(label, n * m)
+    batches = by_seed.images(sampler, run.ema_params, seeds, labels=labels, **drawing)
+    made = [to_uint8(images) for images in cli.progress(batches, n * m, size=len)]
+    return np.concatenate(made).reshape(n, m, request.frames or 1, *task.shape)
 
 
 def label_of(settings: Settings) -> int | None:
@@ -144,11 +142,8 @@ def bits(
         context = _unit(batch["context"]) if "context" in batch else None
         return task.surprisal(params, _unit(batch["image"]), batch.get("label"), context=context)
 
-    found, began = list[np.ndarray](), time.monotonic()
-    for part in batched(surprisal, mesh)(run.ema_params, given, at_once=batch_size):
-        found += list(part)
-        cli.tell(len(found), len(images), began)
-    return np.stack(found)
+    batches = batched(surprisal, mesh)(run.ema_params, given, at_once=batch_size)
+    return np.concatenate(list(cli.progress(batches, len(images), size=len)))
 
 
 def bits_of_results(run: TrainedRun, request: Request, made: np.ndarray, settings: Settings) -> np.ndarray:

@@ -22,7 +22,7 @@ from gen.runs import trained_run as runs
 from gen.sampling import by_seed
 from gen.sampling.latent_space.codes import Latents
 from gen.sampling.latent_space.directions import Directions, closed_form, principal, principal_by_answer
-from gen.sampling.latent_space.projection import Projector, Tell
+from gen.sampling.latent_space.projection import Projector
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.draws import draw_latents
 from gen.tasks.gan import Gan, int_labels
@@ -196,11 +196,10 @@ def of_run(
     batch_size: int = 64,
     steps: int = 300,
     seed: int = 0,
-    tell: Tell = lambda done, total, began: None,
 ) -> Space:
     """The latent space of a run; a prior has that of its tokenizer. Raises InputError when there is none.
 
-    workdir: that of the run. steps, seed, tell: of a Projector.
+    workdir: that of the run. steps, seed: of a Projector.
     """
     task: Any = run.task
     common: dict[str, Any] = {"mesh": mesh, "batch_size": batch_size}
@@ -209,7 +208,7 @@ def of_run(
             **run.ema_params,
             "discriminator": runs.load_role(f"{workdir}:discriminator", step=run.step, mesh=mesh),
         }
-        projector = Projector(task=task, params=params, steps=steps, seed=seed, tell=tell, **common)
+        projector = Projector(task=task, params=params, steps=steps, seed=seed, **common)
         return GanSpace(task=task, params=params, projector=projector, **common)
     if isinstance(task, Prior):
         if task.tokenizer is None:

@@ -62,7 +62,7 @@ def open_session(
     """Loads a run and its latent space. text: the command and its settings, for the records. Raises InputError."""
     mesh = devices.mesh(-1, 1)
     run = trained_run.load(workdir, step=step, mesh=mesh)
-    space = of_run(run, workdir, mesh=mesh, batch_size=batch_size, steps=steps, seed=seed, tell=cli.tell)
+    space = of_run(run, workdir, mesh=mesh, batch_size=batch_size, steps=steps, seed=seed)
     labels = parse_labels(label, run.class_names if space.num_classes else [])
     if labels and len(labels) > 1:
         raise InputError(f"--label={label}: {len(labels)} classes; name one, or leave --label out to try all")

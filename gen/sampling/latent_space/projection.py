@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from gen.cli import progress_bar
 from gen.devices import compiler_options, rows
 from gen.sampling.latent_space.codes import Latents
 from gen.tasks.gan import Gan
@@ -34,8 +34,6 @@ _SAMPLE = 64  # generated images whose variances are taken
 _LEAK = 0.1  # of what a pixel is beyond the range, in the descent
 _ADAM = optax.scale_by_adam(b1=0.9, b2=0.99)
 
-Tell = Callable[[int, int, float], None]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Projector:
@@ -47,22 +45,22 @@ class Projector:
     steps: int = 300  # gradients for each image that is followed to the end
     seed: int = 0  # of the random latents
     batch_size: int = 64
-    tell: Tell = lambda done, total, began: None  # images done, of how many, since when
 
     def __call__(self, images: np.ndarray, *, label: int | None = None) -> Latents:
         """The latents [n d] and classes int [n] of images [n h w c] in [0, 1]; label: of all; None: what fits best."""
         size = _multiple(min(self.batch_size, len(images) * ROUNDS[0][0]), self.mesh)
         candidates = self._candidates(label)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
-        count = self._counter(len(images), [len(part) for part in parts], size)
-        with jax.set_mesh(self.mesh):
+        plan = [(keep, steps) for (keep, _), steps in zip(ROUNDS, self._schedule, strict=True)]
+        total = sum(math.ceil(len(part) * keep / size) * steps for part in parts for keep, steps in plan)
+        with jax.set_mesh(self.mesh), progress_bar(total, "steps") as bar:
             variances = self._variances(self.params, rows(candidates, 0, _multiple(_SAMPLE, self.mesh), self.mesh))
-            found = [self._project(part, candidates, variances, size, count) for part in parts]
+            found = [self._project(part, candidates, variances, size, bar.update) for part in parts]
         labels = [codes.label for codes in found if codes.label is not None]
         return Latents(np.concatenate([codes.z for codes in found]), np.concatenate(labels) if labels else None)
 
     def _project(
-        self, images: np.ndarray, candidates: Latents, variances: Any, size: int, count: Callable[[], None]
+        self, images: np.ndarray, candidates: Latents, variances: Any, size: int, count: Callable[[], Any]
     ) -> Latents:
         wanted = np.asarray(self._measured(self.params, variances, rows(images, 0, size, self.mesh)))
         distances = [
@@ -79,7 +77,7 @@ class Projector:
         return codes.take((slice(None), 0))
 
     def _descend(
-        self, codes: Latents, wanted: np.ndarray, variances: Any, steps: int, size: int, count: Callable[[], None]
+        self, codes: Latents, wanted: np.ndarray, variances: Any, steps: int, size: int, count: Callable[[], Any]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Latents [n k d] after so many steps, and how far [n k] they are then."""
         n, k, d = codes.z.shape
@@ -102,19 +100,6 @@ class Projector:
         classes = self.task.num_classes
         labels = np.arange(CANDIDATES) % classes if label is None and classes else np.full(CANDIDATES, label or 0)
         return Latents(np.asarray(z), labels.astype(np.int32) if classes else None)
-
-    def _counter(self, images: int, parts: list[int], size: int) -> Callable[[], None]:
-        """To be called after each step."""
-        plan = list(zip(ROUNDS, self._schedule, strict=True))
-        total = sum(math.ceil(part * keep / size) * steps for part in parts for (keep, _), steps in plan)
-        done, began = 0, time.monotonic()
-
-        def count() -> None:
-            nonlocal done
-            done += 1
-            self.tell(images * done // total, images, began)
-
-        return count
 
     @property
     def _schedule(self) -> list[int]:
