@@ -1,4 +1,4 @@
-"""What flags ask for as text: seeds, classes, where to write. Imports no jax."""
+"""Parsers of --seeds and --label. Imports no jax."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_SEEDS = 1_000_000
 
 
 def parse_seeds(text: str, *, repeated: bool = False) -> list[int]:
-    """The seeds in "5", "0-63" (both ends included), "3,7,11" or "0-3,9", in that order. repeated: one may come again.
+    """Parses seeds, "5", "0-63" (both ends included), "3,7,11" or "0-3,9". repeated: one may come again.
 
     Raises InputError.
     """
@@ -40,7 +40,7 @@ def _first_repeated(values: Sequence[int]) -> int | None:
 
 
 def parse_labels(text: str | None, class_names: Sequence[str]) -> list[int] | None:
-    """Class numbers for a name, a number, several with commas, or "all"; None when `text` is. Raises InputError."""
+    """Parses a class name, a number, several with commas, or "all" to class numbers; None: None. Raises InputError."""
     if text is None:
         return None
     if not class_names:

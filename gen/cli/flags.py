@@ -59,7 +59,7 @@ def option(
     flag: str = "",  # its name on the command line, where that is not the field's
     positional: str = "",  # the word in --help for an argument without a name; a sequence takes all that are left
 ) -> Any:
-    """A field of options, with what its flag needs beyond the annotation. Bounds are included."""
+    """Makes a field of options, with what its flag needs beyond the annotation. Bounds are included."""
     rules = {"at_least": at_least, "at_most": at_most, "group": group, "flag": flag, "positional": positional}
     given = {name: rule for name, rule in rules.items() if rule not in (None, "")}
     default = dataclasses.MISSING if default is ... else default
@@ -88,7 +88,7 @@ class Option(typing.NamedTuple):
 
     @property
     def shown(self) -> str:
-        """How errors name it."""
+        """The name in errors."""
         return str(self.rules.get("positional", f"--{self.flag}"))
 
     @property
@@ -103,7 +103,7 @@ class Option(typing.NamedTuple):
         return _WORDS[self.kind] + bound
 
     def conform(self, value: Any) -> Any:
-        """A value from Python, as the annotation has it. Raises InputError."""
+        """Checks a value from Python and brings it to the annotation. Raises InputError."""
         if value is None and self.default is None:
             return None
         if not self.many:
@@ -111,7 +111,7 @@ class Option(typing.NamedTuple):
         return tuple(map(self._one, (value,) if isinstance(value, str | os.PathLike) else value))
 
     def read(self, text: str) -> Any:
-        """One value of a text on the command line. Raises InputError."""
+        """Reads one value of a text on the command line. Raises InputError."""
         try:
             if self.kind is bool:
                 return flags.BooleanParser().parse(text)
@@ -122,7 +122,7 @@ class Option(typing.NamedTuple):
             raise self._refused(text) from None
 
     def _at_home(self, text: str) -> str:
-        """PATH, NAME=PATH or KIND:PATH with the home in the place of a leading ~."""
+        """Puts the home in the place of a leading ~ of PATH, NAME=PATH or KIND:PATH."""
         before, path = re.fullmatch(r"(?s)([\w.]+[=:](?=~))?(.*)", text).groups(default="")  # type: ignore[union-attr]
         try:
             return before + (str(expand(path)) if path.startswith("~") else path)
@@ -130,7 +130,7 @@ class Option(typing.NamedTuple):
             raise InputError(f"{self.shown}: {error}") from None
 
     def _one(self, value: Any, text: Any = None) -> Any:
-        """One value, which errors show as `text`, if it was read from that."""
+        """Checks one value, which errors show as `text`, if it was read from that."""
         text = value if text is None else text
         if self.kind in (int, float):
             accepted: Any = numbers.Integral if self.kind is int else numbers.Real
@@ -162,7 +162,7 @@ class Option(typing.NamedTuple):
 
 
 def options_of(kind: type[Options]) -> list[Option]:
-    """The options of a program, in the order of the dataclass; fields that are not made by `option` are none."""
+    """Lists the options of a program in the order of the dataclass; fields that `option` did not make are none."""
     hints = typing.get_type_hints(kind)
     return [_option(field, hints[field.name]) for field in dataclasses.fields(kind) if field.metadata]
 
@@ -190,7 +190,7 @@ class _Parser(flags.ArgumentParser[Any]):
 
 
 def flags_from(kind: type[Options]) -> flags.FlagValues:
-    """The flags of a program: those of its options that are not positional."""
+    """Makes the flags of a program: one for each option that is not positional."""
     values = flags.FlagValues()
     for option in options_of(kind):
         if not option.rules.get("positional"):
@@ -205,7 +205,7 @@ def flags_from(kind: type[Options]) -> flags.FlagValues:
 
 
 def parse(argv: Sequence[str], kind: type[T]) -> T:
-    """The options that a command line gives, program name first. With --help prints it, and exits with 0.
+    """Parses a command line, program name first. With --help prints it, and exits with 0.
 
     Raises InputError for an unknown flag, with the nearest one, and for a value that its option does not allow.
     """
@@ -248,7 +248,7 @@ def parse(argv: Sequence[str], kind: type[T]) -> T:
 
 
 def _given(option: Option, values: flags.FlagValues) -> bool:
-    """Whether the command line gives an option. Raises InputError when its value is the flag that follows it."""
+    """Tells whether the command line gives an option. Raises InputError when its value is the flag that follows it."""
     if option.flag not in values or not values[option.flag].present:
         return False
     given: Any = values[option.flag].value
@@ -264,7 +264,7 @@ def run_main(main: Callable[[T], int | None], kind: type[T]) -> NoReturn:
 
 
 def help_text(kind: type[Options]) -> str:
-    """The docstring of a program and its options by group, a line each."""
+    """Writes --help: the docstring of a program and its options by group, a line each."""
     groups = dict(grouped(kind))
     width = max((len(left) for rows in groups.values() for left, _ in rows), default=0)
     lines = [(sys.modules[kind.__module__].__doc__ or "").strip()]
@@ -274,7 +274,7 @@ def help_text(kind: type[Options]) -> str:
 
 
 def grouped(kind: type[Options]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The groups of options: a title, and of each option how it is written, and what it means, allows, defaults to."""
+    """Yields the groups: a title, and of each option how it is written and what it means, allows, defaults to."""
     title, rows = "Options", list[tuple[str, str]]()
     for option in options_of(kind):
         if (begun := option.rules.get("group")) and rows:

@@ -1,4 +1,4 @@
-"""How a program ends and what it tells a person: exit codes, one line for an error. Imports no jax."""
+"""How a program ends: exit codes, and one line for an error. Imports no jax."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def guard(call: Callable[[], int | None]) -> NoReturn:
 
 
 def _of_system(error: Exception) -> str:
-    """What the system refused, in words; nothing when this is a bug."""
+    """Describes what the system refused; "" for a bug."""
     if isinstance(error, MemoryError):
         return "out of memory; give less at once, by a smaller --batch_size for one"
     if isinstance(error, OSError) and error.errno is not None and error.errno not in (errno.EBADF, errno.EINVAL):
@@ -63,7 +63,7 @@ def _of_system(error: Exception) -> str:
 
 
 def _mend_streams() -> None:
-    """Output that is closed goes nowhere; what the encoding of a stream lacks is written as an escape."""
+    """Opens streams that are closed, to nowhere, and escapes what the encoding of a stream lacks."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -86,5 +86,5 @@ class Warnings(logging.Handler):
 
 
 def say(text: str) -> None:
-    """One line for a person, on stderr, that any terminal can show."""
+    """Writes one line to stderr that any terminal can show."""
     print("gen: " + printable(" ".join(text.splitlines()), longest=_LONGEST), file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How far a program is, on one line of a terminal, for work of more than five seconds. Imports no jax."""
+"""Progress bars, on one line of a terminal, for work of more than five seconds. Imports no jax."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def progress_bar(total: int, unit: str) -> Any:
-    """A bar of tqdm that `update` moves, to be entered by `with`; nothing is shown where stderr is no terminal."""
+    """Makes a bar of tqdm, for `with`, that `update` moves; nothing is shown where stderr is no terminal."""
     from tqdm import tqdm
 
     return tqdm(total=total, unit=f" {unit}", delay=5, disable=None, leave=False, dynamic_ncols=True)

@@ -1,4 +1,4 @@
-"""Where a program writes: a folder, or one file, and in which format."""
+"""Parsers of --out and --format: a folder or one file, and in which format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OutputPath(NamedTuple):
 
 
 def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputPath:
-    """Where to write, from --out and --format. Raises InputError when they do not fit each other or what is made."""
+    """Parses --out and --format. Raises InputError when they do not fit each other or what is made."""
     path, allowed = Path(out), image_writer.ANIMATIONS if animated else image_writer.STILLS
     by_suffix = _SUFFIXES.get(path.suffix.lower())
     if by_suffix is None and path.suffix.lower() in Image.registered_extensions():
@@ -50,7 +50,7 @@ def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputP
 
 
 def parse_target(out: str | Path, suffixes: Sequence[str], what: str) -> Path:
-    """--out of a command, `what`, that writes files of these suffixes; "" is a folder. Raises InputError."""
+    """Parses --out of a command, `what`, that writes files of these suffixes; "" is a folder. Raises InputError."""
     path = Path(out)
     if path.suffix.lower() not in suffixes:
         allowed = " or ".join(f"a {suffix} file" if suffix else "a folder" for suffix in suffixes)

@@ -23,12 +23,12 @@ _REFINE = 0x5EF  # what separates the random numbers of refinement from those of
 
 
 def keys(seeds: Sequence[int] | np.ndarray) -> jax.Array:
-    """jax.random.key(seed) for each seed from 0 to 2**32 - 1: typed keys [n]."""
+    """Returns jax.random.key(seed) for each seed from 0 to 2**32 - 1: typed keys [n]."""
     return jax.vmap(jax.random.key)(np.asarray(seeds).astype(np.uint32))
 
 
 def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
-    """The point [d] at `fraction` of the way from `start` to `end` [d] along the great arc (Shoemake 1985, slerp).
+    """Interpolates between `start` and `end` [d] along the great arc, `fraction` of the way (Shoemake 1985, slerp).
 
     A straight line would pass through short vectors, which a normal distribution in many dimensions never draws; it is
     used only where the two are parallel or one is zero, and there is no arc.
@@ -42,10 +42,10 @@ def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
 
 
 class Sampler(Protocol):
-    """What draws images from keys: a Task, or what calls one."""
+    """Samples images from keys: a Task, or what calls one."""
 
     def sample(self, ema_params: Mapping[str, Tree], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
-        """Images [n ...] in [0, 1], one per key [n]."""
+        """Returns images [n ...] in [0, 1], one per key [n]."""
 
 
 def images(
@@ -60,7 +60,7 @@ def images(
     batch_size: int = 64,
     mesh: Mesh,
 ) -> Iterator[np.ndarray]:
-    """Batches of float images [b h w c] in [0, 1], one image per seed, in order.
+    """Yields batches of float images [b h w c] in [0, 1], one image per seed, in order.
 
     labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
     conditions: others that the task knows, scalars or arrays [n ...]. batch_size: how many may be on their way,
@@ -85,20 +85,20 @@ def images(
 
 
 def drawn_labels(task: Task, seeds: Sequence[int]) -> list[int] | None:
-    """The class of the image of each seed where none is asked for; None for a model without classes."""
+    """Draws the class of each seed, as sampling without labels does; None for a model without classes."""
     drawn = task.label(keys(seeds))
     return None if drawn is None else np.asarray(drawn).tolist()
 
 
 def drawn_latents(task: Task, seeds: Sequence[int]) -> np.ndarray:
-    """The latents [n d] of the image of each seed. Raises InputError for a model without latents."""
+    """Draws the latents [n d] of the image of each seed. Raises InputError for a model without latents."""
     if task.latent_shape is None:
         raise InputError("this model draws its images token by token: it has no latents")
     return np.asarray(draw_latents(keys(seeds), task.latent_shape))
 
 
 def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    """Float images [n h w c] in [0, 1] after a chain. Random operators draw from each image's own seed alone.
+    """Refines float images [n h w c] in [0, 1] by a chain. Random operators draw from each image's own seed alone.
 
     They go through it by _REFINED, so that their number does not show. Raises InputError for what the chain refuses,
     and when it makes values that are not finite.
@@ -120,7 +120,7 @@ def refine(post: Chain, images: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
 
 
 def interpolation(task: Task, seeds: Sequence[int], frames: int) -> np.ndarray:
-    """Latents [n d] on the way from each seed to the next, `frames` of them per pair, and the last seed's."""
+    """Interpolates latents [n d] from each seed to the next, `frames` of them per pair, and the last seed's."""
     ends = drawn_latents(task, seeds)
     path = [slerp(a, b, i / frames) for a, b in itertools.pairwise(ends) for i in range(frames)]
     return np.stack([*path, ends[-1]])

@@ -93,7 +93,7 @@ def write_animation(
 def _drawn(
     run: TrainedRun, settings: Settings, seeds: Sequence[int], chain: Chain | None, **given: Any
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of uint8 images [b h w c], before and after the chain; given: labels and latents of `by_seed.images`."""
+    """Yields uint8 images [b h w c] before and after the chain. given: labels and latents of `by_seed.images`."""
     done, batches = 0, by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **given)
     for images in cli.progress(batches, len(seeds), size=len):
         before = after = to_uint8(images)
@@ -104,7 +104,7 @@ def _drawn(
 
 
 def _sheet(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """All images in one picture; of several classes, each has a row with its name."""
+    """Puts all images in one picture; of several classes, each has a row with its name."""
     if len(class_names) < 2:
         return grid(images)
     rows = np.split(images, len(class_names))
@@ -115,7 +115,7 @@ def _sheet(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
 def names_of(
     seeds: Sequence[int], labels: Sequence[int] | None, class_names: Sequence[str], suffix: str, *, folders: bool
 ) -> list[Path]:
-    """seed0017.png, with a class seed0017-sandal.png, in folders sandal/seed0017-sandal.png."""
+    """Names the files: seed0017.png, with a class seed0017-sandal.png, in folders sandal/seed0017-sandal.png."""
     if labels is None:
         return [Path(f"seed{seed:04d}{suffix}") for seed in seeds]
     slugs = [re.sub(r"[^\w-]+", "_", name).strip("_") for name in class_names]

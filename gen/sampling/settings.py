@@ -23,7 +23,7 @@ class Settings(NamedTuple):
 
     @property
     def drawing(self) -> dict[str, Any]:
-        """Arguments of `by_seed.images` that all images share."""
+        """Returns the arguments of `by_seed.images` that all images share."""
         conditions = {name: np.float32(value) for name, value in self.conditions.items()}
         options = {"truncation": self.truncation, "batch_size": self.batch_size, "mesh": self.mesh}
         return {"conditions": conditions, **options}
@@ -39,7 +39,7 @@ class SampleResult(NamedTuple):
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
-    """Seeds as --seeds reads them: "0-63", "3,7,11"."""
+    """Writes seeds as --seeds reads them: "0-63", "3,7,11"."""
     runs = itertools.groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])
     parts = [[seed for _, seed in group] for _, group in runs]
     return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)

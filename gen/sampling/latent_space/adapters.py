@@ -1,4 +1,4 @@
-"""The latent space of each family of models: one way to ask, whatever was trained.
+"""The latent space of each family of models, under one interface.
 
 Images are [n h w c] in [0, 1].
 """
@@ -45,28 +45,28 @@ class Space(Protocol):
 
     @property
     def spherical(self) -> bool:
-        """Do its latents lie about a sphere, so that ways between them follow arcs?"""
+        """Whether its latents lie about a sphere, so that interpolation follows arcs."""
 
     @property
     def measured(self) -> bool:
-        """Are its directions measured on the latents of example images?"""
+        """Whether its directions are measured on the latents of example images."""
 
     def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
-        """The latents of images, as near as the model comes. label: the class of all; None: what fits best."""
+        """Finds the latents of images, as near as the model comes. label: the class of all; None: what fits best."""
 
     def decode(self, codes: Latents) -> np.ndarray:
-        """The images of latents."""
+        """Returns the images of latents."""
 
     def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
-        """The latents that sampling draws from these seeds; for models that sample."""
+        """Draws the latents that sampling draws from these seeds; for models that sample."""
 
     def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
-        """At most `count` directions, by "closed_form" or "pca". codes: latents of examples, for `measured` ones."""
+        """Finds at most `count` directions by "closed_form" or "pca". codes: of examples, where they are `measured`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GanSpace:
-    """That of a generator: encoding is projection."""
+    """The latent space of a generator: encoding is projection."""
 
     task: Gan
     params: Tree  # of the roles "generator" (averaged) and "discriminator"
@@ -114,7 +114,7 @@ class GanSpace:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CodeSpace:
-    """That of an autoencoder."""
+    """The latent space of an autoencoder."""
 
     task: Autoencoder
     params: Tree  # of the role "autoencoder"
@@ -156,12 +156,12 @@ class CodeSpace:
 
 
 def _all(function: Any, space: GanSpace | CodeSpace, arrays: Any) -> np.ndarray:
-    """function(params, rows) of all rows of a tree of arrays."""
+    """Computes function(params, rows) of all rows of a tree of arrays."""
     return np.concatenate(list(batched(function, space.mesh)(space.params, arrays, at_once=space.batch_size)))
 
 
 def activations(task: Gan, params: Tree, codes: Any) -> jax.Array:
-    """What the generator's first stage makes of latents [n d]: float32 [n m]. Only of gen's own generator."""
+    """Computes the generator's first stage for latents [n d]: float32 [n m]. Only of gen's own generator."""
     generator = _own_generator(task)
     last = f"Block_{generator.blocks - 1}"
     _, found = generator.apply(
@@ -176,7 +176,7 @@ def activations(task: Gan, params: Tree, codes: Any) -> jax.Array:
 
 
 def first_map(task: Gan, params: Tree) -> jax.Array:
-    """The rows [d width] of the first linear map that the latent goes through. Only of gen's own generator."""
+    """Returns the rows [d width] of the first linear map that the latent goes through. Only of gen's own generator."""
     generator = _own_generator(task)
     return cast(jax.Array, params["generator"]["params"]["latent"]["kernel"][: generator.latent])
 
@@ -197,7 +197,7 @@ def of_run(
     steps: int = 300,
     seed: int = 0,
 ) -> Space:
-    """The latent space of a run; a prior has that of its tokenizer. Raises InputError when there is none.
+    """Returns the latent space of a run; a prior has that of its tokenizer. Raises InputError when there is none.
 
     workdir: that of the run. steps, seed: of a Projector.
     """

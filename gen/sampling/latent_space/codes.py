@@ -21,7 +21,7 @@ class Latents(NamedTuple):
     label: np.ndarray | None  # int32 [n], or float32 [n k], the share of each class; None: the model has no classes
 
     def take(self, rows: Any) -> Latents:
-        """Those of some images, by whatever indexes an array."""
+        """Selects the latents of some images, by whatever indexes an array."""
         return Latents(self.z[rows], None if self.label is None else self.label[rows])
 
 
@@ -36,7 +36,7 @@ def write(path: Path, codes: Latents, names: Sequence[str], *, run: str) -> None
 
 
 def read(path: Path, *, run: str) -> tuple[Latents, list[str]]:
-    """The latents and names in a file that `write` wrote. Raises InputError for another file or another run."""
+    """Reads the latents and names of a file that `write` wrote. Raises InputError for another file or another run."""
     try:
         arrays = read_npz(path, ("latents", "labels", "names", "run"))
         made_by, names = str(arrays["run"]), list(map(printable, arrays["names"].tolist()))

@@ -1,4 +1,4 @@
-"""Ways through a latent space: from one image to another, and along directions that change something.
+"""Paths through a latent space: from one image to another, and along directions that change something.
 
 Latents are [n d]; directions are rows [k d] of length one, the one that changes most first.
 """
@@ -21,13 +21,13 @@ class Directions(NamedTuple):
 
 
 def moved(codes: Latents, directions: Directions, index: int, strength: float) -> Latents:
-    """Latents moved along a direction by `strength` standard deviations."""
+    """Moves latents along a direction by `strength` standard deviations."""
     step = strength * directions.sigma[index] * directions.vectors[index]
     return codes._replace(z=(codes.z + step).astype(np.float32))
 
 
 def interpolation(codes: Latents, frames: int, *, spherical: bool, classes: int = 0) -> Latents:
-    """The way from each image to the next, `frames` of them for each pair, and the last image.
+    """Interpolates from each image to the next, `frames` latents for each pair, and the last image.
 
     spherical: along great arcs (gen.sampling.by_seed.slerp), else along straight lines. The class turns gradually from
     one into the other; classes: how many there are.
@@ -47,14 +47,16 @@ def interpolation(codes: Latents, frames: int, *, spherical: bool, classes: int 
 
 
 def closed_form(kernel: np.ndarray, count: int) -> np.ndarray:
-    """The directions [count d] of latents that a linear map [d m] answers to most (SeFa, Shen and Zhou 2021, eq. 4);
-    fewer where there are no more."""
+    """Finds the directions [count d] of latents that a linear map [d m] responds to most; fewer where there are no more.
+
+    SeFa, Shen and Zhou 2021, equation 4.
+    """
     vectors, _, _ = np.linalg.svd(np.asarray(kernel, np.float64), full_matrices=False)
     return _first(vectors.T, count)
 
 
 def principal(points: np.ndarray, count: int) -> Directions:
-    """The principal components of points [n d], at most n - 1."""
+    """Finds the principal components of points [n d], at most n - 1."""
     points = np.asarray(points, np.float64)
     _, lengths, vectors = np.linalg.svd(points - points.mean(0), full_matrices=False)
     count = min(count, len(points) - 1, len(vectors))
@@ -62,7 +64,7 @@ def principal(points: np.ndarray, count: int) -> Directions:
 
 
 def principal_by_answer(latents: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
-    """Directions [count d] of latents [n d] along which the principal components of answers [n m] grow (GANSpace,
+    """Finds directions [count d] of latents [n d] along which the principal components of answers [n m] grow (GANSpace,
     Härkönen et al. 2020, section 3.2: regression of the latents on the components); at most d."""
     answers = np.asarray(answers, np.float64)
     answers = answers - answers.mean(0)
@@ -74,7 +76,7 @@ def principal_by_answer(latents: np.ndarray, answers: np.ndarray, count: int) ->
 
 
 def _first(vectors: np.ndarray, count: int) -> np.ndarray:
-    """The first `count` rows, float32, turned so that the largest number of each is positive."""
+    """Takes the first `count` rows, float32, turned so that the largest number of each is positive."""
     vectors = vectors[:count]
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(1)[:, None], 1)
     return (vectors * np.sign(largest)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Pictures that show what a latent space does. Images are [n h w c] in [0, 1], pictures uint8 [H W 3]."""
+"""Figures of a latent space. Images are [n h w c] in [0, 1], pictures uint8 [H W 3]."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _COLUMNS = 16
 
 
 def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of each image, [n]; at most 100."""
+    """Computes the peak signal-to-noise ratio in dB of each image, [n]; at most 100."""
     error = np.square(np.asarray(images, np.float64) - others).mean((1, 2, 3))
     return -10 * np.log10(np.maximum(error, 1e-10))
 
 
 def difference(images: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Where images are brighter than others, and where they are darker, about a gray where they are the same."""
+    """Shows differences about a gray: lighter where `images` are brighter than `others`, else darker."""
     return np.clip(0.5 + (images - others) / 2, 0, 1)
 
 
 def comparison(*rows: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
-    """Several versions of the same images below each other, in blocks of a few columns; names: what each shows."""
+    """Puts several versions of the same images below each other, in blocks of a few columns; names: what each shows."""
     height, width = rows[0].shape[1:3]
     columns = min(_COLUMNS, len(rows[0]))
     blocks = []
@@ -38,6 +38,6 @@ def comparison(*rows: np.ndarray, names: Sequence[str] = ()) -> np.ndarray:
 
 
 def strips(images: np.ndarray) -> np.ndarray:
-    """Images [rows blocks steps h w c]: a row for each direction, with its number, and the starts side by side."""
+    """Arranges images [rows blocks steps h w c]: a numbered row for each direction, the starts side by side."""
     rows = [np.concatenate([grid(block, columns=len(block)) for block in blocks], axis=1) for blocks in images]
     return named_rows(np.concatenate(rows), [str(number) for number in range(len(images))])

@@ -1,4 +1,4 @@
-"""The files that go in and come out: brought to a model's size, and written with the record of how they were made."""
+"""Image files of latent spaces: read at a model's size, and written with the record of how they were made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_SHEET = 1024  # images in one picture
 
 
 class Files(NamedTuple):
-    """What there is to know of them. Images are [n h w c] in [0, 1]."""
+    """Reads the given files and writes the results of one command. Images are [n h w c] in [0, 1]."""
 
     out: Path  # a file, by its suffix, or a folder
     image_shape: tuple[int, int, int]
@@ -30,7 +30,7 @@ class Files(NamedTuple):
     padding: Padding  # of images that are a little too small
 
     def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
-        """The image files in `inputs`, files and folders, and their images; what cannot be used is left out, and said.
+        """Reads the image files in `inputs`, files and folders; leaves out what cannot be used, with a warning.
 
         Raises InputError when nothing is left, and for a file that its own result would overwrite.
         """
@@ -89,6 +89,6 @@ class Files(NamedTuple):
 
 
 def names_of(files: Sequence[Path], sheet: str) -> list[str]:
-    """A file name for the result of each, without a suffix, and none that of `sheet`; see `distinct_names`."""
+    """Names the result of each file, without a suffix, and none that of `sheet`; see `distinct_names`."""
     names = distinct_names([Path(file.name) for file in files], [""] * len(files), reserved=[sheet])
     return list(map(str, names))

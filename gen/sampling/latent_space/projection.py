@@ -37,7 +37,7 @@ _ADAM = optax.scale_by_adam(b1=0.9, b2=0.99)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Projector:
-    """Finds latents. What it finds for an image does not depend, up to rounding, on the images beside it."""
+    """Finds latents of images, each up to rounding independently of the images beside it."""
 
     task: Gan
     params: Tree  # of the roles "generator" and "discriminator"
@@ -47,7 +47,7 @@ class Projector:
     batch_size: int = 64
 
     def __call__(self, images: np.ndarray, *, label: int | None = None) -> Latents:
-        """The latents [n d] and classes int [n] of images [n h w c] in [0, 1]; label: of all; None: what fits best."""
+        """Finds latents [n d] and classes int [n] of images [n h w c] in [0, 1]. label: of all; None: what fits best."""
         size = _multiple(min(self.batch_size, len(images) * ROUNDS[0][0]), self.mesh)
         candidates = self._candidates(label)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
@@ -79,7 +79,7 @@ class Projector:
     def _descend(
         self, codes: Latents, wanted: np.ndarray, variances: Any, steps: int, size: int, count: Callable[[], Any]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Latents [n k d] after so many steps, and how far [n k] they are then."""
+        """Returns latents [n k d] after so many steps, and their distances [n k]."""
         n, k, d = codes.z.shape
         flat = Latents(codes.z.reshape(n * k, d), None if codes.label is None else codes.label.reshape(n * k))
         ends = []
