@@ -47,7 +47,7 @@ def interpolation(codes: Latents, frames: int, *, spherical: bool, classes: int 
 
 
 def closed_form(kernel: np.ndarray, count: int) -> np.ndarray:
-    """Finds the directions [count d] of latents that a linear map [d m] responds to most; fewer where there are no more.
+    """Finds the directions [count d] of latents that a linear map [d m] responds to most, where there are so many.
 
     SeFa, Shen and Zhou 2021, equation 4.
     """

@@ -47,7 +47,7 @@ class Projector:
     batch_size: int = 64
 
     def __call__(self, images: np.ndarray, *, label: int | None = None) -> Latents:
-        """Finds latents [n d] and classes int [n] of images [n h w c] in [0, 1]. label: of all; None: what fits best."""
+        """Finds latents [n d] and classes int [n] of images [n h w c] in [0, 1]. label: of all; None: the best."""
         size = _multiple(min(self.batch_size, len(images) * ROUNDS[0][0]), self.mesh)
         candidates = self._candidates(label)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
