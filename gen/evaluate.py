@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gen import cli
 from gen.cli.flags import SAMPLING, Options, option, run_main
-from gen.config import FAST, MetricGroup
+from gen.config import MetricGroup
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -71,17 +71,6 @@ class EvaluateOptions(Options):
     save_statistics: str | Path | None = option(None, "Write mu and sigma of the reference to this .npz.")
     compare: bool = option(False, "Only compare two evaluations.")
     evaluations: Sequence[str | Path] = option((), "With --compare: two runs or evaluation.json.", positional="A B")
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """The groups of metrics. Raises InputError for an unknown one."""
-        from gen.evaluation.metric_suite import check_groups
-
-        several: dict[str, tuple[str, ...]] = {"all": _GROUPS, "fast": FAST}
-        given = [name.strip() for name in self.metrics.split(",")]
-        groups = tuple(dict.fromkeys(group for name in given for group in several.get(name, (name,))))
-        check_groups(groups)
-        return groups
 
     def refuse(self, names: Sequence[str], why: str) -> None:
         """Raises InputError where one of these options was given."""
@@ -135,8 +124,10 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
 
 
 def _of_folders(options: EvaluateOptions) -> Evaluation:
-    groups = options.groups
     from gen.evaluation.evaluate_folders import evaluate_folders
+    from gen.evaluation.metric_suite import parse_groups
+
+    groups = parse_groups(options.metrics)
 
     folders = str(options.images), str(options.reference)
     extractor = str(options.extractor) if options.extractor else None
@@ -144,7 +135,6 @@ def _of_folders(options: EvaluateOptions) -> Evaluation:
 
 
 def _of_run(options: EvaluateOptions) -> Evaluation:
-    groups = options.groups
     if options.seed + 2 * options.num_samples > 2**32:
         raise InputError(
             f"--seed={options.seed} and --num_samples={options.num_samples}: the largest seed is {2**32 - 1}"
@@ -154,13 +144,14 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
     from gen import devices
     from gen.config import digest
     from gen.evaluation.evaluate_run import Settings, evaluate_run
+    from gen.evaluation.metric_suite import parse_groups
     from gen.features import parse_extractor
     from gen.imaging.chain import chain
     from gen.runs import trained_run
     from gen.runs.run_data import load_data
     from gen.tasks.prior import Prior
 
-    refine = chain(options.refine) if options.refine else None
+    groups, refine = parse_groups(options.metrics), chain(options.refine) if options.refine else None
     run = trained_run.load(str(options.workdir), step=options.step, mesh=devices.mesh(-1, 1))
     if not (run.task.can_sample or run.task.can_reconstruct):
         raise InputError(f"{options.workdir}: this model neither samples nor reconstructs")

@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # know nothing of each other. CONTRIBUTING.md shows the same list with what is in each.
 ROOMS = """
 main sample refine score latents evaluate
+api
 training
 evaluation
 refining

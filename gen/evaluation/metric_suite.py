@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from gen.config import FAST
 from gen.errors import InputError, nearest
 from gen.evaluation import metric_functions as functions
 from gen.evaluation.comparison import Comparison
@@ -239,6 +240,15 @@ def check_groups(names: Sequence[str]) -> None:
     for name in names:
         if name not in GROUPS:
             raise InputError(f"no metric '{name}'{nearest(name, GROUPS)}; allowed: all, fast, {', '.join(GROUPS)}")
+
+
+def parse_groups(text: str) -> tuple[str, ...]:
+    """The groups of metrics in "all", "fast", or names with commas. Raises InputError for an unknown one."""
+    several: dict[str, tuple[str, ...]] = {"all": GROUPS, "fast": FAST}
+    names = [name.strip() for name in text.split(",")]
+    groups = tuple(dict.fromkeys(group for name in names for group in several.get(name, (name,))))
+    check_groups(groups)
+    return groups
 
 
 def measure(

@@ -117,7 +117,7 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
 
 def _halved(run: TrainedRun, file: Path) -> np.ndarray:
     """[1 h w c] of half the run's size: an image of this size, or one that is halved."""
-    height, width, channels = run.data_metadata["image_shape"]
+    height, width, channels = prior(run, "--upscale").shape
     try:
         return halved(read(run, [file], (height, width, channels)))
     except InputError:

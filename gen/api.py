@@ -1,0 +1,317 @@
+"""The programs as functions on arrays, for notebooks and scripts. See docs/python.md.
+
+    from gen.api import load, show
+    model = load("runs/shapes")
+    show(model.sample(seeds=range(16), label="heart"))
+
+Images are float32 [n h w c] in [0, 1]; those that are given may be uint8, too. What is wrong with an argument raises
+`gen.errors.InputError` with one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+from PIL import Image
+
+from gen import devices
+from gen.cli import SAMPLING
+from gen.cli.arguments import parse_labels, parse_seeds
+from gen.config import Config, validate
+from gen.config.experiment import load as experiment
+from gen.data import DatasetSplits
+from gen.errors import InputError, nearest
+from gen.evaluation.evaluate_folders import evaluate_images
+from gen.evaluation.evaluate_run import Evaluation
+from gen.evaluation.feature_sets import random_subset
+from gen.evaluation.metric_suite import parse_groups
+from gen.files import expand
+from gen.image_io.pixels import image_array, to_float
+from gen.imaging.chain import chain
+from gen.outputs import image_writer
+from gen.outputs.output_path import parse_output
+from gen.provenance import read as read_record
+from gen.report import grid, to_uint8
+from gen.runs import identity, trained_run
+from gen.runs.run_data import load_data
+from gen.runs.run_folder import RunFolder
+from gen.sampling import by_seed, conditional, latent_space
+from gen.sampling.latent_space import Latents
+from gen.sampling.settings import Settings, seeds_text
+from gen.tasks.prior import Prior
+
+__all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "read_record", "show", "train"]
+
+Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or as numbers
+Label = str | int | Sequence[str | int] | None  # classes by name or number, or "all"
+
+
+def load(workdir: str | Path, *, step: int | None = None) -> Model:
+    """The model of a run folder. step: of a checkpoint; None: the newest valid one."""
+    mesh = devices.mesh(-1, 1)
+    return Model(trained_run.load(workdir, step=step, mesh=mesh), expand(workdir), mesh)
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A trained model. Where `sampling` stands, it takes what the flags of gen.sample take: truncation; of a prior
+    temperature, top_k, top_p and guidance; and batch_size, how many images are on their way at once."""
+
+    run: trained_run.TrainedRun
+    workdir: Path
+    mesh: Mesh
+
+    def __repr__(self) -> str:
+        height, width, channels = self.image_shape
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        kind = type(self.run.task).__name__
+        return f"<{kind} {self.workdir}: {width}x{height}x{channels}{classes}, step {self.run.step}>"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of its images."""
+        task = self.run.task
+        height, width, channels = task.shape if isinstance(task, Prior) else self.run.data_metadata["image_shape"]
+        return height, width, channels
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that the model knows."""
+        return self.run.class_names
+
+    def sample(
+        self, seeds: Seeds = range(16), *, label: Label = None, refine: str | None = None, **sampling: float
+    ) -> np.ndarray:
+        """One image for each seed [n h w c], the same as gen.sample writes; of several classes, all seeds of each.
+
+        label: None: drawn from the seed. refine: a chain; None: that of the run; "none": none.
+        """
+        settings = self._settings(seeds, label, sampling)
+        text = self.run.config.refine if refine is None else refine
+        post = None if text in ("", "none") else chain(text)
+        classes = settings.labels or ()
+        every = [*settings.seeds] * max(1, len(classes))
+        labels = [label for label in classes for _ in settings.seeds] or None
+        batches = by_seed.images(self.run.task, self.run.ema_params, every, labels=labels, **settings.drawing)
+        made = np.concatenate([*batches])
+        return np.clip(made if post is None else by_seed.refine(post, made, every), 0, 1)
+
+    def inpaint(
+        self,
+        images: np.ndarray,
+        region: str | np.ndarray,
+        *,
+        seeds: Seeds = range(5),
+        label: Label = None,
+        **sampling: float,
+    ) -> np.ndarray:
+        """The images with a part made anew by a prior, for each seed in another way: [n seeds h w c].
+
+        region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
+        """
+        given = self._given(images)
+        count, height, width, _ = given.shape
+        if isinstance(region, str):
+            hidden = conditional.region_mask(region, height, width)
+        elif np.shape(region) in ((height, width), (count, height, width)):
+            hidden = np.asarray(region, bool)[..., None]
+        else:
+            allowed = f"{[height, width]}, or one for each image"
+            raise InputError(f"region has shape {list(np.shape(region))}; allowed: {allowed}")
+        request = conditional.inpaint(self.run, given, np.broadcast_to(hidden, (count, height, width, 1)))
+        return self._conditional(request, seeds, label, sampling)[:, :, 0]
+
+    def upscale(
+        self, images: np.ndarray, *, seeds: Seeds = range(5), label: Label = None, **sampling: float
+    ) -> np.ndarray:
+        """Images of twice the size [n seeds 2h 2w c]; images of the size of the run are halved before."""
+        height, width, channels = self.image_shape
+        full = np.shape(images)[-3:] == self.image_shape
+        small = images if full else to_float(images, shape=(height // 2, width // 2, channels))
+        small = conditional.halved(self._given(images)) if full else small
+        return self._conditional(conditional.upscale(self.run, small), seeds, label, sampling)[:, :, 0]
+
+    def predict_frames(
+        self, images: np.ndarray, *, frames: int = 24, seeds: Seeds = range(5), label: Label = None, **sampling: float
+    ) -> np.ndarray:
+        """The frames that follow images, the last ones of films: [n seeds frames h w c]."""
+        films = list(self._given(images)[:, None])
+        return self._conditional(conditional.predict_frames(self.run, films, frames), seeds, label, sampling)
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """The images as an autoencoder, or the tokenizer of a prior, gives them back."""
+        task, given = self.run.task, self._given(images)
+        if not task.can_reconstruct:
+            needed = "reconstruct needs an autoencoder, or a prior of its tokens"
+            raise InputError(f"{needed}, and this run is of {self.run.config.task['call']}; try project")
+        return np.concatenate([*devices.batched(task.reconstruct, self.mesh)(self.run.ema_params, given)])
+
+    def encode(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> Latents:
+        """The latents of images; those of a GAN are found by gradient descent in `steps`, see gen.latents."""
+        return self._space(steps=steps, seed=seed).encode(self._given(images), label=self._one_label(label))
+
+    def decode(self, latents: Latents) -> np.ndarray:
+        """The images of latents."""
+        return self._space().decode(latents)
+
+    def project(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> np.ndarray:
+        """The nearest images that the model can make."""
+        space = self._space(steps=steps, seed=seed)
+        return space.decode(space.encode(self._given(images), label=self._one_label(label)))
+
+    def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
+        """The negative log2 likelihood of each image by a prior [n], in bits, as in the table of gen.score."""
+        task = conditional.prior(self.run, "nll")
+        options: dict[str, Any] = {"label": self._one_label(label), "batch_size": batch_size, "mesh": self.mesh}
+        return conditional.bits(self.run, task, self._given(images), **options).sum((1, 2), dtype=np.float64)
+
+    def save(
+        self, path: str | Path, images: np.ndarray, *, seeds: Seeds | None = None, label: Label = None, **fields: Any
+    ) -> list[Path]:
+        """Writes images, with the record of this run, into a folder, or as one grid into a .png or .jpg file.
+
+        seeds: of the images; they are in the names and records. label, fields: what else the records say.
+        """
+        output, pixels = parse_output(str(path), None, False), to_uint8(image_array(images))
+        numbers = _seeds(seeds) if seeds is not None else None
+        labels = parse_labels(_text(label), self.class_names)
+        fields |= {"label": ", ".join(self.class_names[index] for index in labels) if labels else None}
+        if output.file:
+            text = None if numbers is None else seeds_text(numbers)
+            shows = None if len(pixels) == 1 else "grid"
+            picture = pixels[0] if shows is None else grid(pixels)
+            record = self.run.record(seed=text, shows=shows, **fields)
+            image_writer.save(output.file, [picture], format=output.format, record=record)
+            return [output.file]
+        if numbers is not None and len(numbers) != len(pixels):
+            raise InputError(f"save: {len(pixels)} images, and {len(numbers)} seeds; give one for each")
+        names = [f"image{i:04d}" for i in range(len(pixels))] if numbers is None else [f"seed{s:04d}" for s in numbers]
+        paths = [output.folder / f"{name}{output.suffix}" for name in names]
+        image_writer.check(paths)
+        for i, (file, image) in enumerate(zip(paths, pixels, strict=True)):
+            record = self.run.record(seed=numbers[i] if numbers else None, **fields)
+            image_writer.save(file, [image], format=output.format, record=record)
+        return paths
+
+    def data(self, **moved: str) -> Data:
+        """The data that the model learned from. moved: arguments that changed since, such as path=..."""
+        return Data(load_data(self.run, moved=moved))
+
+    def _given(self, images: np.ndarray) -> np.ndarray:
+        return to_float(images, shape=self.image_shape)
+
+    def _space(self, **options: Any) -> latent_space.Space:
+        return latent_space.of_run(self.run, self.workdir, mesh=self.mesh, **options)
+
+    def _one_label(self, label: Label) -> int | None:
+        labels = parse_labels(_text(label), self.class_names)
+        if labels and len(labels) > 1:
+            raise InputError(f"label={label!r}: {len(labels)} classes; name one")
+        return labels[0] if labels else None
+
+    def _settings(self, seeds: Seeds, label: Label, sampling: dict[str, float]) -> Settings:
+        given = {"truncation": 1.0, "batch_size": 64, **sampling}
+        for name, value in given.items():
+            _check_number(name, value)
+        truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
+        for name in given:
+            conditional.prior(self.run, name)
+        labels = parse_labels(_text(label), self.class_names)
+        return Settings(_seeds(seeds), labels, truncation, given, batch_size, self.mesh)
+
+    def _conditional(
+        self, request: conditional.Request, seeds: Seeds, label: Label, sampling: dict[str, float]
+    ) -> np.ndarray:
+        return conditional.sample(self.run, request, self._settings(seeds, label, sampling)) / np.float32(255)
+
+
+@dataclass(frozen=True, repr=False)
+class Data:
+    """The data of a run, in its two splits."""
+
+    splits: DatasetSplits
+
+    def train(self, count: int) -> np.ndarray:
+        """Random images of those trained on, always the same: at most `count`."""
+        return to_float(random_subset(self.splits.train, count).images[:])
+
+    def held_out(self, count: int) -> np.ndarray:
+        """Random images that no model trained on, always the same: at most `count`."""
+        return to_float(random_subset(self.splits.held_out, count).images[:])
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.splits.train.images):,} to train on, {len(self.splits.held_out.images):,} held out"
+        return f"<{self.splits.name}: {counts}>"
+
+
+def evaluate(
+    images: np.ndarray, reference: np.ndarray, *, extractor: str | None = None, metrics: str = "all", seed: int = 0
+) -> Evaluation:
+    """Compares images with real ones, as gen.evaluate compares two folders: evaluate(...)["recall"] is a number.
+
+    extractor: "own" (None), "pixels", "fid:WEIGHTS", or "package.module:function". metrics: "all", "fast" or groups of
+    them with commas, see docs/metrics.md. seed: of the intervals.
+    """
+    both = (to_uint8(image_array(given)) for given in (images, reference))
+    colored = (np.broadcast_to(x, (*x.shape[:3], 3)) for x in both)  # as files are read
+    return evaluate_images(
+        *colored, extractor=extractor, groups=parse_groups(metrics), seed=seed, say=lambda text: None
+    )
+
+
+def train(config: Config, workdir: str | Path) -> Model:
+    """Trains, or goes on to train, the run of a config in its folder; the model at its end.
+
+    Raises InputError for a bad config; RuntimeError when training ends before, KeyboardInterrupt after Ctrl-C: in both
+    cases the last checkpoint is there, and the same call goes on from it.
+    """
+    from gen.training import compile_cache, loop
+
+    validate(config)
+    identity.check_folder(RunFolder(expand(workdir)), config)
+    compile_cache.enable(None)
+    code = loop.train(config, expand(workdir))
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise RuntimeError(f"training ended early with exit code {code}; the lines above say why")
+    return load(workdir)
+
+
+def show(images: np.ndarray, *, columns: int | None = None) -> Image.Image:
+    """All images in one picture, which a notebook shows. columns: images in a row; None: about square.
+
+    Of results [n seeds h w c], a row shows the seeds of one input.
+    """
+    images = np.asarray(images)
+    if images.ndim > 4:
+        columns = columns or int(np.prod(images.shape[1:-3]))
+        images = images.reshape(-1, *images.shape[-3:])
+    return Image.fromarray(grid(image_array(images), columns=columns))
+
+
+def _seeds(seeds: Seeds) -> list[int]:
+    text = seeds if isinstance(seeds, str) else ",".join(map(str, [seeds] if isinstance(seeds, int) else seeds))
+    return parse_seeds(text)
+
+
+def _text(label: Label) -> str | None:
+    """Classes as --label has them."""
+    if label is None or isinstance(label, str):
+        return label
+    return ",".join(map(str, [label] if isinstance(label, int) else label))
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Raises InputError unless `sampling` may have this argument, with this value."""
+    rules = {"batch_size": {"at_least": 1}, "top_k": {"at_least": 0}, **SAMPLING}
+    if name not in rules:
+        raise InputError(f"no argument '{name}'{nearest(name, rules)}; allowed: {', '.join(rules)}")
+    low, high = rules[name].get("at_least", -np.inf), rules[name].get("at_most", np.inf)
+    if not (isinstance(value, int | float) and low <= value <= high):
+        raise InputError(f"{name}={value!r}; it must be a number from {low} to {high}")
