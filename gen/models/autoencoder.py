@@ -106,14 +106,18 @@ class Autoencoder(nn.Module):
         return jnp.bfloat16 if self.bfloat16 else jnp.float32
 
 
-class _Encoder(nn.Module):
-    """Images to features [b h/factor w/factor outputs]."""
+class _Half(nn.Module):
+    """What encoder and decoder have in common: the fields, of which all but the last are those of `Autoencoder`."""
 
     widths: tuple[int, ...]
     blocks: int
     expansion: float
     patch: int
-    outputs: int
+    outputs: int  # channels
+
+
+class _Encoder(_Half):
+    """Images to features [b h/factor w/factor outputs]."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -127,14 +131,8 @@ class _Encoder(nn.Module):
         return layers.Conv(self.outputs, name="code")(layers.leaky_relu(x))
 
 
-class _Decoder(nn.Module):
+class _Decoder(_Half):
     """Codes to images, the encoder in reverse."""
-
-    widths: tuple[int, ...]
-    blocks: int
-    expansion: float
-    patch: int
-    outputs: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

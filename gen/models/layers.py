@@ -2,7 +2,7 @@
 
 Arrays are [b h w c]. A convolution has odd kernels [k k c_in/groups c_out], stride 1 and zero padding ("SAME").
 XLA's own grouped convolutions are slow to differentiate and make SPMD gather the batch (openxla/xla#47945): not used.
-On a CPU a dense one is fast only with `sharding.compiler_options`.
+On a CPU a dense one is fast only with `devices.compiler_options`.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Conv(nn.Module):
 
 
 class Linear(nn.Module):
-    """Matrix product with optional bias: [b c] to [b features]."""
+    """Matrix product with optional bias, computed in the dtype of its input: [... c] to [... features]."""
 
     features: int
     gain: float = 1.0
@@ -155,13 +155,17 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", scaled_normal(self.gain, x.shape[-1]), (x.shape[-1], self.features), jnp.float32)
-        x = x @ kernel.astype(x.dtype)
-        return (
-            x + self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32).astype(x.dtype)
-            if self.use_bias
-            else x
-        )
+        c = x.shape[-1]
+        kernel = self.param("kernel", scaled_normal(self.gain, c), (c, self.features), jnp.float32)
+        y = (x.reshape(-1, c) @ kernel.astype(x.dtype)).reshape(*x.shape[:-1], self.features)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+            y += self.spread(bias.astype(x.dtype), y.shape)
+        return y
+
+    def spread(self, bias: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """The bias, which may be broadcast to this shape."""
+        return bias
 
 
 class BiasLeakyReLU(nn.Module):

@@ -102,14 +102,20 @@ class MinGRU(nn.Module):
         return h, h[:, -1:]
 
 
+def _gates(cell: nn.Module, x: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+    """What the inputs add to `count` gates, [n b count*d], and the kernel [d count*d] of what the state adds."""
+    d = x.shape[-1]
+    inputs = Linear(count * d, use_bias=True, name="input")(x)
+    return inputs.swapaxes(0, 1), cell.param("state", nn.initializers.orthogonal(), (d, count * d))
+
+
 class GRU(nn.Module):
     """Gated recurrent unit: Cho et al. 2014, with the reset gate after the product, as in cuDNN."""
 
     @nn.compact
     def __call__(self, x: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
         d = x.shape[-1]
-        inputs = Linear(3 * d, use_bias=True, name="input")(x)
-        kernel = self.param("state", nn.initializers.orthogonal(), (d, 3 * d))
+        inputs, kernel = _gates(self, x, 3)
         bias = self.param("bias", nn.initializers.zeros, (d,))  # of the state's share in the candidate
 
         def step(h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -119,7 +125,7 @@ class GRU(nn.Module):
             h = (1 - z) * candidate + z * h
             return h, h
 
-        h, y = jax.lax.scan(step, state[:, 0], inputs.swapaxes(0, 1))
+        h, y = jax.lax.scan(step, state[:, 0], inputs)
         return y.swapaxes(0, 1), h[:, None]
 
 
@@ -128,9 +134,7 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-        d = x.shape[-1]
-        inputs = Linear(4 * d, use_bias=True, name="input")(x)
-        kernel = self.param("state", nn.initializers.orthogonal(), (d, 4 * d))
+        inputs, kernel = _gates(self, x, 4)
 
         def step(carry: tuple[jax.Array, jax.Array], x: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
             h, c = carry
@@ -139,7 +143,7 @@ class LSTM(nn.Module):
             h = jax.nn.sigmoid(o) * jnp.tanh(c)
             return (h, c), h
 
-        (h, c), y = jax.lax.scan(step, (state[:, 0], state[:, 1]), inputs.swapaxes(0, 1))
+        (h, c), y = jax.lax.scan(step, (state[:, 0], state[:, 1]), inputs)
         return y.swapaxes(0, 1), jnp.stack([h, c], axis=1)
 
 

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen.models.layers import scaled_normal
+from gen.models import layers
 
 
 def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -43,21 +43,12 @@ _spread.defvjp(
 )
 
 
-class Linear(nn.Module):
+class Linear(layers.Linear):
     """Matrix product with optional bias: [b n c] to [b n features]."""
 
-    features: int
-    gain: float = 1.0
-    use_bias: bool = False
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c = x.shape[-1]
-        kernel = self.param("kernel", scaled_normal(self.gain, c), (c, self.features), jnp.float32)
-        y = (x.reshape(-1, c) @ kernel).reshape(*x.shape[:-1], self.features)
-        if self.use_bias:
-            y += broadcast_rows(self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32), y.shape)
-        return y
+    def spread(self, bias: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """The bias, see `broadcast_rows`."""
+        return broadcast_rows(bias, shape)
 
 
 class AdaRMSNorm(nn.Module):
