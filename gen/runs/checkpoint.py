@@ -32,12 +32,11 @@ from jax.experimental import multihost_utils
 
 from gen.errors import InputError
 from gen.files import printable
-from gen.runs import digests
+from gen.runs import digests, leaves
 from gen.runs.digests import CorruptError, in_threads
 from gen.runs.silence import silence_orbax
 
 Tree = TypeVar("Tree")
-Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +69,6 @@ class Checkpoints:
         self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
         self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
-        self._last_saved: int | None = None
         self.best: int | None = None  # a step that stays although it is old
         silence_orbax()
 
@@ -96,19 +94,18 @@ class Checkpoints:
         it is raised here, by `wait` or on exit, and what was written of it is gone.
         """
         self.wait()
-        if step != self._last_saved and step not in self.steps():
-            leaves = _leaves(state)
-            table = dict(zip(leaves, in_threads(_describe, leaves.values()), strict=True))
+        if step not in self.steps():
+            named = leaves.named(state)
+            table = dict(zip(named, in_threads(leaves.described, named.values()), strict=True))
             saving = self._folder / f"saving-{step}"
             try:
                 if jax.process_index() == 0:
                     self._folder.mkdir(exist_ok=True)  # the run folder exists, unless somebody removed it
                     self._remove_unfinished()
-                self._writer.save(saving, args=ocp.args.PyTreeSave(leaves), force=True)
+                self._writer.save(saving, args=ocp.args.PyTreeSave(named), force=True)
             except Exception as error:
                 raise self._fault(step, error) from None
             self._pending = self._background.submit(self._commit, step, saving, table)
-            self._last_saved = step
         if wait:
             self.wait()
 
@@ -131,13 +128,7 @@ class Checkpoints:
         self.wait()
         if step is None and not self.steps():
             return None
-        state, used, corrupt = self._newest_valid(abstract_state, step, whole=True)
-        for bad, reason in corrupt:
-            name = self._set_aside(bad)
-            _log.warning(
-                "checkpoint %d is corrupt (%s): kept as %s, going on from checkpoint %d", bad, reason, name, used
-            )
-        return state, used
+        return self._newest_valid(abstract_state, step, whole=True)
 
     def restore_part(self, abstract_part: Tree, *, step: int | None = None) -> tuple[Tree, int]:
         """Like `restore`, but only the leaves asked for are loaded, e.g. {"ema_params": {"generator": ...}}.
@@ -145,11 +136,7 @@ class Checkpoints:
         Changes nothing in the folder, so that it may be used beside a training run. Raises InputError also when there
         is no checkpoint at all.
         """
-        self.wait()
-        part, used, corrupt = self._newest_valid(abstract_part, step, whole=False)
-        for bad, reason in corrupt:
-            _log.warning("checkpoint %d is corrupt (%s): using checkpoint %d", bad, reason, used)
-        return part, used
+        return self._newest_valid(abstract_part, step, whole=False)
 
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
         """In the background: when orbax has written the files, digests them, and gives the step its name."""
@@ -177,7 +164,6 @@ class Checkpoints:
 
     def _fault(self, step: int, error: Exception) -> OSError:
         """What went wrong with a save, in one line; frees what was written of it, which the report may need."""
-        self._last_saved = None
         if jax.process_index() == 0:
             self._remove_unfinished()
         found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore
@@ -190,40 +176,41 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 _remove(leftover)
 
-    def _newest_valid(
-        self, abstract: Tree, step: int | None, *, whole: bool
-    ) -> tuple[Tree, int, list[tuple[int, str]]]:
-        """The restored tree, its step, and the newer steps that are corrupt, with reasons.
+    def _newest_valid(self, abstract: Tree, step: int | None, *, whole: bool) -> tuple[Tree, int]:
+        """The restored tree and its step; says of each newer step that it is corrupt, and if `whole` sets it aside.
 
         Beside a run that keeps one step, the step that was the newest may go while it is read: the folder is listed
         again before it is said that there is none.
         """
+        self.wait()
+        if step is not None and step not in self.steps():
+            there = ", ".join(map(str, self.steps())) or "none yet"
+            raise InputError(f"no checkpoint {step} in {self._folder}; allowed: {there}")
         corrupt: dict[int, str] = {}
-        while candidates := [candidate for candidate in self._asked(step) if candidate not in corrupt]:
-            for candidate in candidates:
-                host, reason = None, ""
+        while left := [each for each in reversed(self.steps()) if each not in corrupt and step in (None, each)]:
+            for candidate in left:
+                host, reason = None, "another process could not read it"
                 try:
-                    host = self._read(candidate, _leaves(abstract), whole=whole)
+                    host = self._read(candidate, leaves.named(abstract), whole=whole)
                 except CorruptError as error:
                     reason = str(error)
-                if _everywhere(host is not None):
-                    placed = map(_place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
-                    still = [(bad, why) for bad, why in corrupt.items() if (self._folder / str(bad)).exists()]
-                    return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate, still
-                corrupt[candidate] = reason or "another process could not read it"
+                if not _everywhere(host is not None):
+                    corrupt[candidate] = reason
+                    continue
+                self._report(corrupt, candidate, set_aside=whole)
+                placed = map(leaves.place, host.values(), jax.tree.leaves(abstract))  # type: ignore[union-attr]
+                return jax.tree.unflatten(jax.tree.structure(abstract), placed), candidate
         reasons = "; ".join(f"checkpoint {bad}: {reason}" for bad, reason in corrupt.items())
         raise InputError(f"no valid checkpoint in {self._folder} ({reasons or 'there is none at all'})")
 
-    def _asked(self, step: int | None) -> list[int]:
-        """The steps to try, the newest first. Raises InputError when `step` is absent."""
-        steps = self.steps()
-        if step is not None and step not in steps:
-            raise InputError(
-                f"no checkpoint {step} in {self._folder}; allowed: {', '.join(map(str, steps)) or 'none yet'}"
-            )
-        return steps[::-1] if step is None else [step]
+    def _report(self, corrupt: dict[int, str], used: int, *, set_aside: bool) -> None:
+        """Warns of each corrupt step that is still there, and sets it aside."""
+        for bad, reason in corrupt.items():
+            if (self._folder / str(bad)).exists():
+                then = f"kept as {self._set_aside(bad)}, going on from" if set_aside else "using"
+                _log.warning("checkpoint %d is corrupt (%s): %s checkpoint %d", bad, reason, then, used)
 
-    def _read(self, step: int, abstract: Leaves, *, whole: bool) -> dict[str, np.ndarray]:
+    def _read(self, step: int, abstract: leaves.Leaves, *, whole: bool) -> dict[str, np.ndarray]:
         """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
 
         Raises CorruptError, or InputError when a valid step of this run holds other leaves than asked for.
@@ -234,7 +221,7 @@ class Checkpoints:
             if (found := table.marks.get(name, value)) != value:
                 raise CorruptError(f"it is of another {name}: {printable(found[:12])}, not {value[:12]}")
         digests.check_files(directory, table.files)
-        _check_leaves(directory, table.leaves, abstract, whole=whole)
+        leaves.check(directory, table.leaves, abstract, whole=whole)
         return _restore(directory, table.leaves, abstract)
 
     def _free_name(self, step: int) -> Path:
@@ -251,31 +238,12 @@ class Checkpoints:
             multihost_utils.sync_global_devices(f"set aside {target.name}")  # nobody renames before all have looked
         if jax.process_index() == 0:
             (self._folder / str(step)).rename(target)
-        self._last_saved = None
         return target.name
-
-
-def _leaves(tree: Any) -> Leaves:
-    """Each leaf under its path, in tree order: the same names whether fields are attributes or dict keys."""
-    paths, _ = jax.tree.flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
 def _everywhere(valid: bool) -> bool:
     """Whether it is true in every process."""
     return valid if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(valid)).all())
-
-
-def _describe(leaf: Any) -> list:
-    """[dtype, shape, digest of the values], as JSON has it; the digest is None when no process holds all values."""
-    digest = None
-    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
-        values = np.ascontiguousarray(leaf)
-        hashed = digests.hasher()
-        hashed.update(f"{leaf.dtype}{list(leaf.shape)}".encode())
-        hashed.update(values.reshape(-1).view(np.uint8).data)
-        digest = hashed.hexdigest()
-    return [str(leaf.dtype), list(leaf.shape), digest]
 
 
 def _remove(path: Path) -> None:
@@ -286,7 +254,7 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _restore(directory: Path, stored: Mapping[str, list], abstract: Leaves) -> dict[str, np.ndarray]:
+def _restore(directory: Path, stored: Mapping[str, list], abstract: leaves.Leaves) -> dict[str, np.ndarray]:
     """The values of the leaves asked for, on the host. Raises CorruptError unless they are those that were saved."""
     arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
     try:
@@ -294,29 +262,10 @@ def _restore(directory: Path, stored: Mapping[str, list], abstract: Leaves) -> d
         host = ocp.PyTreeCheckpointHandler().restore(
             directory, args=ocp.args.PyTreeRestore(item=abstract, restore_args=arguments, partial_restore=True)
         )
-        found = in_threads(_describe, (host[name] for name in abstract))
+        found = in_threads(leaves.described, (host[name] for name in abstract))
     except Exception as error:  # whatever orbax makes of files that were wrong when they were written
         raise CorruptError(printable(f"{type(error).__name__}: {' '.join(str(error).split())}", longest=160)) from None
     for name, described in zip(abstract, found, strict=True):
         if stored[name][2] not in (None, described[2]):
             raise CorruptError(f"{name} differs from what was saved")
     return {name: host[name] for name in abstract}
-
-
-def _check_leaves(directory: Path, stored: Mapping[str, list], abstract: Leaves, *, whole: bool) -> None:
-    """Compares names, types and shapes before orbax sees them, in order to say in one line what differs."""
-    for name, leaf in abstract.items():
-        here = f"{leaf.dtype}{list(leaf.shape)}"
-        there = "absent" if name not in stored else f"{stored[name][0]}{stored[name][1]}"
-        if here != there:
-            raise InputError(f"{name} is {there} in the checkpoint {directory}, but {here} in this model")
-    left_over = [name for name in stored if name not in abstract]
-    if whole and left_over:
-        raise InputError(f"{left_over[0]} is in the checkpoint {directory}, but absent in this model")
-
-
-def _place(host: np.ndarray, abstract: Any) -> jax.Array:
-    sharding = getattr(abstract, "sharding", None)
-    if sharding is None:
-        return jax.numpy.asarray(host)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

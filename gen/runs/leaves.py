@@ -1,0 +1,53 @@
+"""Trees of arrays as leaves by name: what a checkpoint holds, and whether a model wants the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gen.errors import InputError
+from gen.runs import digests
+
+Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
+
+
+def named(tree: Any) -> Leaves:
+    """Each leaf under its path, in tree order: the same names whether fields are attributes or dict keys."""
+    paths, _ = jax.tree.flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
+
+
+def described(leaf: Any) -> list[Any]:
+    """[dtype, shape, digest of the values], as JSON has it; the digest is None when no process holds all values."""
+    digest = None
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        values = np.ascontiguousarray(leaf)
+        hashed = digests.hasher()
+        hashed.update(f"{leaf.dtype}{list(leaf.shape)}".encode())
+        hashed.update(values.reshape(-1).view(np.uint8).data)
+        digest = hashed.hexdigest()
+    return [str(leaf.dtype), list(leaf.shape), digest]
+
+
+def check(directory: Path, stored: Mapping[str, list[Any]], abstract: Leaves, *, whole: bool) -> None:
+    """Raises InputError unless a checkpoint holds leaves of these names, types and shapes; whole: and no others."""
+    for name, leaf in abstract.items():
+        here = f"{leaf.dtype}{list(leaf.shape)}"
+        there = "absent" if name not in stored else f"{stored[name][0]}{stored[name][1]}"
+        if here != there:
+            raise InputError(f"{name} is {there} in the checkpoint {directory}, but {here} in this model")
+    left_over = [name for name in stored if name not in abstract]
+    if whole and left_over:
+        raise InputError(f"{left_over[0]} is in the checkpoint {directory}, but absent in this model")
+
+
+def place(host: np.ndarray, abstract: Any) -> jax.Array:
+    """The values on the devices that an abstract leaf names, or on the default one."""
+    sharding = getattr(abstract, "sharding", None)
+    if sharding is None:
+        return jax.numpy.asarray(host)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
