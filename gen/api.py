@@ -31,12 +31,12 @@ from gen.evaluation.evaluate_run import Evaluation
 from gen.evaluation.feature_sets import random_subset
 from gen.evaluation.metric_suite import parse_groups
 from gen.files import expand
-from gen.image_io.pixels import image_array, to_float
+from gen.image_io.pixels import image_array, to_float, to_uint8
 from gen.imaging.chain import chain
 from gen.outputs import image_writer
 from gen.outputs.output_path import parse_output
 from gen.provenance import read as read_record
-from gen.report import grid, to_uint8
+from gen.report import grid
 from gen.runs import identity, trained_run
 from gen.runs.run_data import load_data
 from gen.runs.run_folder import RunFolder

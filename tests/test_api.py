@@ -18,7 +18,7 @@ from gen import evaluate as evaluate_program
 from gen.config import build, spec, to_json
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
-from gen.report import to_uint8
+from gen.image_io.pixels import to_uint8
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.identity import data_metadata

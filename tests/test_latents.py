@@ -18,10 +18,10 @@ from gen.cli.flags import parse
 from gen.config import build, digest, spec, to_json
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
+from gen.image_io.pixels import to_uint8
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import DiagonalGaussian
 from gen.models.recurrent import Recurrent
-from gen.report import to_uint8
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.sampling.latent_space import codes, projection

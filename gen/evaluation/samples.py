@@ -12,8 +12,8 @@ from gen.data import DatasetSplits, Examples
 from gen.devices import batched
 from gen.errors import InputError
 from gen.evaluation.feature_sets import random_subset
+from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import Chain
-from gen.report import to_uint8
 from gen.sampling import by_seed
 from gen.tasks import Task
 from gen.tasks.state import Tree

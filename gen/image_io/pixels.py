@@ -24,3 +24,13 @@ def to_float(images: np.ndarray, *, shape: tuple[int, ...] | None = None) -> np.
     if shape and found.shape[1:] != tuple(shape):
         raise InputError(f"images have shape {list(found.shape)}; allowed: [n {' '.join(map(str, shape))}]")
     return found / np.float32(255) if found.dtype == np.uint8 else found.astype(np.float32)
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Images of any shape as uint8; floats are clipped to [0, 1] and rounded. What is not finite becomes 0."""
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images are {images.dtype}; allowed are float in [0, 1] and uint8")
+    return np.rint(np.clip(np.nan_to_num(images.astype(np.float32)), 0, 1) * 255).astype(np.uint8)

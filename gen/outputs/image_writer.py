@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 
 from gen.errors import InputError
 from gen.files import printable, write_result
+from gen.image_io.pixels import to_uint8
 from gen.outputs import deep_png, manifest
 from gen.provenance import Record, read_all, save_options
 
@@ -129,11 +130,9 @@ def _not_finite(images: np.ndarray) -> str:
 def _eight_bits(frame: np.ndarray) -> np.ndarray:
     if frame.dtype == np.uint16:
         return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if not np.issubdtype(frame.dtype, np.floating):
-        return frame
     if bad := _not_finite(frame):
         raise InputError(bad)
-    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
+    return to_uint8(frame)
 
 
 def _picture(frame: np.ndarray, format: str) -> Image.Image:

@@ -2,8 +2,8 @@
 
 from gen.report.before_after import before_and_after
 from gen.report.contact_sheet import grid
-from gen.report.pictures import enlarged, enlargement, save_png, to_uint8
+from gen.report.pictures import enlarged, enlargement, save_png
 from gen.report.progress import Progress
 from gen.report.report import Report
 
-__all__ = ["Progress", "Report", "before_and_after", "enlarged", "enlargement", "grid", "save_png", "to_uint8"]
+__all__ = ["Progress", "Report", "before_and_after", "enlarged", "enlargement", "grid", "save_png"]

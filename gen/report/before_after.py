@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gen.image_io.pixels import to_uint8
 from gen.report.html import data_uri, render
-from gen.report.pictures import encode_png, enlarged, to_uint8
+from gen.report.pictures import encode_png, enlarged
 
 
 def before_and_after(

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gen.files import printable
-from gen.report.pictures import enlarged, enlargement, to_uint8
+from gen.image_io.pixels import to_uint8
+from gen.report.pictures import enlarged, enlargement
 
 Tile = tuple[str, np.ndarray]  # caption and picture, uint8 [h w c], c = 1 or 3
 _BACKGROUND = 128  # gray between the images of a grid

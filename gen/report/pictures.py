@@ -17,16 +17,6 @@ from gen.files import atomic_write
 _TILE = 96  # pixels: small images are enlarged to about this
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images of any shape as uint8; floats are clipped to [0, 1] and rounded. What is not finite becomes 0."""
-    images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"images are {images.dtype}; allowed are float in [0, 1] and uint8")
-    return np.rint(np.clip(np.nan_to_num(images.astype(np.float32)), 0, 1) * 255).astype(np.uint8)
-
-
 def enlargement(height: int, width: int) -> int:
     """How many times a small image must be enlarged to be seen well: 3 for 32 pixels, 1 from 64 pixels on."""
     return max(1, _TILE // max(height, width))

@@ -13,11 +13,12 @@ import numpy as np
 from gen import cli
 from gen.errors import InputError
 from gen.files import atomic_write
+from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import Chain
 from gen.outputs import image_writer
 from gen.outputs.output_path import OutputPath
 from gen.provenance import Record
-from gen.report import before_and_after, enlarged, grid, to_uint8
+from gen.report import before_and_after, enlarged, grid
 from gen.report.contact_sheet import named_rows
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed

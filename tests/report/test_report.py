@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from gen.errors import InputError
-from gen.report import Progress, Report, enlargement, grid, html, save_png, to_uint8
+from gen.image_io.pixels import to_uint8
+from gen.report import Progress, Report, enlargement, grid, html, save_png
 from gen.report import report as report_module
 from gen.report.curves import Series, chart, compact, thin, ticks
 from gen.report.events import Events

@@ -9,7 +9,7 @@ import numpy as np
 
 from gen import cli
 from gen.errors import InputError, nearest
-from gen.report import to_uint8
+from gen.image_io.pixels import to_uint8
 from gen.runs.trained_run import TrainedRun
 from gen.tasks.prior import Prior
 

@@ -13,9 +13,9 @@ from jax.sharding import Mesh
 from gen import cli
 from gen.devices import batched
 from gen.errors import InputError
+from gen.image_io.pixels import to_uint8
 from gen.imaging.filters import inpaint, resize
 from gen.imaging.masking import apply_masked
-from gen.report import to_uint8
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
 from gen.sampling.conditional.requests import Request, prior

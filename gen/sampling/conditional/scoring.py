@@ -12,8 +12,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen.files import atomic_write, printable, sha256
+from gen.image_io.pixels import to_uint8
 from gen.outputs import image_writer
-from gen.report import enlargement, to_uint8
+from gen.report import enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun

@@ -16,8 +16,9 @@ from gen.cli.arguments import parse_labels, parse_seeds
 from gen.config import digest
 from gen.errors import InputError
 from gen.image_io.load import padding_of
+from gen.image_io.pixels import to_uint8
 from gen.outputs import image_writer
-from gen.report import enlarged, grid, to_uint8
+from gen.report import enlarged, grid
 from gen.runs import trained_run
 from gen.runs.run_folder import write_json
 from gen.runs.trained_run import TrainedRun
