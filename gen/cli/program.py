@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from gen.cli.progress import clear_bars
 from gen.errors import InputError
 from gen.files import printable, storage_fault
 
@@ -87,4 +88,5 @@ class Warnings(logging.Handler):
 
 def say(text: str) -> None:
     """Writes one line to stderr that any terminal can show."""
+    clear_bars()
     print("gen: " + printable(" ".join(text.splitlines()), longest=_LONGEST), file=sys.stderr, flush=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -13,7 +11,7 @@ import numpy as np
 from gen.data.archive import BadMember, Files, opened
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
-from gen.data.progress import Progress
+from gen.data.parallel import in_threads
 from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.image_io.fit import TooSmall, center_crop_resize, hash_fraction
@@ -22,7 +20,6 @@ from gen.image_io.open import Unreadable, open_image
 # The official split, by the number in the name: the last of train and of validation, and of all.
 _LAST_TRAIN, _LAST_VALIDATION, _ALL = 162_770, 182_637, 202_599
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2  # in list_eval_partition
-_CHUNK = 256
 
 
 def celeba(
@@ -65,7 +62,7 @@ def _fill(
     skipped = []
     counts = {"train": 0, "held_out": 0}
     wanted = [name for name in files.names if _key(name) in parts]
-    for name, image in _decoded(files, wanted, resolution):
+    for name, image in in_threads(partial(_decode, files, resolution), wanted, doing="decoding"):
         key = _key(name)
         if isinstance(image, np.ndarray) and labels is not None and key not in labels:
             image = "it is not in list_attr_celeba"
@@ -81,15 +78,6 @@ def _fill(
             f"both need at least one{first}"
         )
     return skipped
-
-
-def _decoded(files: Files, names: list[str], resolution: int) -> Iterator[tuple[str, np.ndarray | str]]:
-    decode = partial(_decode, files, resolution)
-    with Progress("decoding", len(names)) as progress, ThreadPoolExecutor() as pool:
-        for begin in range(0, len(names), _CHUNK):
-            chunk = names[begin : begin + _CHUNK]
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
-            progress.add(len(chunk))
 
 
 def _decode(files: Files, resolution: int, name: str) -> np.ndarray | str:

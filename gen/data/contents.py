@@ -9,10 +9,9 @@ import os
 import stat
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gen.data.progress import Progress
+from gen.data.parallel import in_threads
 from gen.files import atomic_write, cache_home, private_folder, sha256
 
 _SETTLED = 2.0  # seconds after which another change shows in the times of a file on any file system
@@ -35,10 +34,8 @@ def fingerprint(root: Path, names: Iterable[str]) -> str:
         if stored["seen"] == seen:
             return str(stored["fingerprint"])
     hasher = hashlib.sha256()
-    with Progress("reading", len(names), "files") as progress, ThreadPoolExecutor() as pool:
-        for name, content in zip(names, pool.map(_content, [root / name for name in names]), strict=True):
-            hasher.update(f"{len(os.fsencode(name))} ".encode() + os.fsencode(name) + content)
-            progress.add()
+    for name, content in in_threads(lambda name: _content(root / name), names, doing="reading", unit="files"):
+        hasher.update(f"{len(os.fsencode(name))} ".encode() + os.fsencode(name) + content)
     found = hasher.hexdigest()
     newest = max((times for state in states if state for times in state[1:3]), default=0)
     if newest < time.time_ns() - _SETTLED * 1e9 and states == [_state(root / name) for name in names]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gen.data.progress import Progress
+from gen.cli import progress_bar
 from gen.files import printable, sha256
 
 _TIMEOUT = 20  # seconds without an answer
@@ -92,10 +92,10 @@ def _continue(url: str, partial: Path, expected: Expected, began: Callable[[], N
             raise Unavailable(f"the site gives {total:,} bytes of {expected.name}; registered are {expected.size:,}")
         began()
         doing = f"downloading {expected.name}"
-        with partial.open("ab" if done else "wb") as out, Progress(doing, total, "MiB", scale=2**20, done=done) as bar:
+        with partial.open("ab" if done else "wb") as out, progress_bar(total, "B", doing=doing, done=done) as bar:
             while block := response.read(_BLOCK):
                 out.write(block)
-                bar.add(len(block))
+                bar.update(len(block))
                 done += len(block)
                 if total is not None and done > total:
                     raise Unavailable(f"the site gives more than {total:,} bytes of {expected.name}")

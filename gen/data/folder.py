@@ -8,8 +8,7 @@ import os
 import unicodedata
 import zipfile
 from collections import defaultdict
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,13 @@ from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
 from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
-from gen.data.progress import Progress
+from gen.data.parallel import in_threads
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
 from gen.image_io.find import names_in
 from gen.image_io.fit import Small, TooSmall, center_crop_resize, hash_fraction
 
-_CHUNK = 256
 _MOST_PIXELS = 2**14  # of a side
 _FEW = 100  # training images, of which a model makes copies
 
@@ -185,22 +183,13 @@ def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dic
     return Layout(files, names, layout.unlisted), skipped, [layout.class_names[label] for label in sorted(bad)]
 
 
-def _decoded(files: Sequence[File], decode: partial) -> Generator[tuple[File, np.ndarray | str], None, None]:
-    """Decodes in threads, in order, and shows how far it is."""
-    with Progress("decoding", len(files)) as progress, ThreadPoolExecutor() as pool:
-        for begin in range(0, len(files), _CHUNK):
-            chunk = files[begin : begin + _CHUNK]
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
-            progress.add(len(chunk))
-
-
 def _fill(
     add: Add, root: Path, files: list[File], decode: partial, held_out: float, strict: bool
 ) -> list[dict[str, str]]:
     """Adds every readable image to its split; returns what was skipped, with reasons."""
     counts = {"train": 0, "held_out": 0}
     skipped: list[dict[str, str]] = []
-    with contextlib.closing(_decoded(files, decode)) as decoded:
+    with contextlib.closing(in_threads(decode, files, doing="decoding")) as decoded:
         for number, (file, image) in enumerate(decoded):
             if isinstance(image, str):
                 if strict:

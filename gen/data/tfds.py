@@ -11,11 +11,11 @@ from unittest import mock
 
 import numpy as np
 
+from gen.cli import progress_bar
 from gen.config.components import is_own
 from gen.data.cache import Add, Made, cached
 from gen.data.contents import fingerprint
 from gen.data.dataset import DatasetSplits
-from gen.data.progress import Progress
 from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
 from gen.files import cache_home, expand, printable
@@ -177,23 +177,24 @@ def _chunks(
     pending: dict[str, tuple[list[np.ndarray], list[int]]] = {"train": ([], []), "held_out": ([], [])}
     gray = grayscale or builder.info.features["image"].shape[-1] == 1
     parts = ("train", test) if test else ("train",)
-    progress = Progress(f"decoding {builder.name}", sum(builder.info.splits[part].num_examples for part in parts))
-    for part in parts:
-        for example in builder.as_data_source(part, decoders={"image": SkipDecoding()}):
-            progress.add()
-            encoded = example["image"]
-            chosen = part == test or (test is None and hash_fraction(encoded) < held_out)
-            split = "held_out" if chosen else "train"
-            try:
-                image = np.asarray(open_image(encoded, grayscale=gray))
-            except Unreadable as error:
-                raise InputError(f"tfds: {builder.name}: an image of {part} cannot be read: {error}") from None
-            images, labels = pending[split]
-            images.append(image.reshape(1, *image.shape[:2], -1))
-            labels.append(_value(example, path))
-            if len(images) == _CHUNK:
-                yield split, images, labels
-                pending[split] = [], []
+    total = sum(builder.info.splits[part].num_examples for part in parts)
+    with progress_bar(total, doing=f"decoding {builder.name}") as bar:
+        for part in parts:
+            for example in builder.as_data_source(part, decoders={"image": SkipDecoding()}):
+                bar.update()
+                encoded = example["image"]
+                chosen = part == test or (test is None and hash_fraction(encoded) < held_out)
+                split = "held_out" if chosen else "train"
+                try:
+                    image = np.asarray(open_image(encoded, grayscale=gray))
+                except Unreadable as error:
+                    raise InputError(f"tfds: {builder.name}: an image of {part} cannot be read: {error}") from None
+                images, labels = pending[split]
+                images.append(image.reshape(1, *image.shape[:2], -1))
+                labels.append(_value(example, path))
+                if len(images) == _CHUNK:
+                    yield split, images, labels
+                    pending[split] = [], []
     for split, (images, labels) in pending.items():
         if images:
             yield split, images, labels

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from gen.cli import progress_bar, say
 from gen.data.download import Expected, Unavailable, fetch
-from gen.data.progress import Progress, say
 from gen.data.tfds_without_tf import manual_file, tf_free
 from gen.errors import InputError
 from gen.files import expand, printable
@@ -55,8 +55,8 @@ def prepare(builder: Any, manual_dir: str | None, download: bool) -> None:
         _check_space(builder)
         with (
             quiet(),
-            Progress(f"preparing {builder.name}", known.images) as progress,
-            tf_free(builder, _Fetch(builder, missing, download), progress=progress),
+            progress_bar(known.images, doing=f"preparing {builder.name}") as bar,
+            tf_free(builder, _Fetch(builder, missing, download), done=bar.update),
         ):
             builder.download_and_prepare(download_config=config)
     except InputError:

@@ -19,8 +19,6 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from gen.data.progress import Progress
-
 
 class _StaysOpen(io.BufferedReader):
     """A file that outlives its `with` block: members of a zip archive are read from it later."""
@@ -39,10 +37,11 @@ Fetch = Callable[[str, Path], Path]  # (url, an empty folder) -> the file, in th
 
 
 @contextlib.contextmanager
-def tf_free(builder: Any, fetch: Fetch, *, progress: Progress) -> Iterator[None]:
+def tf_free(builder: Any, fetch: Fetch, *, done: Callable[[], object]) -> Iterator[None]:
     """While this is open, `builder.download_and_prepare` needs no TensorFlow.
 
     `fetch` gets what is neither in manual_dir nor downloaded before; files of manual_dir may lie in its subfolders.
+    `done` is called for each example.
     """
     from tensorflow_datasets.core.download import download_manager, downloader, extractor
     from tensorflow_datasets.core.features import image_feature
@@ -69,7 +68,7 @@ def tf_free(builder: Any, fetch: Fetch, *, progress: Progress) -> Iterator[None]
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         examples = generate(*args, **kwargs)
-        return _counted(examples, progress) if isinstance(examples, Iterator) else examples
+        return _counted(examples, done) if isinstance(examples, Iterator) else examples
 
     generate = builder._generate_examples
     tensorflow = SimpleNamespace(
@@ -92,9 +91,9 @@ def tf_free(builder: Any, fetch: Fetch, *, progress: Progress) -> Iterator[None]
         yield
 
 
-def _counted(examples: Iterator[Any], progress: Progress) -> Iterator[Any]:
+def _counted(examples: Iterator[Any], done: Callable[[], object]) -> Iterator[Any]:
     for example in examples:
-        progress.add()
+        done()
         yield example
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 from gen.augment import augment
+from gen.cli import progress_bar
 from gen.data import BatchSampler, DatasetSplits
 from gen.devices import compiler_options, single_device
 from gen.errors import InputError
@@ -27,12 +28,11 @@ from gen.features.extractor import Extractor, ExtractorOutput, Function, batched
 from gen.imaging.filters import resize
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
-from gen.report import Progress
 
 Params = Any
 Loss = Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]  # (params, key, images, labels) -> scalar
 
-_FIRST_SHOWN, _SHOWN_EVERY = 10, 100  # steps
+_AT_ONCE = 10  # steps that may wait for the device
 _VERSION = 2  # raise it when networks or training change
 # What a view may differ in from its image and still be the same: not its sides, nor light for dark.
 _VIEWS = {
@@ -171,14 +171,13 @@ def _train(
     dataset = BatchSampler(source.train, batch_size, seed)
     with jax.set_mesh(single_device()):
         params = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
-        opt_state, progress = optimizer.init(params), Progress(steps, batch_size)
-        for step in range(steps):
-            params, opt_state = update(params, opt_state, dataset.batch(step), step)
-            if step % _SHOWN_EVERY == 0 or step == _FIRST_SHOWN:
-                jax.block_until_ready(params)
-                measured = progress.measure(step)
-                if step:
-                    progress.show(step, measured)
+        opt_state = optimizer.init(params)
+        with progress_bar(steps, "steps", doing="training") as bar:
+            for step in range(steps):
+                params, opt_state = update(params, opt_state, dataset.batch(step), step)
+                if step % _AT_ONCE == 0:  # steps are only begun until somebody waits for them
+                    jax.block_until_ready(params)
+                bar.update()
         return jax.device_get(params)
 
 
