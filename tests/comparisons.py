@@ -16,12 +16,12 @@ NAMES = ("circle", "square", "star")
 def extractor(name: str = "own", *, classes: int = 3, accuracy: float | None = 0.9) -> Extractor:
     """Features of an image: its mean by channel and by quarter; class logits: the means of its first rows."""
 
-    def see(images: np.ndarray) -> ExtractorOutput:
+    def apply(images: np.ndarray) -> ExtractorOutput:
         x = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
         parts = [p.mean((1, 2)) for rows in np.array_split(x, 2, axis=1) for p in np.array_split(rows, 2, axis=2)]
         return ExtractorOutput(np.concatenate(parts, axis=1), 9 * x[:, :classes].mean((2, 3)) if classes else None)
 
-    return Extractor(name, "d" * 64, "none at all", see, accuracy if classes else None)
+    return Extractor(name, "d" * 64, "none at all", apply, accuracy if classes else None)
 
 
 def drawn(

@@ -1,4 +1,4 @@
-"""Sets of images with their features, the metrics of them, and results that say what was measured."""
+"""Evaluates images: sets with their features, the metrics of them, and results that say what was measured."""
 
 from gen.evaluation.comparison import Comparison
 from gen.evaluation.evaluator import Best, Evaluator, NoEvaluator, evaluator

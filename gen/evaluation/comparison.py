@@ -1,4 +1,4 @@
-"""What metrics compare: generated images with real ones, by one extractor."""
+"""Holds what metrics compare: generated images and real ones, by one extractor."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Comparison:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that every metric takes."""
+        """Returns the options that every metric takes."""
         return {"replicates": self.replicates, "seed": self.seed}
 
     @functools.cached_property
     def near(self) -> Neighbors:
-        """The nearest training image of each generated one."""
+        """Finds the nearest training image of each generated one."""
         return neighbors.nearest(self.generated.features, self.reference.train.features, 1)

@@ -113,7 +113,7 @@ def evaluate_folders(
 
 
 def _resized(extractor: Extractor, size: int | None) -> Extractor:
-    """The extractor, saying to what images were brought before."""
+    """Adds to the resize of an extractor to what size images were brought before."""
     before = f"central square, area to {size} x {size}; then " if size else ""
     return extractor._replace(resize=before + extractor.resize)
 
@@ -156,7 +156,7 @@ def read_folder(path: str, size: int | None) -> np.ndarray:
 
 
 def _pixels(file: Path, size: int | None) -> np.ndarray:
-    """One image, uint8 [h w 3]. Raises ValueError with the reason why it cannot be used."""
+    """Reads one image, uint8 [h w 3]. Raises ValueError with the reason why it cannot be used."""
     try:
         image = open_image(file)
         return center_crop_resize(image, size) if size else np.asarray(image)

@@ -36,12 +36,12 @@ class Evaluation:
 
     @functools.cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """The verdict on each set of generated images, by title."""
+        """Judges each set of generated images, by title."""
         generated = {title: c for title, c in self.comparisons.items() if not c.subject.get("real")}
         return {title: verdict(comparison, self.results[title]) for title, comparison in generated.items()}
 
     def __getitem__(self, metric: str) -> float:
-        """The value of a metric of the first set. Raises InputError for one that was not computed."""
+        """Returns the value of a metric of the first set. Raises InputError for one that was not computed."""
         found = {result.metric: result.value for result in next(iter(self.results.values()))}
         if metric not in found:
             raise InputError(f"no metric '{metric}'{nearest(metric, found)}; computed are: {', '.join(found)}")

@@ -1,4 +1,4 @@
-"""Metrics while a model is trained: the same numbers that gen.evaluate gives of the checkpoint of that step."""
+"""Evaluates a model in training: the numbers are those of gen.evaluate of the checkpoint of that step."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Evaluator:
     def __init__(
         self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
     ) -> None:
-        """start: the step that training goes on from. Raises InputError for metrics that cannot be had."""
+        """start: the step that training goes on from. Raises InputError for metrics that cannot be computed."""
         if jax.process_count() > 1:
             raise InputError(
                 "evaluation.every measures in one process; with several, run gen.evaluate beside the training"
@@ -82,20 +82,20 @@ class Evaluator:
 
     @property
     def best_step(self) -> int | None:
-        """The step of the best checkpoint so far."""
+        """Returns the step of the best checkpoint so far."""
         return self.best.step if self.best else None
 
     def due(self, step: int, total: int) -> bool:
-        """Is this a step to measure at?"""
+        """Returns whether to measure at this step."""
         return step % self._config.evaluation.every == 0 or step == total
 
     def check(self, ema_params: Mapping[str, Tree]) -> None:
-        """Raises InputError, before any step is made, where best_metric is no metric that will be measured."""
+        """Raises InputError, before the first step, where best_metric is no metric that will be measured."""
         if self._config.evaluation.best_metric and self.best is None:
             _named(self._results(ema_params, 0), self._config.evaluation.best_metric)
 
     def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
-        """The numbers of these weights, by metric. What is the best so far becomes `best`."""
+        """Measures these weights; returns the numbers by metric. The best so far becomes `best`."""
         results = self._results(ema_params, step)
         if metric := self._config.evaluation.best_metric:
             result = _named(results, metric)
@@ -105,7 +105,7 @@ class Evaluator:
         return {result.metric: result.value for result in results}
 
     def remember(self) -> None:
-        """Writes best.json, when the checkpoint that it names is being written."""
+        """Writes best.json; call it when the checkpoint that it names is being written."""
         if self.best is not None:
             atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
 
@@ -120,7 +120,7 @@ class Evaluator:
 def evaluator(
     config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
 ) -> Evaluator | NoEvaluator:
-    """The evaluator of a run that goes on from step `start`. Raises InputError for metrics that cannot be computed."""
+    """Returns the evaluator of a run that goes on from step `start`. Raises InputError for bad metrics."""
     return Evaluator(config, task, source, mesh, workdir, start) if config.evaluation.every else NoEvaluator()
 
 
@@ -147,9 +147,9 @@ def _named(results: Sequence[MetricResult], metric: str) -> MetricResult:
 
 
 def read_best(path: Path, metric: str, start: int) -> Best | None:
-    """The best so far by this metric, unless it was of a step after `start`, which is made again.
+    """Reads the best so far by this metric, unless it is of a step after `start`, which will be trained again.
 
-    A damaged file is put aside, with one warning.
+    Puts a damaged file aside, with one warning.
     """
     if not os.path.lexists(path):
         return None

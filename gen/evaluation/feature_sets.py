@@ -1,4 +1,4 @@
-"""Sets of images with their features: what a metric compares."""
+"""Sets of images with their features, which metrics compare."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class FeatureSet:
     logits: np.ndarray | None = None  # float32 [n k], by the extractor's classifier
 
     def take(self, indices: np.ndarray) -> FeatureSet:
-        """Some of the images."""
+        """Selects images."""
         parts = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: x[indices] for name, x in parts.items() if x is not None})
 
     @functools.cached_property
     def manifold(self) -> Manifold:
-        """The features with the distances to their 5 nearest others. Raises InputError for fewer than 6 images."""
+        """Adds to the features the distances to their 5 nearest others. Raises InputError for fewer than 6 images."""
         return neighbors.manifold(self.features, k=K)
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Reference:
 
     @functools.cached_property
     def held_out_near(self) -> Neighbors:
-        """The nearest training image of each held-out one."""
+        """Finds the nearest training image of each held-out one."""
         return neighbors.nearest(self.held_out.features, self.train.features, 1)
 
     def write_statistics(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class Reference:
 
 
 def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool, cached_as: str = "") -> FeatureSet:
-    """Images with their features, and with their labels where these are wanted and all known (not -1).
+    """Computes the features of images; adds their labels, if wanted, unless some are -1, unknown.
 
     cached_as: what the images are, a digest and a split, if their features may be kept in the data cache.
     """
@@ -80,7 +80,7 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
     if len(images) == 0:
         return FeatureSet(images, np.zeros((0, 1), np.float32))
     key = f"{cached_as} {extractor.digest} {__version__} {images.shape}"
-    name = f"measured-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.lasting else ""
+    name = f"measured-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.cacheable else ""
     arrays = array_cache.read(name) if name else None
     if arrays is None:
         arrays = _extracted(images, extractor)
@@ -91,9 +91,9 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
 
 
 def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray]:
-    """Features, and logits of an extractor that classifies, in parts, so that progress shows."""
+    """Computes features, and logits of an extractor that classifies, in parts, so that progress shows."""
     batches = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
-    parts = [extractor.see(batch) for batch in cli.progress(batches, len(images), size=len)]
+    parts = [extractor.apply(batch) for batch in cli.progress(batches, len(images), size=len)]
     arrays = {"features": np.concatenate([part.features for part in parts])}
     logits = [part.logits for part in parts if part.logits is not None]
     return arrays | ({"logits": np.concatenate(logits)} if logits else {})
@@ -102,7 +102,7 @@ def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray
 def reference(
     splits: DatasetSplits, extractor: Extractor, *, split: str = "train", references: int = 10_000, most: int = 100_000
 ) -> Reference:
-    """The real images of a data set, their features from the data cache where they are there.
+    """Returns the real images of a data set; features come from the data cache where they are there.
 
     split: "train" or "held_out", of which at most `references` random images are compared with. most: at most as many
     training images may be found to have been copied. Which ones is a function of the data alone.
@@ -121,18 +121,18 @@ def reference(
 
 
 def folder_reference(splits: DatasetSplits, extractor: Extractor, digest: str) -> Reference:
-    """The images of a folder, to compare others with."""
+    """Returns the images of a folder as a reference."""
     real = extract_features(splits.train, extractor, labeled=False, cached_as=f"{digest} all")
     return Reference(digest, "all", real, real, real.take(np.arange(0)))
 
 
 def subset(count: int, limit: int) -> np.ndarray:
-    """Random indices, always the same: `limit` of `count` (or all) in order. Sets may come by class."""
+    """Draws `limit` of `count` indices, or all, always the same, in order: sets may come by class."""
     return np.sort(np.random.default_rng(0).permutation(count)[:limit])
 
 
 def random_subset(examples: Examples, limit: int) -> Examples:
-    """At most `limit` random examples, always the same, in order."""
+    """Draws at most `limit` examples, always the same, in order."""
     if len(examples.images) <= limit:
         return examples
     chosen = subset(len(examples.images), limit)

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: samples beside what they may copy, the most and least typical, by class, and as a map.
+"""Draws an evaluation: samples beside what they may copy, the most and least typical, by class, and as a map.
 
 Each is uint8 [H W 3] with its title, or left out where the comparison has no answer.
 """
@@ -32,7 +32,7 @@ _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 
 
 
 def pictures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
-    """File name without suffix -> (what it shows, picture)."""
+    """Draws all figures: file name without suffix -> (what it shows, picture)."""
     threshold, real = _threshold(comparison), "real" if comparison.reference.split == "all" else "training"
     frame = (
         f"; in a red frame those nearer than {threshold:.3g}, as 1 % of held-out images are, and how many more are"
@@ -62,7 +62,7 @@ def pictures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
 
 
 def nearest(comparison: Comparison) -> np.ndarray:
-    """Pairs of a sample and its nearest training image, the nearest first; what is suspiciously near in a red frame.
+    """Draws samples beside their nearest training images, the nearest first; suspiciously near ones in a red frame.
 
     Each training image once, with its nearest sample, and how many more samples are suspiciously near to it.
     """
@@ -81,7 +81,7 @@ def nearest(comparison: Comparison) -> np.ndarray:
 
 
 def _threshold(comparison: Comparison) -> float:
-    """1 % of held-out images are nearer to a training image than this; 0 where there are too few to tell."""
+    """Returns the distance below which 1 % of held-out images are to a training image; 0 for too few."""
     reference = comparison.reference
     if (count := len(reference.held_out)) < LEAST_HELD_OUT:
         return 0.0
@@ -89,7 +89,7 @@ def _threshold(comparison: Comparison) -> float:
 
 
 def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
-    """How deep each x [n d] lies among the points of a manifold [n]: 1 on the border of a ball of one, more inside.
+    """Measures how deep each x [n d] lies in the balls of a manifold's points, [n]: 1 on a border, more inside.
 
     The largest ratio, over the points, of the distance to its k-th neighbor to that of x: the realism of Kynkäänniemi
     et al. 2019, equation 4, over all balls, so that the share from 1 up is precision. With the sets exchanged, recall.
@@ -102,7 +102,7 @@ def depth(x: np.ndarray, manifold: Manifold, *, k: int = 3) -> np.ndarray:
 
 
 def typical(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
-    """The most and the least typical samples."""
+    """Draws the most and the least typical samples."""
     order = np.argsort(-depth(comparison.generated.features, comparison.reference.real.manifold), kind="stable")
     count = min(_TYPICAL, len(order) // 2)
     shown = (order[:count], order[::-1][:count])
@@ -111,13 +111,13 @@ def typical(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _told(comparison: Comparison) -> bool:
-    """Does the extractor classify, into the classes of the data?"""
+    """Returns whether the extractor classifies into the classes of the data."""
     logits = comparison.generated.logits
     return logits is not None and logits.shape[1] == len(comparison.reference.class_names)
 
 
 def classes(comparison: Comparison) -> np.ndarray | None:
-    """A row of samples for each class that was asked for, and the share in which the classifier sees it."""
+    """Draws a row of samples for each class that was asked for, and the share in which the classifier sees it."""
     generated, names = comparison.generated, comparison.reference.class_names
     if generated.labels is None or not names:
         return None
@@ -141,7 +141,7 @@ def classes(comparison: Comparison) -> np.ndarray | None:
 
 
 def manifold(comparison: Comparison) -> np.ndarray:
-    """Real images and samples as points of the plane of the real features' first two principal components."""
+    """Draws real images and samples as points in the plane of the real features' first two principal components."""
     sets = (comparison.reference.real.manifold, comparison.generated.manifold)
     known = [depth(x.points, other) >= 1 for x, other in zip(sets, sets[::-1], strict=True)]
     some = [subset(len(x.points), _POINTS) for x in sets]
@@ -171,7 +171,7 @@ def manifold(comparison: Comparison) -> np.ndarray:
 
 
 def _legend(entries: list[tuple[tuple[int, int, int], str]]) -> np.ndarray:
-    """Colored dots with what they mean, [h _SIDE 3]."""
+    """Draws colored dots with what they mean, [h _SIDE 3]."""
     line, font = 20, ImageFont.load_default(13)
     canvas = Image.new("RGB", (_SIDE, line * len(entries) + 6), "white")
     draw = ImageDraw.Draw(canvas)
@@ -182,13 +182,13 @@ def _legend(entries: list[tuple[tuple[int, int, int], str]]) -> np.ndarray:
 
 
 def _small(image: np.ndarray) -> np.ndarray:
-    """An image [h w c], with sides of at most _LARGEST, as RGB."""
+    """Reduces an image [h w c] to sides of at most _LARGEST, as RGB."""
     picture = Image.fromarray(np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))))
     return np.asarray(picture.reduce(max(1, math.ceil(max(picture.size) / _LARGEST))))
 
 
 def _framed(image: np.ndarray, marked: bool) -> np.ndarray:
-    """An image as a tile of the size that it is shown in, in a red frame if marked."""
+    """Makes an image a tile of the size that it is shown in, in a red frame if marked."""
     small = _small(image)
     picture = np.pad(enlarged(small), ((_FRAME,) * 2, (_FRAME,) * 2, (0, 0)))
     for edge in (slice(None, _FRAME), slice(-_FRAME, None)):

@@ -1,4 +1,4 @@
-"""The files of an evaluation: evaluation.json, the pictures, and one page that shows both."""
+"""Writes the files of an evaluation: evaluation.json, the figures, and one page that shows both."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def write(folder: Path, evaluation: Evaluation) -> None:
 
 
 def _file(title: str) -> str:
-    """The file of the results of a set that is not the first."""
+    """Names the file of the results of a set that is not the first."""
     return f"evaluation-{title.replace(', ', '-').replace(' ', '-')}.json"
 
 
 def refresh(workdir: Path) -> None:
-    """Makes report.html of a run show its evaluation. One that is in training shows it with its next preview.
+    """Adds the evaluation to report.html of a run. One in training adds it with its next preview.
 
-    The run was opened before: its config and facts are known to be sound.
+    The run was opened before: its config and data.json are known to be valid.
     """
     folder, path = RunFolder(workdir), workdir / "report.html"
     if path.is_file() and 'class="status running"' not in path.read_text(encoding="utf-8", errors="replace"):
@@ -80,13 +80,13 @@ def refresh(workdir: Path) -> None:
 
 
 def _figure(name: str, words: str, picture: np.ndarray) -> dict[str, str]:
-    """A figure and its words: a title and what follows the colon."""
+    """Splits the words of a figure at the colon, and embeds it."""
     title, _, rest = words.partition(": ")
     return {"name": name, "title": title, "words": rest[:1].upper() + rest[1:], "uri": data_uri(encode_png(picture))}
 
 
 def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:
-    """What was measured, by what."""
+    """Describes what was measured, by what."""
     every = [result for each in sets.values() for result in each]
     result = max(every, key=lambda result: (len(result.extractor_digest), result.num_samples, result.num_references))
     of = ", ".join(f"{name.replace('_', ' ')} {_brief(value)}" for name, value in result.subject.items())
@@ -104,13 +104,13 @@ def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:
 
 
 def _brief(value: Any) -> str:
-    """A digest by its first digits, all else as it is."""
+    """Shortens digests."""
     text = str(value)
     return text[:12] if len(text) == 64 and " " not in text else text
 
 
 def _rows(sets: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """For each metric its name, its description, and for each set the number and its interval."""
+    """Lists for each metric its name, its description, and for each set the number and its interval."""
     found = {title: {result.metric: result for result in each} for title, each in sets.items()}
     first = {result.metric: result for each in reversed(list(sets.values())) for result in reversed(each)}
     rows = []

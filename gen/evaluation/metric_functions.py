@@ -1,4 +1,4 @@
-"""Each metric as a function of what is measured: it yields its numbers, and raises InputError for what it lacks."""
+"""Applies each metric to a comparison: yields its numbers, and raises InputError for what it lacks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def number(
     counts: tuple[int, int] | None = None,
     **settings: Any,
 ) -> Number:
-    """A number with the settings of its metric by keyword."""
+    """Makes a Number with the settings of its metric by keyword."""
     return Number(name, value, settings, part, split, counts)
 
 

@@ -1,4 +1,4 @@
-"""The metrics, each as one record, and all of them measured: a new metric is added to METRICS here."""
+"""The suite of metrics: each is one record in METRICS, where a new one is added."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Metric(NamedTuple):
     of_pixels: bool = False  # computed without an extractor
 
     def named(self, extractor: str, part: str = "") -> str:
-        """The name by an extractor, which only the FID Inception makes FID, KID or IS."""
+        """Returns the name by an extractor; only the FID Inception makes it FID, KID or IS."""
         name = self.name.format(extractor=extractor, part=part)
         return _OF_FID[name[:6]] + name[6:] if extractor == "fid" and name[:6] in _OF_FID else name
 
     def matches(self, name: str, extractor: str) -> bool:
-        """Whether a number of this name, by this extractor, is of this metric."""
+        """Returns whether a number of this name, by this extractor, is of this metric."""
         begins = self.named(extractor)
         return name.startswith(begins) if "{part}" in self.name else name == begins
 
@@ -254,7 +254,7 @@ def parse_groups(text: str) -> tuple[str, ...]:
 def measure(
     comparison: Comparison, *, groups: Sequence[str] = GROUPS, say: Callable[[str], None] = lambda text: None
 ) -> list[MetricResult]:
-    """The results of the groups of metrics asked for, in order.
+    """Computes the metrics of these groups, in order.
 
     A metric that these images do not allow, too few of them for one, is left out. say: is given that, with the reason,
     and how long each group took.

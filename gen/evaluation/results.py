@@ -1,4 +1,4 @@
-"""A result: one number with everything that must be equal before it may be compared with another."""
+"""Results: numbers with everything that must be equal before two may be compared."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class MetricResult:
 
 
 def write(path: Path, results: Sequence[MetricResult]) -> None:
-    """Results as a JSON list, replacing the file at once; what is not finite becomes null."""
+    """Writes results as a JSON list, replacing the file at once; what is not finite becomes null."""
     atomic_write(path, json.dumps([_plain(asdict(result)) for result in results], indent=1, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> list[MetricResult]:
-    """The results that `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
+    """Reads what `write` wrote; `path` may be a folder that holds evaluation.json. Raises InputError."""
     for inner in ("evaluation.json", "evaluation/evaluation.json"):
         path = path / inner if path.is_dir() and (path / inner).is_file() else path
     if not path.is_file():
@@ -76,7 +76,7 @@ def read(path: Path) -> list[MetricResult]:
 
 
 def _result(entry: Any, place: str) -> MetricResult:
-    """The result that an entry holds, without fields of other versions. Raises InputError for values of other types.
+    """Reads one entry, without fields of other versions. Raises InputError for values of other types.
 
     A `value` of null is nan: it was not finite when it was written.
     """
@@ -96,7 +96,7 @@ def _result(entry: Any, place: str) -> MetricResult:
 
 
 def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[MetricResult, MetricResult]]:
-    """The results of the metrics that both have, side by side.
+    """Pairs the results of the metrics that both have.
 
     Raises InputError when two of them differ in what matters, naming the metric, the field and both values, or when
     they have no metric in common.
@@ -117,7 +117,7 @@ def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[
 
 
 def better_of(a: MetricResult, b: MetricResult) -> str:
-    """Which of two comparable results is better: "first", "second"; "" when intervals overlap or neither is."""
+    """Returns which of two comparable results is better, "first" or "second"; "" where intervals overlap."""
     if a.better == "neither" or a.low is None or a.high is None or b.low is None or b.high is None:
         return ""
     if a.low <= b.high and b.low <= a.high:
@@ -126,7 +126,7 @@ def better_of(a: MetricResult, b: MetricResult) -> str:
 
 
 def comparison_table(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> str:
-    """Two evaluations side by side. Raises InputError as `compare` does."""
+    """Prints two evaluations side by side. Raises InputError as `compare` does."""
     pairs = compare(a, b)
     lines = [f"{'metric':<28} {'first':>11} {'second':>11}  better where the intervals do not overlap"]
     for one, other in pairs:
@@ -140,7 +140,7 @@ def comparison_table(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> st
 
 
 def table(results: Iterable[MetricResult]) -> str:
-    """A line for each result: metric, value, interval, which way is better, on how many samples."""
+    """Formats a line for each result: metric, value, interval, which way is better, on how many samples."""
     lines = [f"{'metric':<28} {'value':>11}  {'95 % interval':<24} {'better':<8} samples vs real"]
     for result in results:
         arrow = "" if result.better == "neither" else result.better
@@ -152,12 +152,12 @@ def table(results: Iterable[MetricResult]) -> str:
 
 
 def number(value: float) -> str:
-    """Four significant digits."""
+    """Formats four significant digits."""
     return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.3e}"
 
 
 def interval(result: MetricResult) -> str:
-    """The interval in words, empty where there is none."""
+    """Formats the interval, empty where there is none."""
     return "" if result.low is None or result.high is None else f"{number(result.low)} .. {number(result.high)}"
 
 

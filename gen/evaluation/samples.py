@@ -1,4 +1,4 @@
-"""Images of a model to be measured: exactly those that gen.sample writes for the same seeds."""
+"""Samples images to be measured: exactly those that gen.sample writes for the same seeds."""
 
 from __future__ import annotations
 

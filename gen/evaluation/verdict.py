@@ -1,4 +1,4 @@
-"""A verdict in words on a set of images: single images, variety and copies, of which the weakest decides.
+"""Judges a set of images in words: single images, variety and copies, of which the weakest decides.
 
 No single number can be good for both a set of a few clean images over and over (precision 0.9) and a set of varied
 noise (recall, Vendi). Each aspect is therefore the lowest of several numbers, and each number is a share of what real

@@ -1,4 +1,4 @@
-"""What turns images into features to measure them by: networks of this repository, the FID Inception, any callable."""
+"""Extractors, which turn images into features: networks of this repository, the FID Inception, any function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = ("own", "fid", "pixels")
 
 
 def parse_extractor(text: str | None, source: DatasetSplits) -> Extractor:
-    """The extractor that a flag names: own (None), fid:WEIGHTS, pixels, or package.module:function. InputError."""
+    """Returns the extractor that a text names: own (None), fid:WEIGHTS, pixels, package.module:function. InputError."""
     kind, _, rest = (text or "own").partition(":")
     if kind == "own" and not rest:
         return self_supervised_extractor(source)

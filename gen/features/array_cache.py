@@ -1,4 +1,4 @@
-"""Arrays kept in the data cache: read back only if they are what was written, and nobody else could write there."""
+"""Keeps arrays in the data cache: they are read back only if they are what was written by this user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """sha256 over names, shapes, types and values."""
+    """Computes the sha256 of names, shapes, types and values."""
     hasher = hashlib.sha256()
     for name in sorted(arrays):
         hasher.update(f"{name} {arrays[name].shape} {arrays[name].dtype}".encode())
@@ -27,7 +27,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def read(name: str) -> Arrays | None:
-    """What `write` wrote under a name; None when it is not there or damaged: it is then made again."""
+    """Reads what `write` wrote under a name; None when it is not there or damaged."""
     try:
         arrays = read_npz(private_folder(cache_home()) / f"{name}.npz")
         given = str(arrays.pop("digest"))

@@ -1,4 +1,4 @@
-"""An extractor: images to features, with a name and a digest that say which network made the numbers."""
+"""Extractors: images to features, with a name and a digest that identify the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 
 class ExtractorOutput(NamedTuple):
-    """What a network says of n images."""
+    """The output of a network for n images."""
 
     features: np.ndarray  # float32 [n d]
     logits: np.ndarray | None = None  # float32 [n k], where it classifies
@@ -33,21 +33,21 @@ class Extractor(NamedTuple):
     name: str  # "own", "fid", ...: a Fréchet distance by it is called FD-<name>, by "fid" FID
     digest: str  # sha256 of weights and architecture
     resize: str  # how images are brought to the size that the network wants
-    see: Callable[[np.ndarray], ExtractorOutput]  # of images [n h w c], uint8 or float in [0, 1]
+    apply: Callable[[np.ndarray], ExtractorOutput]  # of images [n h w c], uint8 or float in [0, 1]
     accuracy: float | None = None  # of its classes on held-out images
-    lasting: bool = True  # the digest tells all that features depend on: they may be kept under it
+    cacheable: bool = True  # the digest tells all that features depend on: they may be kept under it
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Of images [n h w c], uint8 or float in [0, 1]: float32 [n d]."""
-        return self.see(images).features
+        """Computes the features, float32 [n d], of images [n h w c], uint8 or float in [0, 1]."""
+        return self.apply(images).features
 
     def logits(self, images: np.ndarray) -> np.ndarray | None:
-        """Of the classes, float32 [n k]; None where it does not classify."""
-        return self.see(images).logits
+        """Computes the logits of the classes, float32 [n k]; None where it does not classify."""
+        return self.apply(images).logits
 
 
 def custom(name: str) -> Extractor:
-    """The extractor that a text "package.module:function" names; the package must be allowed as for any component.
+    """Makes an extractor of "package.module:function"; the package must be allowed as for any component.
 
     The function gets uint8 images [n h w c] and returns features [n d]. The digest is that of the source code of its
     module: weights that it reads from elsewhere are not in it, and so its features are not kept. Raises InputError when
@@ -59,7 +59,7 @@ def custom(name: str) -> Extractor:
     except (OSError, TypeError):
         raise InputError(f"--extractor={name}: its source cannot be read, and with it what it measures") from None
 
-    def see(images: np.ndarray) -> ExtractorOutput:
+    def apply(images: np.ndarray) -> ExtractorOutput:
         if images.dtype != np.uint8:
             raise InputError(f"--extractor={name} takes images of bytes, which are too coarse for this")
         with blamed(f"--extractor={name}"):
@@ -69,11 +69,11 @@ def custom(name: str) -> Extractor:
         return ExtractorOutput(made)
 
     digest = hashlib.sha256(f"{name}\n{code}".encode()).hexdigest()
-    return Extractor(name, digest, "its own", see, lasting=False)
+    return Extractor(name, digest, "its own", apply, cacheable=False)
 
 
 def pixels(side: int = 16) -> Extractor:
-    """The pixels themselves, area-averaged to `side` x `side`: what looks the same is near, and nothing is learned."""
+    """Makes an extractor of the pixels, area-averaged to `side` x `side`: what looks the same is near."""
     apply = batched(lambda _, x: resize(x, side, side).reshape(len(x), -1), None)
     digest = hashlib.sha256(f"pixels {side}".encode()).hexdigest()
     return Extractor("pixels", digest, f"area to {side} x {side}", lambda images: ExtractorOutput(apply(images)))

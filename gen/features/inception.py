@@ -29,7 +29,7 @@ _LAYERS = (64, 192, 768, 2048)
 
 
 def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> Extractor:
-    """Features [n layer] of the Inception network whose weights are in the file: a state dict, .npz or .safetensors.
+    """Makes an extractor of the Inception network from a file of weights: a state dict, .npz or .safetensors.
 
     layer: 64, 192, 768 or 2048. The extractor is called "fid" only with 2048 features and the published weights, which
     are known by their digest; else inception-<the first 12 digits of the file's digest>, and -<layer>. Images are gray
@@ -45,7 +45,7 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
     run = batched(functools.partial(_apply, layer=str(layer)), checked(tensors, path), batch_size=batch_size)
     suffix = "" if layer == 2048 else f"-{layer}"
 
-    def see(images: np.ndarray) -> ExtractorOutput:
+    def apply(images: np.ndarray) -> ExtractorOutput:
         found = run(images)
         return ExtractorOutput(found[:, :layer], found[:, layer:])
 
@@ -53,19 +53,19 @@ def inception(path: str | Path, *, layer: int = 2048, batch_size: int = 32) -> E
         "fid" if digest == FID_DIGEST and layer == 2048 else f"inception-{digest[:12]}{suffix}",
         digest if layer == 2048 else hashlib.sha256(f"{digest} {layer}".encode()).hexdigest(),
         f"bilinear of TensorFlow 1 to {SIDE} x {SIDE}",
-        see,
+        apply,
     )
 
 
 @functools.cache
 def shapes() -> dict[str, jax.ShapeDtypeStruct]:
-    """The parameters of `Inception` by name, without numbers."""
+    """Lists the parameters of `Inception` by name, without numbers."""
     init: Any = Inception().init  # Flax leaves open what it returns
     return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, SIDE, SIDE, 3)))["params"]
 
 
 def checked(tensors: dict[str, np.ndarray], path: str | Path) -> dict[str, np.ndarray]:
-    """The parameters of `Inception` among the tensors of a file. InputError where one is missing, or is too much."""
+    """Selects the parameters of `Inception` from a file's tensors. InputError where one is missing, or too much."""
     wanted = shapes()
     # Counts of training steps, which PyTorch keeps beside the statistics.
     given = {name: array for name, array in tensors.items() if not name.endswith(".num_batches_tracked")}
@@ -81,13 +81,13 @@ def checked(tensors: dict[str, np.ndarray], path: str | Path) -> dict[str, np.nd
 
 
 def _apply(params: dict[str, jax.Array], images: jax.Array, *, layer: str) -> jax.Array:
-    """Features and logits side by side, so that both need one compilation."""
+    """Computes features and logits side by side: both need one compilation."""
     taps: Any = Inception().apply({"params": params}, prepare(rgb(images) * 255))
     return jnp.concatenate([taps[layer], taps["logits_unbiased"]], axis=-1)
 
 
 def rgb(images: jax.Array) -> jax.Array:
-    """Gray [n h w 1] as three equal channels; [n h w 3] as it is. InputError for other numbers of channels."""
+    """Repeats gray [n h w 1] as three channels; leaves [n h w 3]. InputError for other numbers of channels."""
     channels = images.shape[-1]
     if channels not in (1, 3):
         raise InputError(f"images have {channels} channels; allowed: 1 (gray) or 3")

@@ -1,4 +1,4 @@
-"""The default extractor, which needs no download: networks trained in minutes on the data that they then measure.
+"""The default extractor, without a download: networks trained in minutes on the data that they then measure.
 
 A self-supervised encoder gives the features, a classifier the class logits where the data has classes. Both are kept in
 the data cache under the digest of the data; two trainings are two extractors, whose numbers do not compare.
@@ -62,7 +62,7 @@ DEFAULT = Training()
 
 
 def self_supervised_extractor(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Extractor:
-    """The extractor of a data set: from the cache, or trained on its training images first (some minutes)."""
+    """Returns the extractor of a data set: from the cache, or trained on its training images (some minutes)."""
     side, training = _side(source.image_shape), training or DEFAULT
     name = f"features-{_key(source, training, seed)}"
     stored = array_cache.read(name)
@@ -77,16 +77,16 @@ def self_supervised_extractor(source: DatasetSplits, *, training: Training | Non
     features, scale = _function(_encoder(), trees["encoder"], side, 0), stored["scale"]
     logits = _function(Encoder(source.num_classes), trees["classifier"], side, 1) if source.num_classes else None
 
-    def see(images: np.ndarray) -> ExtractorOutput:
+    def apply(images: np.ndarray) -> ExtractorOutput:
         return ExtractorOutput(features(images) * scale, logits(images) if logits else None)
 
     accuracy = float(stored["accuracy"]) if source.num_classes else None
     digest = array_cache.digest(stored | {"version": np.array(_VERSION)})
-    return Extractor("own", digest, f"linear, antialiased, to {side} x {side}", see, accuracy)
+    return Extractor("own", digest, f"linear, antialiased, to {side} x {side}", apply, accuracy)
 
 
 def _announced(source: DatasetSplits, training: Training) -> str:
-    """What is about to take minutes, and what is quicker."""
+    """Announces what takes minutes, and what is quicker."""
     classifier = f", then a classifier in {training.classifier_steps:,}" if source.num_classes else ""
     return (
         f"first the network that measures images of {source.name} is trained, once: an encoder in "
@@ -104,7 +104,7 @@ class Trained(NamedTuple):
 
 
 def train_classifier(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Trained:
-    """Cross-entropy with Adam; each batch is shifted by up to 2 pixels. Raises InputError for data without classes."""
+    """Trains by cross-entropy; each batch is shifted by up to 2 pixels. InputError for data without classes."""
     if not source.num_classes:
         raise InputError(f"{source.name}: no classes, and so no classifier")
     network, side = Encoder(source.num_classes), _side(source.image_shape)
@@ -122,7 +122,7 @@ def train_classifier(source: DatasetSplits, *, training: Training | None = None,
 
 
 def train_encoder(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Params:
-    """SimCLR (Chen et al. 2020): two random views of an image shall be nearer to each other than to other images'."""
+    """Trains by SimCLR (Chen et al. 2020): two random views of an image become nearer than those of two images."""
     network = _encoder()
     steps, _, batch_size = training or DEFAULT
 
@@ -135,14 +135,14 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
 
 
 def _scale(params: Params, source: DatasetSplits) -> np.ndarray:
-    """What brings the features of training images to a variance of 1 in the mean, float32: kernels want that."""
+    """Computes what scales features of training images to a mean variance of 1, float32: kernels need that."""
     images = np.asarray(source.train.images[:2000])
     features = _function(_encoder(), params, _side(source.image_shape), 0)(images)
     return np.asarray(1 / max(float(np.sqrt(features.var(axis=0, dtype=np.float64).mean())), 1e-12), np.float32)
 
 
 def _function(network: Encoder, params: Params, side: int, which: int) -> Function:
-    """One of the network's two outputs as a function of images."""
+    """Makes one of the network's two outputs a function of images."""
 
     def apply(params: Params, images: jax.Array) -> jax.Array:
         made: Any = network.apply(params, _prepared(images, side))
@@ -158,7 +158,7 @@ def _encoder() -> Encoder:
 def _train(
     network: Encoder, loss: Loss, source: DatasetSplits, steps: int, batch_size: int, learning_rate: float, seed: int
 ) -> Params:
-    """Adam, its learning rate falling to zero along a cosine."""
+    """Trains with Adam, its learning rate falling to zero along a cosine."""
     side = _side(source.image_shape)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
@@ -186,7 +186,7 @@ def _side(image_shape: tuple[int, int, int]) -> int:
 
 
 def _prepared(images: jax.Array, side: int) -> jax.Array:
-    """Images [b h w c] in [0, 1] to [b side side c] in [-1, 1]."""
+    """Resizes images [b h w c] in [0, 1] to [b side side c] in [-1, 1]."""
     return 2 * resize(images, side, side, method="linear") - 1
 
 

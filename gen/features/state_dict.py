@@ -68,12 +68,12 @@ class _Tensor(NamedTuple):
 
 
 def is_zip(archive: zipfile.ZipFile) -> bool:
-    """Was this written by torch.save (or torch.jit.save, which is refused later for what it holds)?"""
+    """Returns whether torch.save wrote this (or torch.jit.save, which is refused later for what it holds)."""
     return any(name.endswith("/data.pkl") for name in archive.namelist())
 
 
 def read_zip(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and arrays of a state dict in the format since PyTorch 1.6."""
+    """Reads names and arrays of a state dict in the format since PyTorch 1.6."""
     root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
 
     def member(name: str, most: int | None = None) -> bytes:
@@ -94,7 +94,7 @@ def read_zip(archive: zipfile.ZipFile) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def read_stream(stream: io.BytesIO) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and arrays of a state dict in the format before PyTorch 1.6."""
+    """Reads names and arrays of a state dict in the format before PyTorch 1.6."""
     if _unpickled(stream) != _MAGIC or _unpickled(stream) != _PROTOCOL:
         raise InputError("a pickle, but not by torch.save")
     system = _unpickled(stream)

@@ -1,4 +1,4 @@
-"""Weights out of files that others made: .npz, .safetensors and .pth by torch.save; no code in them is run."""
+"""Reads weights from files of others: .npz, .safetensors and .pth by torch.save; no code in them is run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SAFETENSORS = {
 
 
 class Weights(NamedTuple):
-    """What a file held: arrays by name, those of any float type as float32, and the sha256 of the file."""
+    """The content of a file: arrays by name, those of any float type as float32, and the sha256 of the file."""
 
     tensors: dict[str, np.ndarray]
     digest: str
 
 
 def read_weights(path: str | Path) -> Weights:
-    """The arrays in a file, which is known by its content: .npz, .safetensors, or a state dict by torch.save.
+    """Reads the arrays of a file, which is known by its content: .npz, .safetensors, or a state dict by torch.save.
 
     The digest is that of the very bytes that were read. Nothing in the file is executed: what a state dict does not
     need is refused. Raises InputError, in one line, for what cannot be read.

@@ -1,4 +1,4 @@
-"""What every metric checks at the door, and rows in blocks, so that memory stays bounded."""
+"""Checks the input of every metric, and gives rows in blocks, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK = 2**21  # numbers in a block of rows: 16 MiB in float64
 
 
 def checked(x: np.ndarray | jax.Array, name: str, *, least: int = 1) -> np.ndarray:
-    """`x` as a finite host array [n d] in the type it came in, with at least `least` rows.
+    """Checks that `x` is a finite array [n d] of at least `least` rows; returns it on the host, in its type.
 
     name: what to call it in a message. For metrics that upcast block by block (see `rows`); most want `features`.
     """
@@ -34,14 +34,14 @@ def checked(x: np.ndarray | jax.Array, name: str, *, least: int = 1) -> np.ndarr
 
 
 def features(x: np.ndarray | jax.Array, name: str, *, least: int = 1) -> np.ndarray:
-    """`x` [n d] of any real type as finite float64: in float32 distances of features far from 0 drown in rounding."""
+    """Converts `x` [n d] to finite float64: in float32 distances of features far from 0 drown in rounding."""
     return checked(x, name, least=least).astype(np.float64, copy=False)
 
 
 def pair(
     generated: np.ndarray | jax.Array, real: np.ndarray | jax.Array, *, least: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`generated` [n d] and `real` [m d] as float64, of one extractor: their dimensions must agree."""
+    """Converts `generated` [n d] and `real` [m d] to float64; their dimensions must agree."""
     one, other = features(generated, "generated", least=least), features(real, "real", least=least)
     same_dimensions(one.shape[1], other.shape[1])
     return one, other
@@ -54,7 +54,7 @@ def same_dimensions(generated: int, real: int) -> None:
 
 
 def images(x: np.ndarray | jax.Array, name: str, *, least: int = 1, smallest: int = 1) -> np.ndarray:
-    """`x` as a host array of images [n h w c], uint8 in 0..255 or float in [0, 1], sides of at least `smallest`."""
+    """Checks images [n h w c], uint8 or float in [0, 1], with sides of at least `smallest`; returns a host array."""
     array = np.asarray(x)
     if array.ndim != 4 or array.shape[-1] not in (1, 3):
         raise InputError(f"{name} has shape {array.shape}; it must be images [n h w c] with 1 or 3 channels")
@@ -72,16 +72,16 @@ def images(x: np.ndarray | jax.Array, name: str, *, least: int = 1, smallest: in
 
 
 def unit(x: np.ndarray) -> np.ndarray:
-    """Images of `images` as float32 in [0, 1]."""
+    """Converts checked images to float32 in [0, 1]."""
     return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
 
 
 def blocks(n: int, width: int) -> Iterator[slice]:
-    """Slices that cover range(n), each of about BLOCK numbers where a row has `width` of them."""
+    """Yields slices that cover range(n), each of about BLOCK numbers where a row has `width` of them."""
     step = max(1, BLOCK // width)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def rows(x: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows of x [n d] in float64 blocks."""
+    """Yields the rows of x [n d] in float64 blocks."""
     return (x[at].astype(np.float64) for at in blocks(len(x), x.shape[1]))

@@ -24,7 +24,7 @@ class Value(NamedTuple):
 def bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, *, replicates: int = REPLICATES, seed: int = 0
 ) -> Value:
-    """A statistic of n samples with a centered percentile interval (Efron and Tibshirani 1993, chapter 13).
+    """Computes a statistic of n samples with a centered percentile interval (Efron and Tibshirani 1993, ch. 13).
 
     statistic: from indices int64 [n] into the samples to a number; its value is that of all of them. The replicates are
     shifted by value - mean(replicates) first: a biased statistic, such as a Fréchet distance, would else be biased
@@ -40,13 +40,13 @@ def bootstrap(
 
 
 def bootstrap_mean(contributions: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Value:
-    """The mean of one number for each sample [n] with its interval."""
+    """Computes the mean of one number for each sample [n] with its interval."""
     contributions = np.asarray(contributions, np.float64)
     return bootstrap(lambda at: contributions[at].mean(), len(contributions), replicates=replicates, seed=seed)
 
 
 def centered(drawn: np.ndarray, value: float) -> Value:
-    """`value` with the percentile interval of replicates `drawn` [r] after their mean was moved onto it."""
+    """Adds to `value` the percentile interval of replicates `drawn` [r], their mean moved onto it."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn - drawn.mean(), [tail, 1 - tail])
     return Value(float(value), float(value + low), float(value + high))

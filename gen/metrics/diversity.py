@@ -1,4 +1,4 @@
-"""How varied images are: of a set without a reference set, from features, class probabilities or pixels."""
+"""Measures how varied a set of images is, without a reference, from features, class probabilities or pixels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ WINDOW /= WINDOW.sum()
 
 
 def vendi(x: np.ndarray, *, q: float = 1.0, replicates: int = REPLICATES, seed: int = 0) -> Value:
-    """Vendi score of order q >= 0 (Friedman and Dieng 2023; Pasarkar and Dieng 2024), of features [n d]; from 1 to n.
+    """Computes the Vendi score of order q >= 0 of features [n d]; from 1 to n.
 
-    Higher is more varied: the number of samples, all different, that would be as varied as these. It is the exponential
-    of the Rényi entropy of order q of the eigenvalues l of K / n, where K holds the cosines: exp(-sum l log l) at
-    q = 1, 1 / max l at infinity, else (sum l^q)^(1 / (1 - q)). Small q counts what is rare, large q what is common.
-    It knows nothing of quality. Cosines depend on where 0 is: features that are all positive seem alike.
+    Higher is more varied: the number of samples, all different, that would be as varied as these (Friedman and Dieng
+    2023; Pasarkar and Dieng 2024). It is the exponential of the Rényi entropy of order q of the eigenvalues l of K / n,
+    where K holds the cosines: exp(-sum l log l) at q = 1, 1 / max l at infinity, else (sum l^q)^(1 / (1 - q)). Small q
+    counts what is rare, large q what is common. Quality does not count. Cosines depend on where 0 is: features that are
+    all positive seem alike.
 
     Eigenvalues are those of the smaller of [n n] and [d d]. The interval resamples the first order of the score in the
     weights of the samples, for eigenvalues of every replicate would take minutes. InputError for a sample that is 0.
@@ -76,7 +77,7 @@ def _effective_number(shares: np.ndarray, q: float) -> tuple[float, np.ndarray]:
 
 
 def inception_score(logits: np.ndarray, *, splits: int = 10, replicates: int = REPLICATES, seed: int = 0) -> Value:
-    """exp of the mean KL(p(y | image) || p(y)), nats (Salimans et al. 2016, section 4), of class logits [n k]; 1 to k.
+    """Computes exp of the mean KL(p(y | image) || p(y)) of class logits [n k], 1 to k (Salimans et al. 2016, sec. 4).
 
     Higher is said to be better: images that the classifier is sure of, of many classes. It sees no variety within a
     class, and says little about images that the classifier was not trained on. Probabilities p go in as log p. The
@@ -113,7 +114,7 @@ def _xlogx(x: np.ndarray) -> np.ndarray:
 def path_length(
     one: np.ndarray, other: np.ndarray, *, epsilon: float = 1e-4, replicates: int = REPLICATES, seed: int = 0
 ) -> Value:
-    """Perceptual path length (Karras et al. 2019, section 4.1): the mean of |one - other|^2 / epsilon^2.
+    """Computes the perceptual path length, mean |one - other|^2 / epsilon^2 (Karras et al. 2019, section 4.1).
 
     one, other: features [n d] of images whose latents are `epsilon` of their way apart. Lower is a smoother latent
     space. The mean is over distances from the 1 % to the 99 % quantile, both among the samples and included, as in the
@@ -144,7 +145,7 @@ def ms_ssim_diversity(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """The mean MS-SSIM of random pairs (Odena et al. 2017, section 4.2) of images [n h w c], at least 11 pixels a side.
+    """Computes the mean MS-SSIM of random pairs of images [n h w c], 11 pixels or more a side (Odena et al. 2017, 4.2).
 
     Lower is more varied, 1 is one image over and over; compare with real images of the same size. Noise is varied, too.
     labels: int [n]; pairs are then of one class, as in the paper, the class drawn in proportion to its images. Without,
@@ -175,7 +176,7 @@ def _pairs(n: int, labels: np.ndarray | None, pairs: int, rng: np.random.Generat
 
 
 def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Multi-scale structural similarity [b] (Wang et al. 2003, equation 7) of images [b h w c]; 1 if equal.
+    """Computes the multi-scale structural similarity [b] of images [b h w c], 1 if equal (Wang et al. 2003, eq. 7).
 
     As many of the five scales as the 11 pixel window fits on, with their weights scaled to the sum of all: five from
     176 pixels a side, two at 32. Contrast below 0 counts as 0. The channels' values are averaged, as in common use.

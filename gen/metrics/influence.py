@@ -12,7 +12,7 @@ from gen.metrics.bootstrap import Value, centered
 
 
 def linearized(value: float, *influences: np.ndarray, replicates: int, seed: int) -> Value:
-    """`value` with the interval of the bootstrap, each group of samples resampled by itself.
+    """Adds to `value` the interval of the bootstrap, each group of samples resampled by itself.
 
     influences: for each independent group the derivative [n] of the statistic by the weight of each of its samples,
     times n, up to a constant. Fewer than two replicates, or no groups: no interval. Where the two sets are alike the

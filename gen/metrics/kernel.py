@@ -26,7 +26,7 @@ def kernel_distance(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """KID (Binkowski et al. 2018): unbiased squared MMD of the kernel (x.y / d + 1)^3, the mean over random subsets.
+    """Computes KID, the mean unbiased squared MMD of random subsets, kernel (x.y / d + 1)^3 (Binkowski et al. 2018).
 
     Unbiased, so it may be negative, and sizes may be compared. subsets, size: how many, and of how many samples of each
     set (all, where there are fewer); with the same seed they are the subsets of torch-fidelity. Scale the features as
@@ -63,7 +63,7 @@ def rbf_mmd(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """`scale` times the squared MMD of exp(-|x - y|^2 / (2 sigma^2)), as in CMMD (Jayasumana et al. 2024, eq. 3).
+    """Computes `scale` times the squared MMD of exp(-|x - y|^2 / (2 sigma^2)), as CMMD (Jayasumana et al. 2024, eq. 3).
 
     At least 0, and biased upwards as 1 / n: the estimator of least variance, as in CMMD's code. sigma is in units of
     the features, which are taken as they are: CMMD's are CLIP embeddings of length 1, to which its sigma belongs.

@@ -1,4 +1,4 @@
-"""What labels tell: whether images show the class that was asked for, class by class, and whether one is missing.
+"""Measures by labels: whether images show the class that was asked for, and whether a class is missing.
 
 `predicted` [n] are classes that a classifier gives generated images, `asked` [n] those the generator was asked for;
 both are whole numbers. Every number here is no better than the classifier: give its value on real images beside it.
@@ -25,7 +25,7 @@ class Modes(NamedTuple):
 
 
 def agreement(predicted: np.ndarray, asked: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Value:
-    """The share of images that show the class asked for, in [0, 1]; higher is better (Ravuri and Vinyals 2019).
+    """Computes the share of images that show the class asked for; higher is better (Ravuri and Vinyals 2019).
 
     The interval is exact; `seed` changes nothing.
     """
@@ -37,7 +37,7 @@ def agreement(predicted: np.ndarray, asked: np.ndarray, *, replicates: int = REP
 def by_class(
     predicted: np.ndarray, asked: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0
 ) -> dict[int, Value]:
-    """`agreement` for each class that was asked for, in the order of classes: what the generator cannot make."""
+    """Computes `agreement` for each class that was asked for, in the order of classes."""
     predicted, asked = _labels(predicted, "predicted"), _labels(asked, "asked", predicted)
     return {
         int(c): agreement(predicted[asked == c], asked[asked == c], replicates=replicates, seed=seed)
@@ -54,7 +54,7 @@ def class_distances(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[int, Value]:
-    """The Fréchet distance within each class of `real`, of features [n d] with labels [n]; lower is better.
+    """Computes the Fréchet distance within each class of `real`, of features [n d] with labels [n]; lower is better.
 
     It rises where a class has bad images or little variety, which the distance of all classes together can miss. With
     fewer samples than dimensions it is far above 0 for a perfect generator, too: compare classes and models at equal
@@ -76,7 +76,7 @@ def class_distances(
 
 
 def modes(predicted: np.ndarray, real_share: np.ndarray, *, replicates: int = REPLICATES, seed: int = 0) -> Modes:
-    """How many classes there are images of, and how far their shares are from those of real images (Metz et al. 2017).
+    """Counts the classes among the images, and compares their shares with those of real images (Metz et al. 2017).
 
     predicted: int [n] in 0 .. k - 1; real_share: [k], each more than 0, scaled to a sum of 1 here. covered, 1 to k:
     higher is better; it falls when modes are dropped, and grows with n. divergence, nats: lower is better; 0 for equal

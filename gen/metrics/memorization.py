@@ -1,4 +1,4 @@
-"""Whether generated images are copies: how near they are to training images, compared with how near new images are.
+"""Tests whether generated images are copies: nearer to training images than new images are.
 
 Everything rests on distances to the nearest training sample, in features of one extractor: from the generated, and from
 held-out real samples, which come from the distribution of the training set and were not trained on. A model that
@@ -49,7 +49,7 @@ def memorization(
     near: Neighbors | None = None,
     held_out_near: Neighbors | None = None,
 ) -> Memorization:
-    """The share of generated samples [n d] that are nearer to `train` [t d] than nearly all of `held_out` [m d] are.
+    """Computes the share of generated samples [n d] nearer to `train` [t d] than nearly all of `held_out` [m d] are.
 
     Lower is better, and `expected` is what an honest model has; copies, exact or nearly so, raise it. The threshold is
     the j-th smallest of the m held-out distances, j = max(1, floor(quantile m)): an estimate, for which a binomial test
@@ -88,7 +88,7 @@ def memorization(
 
 
 def rank_tail(count: int, n: int, rank: int, m: int) -> float:
-    """The probability that at least `count` of n values lie below the rank-th smallest of m others, all exchangeable.
+    """Computes the probability that `count` or more of n values lie below the rank-th least of m, all exchangeable.
 
     The upper tail of the beta-binomial distribution with parameters rank and m - rank + 1.
     """
@@ -101,7 +101,7 @@ def rank_tail(count: int, n: int, rank: int, m: int) -> float:
 
 
 def clopper_pearson(count: int, n: int) -> Value:
-    """count / n with its exact 95 % interval (Clopper and Pearson 1934), never too narrow, even at 0 and 1."""
+    """Computes count / n with its exact 95 % interval (Clopper and Pearson 1934), never too narrow, even at 0 and 1."""
     from scipy.special import betaincinv
 
     tail = (1 - LEVEL) / 2
@@ -118,7 +118,7 @@ def auth_pct(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """AuthPct (Alaa et al. 2022): per cent of generated samples [n d] that are authentic; copies lower it.
+    """Computes AuthPct (Alaa et al. 2022), the per cent of generated samples [n d] that are authentic; copies lower it.
 
     A sample is authentic if its nearest training sample is nearer to another training sample than to it. For
     comparison only: an honest model has far less than 100, how much depends on the data, and 2 % copies do not show.
@@ -144,7 +144,7 @@ def c_t(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """C_T (Meehan et al. 2020): are generated samples [n d] nearer to `train` [t d] than held-out ones [m d] are?
+    """Computes C_T (Meehan et al. 2020): are samples [n d] nearer to `train` [t d] than held-out ones [m d] are?
 
     In each of the `cells` of a k-means partition of `train`, the Mann-Whitney statistic U of the two sets of distances
     to the nearest training sample, as a z-score; then their mean, weighted by the held-out samples in the cell. Far

@@ -55,14 +55,14 @@ class Accumulator:
         self.count = total
 
     def moments(self) -> Moments:
-        """The moments of all that was added. Raises InputError for fewer than two samples."""
+        """Returns the moments of all that was added. Raises InputError for fewer than two samples."""
         if self._mean is None or self.count < 2:
             raise InputError(f"{self.count} samples have no covariance; allowed: at least 2")
         return Moments(self.count, self._mean.copy(), self._scatter / (self.count - 1))
 
 
 def moments(x: np.ndarray | jax.Array, *, name: str = "features") -> Moments:
-    """Mean and covariance of features [n d], upcast block by block. `name`: what messages call them."""
+    """Computes mean and covariance of features [n d], upcast block by block. name: what messages call them."""
     accumulator = Accumulator()
     for block in rows(checked(x, name, least=2)):
         accumulator.add(block)
@@ -70,10 +70,11 @@ def moments(x: np.ndarray | jax.Array, *, name: str = "features") -> Moments:
 
 
 def frechet(a: Moments, b: Moments) -> float:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, eq. 6), at least 0.
+    """Computes |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), at least 0.
 
-    0 for equal moments, more is worse; in squared units of the features. With A A' = S1, the last trace is the sum of
-    the roots of the eigenvalues of A' S2 A, a symmetric matrix: finite for any rank, where sqrtm(S1 S2) is not.
+    0 for equal moments, more is worse; in squared units of the features (Dowson and Landau 1982; Heusel et al. 2017,
+    eq. 6). With A A' = S1, the last trace is the sum of the roots of the eigenvalues of A' S2 A, a symmetric matrix:
+    finite for any rank, where sqrtm(S1 S2) is not.
     """
     return _distance(_Side(a.mean, a.cov), _Side(b.mean, b.cov))
 
@@ -85,7 +86,7 @@ def frechet_distance(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """`frechet` of two sets of features, [n d] and [m d], or of their moments; 0 at best, more is worse.
+    """Computes `frechet` of two sets of features, [n d] and [m d], or of their moments; 0 at best, more is worse.
 
     Biased upwards by about a constant / n: compare at equal n only, or use `frechet_infinite`. The interval is that of
     a linearized bootstrap (one evaluation, at any d) over those sets that are given as features, and leaves this bias
@@ -105,7 +106,7 @@ def frechet_infinite(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """`frechet_distance` as it would be of infinitely many generated samples (Chong and Forsyth 2020): less is better.
+    """Extrapolates `frechet_distance` to infinitely many generated samples (Chong and Forsyth 2020); lower is better.
 
     The intercept of a line in 1/N through distances of `points` random subsets, whose sizes N go evenly from a tenth
     of the samples, or 2 d where that is more (but at most half of them), to all. Removes the bias of `generated` only:
@@ -133,7 +134,7 @@ def frechet_infinite(
 
 
 def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
-    """Moments as .npz with mu and sigma, as pytorch-fid and clean-fid read it, and count."""
+    """Writes moments as .npz with mu and sigma, as pytorch-fid and clean-fid read it, and count."""
     path = os.fspath(path)
     if not path.endswith(".npz"):
         raise InputError(f"{path}: statistics are written as .npz, by which other tools know them")
@@ -143,7 +144,7 @@ def write_statistics(path: str | os.PathLike[str], statistics: Moments) -> None:
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Moments:
-    """Moments from .npz with mu [d] and sigma [d d], as pytorch-fid, clean-fid and `write_statistics` write it."""
+    """Reads moments from .npz with mu [d] and sigma [d d], of pytorch-fid, clean-fid or `write_statistics`."""
     path = os.fspath(path)
     shown = printable(path)
     try:

@@ -55,7 +55,7 @@ class DensityCoverage(NamedTuple):
 
 
 def nearest(x: np.ndarray, y: np.ndarray, k: int, *, exclude_self: bool = False) -> Neighbors:
-    """The k nearest points of y [m d] for each point of x [n d], Euclidean; of equals, any.
+    """Finds the k nearest points of y [m d] for each point of x [n d], Euclidean; of equals, any.
 
     exclude_self: x and y are one set, and no point is its own neighbor (a copy of it elsewhere in the set may be).
     InputError if y has fewer than k points to choose from.
@@ -84,7 +84,7 @@ def _least(x: np.ndarray, k: int) -> np.ndarray:
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray, *, slack: float = 0.0) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """(rows of x, rows of y, squared distances between them [rows columns]) block by block; x [n d], y [m d].
+    """Yields (rows of x, rows of y, squared distances [rows columns]) block by block; x [n d], y [m d].
 
     Of any real types; the distances are float64. slack: this share of |x|^2 + |y|^2 is added to each, but none
     falls below 0. The block is the caller's, to overwrite.
@@ -108,7 +108,7 @@ def same_width(x: np.ndarray, y: np.ndarray, name: str, other: str) -> None:
 
 
 def manifold(x: np.ndarray, *, k: int = 5) -> Manifold:
-    """The points of x [n d] with the distances to their k nearest others, for every metric here up to that k."""
+    """Adds to points x [n d] the distances to their k nearest others, for every metric here up to that k."""
     x = checked(x, "x", least=k + 1)
     return Manifold(x, nearest(x, x, k, exclude_self=True).distances)
 
@@ -121,7 +121,7 @@ def precision_recall(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> PrecisionRecall:
-    """Improved precision and recall (Kynkäänniemi et al. 2019, equations 1 and 2), of features [n d] and [m d].
+    """Computes improved precision and recall (Kynkäänniemi et al. 2019, eq. 1 and 2) of features [n d] and [m d].
 
     Each point has a ball that reaches to its k-th nearest other point of the same set. Precision, higher is better: the
     share of generated points within some real ball; it falls with bad images. Recall, higher is better: the share of
@@ -149,7 +149,7 @@ def density_coverage(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> DensityCoverage:
-    """Density and coverage (Naeem et al. 2020, equations 3 and 4), of features [n d] and [m d].
+    """Computes density and coverage (Naeem et al. 2020, eq. 3 and 4) of features [n d] and [m d].
 
     Density, higher is better: in how many real balls a generated point lies, over k; it falls with bad images, is not
     fooled by one wide ball, and exceeds 1 where images crowd about what is typical. Coverage, higher is better: the
@@ -166,7 +166,7 @@ def density_coverage(
 
 
 def expected_coverage(n: int, m: int, k: int) -> float:
-    """The coverage of m real points by n generated ones of the same distribution: 1 - prod_i (m - i) / (n + m - i).
+    """Computes the coverage of m real points by n of the same distribution: 1 - prod_i (m - i) / (n + m - i).
 
     i from 1 to k: all of a real point's k nearest are real ones (Naeem et al. 2020, appendix; there n = m).
     """

@@ -31,7 +31,7 @@ def mind(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Value:
-    """MIND (Berthet et al. 2026): 3 d times the mean of W2^2 along random directions, of features [n d] and [m d].
+    """Computes MIND, 3 d times mean W2^2 along random directions, of features [n d] and [m d] (Berthet et al. 2026).
 
     On the scale of a Fréchet distance: three times a pure shift's. Biased upwards by about a constant / n; compare at
     equal n. The interval counts the samples and the choice of directions, which equal seeds share. torch-fidelity draws
@@ -56,7 +56,7 @@ def sliced_wasserstein(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[int, Value]:
-    """1000 times the sliced W1 of 7 x 7 patches at each level of a Laplacian pyramid (Karras et al. 2018, section 5).
+    """Computes 1000 x sliced W1 of 7 x 7 patches at each level of a Laplacian pyramid (Karras et al. 2018, section 5).
 
     generated, real: images [n h w c], uint8 or in [0, 1], of one shape, at least 16 pixels a side, 1 or 3 channels.
     Returns one value for each level, by its shorter side in pixels: the finest first, the coarsest one a plain small
@@ -90,7 +90,7 @@ def sliced_wasserstein(
 def sliced(
     x: np.ndarray, y: np.ndarray, directions: np.ndarray, *, power: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Wp^p (power p: 1 or 2) between x [n d] and y [m d] along each of `directions` [k d]: [k].
+    """Computes Wp^p (power p: 1 or 2) between x [n d] and y [m d] along each of `directions` [k d]: [k].
 
     And the influence on their mean of each row of x [n] and of y [m], from the first INFLUENCE directions. Computed in
     the type of x.
@@ -149,9 +149,10 @@ def _normalized(patches: np.ndarray) -> np.ndarray:
 
 
 def pyramid(x: np.ndarray) -> list[np.ndarray]:
-    """Laplacian pyramid (Burt and Adelson 1983) of images float32 [n h w c], finest level first, while sides halve to
-    at least 16 pixels; the last one is the remaining small image. Each level plus the `upsampled` sum below it gives
-    the image of its size back.
+    """Builds the Laplacian pyramid (Burt and Adelson 1983) of images float32 [n h w c], finest level first.
+
+    Sides halve to at least 16 pixels; the last level is the remaining small image. Each level plus the `upsampled` sum
+    below it gives the image of its size back.
     """
     levels = []
     while (min(x.shape[1:3]) + 1) // 2 >= SMALLEST:
@@ -162,12 +163,12 @@ def pyramid(x: np.ndarray) -> list[np.ndarray]:
 
 
 def downsampled(x: np.ndarray) -> np.ndarray:
-    """Every second pixel of x [n h w c] after [1 4 6 4 1] / 16 along both sides."""
+    """Takes every second pixel of x [n h w c] after [1 4 6 4 1] / 16 along both sides."""
     return _blurred(_blurred(x, 1)[:, ::2], 2)[:, :, ::2]
 
 
 def upsampled(x: np.ndarray, h: int, w: int) -> np.ndarray:
-    """x [n ceil(h/2) ceil(w/2) c] as [n h w c]: zeros in between, then twice [1 4 6 4 1] / 16 along both sides."""
+    """Expands x [n ceil(h/2) ceil(w/2) c] to [n h w c]: zeros between, then twice [1 4 6 4 1] / 16 along both sides."""
     spread = np.zeros((len(x), h, w, x.shape[-1]), x.dtype)
     spread[:, ::2, ::2] = x
     return 4 * _blurred(_blurred(spread, 1), 2)

@@ -23,11 +23,11 @@ def counted(**changes) -> tuple[Extractor, list[int]]:
     """An extractor that writes down of how many images it was asked."""
     plain, seen = extractor(), []
 
-    def see(images):
+    def apply(images):
         seen.append(len(images))
-        return plain.see(images)
+        return plain.apply(images)
 
-    return plain._replace(see=see, **changes), seen
+    return plain._replace(apply=apply, **changes), seen
 
 
 def source(train: int = 30, held_out: int = 12, *, classes=NAMES, digest: str = "a" * 64) -> DatasetSplits:
@@ -103,7 +103,7 @@ def test_forged_features_are_noticed(cache):
     assert seen == 2 * [30, 12]
 
 
-@pytest.mark.parametrize("changes", [{"digest": ""}, {"lasting": False}])
+@pytest.mark.parametrize("changes", [{"digest": ""}, {"cacheable": False}])
 def test_nothing_is_kept_where_digests_do_not_tell_all(cache, changes):
     network, seen = counted(**({} if "digest" in changes else changes))
     for _ in range(2):

@@ -110,7 +110,7 @@ def test_a_function_of_the_user_measures(tmp_path, monkeypatch):
     name = plugin(tmp_path, monkeypatch, CODE)
     made = parse_extractor(f"{name}:means", SOURCE)
     assert made.name == f"{name}:means"
-    assert not made.lasting
+    assert not made.cacheable
     assert made.features(IMAGES).dtype == np.float32
     np.testing.assert_allclose(made.features(IMAGES), IMAGES.mean((1, 2)), rtol=1e-6)
     assert made.digest == custom(f"{name}:means").digest

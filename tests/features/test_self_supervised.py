@@ -53,7 +53,7 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
     assert first.accuracy == again.accuracy
     assert first.resize == "linear, antialiased, to 32 x 32"
     images = data.train.images
-    for one, other in zip(first.see(images), again.see(images), strict=True):
+    for one, other in zip(first.apply(images), again.apply(images), strict=True):
         assert (one == other).all()
     features = first.features(images)
     assert (features.shape, features.dtype) == ((24, 256), np.float32)
@@ -92,7 +92,7 @@ def test_gray_images_without_classes_by_the_default_training(monkeypatch, traini
     data = source(9, side=28, channels=1, classes=())
     made = self_supervised_extractor(data)
     assert trainings == [1]
-    seen = made.see(data.train.images)
+    seen = made.apply(data.train.images)
     assert seen.features.shape == (9, 256)
     assert seen.logits is made.accuracy is None
     assert [self_supervised._side((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
