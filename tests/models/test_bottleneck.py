@@ -26,21 +26,29 @@ def features(part, count=16, scale=1.0, seed=0) -> jax.Array:
     return scale * jax.random.normal(jax.random.key(seed), (count, 4, 4, part.inputs))
 
 
+def start(part, x):
+    return jax.jit(part.init)(jax.random.key(1), x)
+
+
 def run(part, x, key=None):
-    return jax.jit(part.apply)(part.init(jax.random.key(1), x), x, key=key)
+    return jax.jit(part.apply)(start(part, x), x, key=key)
+
+
+def lookup(part, params, tokens):
+    return jax.jit(lambda params, tokens: part.apply(params, tokens, method="lookup"))(params, tokens)
 
 
 @pytest.mark.parametrize("part", ALL, ids=name)
 def test_shapes_and_finite_gradients(part):
     x = features(part, scale=3.0)
-    params = part.init(jax.random.key(1), x)
-    code = part.apply(params, x, key=jax.random.key(2))
+    params = start(part, x)
+    code = jax.jit(part.apply)(params, x, key=jax.random.key(2))
     assert code.z.shape == (16, 4, 4, part.channels)
     assert code.penalty.shape == (16,)
     assert (code.tokens is None) == (part.vocabulary == 0)
     assert all(value.shape == () and np.isfinite(value) for value in code.statistics.values())
     loss = lambda x: (part.apply(params, x).z * 2).sum() + part.apply(params, x).penalty.sum()  # noqa: E731
-    gradient = jax.grad(loss)(x)
+    gradient = jax.jit(jax.grad(loss))(x)
     assert np.isfinite(gradient).all()
     assert (np.abs(gradient) > 0).mean() > 0.5
 
@@ -48,11 +56,11 @@ def test_shapes_and_finite_gradients(part):
 @pytest.mark.parametrize("part", DISCRETE, ids=name)
 def test_tokens_name_the_codes(part):
     x = features(part, count=64, scale=2.0)
-    params = part.init(jax.random.key(1), x)
-    code = part.apply(params, x)
+    params = start(part, x)
+    code = jax.jit(part.apply)(params, x)
     assert code.tokens.dtype == jnp.int32
     assert 0 <= code.tokens.min() <= code.tokens.max() < part.vocabulary
-    np.testing.assert_allclose(part.apply(params, code.tokens, method="lookup"), code.z, atol=1e-5)
+    np.testing.assert_allclose(lookup(part, params, code.tokens), code.z, atol=1e-5)
     counts = np.bincount(np.ravel(code.tokens), minlength=part.vocabulary)
     share = counts[counts > 0] / counts.sum()
     assert float(code.statistics["usage"]) == pytest.approx((counts > 0).mean())
@@ -69,7 +77,7 @@ def test_finite_scalar_reaches_every_code_and_only_those(levels):
         wanted = (np.arange(level) - level // 2) / (level // 2)  # Mentzer et al. 2023, section 3.1, divided by L // 2
         np.testing.assert_allclose(values, wanted, atol=1e-5)
     everything = jnp.arange(part.vocabulary).reshape(1, 1, -1)
-    assert len(np.unique(part.apply({}, everything, method="lookup")[0, 0], axis=0)) == part.vocabulary
+    assert len(np.unique(lookup(part, {}, everything)[0, 0], axis=0)) == part.vocabulary
 
 
 def test_lookup_free_is_the_sign_read_as_a_binary_number():
@@ -87,12 +95,12 @@ def test_lookup_free_is_the_sign_read_as_a_binary_number():
 def test_vector_quantized_takes_the_nearest_direction():
     part = VectorQuantizer(codes=32, size=4)
     x = features(part)
-    params = part.init(jax.random.key(1), x)
+    params = start(part, x)
     book = np.array(params["params"]["sums"])
     book /= np.linalg.norm(book, axis=-1, keepdims=True)
     unit = np.array(x) / np.linalg.norm(x, axis=-1, keepdims=True)
     distance = ((unit[..., None, :] - book) ** 2).sum(-1)
-    code = part.apply(params, x)
+    code = jax.jit(part.apply)(params, x)
     np.testing.assert_array_equal(code.tokens, distance.argmin(-1))
     np.testing.assert_allclose(code.penalty, 0.25 * distance.min(-1).mean((1, 2)), rtol=1e-4)
 
@@ -101,12 +109,13 @@ def test_a_codebook_learns_the_directions_of_its_data_and_all_of_it_is_used():
     part = VectorQuantizer(codes=64, size=8, decay=0.8)
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(16, 8))
-    params = part.init(jax.random.key(1), jnp.zeros((1, 4, 4, 8)))["params"]
+    params = start(part, jnp.zeros((1, 4, 4, 8)))["params"]
+    apply, update = jax.jit(part.apply), jax.jit(part.update)
     penalty, tokens = [], []
     for step in range(60):
         x = centers[rng.integers(0, 16, (8, 4, 4))] + 0.01 * rng.normal(size=(8, 4, 4, 8))
-        code = part.apply({"params": params}, jnp.asarray(x, jnp.float32))
-        params = part.update(jax.random.key(step), params, code)
+        code = apply({"params": params}, jnp.asarray(x, jnp.float32))
+        params = update(jax.random.key(step), params, code)
         penalty.append(float(code.penalty.mean()))
         tokens.append(np.asarray(code.tokens))
     assert penalty[-1] < 0.01 * penalty[0]

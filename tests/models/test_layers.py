@@ -127,7 +127,7 @@ def thinned(x: np.ndarray, axis: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 2, 2, 1), (1, 1, 3, 2)])
 def test_upsample_is_the_fir_filter(shape):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = layers.upsample(jnp.asarray(x))
+    found = jax.jit(layers.upsample)(x)
     assert found.shape == (shape[0], 2 * shape[1], 2 * shape[2], shape[3])
     np.testing.assert_allclose(found, stuffed(stuffed(x, 1), 2), atol=1e-6)
 
@@ -136,6 +136,7 @@ def test_upsample_is_the_fir_filter(shape):
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 2, 2, 1), (1, 8, 2, 2)])
 def test_resampling_declares_its_adjoint(resample, shape):
     x = jax.random.normal(jax.random.key(0), shape)
+    resample = jax.jit(resample)
     out, adjoint = jax.vjp(resample, x)
     y = jax.random.normal(jax.random.key(1), out.shape)
     np.testing.assert_allclose(jnp.vdot(out, y), jnp.vdot(x, adjoint(y)[0]), rtol=1e-4, atol=1e-5)
@@ -145,7 +146,7 @@ def test_resampling_declares_its_adjoint(resample, shape):
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 2, 2, 1), (1, 8, 2, 2)])
 def test_downsample_is_the_fir_filter(shape):
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    found = layers.downsample(jnp.asarray(x))
+    found = jax.jit(layers.downsample)(x)
     assert found.shape == (shape[0], shape[1] // 2, shape[2] // 2, shape[3])
     np.testing.assert_allclose(found, thinned(thinned(x, 1), 2), atol=1e-6)
 
@@ -162,15 +163,15 @@ def test_resampling_knows_no_direction_and_keeps_constants_and_dtype(resample):
 
 def test_a_ramp_stays_a_ramp_inside():
     ramp = jnp.broadcast_to(jnp.arange(8.0)[:, None, None], (1, 8, 8, 1))
-    np.testing.assert_allclose(layers.upsample(ramp)[0, 1:-1, 3, 0], (np.arange(1, 15) - 0.5) / 2, rtol=1e-6)
-    np.testing.assert_allclose(layers.downsample(ramp)[0, 1:-1, 2, 0], 2 * np.arange(1, 3) + 0.5, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(layers.upsample)(ramp)[0, 1:-1, 3, 0], (np.arange(1, 15) - 0.5) / 2, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(layers.downsample)(ramp)[0, 1:-1, 2, 0], 2 * np.arange(1, 3) + 0.5, rtol=1e-6)
 
 
 def test_downsample_does_not_alias():
     finest = jnp.broadcast_to(
         (-1.0) ** jnp.arange(16)[:, None, None], (1, 16, 16, 1)
     )  # each row the negative of the last
-    inside = layers.downsample(finest)[0, 1:-1]
+    inside = jax.jit(layers.downsample)(finest)[0, 1:-1]
     np.testing.assert_allclose(inside, 0, atol=1e-6)  # taking every second row would give a constant 1
     assert jnp.std(finest[:, ::2]) == 0
 
@@ -191,7 +192,7 @@ def test_depth_to_space_undoes_space_to_depth():
 def test_conv_starts_at_its_gain(size, groups, gain):
     conv = layers.Conv(features=64, size=size, groups=groups, gain=gain)
     x = jax.random.normal(jax.random.key(0), (2, 16, 16, 64))
-    y, variables = conv.init_with_output(jax.random.key(1), x)
+    y, variables = jax.jit(conv.init_with_output)(jax.random.key(1), x)
     assert variables["params"]["kernel"].shape == (size, size, 64 // groups, 64)
     inside = y[:, 2:-2, 2:-2]  # zeros come in from beyond the border
     assert float(jnp.sqrt(jnp.mean(jnp.square(inside)))) == pytest.approx(gain, rel=0.1)
@@ -202,7 +203,7 @@ def test_a_gain_of_zero_is_zeros_and_parameters_are_float32_whatever_the_input()
     x = jnp.ones((1, 4, 4, 8), jnp.bfloat16)
     for module in (layers.Conv(8, 3, gain=0.0), layers.Linear(8, use_bias=True), layers.BiasLeakyReLU()):
         given = x[:, 0, 0] if isinstance(module, layers.Linear) else x
-        y, variables = module.init_with_output(jax.random.key(0), given)
+        y, variables = jax.jit(module.init_with_output)(jax.random.key(0), given)
         assert y.dtype == jnp.bfloat16
         assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype(jnp.float32)}
         if isinstance(module, layers.Conv):
