@@ -36,7 +36,7 @@ def write_stills(
     began, classes = time.monotonic(), settings.labels or ()
     seeds = [*settings.seeds] * max(1, len(classes))
     given = [label for label in classes for _ in settings.seeds] or None
-    labels: Sequence[int | None] = given or by_seed.drawn_labels(run.task, seeds) or [None] * len(seeds)
+    labels = given or by_seed.drawn_labels(run.task, seeds)
     names = names_of(seeds, given, run.class_names, output.suffix, folders=len(classes) > 1)
     if output.file is None:
         paths, sheet = [output.folder / name for name in names], output.folder / f"grid{output.suffix}"
@@ -48,12 +48,11 @@ def write_stills(
         raise InputError(f"a grid of {len(seeds):,} images; {allowed}")
     image_writer.check([*paths, *[sheet] * with_grid])
     done, shown, pairs = 0, list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
-    for before, images in _drawn(run, settings, seeds, chain, labels=given):
+    for before, images in _drawn(run, settings, seeds, chain, labels=labels):
         here = slice(done, done := done + len(images))
-        if paths:
-            for path, image, seed, label in zip(paths[here], images, seeds[here], labels[here], strict=True):
-                record = _record(run, settings, chain, seed, None if label is None else [label])
-                image_writer.save(path, [image], format=output.format, record=record)
+        for i, path in enumerate(paths[here], here.start):
+            record = _record(run, settings, chain, seeds[i], labels[i : i + 1] if labels else None)
+            image_writer.save(path, [images[i - here.start]], format=output.format, record=record)
         if with_grid:
             shown += list(images)
         if chain and len(pairs) < _MAX_PAIRS:
