@@ -57,9 +57,9 @@ class EvaluationConfig:
     """Measurements of samples during training, with the numbers of gen.evaluate."""
 
     every: int = _field(0, at_least=0, may_change=True)  # steps between measurements; 0: none
-    metrics: tuple[MetricGroup, ...] = _field(FAST, may_change=True)
-    num_samples: int = _field(1000, at_least=2, may_change=True)
-    best_metric: str = _field("", may_change=True)  # "FD-own" for one: its best checkpoint is kept too; "": none
+    metrics: tuple[MetricGroup, ...] = _field(FAST, may_change=True)  # groups
+    num_samples: int = _field(1000, at_least=2, may_change=True)  # images to draw for a measurement
+    best_metric: str = _field("", may_change=True)  # keep the checkpoint that is best by it, "FD-own" say; "": none
 
 
 @dataclass
@@ -68,17 +68,17 @@ class Config:
 
     data: Spec  # -> gen.data.DatasetSplits
     task: Spec  # -> gen.tasks.Task
-    seed: int = _field(0, at_least=0, at_most=2**32 - 1)
+    seed: int = _field(0, at_least=0, at_most=2**32 - 1)  # of weights, batches and noise
     # The upper bounds here and of previews: beyond, a slip of the keyboard takes the machine's memory.
     batch_size: int = _field(64, at_least=1, at_most=2**20)  # images per step, over all devices and processes
     total_images: int = _field(1_000_000, at_least=1, may_change=True)  # real images shown when training ends
     mirror: bool = False  # flip each real image left-right with probability 1/2
-    log_every: int = _field(50, at_least=1, may_change=True)  # steps
-    preview_every: int = _field(500, at_least=1, may_change=True)  # steps
-    checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps
-    keep_checkpoints: int = _field(3, at_least=1, may_change=True)
-    preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)
-    tensorboard: bool = _field(False, may_change=True)
+    log_every: int = _field(50, at_least=1, may_change=True)  # steps between lines of the log
+    preview_every: int = _field(500, at_least=1, may_change=True)  # steps between sheets of samples
+    checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps between checkpoints
+    keep_checkpoints: int = _field(3, at_least=1, may_change=True)  # the newest so many
+    preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)  # on a sheet
+    tensorboard: bool = _field(False, may_change=True)  # write events for it, too
     init_from: dict[str, str] = field(
         default_factory=dict, metadata={"later": True}
     )  # role -> RUN[:ROLE] to start from

@@ -57,7 +57,8 @@ def _lines(holder: Any, place: str, kinds: Mapping[str, Any]) -> Iterator[str]:
 def _limits(holder: Any, name: str, kind: Any) -> str:
     """Describes what a field allows besides its type: bounds or a choice of texts; "" for neither."""
     rules = {f.name: f.metadata for f in dataclasses.fields(holder)} if dataclasses.is_dataclass(holder) else {}
-    return allowed(rules.get(name, {})) or (describe(kind) if describe(kind).startswith("one of") else "")
+    choice = describe(kind) if describe(kind).startswith(("one of", "some of")) else ""
+    return allowed(rules.get(name, {})) or choice
 
 
 def _target(holder: Any, place: str) -> Callable[..., Any] | None:

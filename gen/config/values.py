@@ -100,7 +100,9 @@ def misfit(value: Any, annotation: Any, place: str) -> InputError:
             if element not in typing.get_args(members[1]):
                 return misfit(element, members[1], f"{place}[{index}]")
     texts = [str(text) for member in members if _is_literal(member) for text in typing.get_args(member)]
-    meant = nearest(value, texts) if isinstance(value, str) else ""
+    given = [str(word) for word in ((value,) if isinstance(value, str) else value if isinstance(value, tuple) else ())]
+    wrong = [word for text in given for word in text.split(",") if word not in texts]
+    meant = nearest(wrong[0], texts) if texts and wrong else ""
     return InputError(f"{place} is {shown(value)}{meant}; it must be {describe(annotation)}")
 
 
@@ -180,6 +182,8 @@ def describe(annotation: Any) -> str:
     if isinstance(origin or annotation, type) and issubclass(origin or annotation, os.PathLike):
         return "a path"
     if origin in (tuple, list, Sequence) and inner:
+        if _is_literal(inner[0]):
+            return describe(inner[0]).replace("one of", "some of", 1)
         fixed = origin is tuple and Ellipsis not in inner
         count = {2: "two", 3: "three", 4: "four"}.get(len(inner), str(len(inner))) if fixed else ""
         kind, example = _MANY.get(inner[0], ("values", "a,b,c"))

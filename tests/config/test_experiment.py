@@ -132,6 +132,11 @@ def test_override_reads_what_the_annotation_says(path, text, value):
         ("mirror", "2", "mirror is '2'; it must be true or false"),
         ("data.background", "0,0", "data.background is '0,0'; it must be three whole numbers, e.g. 128,64,32"),
         ("data.limit", "few", "data.limit is 'few'; it must be a whole number or none"),
+        (
+            "evaluation.metrics",
+            "frechet,kernle",
+            "evaluation.metrics is 'frechet,kernle'; did you mean 'kernel'?; it must be some of 'frechet', ",
+        ),
         ("data.small", "drop", "data.small is 'drop'; it must be one of 'refuse', 'skip'"),
         (
             "task.net",
