@@ -2,12 +2,10 @@
 
 from gen.config.config import (
     FAST,
-    PROVIDED,
     Config,
     EvaluationConfig,
     MeshConfig,
     MetricGroup,
-    allowed,
     check_resumable,
     digest,
     from_json,
@@ -15,20 +13,17 @@ from gen.config.config import (
     validate,
     variant,
 )
-from gen.config.spec import Spec, build, build_task, check, spec
+from gen.config.spec import Spec, build, build_task, spec
 
 __all__ = [
     "FAST",
-    "PROVIDED",
     "Config",
     "EvaluationConfig",
     "MeshConfig",
     "MetricGroup",
     "Spec",
-    "allowed",
     "build",
     "build_task",
-    "check",
     "check_resumable",
     "digest",
     "from_json",

@@ -19,7 +19,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gen.config import PROVIDED, Config
+from gen.config.config import PROVIDED, Config
 from gen.config.resolve import arguments, resolve
 from gen.config.values import Spec, canonical, conform, misfit
 from gen.errors import InputError, nearest
@@ -119,26 +119,22 @@ def _call(path: str, name: str, *args: str, missing: str = "") -> Any:
         made = function(*args)
         return list(made) if isinstance(made, Iterator) else made
     except Exception as error:
-        if line := _line(error, path):
-            raise InputError(f"{path}:{line}: {_told(error, path)}") from error
-        raise error if isinstance(error, InputError) else InputError(f"{path}: {error}") from error
+        raise InputError(_located(error, path)) from error
 
 
-def _line(error: Exception, path: str) -> int:
-    """Finds the line of the file at `path` where the error happened; 0: elsewhere."""
-    if isinstance(error, SyntaxError) and error.filename == path:
-        return error.lineno or 0
+def _located(error: Exception, path: str) -> str:
+    """Describes an error with its line in the experiment file, and the place where it was raised if in another file."""
     frames = traceback.extract_tb(error.__traceback__)
-    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == path), 0)
-
-
-def _told(error: Exception, path: str) -> str:
-    """Describes an error in an experiment file, and where it was raised if in another file."""
-    if isinstance(error, InputError):
-        return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    text, elsewhere = (error.msg, False) if isinstance(error, SyntaxError) else (str(error), last.filename != path)
-    return f"{type(error).__name__}: {text}" + (f" (raised at {last.filename}:{last.lineno})" if elsewhere else "")
+    lines = [frame.lineno for frame in frames if frame.filename == path]
+    text, origin = str(error), f" (raised at {frames[-1].filename}:{frames[-1].lineno})"
+    if isinstance(error, SyntaxError):
+        text, origin = error.msg, ""
+        lines += [error.lineno] if error.filename == path else []
+    if not lines:
+        return text if isinstance(error, InputError) else f"{path}: {text}"
+    if not isinstance(error, InputError):
+        text = f"{type(error).__name__}: {text}{'' if frames[-1].filename == path else origin}"
+    return f"{path}:{lines[-1]}: {text}"
 
 
 def override(config: Config, path: str, text: str | None) -> None:

@@ -15,7 +15,7 @@ import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gen.config import Config, allowed
+from gen.config.config import Config, allowed
 from gen.config.experiment import as_text, fields_of
 from gen.config.resolve import arguments, resolve
 from gen.config.values import Spec, describe

@@ -48,13 +48,13 @@ def resolve(call: str, place: str, wanted: Wanted | None = None) -> Callable[...
     if not callable(found) or name.startswith("_"):
         public = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
         raise InputError(f"{place} names '{call}': there is no '{name}' in {module_name}{nearest(name, public)}")
-    origin = f"{getattr(found, '__module__', '?')}:{getattr(found, '__qualname__', '?')}"
-    if origin != call:
+    if (origin := _full_name(found)) != call:
         raise InputError(f"{place} names '{printable(call)}', which comes from {printable(origin)}; name it there")
-    if call not in KNOWN and isinstance(wanted, str):
-        _check_own(found, call, place, wanted)
-    if wanted is not None and not isinstance(wanted, str) and not _made(found, wanted):
-        allowed = " or ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in wanted) or "no component"
+    if isinstance(wanted, str):
+        if call not in KNOWN:
+            _check_own(found, call, place, wanted)
+    elif wanted is not None and not _made(found, *map(_full_name, wanted)):
+        allowed = " or ".join(_full_name(kind).replace(":", ".") for kind in wanted) or "no component"
         raise InputError(f"{place} names '{call}'; allowed there: {allowed}")
     return found
 
@@ -122,23 +122,19 @@ def _check_own(found: Any, call: str, place: str, wanted: str) -> None:
             )
 
 
-def _made(found: Any, wanted: str | tuple[type, ...]) -> bool:
-    """Tells whether a component is, or is annotated to return, one of these classes, or the class "module:Class"."""
+def _made(found: Any, *wanted: str) -> bool:
+    """Tells whether a component is, or is annotated to return, a class of one of these names, "module:Class"."""
     made = found
     if not isinstance(found, type):
         try:
             made = typing.get_type_hints(found).get("return")
         except (NameError, TypeError, AttributeError):
             return False
-        made = typing.get_origin(made) or made
-    if not isinstance(made, type):
-        return False
-    if isinstance(wanted, str):
-        return any(f"{base.__module__}:{base.__qualname__}" == wanted for base in made.__mro__)
-    try:
-        return issubclass(made, wanted)
-    except TypeError:  # a Protocol that cannot be asked
-        return False
+    return any(_full_name(base) in wanted for base in getattr(typing.get_origin(made) or made, "__mro__", ()))
+
+
+def _full_name(target: Any) -> str:
+    return f"{getattr(target, '__module__', '?')}:{getattr(target, '__qualname__', '?')}"
 
 
 def _module(name: str, place: str) -> types.ModuleType:

@@ -15,8 +15,9 @@ import stub_components as stub
 import tiny
 
 import gen
-from gen.config import PROVIDED, experiment, to_json, validate
+from gen.config import experiment, to_json, validate
 from gen.config.components import KINDS, KNOWN, PLACES, own_packages
+from gen.config.config import PROVIDED
 from gen.config.resolve import arguments, resolve
 from gen.config.spec import build, check
 from gen.config.values import Spec, component_classes
