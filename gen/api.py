@@ -10,7 +10,6 @@ Images are float32 [n h w c] in [0, 1]; those that are given may be uint8, too. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,10 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from gen import devices
-from gen.cli import SAMPLING
-from gen.cli.arguments import parse_labels, parse_seeds
 from gen.config import Config, validate
 from gen.config.experiment import load as experiment
 from gen.data import DatasetSplits
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.evaluation.evaluate_folders import evaluate_images
 from gen.evaluation.evaluate_run import Evaluation
 from gen.evaluation.feature_sets import random_subset
@@ -41,14 +38,12 @@ from gen.runs import identity, trained_run
 from gen.runs.run_data import load_data
 from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed, conditional, latent_space
+from gen.sampling.arguments import Label, Seeds, label_of, labels_of, seeds_of, settings_of
 from gen.sampling.latent_space import Latents
-from gen.sampling.settings import Settings, seeds_text
+from gen.sampling.settings import seeds_text
 from gen.tasks.prior import Prior
 
 __all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "read_record", "show", "train"]
-
-Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or as numbers
-Label = str | int | Sequence[str | int] | None  # classes by name or number, or "all"
 
 
 def load(workdir: str | Path, *, step: int | None = None) -> Model:
@@ -91,7 +86,7 @@ class Model:
 
         label: None: drawn from the seed. refine: a chain; None: that of the run; "none": none.
         """
-        settings = self._settings(seeds, label, sampling)
+        settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh)
         text = self.run.config.refine if refine is None else refine
         post = None if text in ("", "none") else chain(text)
         classes = settings.labels or ()
@@ -114,16 +109,7 @@ class Model:
 
         region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
         """
-        given = self._given(images)
-        count, height, width, _ = given.shape
-        if isinstance(region, str):
-            hidden = conditional.region_mask(region, height, width)
-        elif np.shape(region) in ((height, width), (count, height, width)):
-            hidden = np.asarray(region, bool)[..., None]
-        else:
-            allowed = f"{[height, width]}, or one for each image"
-            raise InputError(f"region has shape {list(np.shape(region))}; allowed: {allowed}")
-        request = conditional.inpaint(self.run, given, np.broadcast_to(hidden, (count, height, width, 1)))
+        request = conditional.inpaint(self.run, self._given(images), region)
         return self._conditional(request, seeds, label, sampling)[:, :, 0]
 
     def upscale(
@@ -153,7 +139,7 @@ class Model:
 
     def encode(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> Latents:
         """The latents of images; those of a GAN are found by gradient descent in `steps`, see gen.latents."""
-        return self._space(steps=steps, seed=seed).encode(self._given(images), label=self._one_label(label))
+        return self._space(steps=steps, seed=seed).encode(self._given(images), label=label_of(label, self.class_names))
 
     def decode(self, latents: Latents) -> np.ndarray:
         """The images of latents."""
@@ -162,12 +148,16 @@ class Model:
     def project(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> np.ndarray:
         """The nearest images that the model can make."""
         space = self._space(steps=steps, seed=seed)
-        return space.decode(space.encode(self._given(images), label=self._one_label(label)))
+        return space.decode(space.encode(self._given(images), label=label_of(label, self.class_names)))
 
     def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
         """The negative log2 likelihood of each image by a prior [n], in bits, as in the table of gen.score."""
         task = conditional.prior(self.run, "nll")
-        options: dict[str, Any] = {"label": self._one_label(label), "batch_size": batch_size, "mesh": self.mesh}
+        options: dict[str, Any] = {
+            "label": label_of(label, self.class_names),
+            "batch_size": batch_size,
+            "mesh": self.mesh,
+        }
         return conditional.bits(self.run, task, self._given(images), **options).sum((1, 2), dtype=np.float64)
 
     def save(
@@ -178,8 +168,8 @@ class Model:
         seeds: of the images; they are in the names and records. label, fields: what else the records say.
         """
         output, pixels = parse_output(str(path), None, False), to_uint8(image_array(images))
-        numbers = _seeds(seeds) if seeds is not None else None
-        labels = parse_labels(_text(label), self.class_names)
+        numbers = seeds_of(seeds) if seeds is not None else None
+        labels = labels_of(label, self.class_names)
         fields |= {"label": ", ".join(self.class_names[index] for index in labels) if labels else None}
         if output.file:
             text = None if numbers is None else seeds_text(numbers)
@@ -208,26 +198,11 @@ class Model:
     def _space(self, **options: Any) -> latent_space.Space:
         return latent_space.of_run(self.run, self.workdir, mesh=self.mesh, **options)
 
-    def _one_label(self, label: Label) -> int | None:
-        labels = parse_labels(_text(label), self.class_names)
-        if labels and len(labels) > 1:
-            raise InputError(f"label={label!r}: {len(labels)} classes; name one")
-        return labels[0] if labels else None
-
-    def _settings(self, seeds: Seeds, label: Label, sampling: dict[str, float]) -> Settings:
-        given = {"truncation": 1.0, "batch_size": 64, **sampling}
-        for name, value in given.items():
-            _check_number(name, value)
-        truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
-        for name in given:
-            conditional.prior(self.run, name)
-        labels = parse_labels(_text(label), self.class_names)
-        return Settings(_seeds(seeds), labels, truncation, given, batch_size, self.mesh)
-
     def _conditional(
         self, request: conditional.Request, seeds: Seeds, label: Label, sampling: dict[str, float]
     ) -> np.ndarray:
-        return conditional.sample(self.run, request, self._settings(seeds, label, sampling)) / np.float32(255)
+        settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh)
+        return conditional.sample(self.run, request, settings) / np.float32(255)
 
 
 @dataclass(frozen=True, repr=False)
@@ -293,25 +268,3 @@ def show(images: np.ndarray, *, columns: int | None = None) -> Image.Image:
         columns = columns or int(np.prod(images.shape[1:-3]))
         images = images.reshape(-1, *images.shape[-3:])
     return Image.fromarray(grid(image_array(images), columns=columns))
-
-
-def _seeds(seeds: Seeds) -> list[int]:
-    text = seeds if isinstance(seeds, str) else ",".join(map(str, [seeds] if isinstance(seeds, int) else seeds))
-    return parse_seeds(text)
-
-
-def _text(label: Label) -> str | None:
-    """Classes as --label has them."""
-    if label is None or isinstance(label, str):
-        return label
-    return ",".join(map(str, [label] if isinstance(label, int) else label))
-
-
-def _check_number(name: str, value: Any) -> None:
-    """Raises InputError unless `sampling` may have this argument, with this value."""
-    rules = {"batch_size": {"at_least": 1}, "top_k": {"at_least": 0}, **SAMPLING}
-    if name not in rules:
-        raise InputError(f"no argument '{name}'{nearest(name, rules)}; allowed: {', '.join(rules)}")
-    low, high = rules[name].get("at_least", -np.inf), rules[name].get("at_most", np.inf)
-    if not (isinstance(value, int | float) and low <= value <= high):
-        raise InputError(f"{name}={value!r}; it must be a number from {low} to {high}")

@@ -224,7 +224,11 @@ IMAGES, SMALL = np.zeros((2, 16, 16, 3), np.float32), np.zeros((2, 4, 4, 3), np.
         ("shapes", lambda m: m.project(IMAGES, label="all"), "8 classes; name one"),
         ("shapes", lambda m: m.save("x.tiff", IMAGES), "cannot write .tiff"),
         ("shapes", lambda m: m.save("x", IMAGES, seeds=range(3)), "2 images, and 3 seeds"),
-        ("pixels", lambda m: m.inpaint(SMALL, "botom_half"), "no such region 'botom_half'; did you mean 'bottom_half'"),
+        (
+            "pixels",
+            lambda m: m.inpaint(SMALL, "botom_half"),
+            "inpaint=botom_half: no such region; did you mean 'bottom_half'",
+        ),
         ("pixels", lambda m: m.inpaint(SMALL, np.ones((3, 3))), r"region has shape \[3, 3\]; allowed: \[4, 4\]"),
         ("pixels", lambda m: m.inpaint(SMALL, np.zeros((4, 4))), "nothing of image0000 is to be made"),
         ("pixels", lambda m: m.upscale(SMALL), "context='half_size'; this one has 'none'"),

@@ -20,7 +20,6 @@ from gen.sampling.conditional.requests import (
     inpaint,
     predict_frames,
     prior,
-    region_mask,
     upscale,
 )
 from gen.sampling.conditional.sampling import bits, sample
@@ -39,7 +38,6 @@ __all__ = [
     "prior",
     "read",
     "read_named",
-    "region_mask",
     "sample",
     "upscale",
     "upscale_files",

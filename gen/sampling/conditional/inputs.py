@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.files import printable, sha256
 from gen.image_io import Unreadable, open_image
 from gen.image_io.load import image_files, load_images, load_readable, padding_of
@@ -24,7 +24,6 @@ from gen.sampling.conditional.requests import (
     predict_frames,
     prior,
     prior_with_context,
-    region_mask,
     upscale,
 )
 
@@ -62,15 +61,11 @@ def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | P
     height, width, _ = shape = prior(run, "--inpaint").shape
     named, given = read_named(run, named_files(inputs), shape)
     about: dict[str, Any] = {"mask": region}
-    if region in REGIONS:
-        hidden = np.stack([region_mask(str(region), height, width)] * len(named))
-    elif Path(region).is_file():
-        hidden = np.stack([_mask(Path(region), file, height, width) for _, file in named])
+    what: str | np.ndarray = str(region)
+    if what not in REGIONS and Path(region).is_file():
+        what = np.stack([_mask(Path(region), file, height, width) for _, file in named])
         about = {"mask": Path(region).name, "mask_source": sha256(region)}
-    else:
-        meant = nearest(str(region), REGIONS)
-        raise InputError(f"--inpaint={region}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
-    request = inpaint(run, given, hidden, names=[name for name, _ in named])
+    request = inpaint(run, given, what, names=[name for name, _ in named])
     return _with_sources(request, [file for _, file in named], **about)
 
 
@@ -101,7 +96,7 @@ def _with_sources(request: Request, files: Sequence[Path], **about: Any) -> Requ
 
 
 def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
-    """A mask file for an image file: bool [h w 1]."""
+    """A mask file for an image file: bool [h w]."""
     try:
         mask = open_image(path, grayscale=True, background=(0, 0, 0))
     except Unreadable as error:
@@ -111,8 +106,8 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
     except Unreadable as error:
         raise InputError(f"{printable(file)}: cannot be read ({error})") from None
     if mask.size == size:
-        return load_images([path], (height, width, 1))[0] >= 0.5
-    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST))[..., None] >= 128
+        return load_images([path], (height, width, 1))[0, ..., 0] >= 0.5
+    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST)) >= 128
 
 
 def _halved(run: TrainedRun, file: Path) -> np.ndarray:

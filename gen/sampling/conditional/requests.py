@@ -50,32 +50,41 @@ def prior_with_context(run: TrainedRun, what: str, context: str) -> Prior:
     return task
 
 
-def region_mask(name: str, height: int, width: int) -> np.ndarray:
-    """The pixels of a region that are to be made: bool [h w 1]. Raises InputError for a name that is not in REGIONS."""
-    if name not in REGIONS:
-        raise InputError(f"inpaint: no such region '{name}'{nearest(name, REGIONS)}; allowed: {', '.join(REGIONS)}")
-    top, bottom, left, right = REGIONS[name]
-    hidden = np.zeros((height, width, 1), bool)
-    hidden[top * height // 4 : bottom * height // 4, left * width // 4 : right * width // 4] = True
-    return hidden != (name == "border")
+def hidden_pixels(region: str | np.ndarray, count: int, height: int, width: int) -> np.ndarray:
+    """The pixels of a region that are to be made: bool [count height width 1].
+
+    region: a name of REGIONS, or an array [h w] or [n h w]. Raises InputError for any other.
+    """
+    if not isinstance(region, str):
+        if np.shape(region) not in ((height, width), (count, height, width)):
+            allowed = f"{[height, width]}, or one for each image"
+            raise InputError(f"inpaint: the region has shape {list(np.shape(region))}; allowed: {allowed}")
+        return np.broadcast_to(np.asarray(region, bool), (count, height, width))[..., None]
+    if region not in REGIONS:
+        meant = nearest(region, REGIONS)
+        raise InputError(f"inpaint={region}: no such region{meant}; allowed: {', '.join(REGIONS)}, or a mask file")
+    top, bottom, left, right = REGIONS[region]
+    hidden = np.zeros((count, height, width, 1), bool)
+    hidden[:, top * height // 4 : bottom * height // 4, left * width // 4 : right * width // 4] = True
+    return hidden != (region == "border")
 
 
-def inpaint(run: TrainedRun, images: np.ndarray, hidden: np.ndarray, *, names: Sequence[str] | None = None) -> Request:
-    """A request for what is hidden in images, bool [n h w 1]. names: of the results. Raises InputError."""
+def inpaint(
+    run: TrainedRun, images: np.ndarray, region: str | np.ndarray, *, names: Sequence[str] | None = None
+) -> Request:
+    """A request for a region of images, see `hidden_pixels`. names: of the results. Raises InputError."""
     task, names = prior(run, "inpaint"), names or _numbered(images)
+    hidden = hidden_pixels(region, *images.shape[:3])
     for name, mask in zip(names, hidden, strict=True):
         if not mask.any():
             raise InputError(f"inpaint: nothing is white in the mask, so nothing of {name} is to be made")
         if mask.all():
-            raise InputError(
-                f"inpaint: all of the mask for {name} is white, so nothing is given; sample without images"
-            )
+            raise InputError(f"inpaint: all of the mask of {name} is white, so nothing is given; sample without it")
     if not (task.region_first_probability or any(task.random_order)) and _goes_back(hidden):
         cli.say("learned in raster order alone (task.region_first_probability=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(images))
-    return Request(
-        [*names], list(shown[:, None]), {"given": images, "known": ~hidden}, [{"predict": "inpaint"}] * len(names)
-    )
+    conditions, records = {"given": images, "known": ~hidden}, [{"predict": "inpaint"}] * len(names)
+    return Request([*names], list(shown[:, None]), conditions, records)
 
 
 def upscale(run: TrainedRun, images: np.ndarray, *, names: Sequence[str] | None = None) -> Request:

@@ -1,0 +1,59 @@
+"""Seeds, classes and settings of sampling as Python has them, with the checks of the flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from gen.cli import SAMPLING
+from gen.cli.arguments import parse_labels, parse_seeds
+from gen.errors import InputError, nearest
+from gen.runs.trained_run import TrainedRun
+from gen.sampling.conditional.requests import prior
+from gen.sampling.settings import Settings
+
+Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or numbers
+Label = str | int | Sequence[str | int] | None  # classes by name or number, or "all"
+_RULES: dict[str, dict[str, Any]] = {"batch_size": {"at_least": 1}, "top_k": {"at_least": 0}, **SAMPLING}
+
+
+def seeds_of(seeds: Seeds) -> list[int]:
+    """The numbers of seeds. Raises InputError."""
+    if isinstance(seeds, str):
+        return parse_seeds(seeds)
+    return parse_seeds(",".join(map(str, [seeds] if isinstance(seeds, int | np.integer) else seeds)))
+
+
+def labels_of(label: Label, class_names: Sequence[str]) -> list[int] | None:
+    """The numbers of classes; None: none is given. Raises InputError."""
+    if label is None or isinstance(label, str):
+        return parse_labels(label, class_names)
+    parts = [label] if isinstance(label, int | np.integer) else label
+    numbers = [number for part in parts for number in parse_labels(str(part), class_names) or ()]
+    return parse_labels(",".join(map(str, numbers)), class_names)  # each once
+
+
+def label_of(label: Label, class_names: Sequence[str]) -> int | None:
+    """As `labels_of`, for what knows one class at most."""
+    labels = labels_of(label, class_names)
+    if labels and len(labels) > 1:
+        raise InputError(f"label={label!r}: {len(labels)} classes; name one")
+    return labels[0] if labels else None
+
+
+def settings_of(run: TrainedRun, seeds: Seeds, label: Label, sampling: Mapping[str, float], *, mesh: Mesh) -> Settings:
+    """Settings from arguments of Python; sampling: others by their flags' names. Raises InputError."""
+    given = {"truncation": 1.0, "batch_size": 64, **sampling}
+    for name, value in given.items():
+        if name not in _RULES:
+            raise InputError(f"no argument '{name}'{nearest(name, _RULES)}; allowed: {', '.join(_RULES)}")
+        low, high = _RULES[name].get("at_least", -np.inf), _RULES[name].get("at_most", np.inf)
+        if not (isinstance(value, int | float) and low <= value <= high):
+            raise InputError(f"{name}={value!r}; it must be a number from {low} to {high}")
+    truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
+    for name in given:
+        prior(run, name)
+    return Settings(seeds_of(seeds), labels_of(label, run.class_names), truncation, given, batch_size, mesh)
