@@ -8,13 +8,14 @@ import os
 import posixpath
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
 from gen.data.contents import fingerprint
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.image_io.find import SUFFIXES, is_hidden, names_in
+from gen.image_io.find import SUFFIXES, Found, ignored_line, is_hidden, names_in
 
 _LISTS = ("dataset.json",)  # beside them lie the folders whose names they use
 _LARGEST = 2**28  # bytes of one file in an archive
@@ -37,24 +38,26 @@ class Files(Protocol):
     def beside(self, name: str) -> bytes | None:
         """The content of a small file of this name among the images, or beside the folder or archive."""
 
-    def fingerprint(self) -> str:
-        """sha256 that tells names and contents apart."""
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """sha256 of these names and of what the files hold."""
 
 
 def opened(path: str | os.PathLike[str], source: str) -> Files:
     """The image files below a folder or in a zip archive. Raises InputError, which names the `source`, for neither."""
     if not os.fspath(path):
-        raise InputError(f"{source}: path is empty: name a folder or a zip file of images")
+        raise InputError(f"{source}: path is empty: name a folder of images, or a zip of one")
     place = expand(path)
     if place.is_dir():
         files: Files = _Folder(place)
-    elif place.is_file():
+    elif place.exists():
         files = Zip(place, source)
     else:
         beside = os.listdir(place.parent) if place.parent.is_dir() else []
-        raise InputError(f"{source}: {printable(place)} is no file or folder{nearest(place.name, beside)}")
+        meant = nearest(place.name, beside) or "; name a folder of images, or a zip of one, by --config.data.path"
+        raise InputError(f"{source}: {printable(place)} does not exist{meant}")
     if not files.names:
-        raise InputError(f"{source}: {printable(place)} holds no image; an image ends in {' '.join(SUFFIXES)}")
+        why = ignored_line(Found([], files.ignored)) or "it is empty"
+        raise InputError(f"{source}: {printable(place)}: {why}; an image ends in {' '.join(SUFFIXES)}")
     return files
 
 
@@ -70,8 +73,8 @@ class _Folder:
         inside = [self._root / name, *(self._root / part / name for part in {Path(n).parts[0] for n in self.names[:1]})]
         return _small([*inside, *_outside(self._root, name)])
 
-    def fingerprint(self) -> str:
-        return fingerprint(self._root, self.names)
+    def fingerprint(self, names: Sequence[str]) -> str:
+        return fingerprint(self._root, names)
 
 
 class Zip:
@@ -81,11 +84,12 @@ class Zip:
         """Reads the list of members. Raises InputError, which names the `source`, for what is no such archive."""
         self._file = file
         try:
+            if not file.is_file():
+                raise ValueError("no regular file")
             self._archive = zipfile.ZipFile(file)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{source}: {printable(file)} cannot be read as a zip archive: {printable(error)}"
-            ) from None
+            why = "is a file, neither a folder of images nor a zip of one"
+            raise InputError(f"{source}: {printable(file)} {why}: {printable(error)}") from None
         self._members = {
             i.filename: i for i in self._archive.infolist() if not i.is_dir() and not _passed_over(i.filename)
         }
@@ -120,9 +124,9 @@ class Zip:
         except BadMember as error:
             raise InputError(f"{printable(self._file)}: {printable(name)} {error}") from None
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, names: Sequence[str]) -> str:
         """By the checksums that the archive keeps of its members, which are verified when they are read."""
-        found = [(name, self._members[self._top + name]) for name in self.names]
+        found = [(name, self._members[self._top + name]) for name in names]
         listed = [(name, member.CRC, member.file_size) for name, member in found]
         return hashlib.sha256(repr([self._file.stat().st_size, listed]).encode()).hexdigest()
 

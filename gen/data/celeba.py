@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from gen.data.add_images import add_images
 from gen.data.archive import BadMember, Files, opened
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
-from gen.data.parallel import in_threads
+from gen.data.layout import File
 from gen.errors import InputError, nearest
 from gen.files import printable
 from gen.image_io.fit import TooSmall, center_crop_resize, hash_fraction
@@ -45,47 +46,28 @@ def celeba(
     labels = None if label is None else _attribute(files, label, path)
     parts = _parts(files, held_out)
     options = {"resolution": resolution, "label": label, "held_out": held_out}
-    identity = [files.fingerprint(), sorted(parts.items()), labels and sorted(labels.items())]
+    identity = [files.fingerprint(files.names), sorted(parts.items()), labels and sorted(labels.items())]
     class_names = () if label is None else (f"not {label}", label)
 
     def make(add: Add) -> Made:
-        skipped = _fill(add, files, parts, labels, resolution)
+        known = labels or {}
+        listed = [File(n, known.get(_key(n), 0), parts[_key(n)]) for n in files.names if _key(n) in parts]
+        decode = partial(_decode, files, labels, resolution)
+        skipped = add_images(add, listed, decode, where=f"celeba: {printable(path)}")
         return class_names, {"source": "aligned images of CelebA", "skipped": skipped}
 
     return cached("celeba", options, make, identity=identity)
 
 
-def _fill(
-    add: Add, files: Files, parts: dict[str, str], labels: dict[str, int] | None, resolution: int
-) -> list[dict[str, str]]:
-    """Adds every readable image that is in a part; returns the others with reasons."""
-    skipped = []
-    counts = {"train": 0, "held_out": 0}
-    wanted = [name for name in files.names if _key(name) in parts]
-    for name, image in in_threads(partial(_decode, files, resolution), wanted, doing="decoding"):
-        key = _key(name)
-        if isinstance(image, np.ndarray) and labels is not None and key not in labels:
-            image = "it is not in list_attr_celeba"
-        if isinstance(image, str):
-            skipped.append({"file": printable(name), "reason": image})
-            continue
-        add(parts[key], image[None], [0 if labels is None else labels[key]])
-        counts[parts[key]] += 1
-    if not all(counts.values()):
-        first = f" (first left out: {skipped[0]['file']}: {skipped[0]['reason']})" if skipped else ""
-        raise InputError(
-            f"celeba: there are {counts['train']} usable images to train on and {counts['held_out']} to hold out; "
-            f"both need at least one{first}"
-        )
-    return skipped
-
-
-def _decode(files: Files, resolution: int, name: str) -> np.ndarray | str:
+def _decode(files: Files, labels: dict[str, int] | None, resolution: int, file: File) -> np.ndarray | str:
     """The image uint8 [h w 3], or the reason why there is none."""
+    if labels is not None and _key(file.name) not in labels:
+        return "it is not in list_attr_celeba"
     try:
-        return center_crop_resize(open_image(files.open(name)), resolution)
+        return center_crop_resize(open_image(files.open(file.name)), resolution)
     except TooSmall as error:
-        raise InputError(f"celeba: {printable(name)} {error}: choose a smaller --config.data.resolution") from error
+        name = printable(file.name)
+        raise InputError(f"celeba: {name} {error}: choose a smaller --config.data.resolution") from error
     except (Unreadable, BadMember) as error:
         return printable(error)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from gen.data.parallel import in_threads
+from gen.data.add_images import in_threads
 from gen.files import atomic_write, cache_home, private_folder, sha256
 
 _SETTLED = 2.0  # seconds after which another change shows in the times of a file on any file system

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import unicodedata
-import zipfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gen.data.archive import BadMember, Zip
+from gen.data.add_images import add_images, small_hint
+from gen.data.archive import BadMember, Files, Zip, opened
 from gen.data.cache import Add, Made, cached
-from gen.data.contents import fingerprint
 from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
-from gen.data.parallel import in_threads
-from gen.errors import InputError, nearest
+from gen.errors import InputError
 from gen.files import expand, printable
-from gen.image_io import SUFFIXES, Found, Unreadable, ignored_line, open_image
-from gen.image_io.find import names_in
+from gen.image_io import Found, Unreadable, ignored_line, open_image
 from gen.image_io.fit import Small, TooSmall, center_crop_resize, hash_fraction
 
 _MOST_PIXELS = 2**14  # of a side
@@ -57,10 +52,13 @@ def folder(
     facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out)
-    root = _existing(path)
-    archive = None if root.is_dir() else Zip(root, "folder")
-    listed = archive.read(LABELS_FILE) if archive else None
-    layout = read_layout(root, _image_names(root, archive), labeled=labeled, labels_file=listed)
+    found, root = opened(path, "folder"), expand(path)
+    if line := ignored_line(Found([], found.ignored)):
+        log.warning("%s: %s", printable(root), line)
+    listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
+    layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
+    made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
+    identity = [made_of, found.fingerprint([file.name for file in layout.files])]
     options = {
         "folder": plain(root.resolve().name),
         "resolution": resolution,
@@ -70,16 +68,20 @@ def folder(
         "labeled": labeled,
         "small": small,
     }
-    decode = partial(_decode, root, archive, resolution, grayscale, background, small)
+    decode = partial(_decode, root, found, resolution, grayscale, background, small)
+    strict_hint = "--config.data.strict=False leaves such files out" if strict else ""
 
     def make(add: Add) -> Made:
         kept, skipped, left_out = _readable_classes(layout, decode)
-        skipped += _fill(add, root, _in_order(kept.files), decode, held_out, strict)
+        files = sorted(kept.files, key=lambda file: (_position(file), file.name))  # shuffled: by a hash
+        split_of = partial(_split_of, held_out=held_out, total=len(files))
+        where = f"folder: {printable(root)}"
+        skipped += add_images(add, files, decode, where=where, strict=strict_hint, split_of=split_of)
         skipped += [{"file": plain(name), "reason": "is not in dataset.json"} for name in layout.unlisted]
         skipped.sort(key=lambda entry: entry["file"])
         return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
-    source = cached("folder", options, make, identity=_identity(root, archive, layout))
+    source = cached("folder", options, make, identity=identity)
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     return source
 
@@ -95,49 +97,13 @@ def _check(resolution: int, background: tuple[int, int, int], held_out: float) -
         raise InputError(f"folder: held_out={held_out}: must lie between 0 and 1")
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    if not os.fspath(path):
-        raise InputError("folder: path is empty: name a folder of images")
-    root = expand(path)
-    if not os.path.exists(root):
-        beside = os.listdir(root.parent) if os.path.isdir(root.parent) else []
-        meant = nearest(root.name, beside) or "; name a folder of images, or a zip of one, by --config.data.path"
-        raise InputError(f"folder: {printable(root)} does not exist{meant}")
-    if not os.path.isdir(root) and not (os.path.isfile(root) and zipfile.is_zipfile(root)):
-        raise InputError(f"folder: {printable(root)} is a file, neither a folder of images nor a zip of one")
-    return root
-
-
-def _image_names(root: Path, archive: Zip | None) -> list[str]:
-    """Relative names of all image files, sorted; what else there is is counted in a warning."""
-    names, ignored = (archive.names, archive.ignored) if archive else names_in(root)
-    line = ignored_line(Found([], ignored))
-    if not names:
-        raise InputError(f"folder: {printable(root)}: {line or 'it is empty'}; an image ends in {' '.join(SUFFIXES)}")
-    if line:
-        log.warning("%s: %s", printable(root), line)
-    return names
-
-
-def _identity(root: Path, archive: Zip | None, layout: Layout) -> list[Any]:
-    """What is in the files, and what the layout makes of them."""
-    made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
-    names = [file.name for file in layout.files]
-    return [made_of, archive.fingerprint() if archive else fingerprint(root, names)]
-
-
-def _in_order(files: list[File]) -> list[File]:
-    """Files by the hash of their names: those to hold out come first, and the cache is shuffled."""
-    return sorted(files, key=lambda file: (_position(file), file.name))
-
-
 def _position(file: File) -> float:
     return hash_fraction(os.fsencode(unicodedata.normalize("NFC", file.name)))
 
 
 def _decode(
     root: Path,
-    archive: Zip | None,
+    files: Files,
     resolution: int,
     grayscale: bool,
     background: tuple[int, int, int],
@@ -146,8 +112,7 @@ def _decode(
 ) -> np.ndarray | str:
     """The image uint8 [h w c], or the reason why there is none."""
     try:
-        content = archive.open(file.name) if archive else root / file.name
-        image = open_image(content, grayscale=grayscale, background=background, single=True)
+        image = open_image(files.open(file.name), grayscale=grayscale, background=background, single=True)
         return center_crop_resize(image, resolution, enlarge=small == "enlarge")
     except TooSmall as error:
         if small == "refuse":
@@ -183,32 +148,10 @@ def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dic
     return Layout(files, names, layout.unlisted), skipped, [layout.class_names[label] for label in sorted(bad)]
 
 
-def _fill(
-    add: Add, root: Path, files: list[File], decode: partial, held_out: float, strict: bool
-) -> list[dict[str, str]]:
-    """Adds every readable image to its split; returns what was skipped, with reasons."""
-    counts = {"train": 0, "held_out": 0}
-    skipped: list[dict[str, str]] = []
-    with contextlib.closing(in_threads(decode, files, doing="decoding")) as decoded:
-        for number, (file, image) in enumerate(decoded):
-            if isinstance(image, str):
-                if strict:
-                    remedy = "--config.data.strict=False leaves such files out"
-                    raise InputError(f"folder: {printable(root / file.name)}: {image}; {remedy}")
-                skipped.append({"file": plain(file.name), "reason": image})
-                continue
-            chosen = not counts["held_out"] or (_position(file) < held_out and number < len(files) - 1)
-            split = file.split or ("held_out" if chosen else "train")
-            add(split, image[None], [file.label])
-            counts[split] += 1
-    if not all(counts.values()):
-        readable = sum(counts.values())
-        why = f" (first skipped: {skipped[0]['file']}: {skipped[0]['reason']})" if skipped else ""
-        raise InputError(
-            f"folder: {printable(root)} has {counts['train']} usable images to train on and {counts['held_out']} to "
-            f"hold out of {readable + len(skipped)}; both need at least one{why}{_hint(skipped)}"
-        )
-    return skipped
+def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: float, total: int) -> str:
+    """By the folder, or by the hash of the name; at least the first readable file is held out, and not the last."""
+    chosen = not counts["held_out"] or (_position(file) < held_out and number < total - 1)
+    return file.split or ("held_out" if chosen else "train")
 
 
 def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -> None:
@@ -217,7 +160,7 @@ def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -
         message = f"{len(skipped)} of {count} image files in {printable(root)} cannot be used (first: {first})"
         if strict:
             raise InputError(f"{message}; --config.data.strict=False leaves them out")
-        log.warning("%s and are left out%s", message, _hint(skipped))
+        log.warning("%s and are left out%s", message, small_hint(skipped))
     if left_out := source.facts.get("classes_left_out"):
         log.warning("no image of these can be used, so they are no classes: %s", ", ".join(left_out[:5]))
     if untaught := sorted(set(range(source.num_classes)) - set(np.unique(source.train.labels).tolist())):
@@ -226,8 +169,3 @@ def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -
     if (images := len(source.train.images)) < _FEW:
         few = "few images to train on in %s (%d): a model will copy them, not learn what they share"
         log.warning(few, printable(root), images)
-
-
-def _hint(skipped: Sequence[dict[str, str]]) -> str:
-    small = sum("smaller than resolution" in entry["reason"] for entry in skipped)
-    return f"; --config.data.small=enlarge takes the {small} too small" if small else ""

@@ -92,7 +92,6 @@ def test_what_does_not_fit_gets_one_line(tmp_path, monkeypatch, files, options, 
 def test_a_pipe_or_a_device_is_neither(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(InputError, match="neither a folder of images nor a zip of one"):
-            folder(path, 8)
-        with pytest.raises(InputError, match="is no file or folder"):
-            celeba(path, 8)
+        for source in (folder, celeba):
+            with pytest.raises(InputError, match="neither a folder of images nor a zip of one"):
+                source(path, 8)
