@@ -101,7 +101,7 @@ class Transformer(nn.Module):
         label: jax.Array | None,
     ) -> tuple[jax.Array, Carry]:
         """Logits [b vocabulary] of the token at `target` [b], and the state after this step."""
-        around = token_grid.seen_on(canvas, target, self.grid, None)[:, None] if self.neighbors else None
+        around = token_grid.known_neighbors(canvas, target, self.grid, None)[:, None] if self.neighbors else None
         x = self.inputs(token[:, None], position[:, None], target[:, None], around)
         logits, carry = self._run(x, carry, label)
         return logits[:, 0], carry

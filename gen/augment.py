@@ -48,7 +48,7 @@ def augment(
     *,
     operation_weights: Mapping[str, float] = DEFAULT,
 ) -> jax.Array:
-    """Images [b h w c], each randomly changed; where nothing was drawn, the same to the bit.
+    """Augments each image [b h w c] at random; where nothing was drawn, it stays the same to the bit.
 
     Args:
       key: one key, of which image i uses fold_in(key, i); or [b] keys, one per image.
@@ -76,7 +76,7 @@ def augment(
 
 
 def _used(operation_weights: Mapping[str, float]) -> dict[str, float]:
-    """The operations that can be chosen at all."""
+    """Returns the operations that can be chosen at all."""
     for name, weight in operation_weights.items():
         if name not in DEFAULT:
             allowed = ", ".join(DEFAULT)
@@ -87,7 +87,7 @@ def _used(operation_weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def _draw(keys: jax.Array, probability: jax.Array, used: Mapping[str, float]) -> tuple[Draws, Draws]:
-    """For each operation two uniform numbers in [-1, 1) and two normal deviates, [b 2]; 0 where it was not chosen.
+    """Draws for each operation two uniform numbers in [-1, 1) and two normal deviates, [b 2]; 0 where not chosen.
 
     0 stands for doing nothing. Numbers are drawn for unused operations too, so that leaving one out does not change
     what the others do.
@@ -111,17 +111,17 @@ def _draw(keys: jax.Array, probability: jax.Array, used: Mapping[str, float]) ->
 
 
 def _expand(numbers: jax.Array) -> jax.Array:
-    """[b] -> [b 1 1 1]."""
+    """Reshapes [b] to [b 1 1 1]."""
     return numbers[:, None, None, None]
 
 
 def _drawn(*numbers: jax.Array) -> jax.Array:
-    """[b 1 1 1]: is any of these numbers, each [b n], not 0? Images that drew nothing keep their pixels to the bit."""
+    """Returns whether any of these numbers [b n] is not 0, [b 1 1 1]: other images keep their pixels to the bit."""
     return _expand(jnp.any(jnp.concatenate(numbers, axis=-1) != 0, axis=-1))
 
 
 def _move(images: jax.Array, uniform: Draws, used: Mapping[str, float]) -> jax.Array:
-    """The operations that only reorder pixels, exactly."""
+    """Applies the operations that only reorder pixels, exactly."""
     if "flip" in used:
         images = jnp.where(_expand(uniform["flip"][:, 0] < 0), images[:, :, ::-1], images)
     if "quarter_turn" in used:
@@ -133,7 +133,7 @@ def _move(images: jax.Array, uniform: Draws, used: Mapping[str, float]) -> jax.A
 
 
 def _warp(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
-    """The operations that resample, as one affine map and one resampling."""
+    """Applies the operations that resample, as one affine map and one resampling."""
     scale = jnp.exp2(0.2 * normal["scale"][:, 0])
     stretch = jnp.exp2(0.2 * normal["anisotropy"][:, 0])
     sides = jnp.stack([scale / stretch, scale * stretch], axis=-1)
@@ -146,7 +146,7 @@ def _warp(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
 
 
 def _recolor(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
-    """The color operations, as one affine map of the channels."""
+    """Applies the color operations, as one affine map of the channels."""
     contrast = jnp.exp2(0.5 * normal["contrast"][:, 0])
     flip = jnp.minimum(uniform["luma_flip"][:, :1], 0)
     luma = jnp.where(flip[:, 0] < 0, -contrast, contrast)
@@ -158,7 +158,7 @@ def _recolor(images: jax.Array, uniform: Draws, normal: Draws) -> jax.Array:
 
 
 def quarter_turns(images: jax.Array, turns: jax.Array) -> jax.Array:
-    """[b h w c], image i turned counterclockwise by turns[i] quarters, int [b]; oblong images by whole halves only."""
+    """Turns image i [b h w c] counterclockwise by turns[i] quarters, int [b]; oblong images by whole halves only."""
     turns = _expand(turns)
     images = jnp.where(turns & 2 != 0, images[:, ::-1, ::-1], images)
     if images.shape[1] == images.shape[2]:
@@ -167,12 +167,12 @@ def quarter_turns(images: jax.Array, turns: jax.Array) -> jax.Array:
 
 
 def _reflect(position: jax.Array, last: jax.Array | int) -> jax.Array:
-    """Positions in pixels, mirrored at 0 and at `last` until they lie between them."""
+    """Mirrors positions in pixels at 0 and at `last` until they lie between them."""
     return last - jnp.abs(jnp.mod(position, 2 * last) - last)
 
 
 def translate(images: jax.Array, shift: jax.Array) -> jax.Array:
-    """[b h w c], image i moved down and right by shift[i] pixels, int [b 2], exactly."""
+    """Moves image i [b h w c] down and right by shift[i] pixels, int [b 2], exactly."""
     for axis in (1, 2):
         source = _reflect(jnp.arange(images.shape[axis]) - shift[:, axis - 1, None], images.shape[axis] - 1)
         source = jnp.expand_dims(source, (3 - axis, 3))
@@ -181,13 +181,15 @@ def translate(images: jax.Array, shift: jax.Array) -> jax.Array:
 
 
 def rotation(angle: jax.Array) -> jax.Array:
-    """[... 2 2]: where to look, (down, right), to see an image turned counterclockwise by `angle` radians [...]."""
+    """Makes the map [... 2 2] of (down, right) that turns an image counterclockwise by `angle` radians [...]."""
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
     return jnp.stack([jnp.stack([cosine, sine], axis=-1), jnp.stack([-sine, cosine], axis=-1)], axis=-2)
 
 
 def resample(images: jax.Array, matrix: jax.Array, shift: jax.Array) -> jax.Array:
-    """[b h w c]: at p, (down, right) in pixels from the center, the image at matrix [b 2 2] @ (p - shift [b 2]).
+    """Resamples [b h w c]: at p, (down, right) in pixels from the center, the image at matrix @ (p - shift).
+
+    matrix: [b 2 2]; shift: [b 2].
 
     Bilinear. Forward and transposed together, four gathers of single pixels are faster than gathers of 2x2 patches
     and than products with interpolation matrices.
@@ -212,7 +214,7 @@ def resample(images: jax.Array, matrix: jax.Array, shift: jax.Array) -> jax.Arra
 
 
 def recolor(images: jax.Array, offset: jax.Array, luma: jax.Array, chroma: jax.Array, angle: jax.Array) -> jax.Array:
-    """[b h w c]: luma (the mean of the channels) becomes luma * itself + offset, chroma (the rest) is multiplied too.
+    """Makes luma, the mean of the channels, luma * itself + offset, and multiplies chroma, the rest: [b h w c].
 
     With three channels chroma is also turned by `angle` radians about the gray axis, red towards green (Rodrigues'
     formula). All four numbers are [b].
@@ -228,7 +230,7 @@ def recolor(images: jax.Array, offset: jax.Array, luma: jax.Array, chroma: jax.A
 
 
 def cutout(images: jax.Array, center: jax.Array) -> jax.Array:
-    """[b h w c], mid-gray within a quarter of the sides from `center` [b 2], (down, right), -1 to 1 over the image."""
+    """Makes [b h w c] mid-gray within a quarter of the sides from `center` [b 2], (down, right) in -1 to 1."""
     h, w = images.shape[1:3]
     down = jnp.abs((2 * jnp.arange(h) + 1) / h - 1 - center[:, :1]) < 0.5
     right = jnp.abs((2 * jnp.arange(w) + 1) / w - 1 - center[:, 1:]) < 0.5

@@ -69,7 +69,7 @@ def compiler_options() -> dict[str, str | bool]:
 
 @functools.cache
 def _understands(options: tuple[tuple[str, str | bool], ...]) -> bool:
-    """Does this jaxlib know these options of its compiler?"""
+    """Returns whether this jaxlib knows these options of its compiler."""
     try:
         jax.jit(lambda x: x + 1).lower(0.0).compile(dict(options))
     except jax.errors.JaxRuntimeError:
@@ -78,7 +78,7 @@ def _understands(options: tuple[tuple[str, str | bool], ...]) -> bool:
 
 
 def mesh(data: int, fsdp: int, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of `data` x `fsdp` devices with Auto axes; -1 for one of them: as many as are left.
+    """Makes a mesh of `data` x `fsdp` devices with Auto axes; -1 for one of them: as many as are left.
 
     `devices` defaults to all devices of all processes. Raises InputError when the product is not their number.
     """
@@ -101,7 +101,7 @@ def mesh(data: int, fsdp: int, *, devices: Sequence[jax.Device] | None = None) -
 
 
 def single_device() -> Mesh:
-    """A mesh of one device of this process."""
+    """Makes a mesh of one device of this process."""
     return mesh(1, 1, devices=jax.local_devices()[:1])
 
 
@@ -111,7 +111,7 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def state_sharding(mesh: Mesh, abstract_tree: Any) -> Any:
-    """A NamedSharding per leaf: the largest axis that "fsdp" divides is split over it; small arrays are copied."""
+    """Splits the largest axis of each leaf that "fsdp" divides over it; small arrays are copied. NamedShardings."""
     size = mesh.shape["fsdp"]
 
     def place(leaf: Any) -> NamedSharding:
@@ -148,7 +148,7 @@ def constrain(x: jax.Array) -> jax.Array:
 
 
 def rows(arrays: Any, start: int, size: int, mesh: Mesh) -> Any:
-    """Rows `start` to `start + size` of every array [n ...] of a tree, split over the devices of `mesh`.
+    """Puts rows `start` to `start + size` of every array [n ...] of a tree on the devices of `mesh`, split.
 
     The last row fills what is missing.
     """
@@ -161,7 +161,7 @@ def rows(arrays: Any, start: int, size: int, mesh: Mesh) -> Any:
 
 
 def batched(function: Callable[[Any, Any], jax.Array], mesh: Mesh) -> Callable[..., Iterator[np.ndarray]]:
-    """function(fixed, rows of a tree of arrays [b ...]) -> [b ...], compiled, for arrays [n ...] of any length:
+    """Compiles function(fixed, rows of a tree of arrays [b ...]) -> [b ...] for arrays [n ...] of any length.
 
     run(fixed, arrays, *, each=None, at_once=64) yields the results, one part [b ...] after the other. A compiler makes
     other machine code for other shapes, which rounds in another way. So every device always gets `each` rows, by

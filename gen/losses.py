@@ -22,14 +22,14 @@ Adversarial = Literal["relativistic", "non_saturating", "hinge", "least_squares"
 
 
 class AdversarialLoss(NamedTuple):
-    """What each player minimizes: (real_logits [b], fake_logits [b]) -> loss [b]. A ValueError names unequal shapes."""
+    """The losses of both players: (real_logits [b], fake_logits [b]) -> loss [b]. A ValueError names unequal shapes."""
 
     discriminator: PairLoss
     generator: PairLoss
 
 
 def _checked(loss: PairLoss) -> PairLoss:
-    """`loss` behind the door that all share: equal shapes [b], float32 inside."""
+    """Makes `loss` check its inputs: equal shapes [b], float32 inside."""
 
     def checked(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
         return loss(*_vectors(real_logits=real_logits, fake_logits=fake_logits))
@@ -75,7 +75,7 @@ ADVERSARIAL: dict[Adversarial, AdversarialLoss] = {
 
 
 def squared_gradient_norm(critic: Critic, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Logits [b] and the squared norm [b] of each logit's gradient with respect to its image, by one forward pass.
+    """Computes logits [b] and the squared norm [b] of each logit's gradient at its image, by one forward pass.
 
     On real images this is R1, on generated ones R2 (Mescheder et al. 2018, equation 9; usually weighted by gamma / 2).
     Use the logits in the loss too: the forward pass is then paid once.
@@ -91,7 +91,7 @@ def squared_gradient_norm(critic: Critic, images: jax.Array) -> tuple[jax.Array,
 def lecam(
     real_logits: jax.Array, fake_logits: jax.Array, real_average: jax.Array | float, fake_average: jax.Array | float
 ) -> jax.Array:
-    """[b]: squared distance of each side's logits from the running average (a scalar) of the other side's logits.
+    """Computes [b]: squared distances of each side's logits from the running average, a scalar, of the other's.
 
     The regularizer R_LC of Tseng et al. 2021: it keeps the two sides from drifting apart when data are few.
     """
@@ -103,7 +103,7 @@ def lecam(
 
 
 def contrastive(a: jax.Array, b: jax.Array, *, temperature: float) -> jax.Array:
-    """NT-Xent (Chen et al. 2020, equation 1): scalar, the mean over 2 n views of -log p(its partner | all others).
+    """Computes NT-Xent (Chen et al. 2020, equation 1): the mean over 2 n views of -log p(its partner | all others).
 
     a, b: [n d], two views of each of n images; compared by their cosines. temperature: of the softmax, above 0.
     """

@@ -16,7 +16,7 @@ from gen.devices import batch_sharding, check_batch
 
 
 class DeviceLoader:
-    """Device batches by step: feed(step) -> {"image": uint8 [b h w c], "label": int32 [b]}, split over all devices.
+    """Loads device batches by step: {"image": uint8 [b h w c], "label": int32 [b]}, split over all devices.
 
     A data set of at most `device_bytes` is put on every device once and gathered there. From a larger one the rows of
     each device are read on the host, those of the next step in the background. The batches are the same either way.
@@ -36,7 +36,7 @@ class DeviceLoader:
             self._gather = jax.jit(_gather, out_shardings=self._sharding)
 
     def __call__(self, step: int) -> Batch:
-        """The batch of `step`; asking for steps in order is fast, any order is right."""
+        """Returns the batch of `step`; asking for steps in order is fast, any order is right."""
         if self._resident is not None:
             return self._gather(*self._resident, _place(self._dataset.indices(step).astype(np.int32), self._sharding))
         if self._ahead is None or self._ahead[0] != step:
@@ -57,12 +57,12 @@ class DeviceLoader:
         )
 
     def _split(self, blocks: dict[int, np.ndarray]) -> jax.Array:
-        """One device array from host blocks by the row that each starts at."""
+        """Makes one device array from host blocks by the row that each starts at."""
         shape = (self._batch_size, *next(iter(blocks.values())).shape[1:])
         return jax.make_array_from_callback(shape, self._sharding, lambda index: blocks[self._start(index)])
 
     def _start(self, index: Any) -> int:
-        """The first row of a shard, of which jax gives one slice per axis."""
+        """Returns the first row of a shard, of which jax gives one slice per axis."""
         return index[0].indices(self._batch_size)[0]
 
 

@@ -51,7 +51,7 @@ class Autoencoder(nn.Module):
         return height // self.factor, width // self.factor, self.bottleneck.channels
 
     def check(self, place: str) -> None:
-        """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
+        """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, patch=bounds.PATCH)
         height, width, _ = self.image_shape
@@ -68,7 +68,7 @@ class Autoencoder(nn.Module):
         self.decoder = _Decoder(self.widths, self.blocks, self.expansion, self.patch, outputs)
 
     def __call__(self, images: jax.Array, *, key: jax.Array | None = None) -> tuple[jax.Array, Code]:
-        """Reconstructions [b h w c], and the Code. `key` is for bottlenecks that draw; None: their mean."""
+        """Reconstructs images [b h w c]; returns them and the Code. key: of bottlenecks that draw; None: their mean."""
         code = self.encode(images, key=key)
         return self.decode(code.z), code
 
@@ -76,26 +76,26 @@ class Autoencoder(nn.Module):
         return self.bottleneck(self.encoder(images.astype(self._dtype)).astype(jnp.float32), key=key)
 
     def decode(self, z: jax.Array) -> jax.Array:
-        """Images [b h w c], around [-1, 1], of codes [b h/factor w/factor channels]."""
+        """Decodes codes [b h/factor w/factor channels] to images [b h w c], around [-1, 1]."""
         return self.decoder(z.astype(self._dtype)).astype(jnp.float32)
 
     def latent(self, images: jax.Array) -> jax.Array:
-        """Codes [b h/factor w/factor channels]: what `decode` makes reconstructions of."""
+        """Encodes images to the codes [b h/factor w/factor channels] that `decode` takes."""
         return self.encode(images).z
 
     def tokens(self, images: jax.Array) -> jax.Array:
-        """int32 [b h/factor w/factor] in 0..vocabulary-1."""
+        """Encodes images to tokens int32 [b h/factor w/factor] in 0..vocabulary-1."""
         tokens = self.encode(images).tokens
         if tokens is None:
             raise InputError(f"{type(self.bottleneck).__name__} codes are continuous: this autoencoder has no tokens")
         return tokens
 
     def from_tokens(self, tokens: jax.Array) -> jax.Array:
-        """Images [b h w c], around [-1, 1], of tokens int32 [b h/factor w/factor]."""
+        """Decodes tokens int32 [b h/factor w/factor] to images [b h w c], around [-1, 1]."""
         return self.decode(self.bottleneck.lookup(tokens))
 
     def update(self, key: jax.Array, params: Mapping[str, Any], code: Code) -> Mapping[str, Any]:
-        """The variables after a step, for what the bottleneck does not learn by gradients."""
+        """Updates, after a step, the variables that the bottleneck does not learn by gradients."""
         learned = dict(params["params"])
         if "bottleneck" in learned:
             learned["bottleneck"] = self.bottleneck.update(key, learned["bottleneck"], code)
@@ -107,7 +107,7 @@ class Autoencoder(nn.Module):
 
 
 class _Half(nn.Module):
-    """What encoder and decoder have in common: the fields, of which all but the last are those of `Autoencoder`."""
+    """The fields of encoder and decoder, of which all but the last are those of `Autoencoder`."""
 
     widths: tuple[int, ...]
     blocks: int

@@ -29,7 +29,7 @@ class Code(NamedTuple):
 
 
 class Bottleneck(nn.Module):
-    """What all have in common."""
+    """The interface of all bottlenecks."""
 
     @property
     def inputs(self) -> int:
@@ -45,18 +45,18 @@ class Bottleneck(nn.Module):
 
     @property
     def latents_are_normal(self) -> bool:
-        """Is the decoder made for latents drawn from the standard normal distribution?"""
+        """Whether the decoder is made for latents drawn from the standard normal distribution."""
         return False
 
     def check(self, place: str) -> None:
-        """Raises InputError for fields that do not make sense. `place` is the field to blame."""
+        """Raises InputError for fields that do not make sense. place: the field to blame."""
 
     def lookup(self, tokens: jax.Array) -> jax.Array:
-        """The code [b h w channels] of tokens int32 [b h w]. Raises InputError where codes are continuous."""
+        """Looks up the code [b h w channels] of tokens int32 [b h w]. Raises InputError where codes are continuous."""
         raise InputError(f"{type(self).__name__} codes are continuous: they have no tokens")
 
     def update(self, key: jax.Array, params: Mapping[str, Any], code: Code) -> Mapping[str, Any]:
-        """The parameters after a step, for what is not learned by gradients."""
+        """Updates, after a step, the parameters that are not learned by gradients."""
         return params
 
 
@@ -238,12 +238,12 @@ def _unit(x: jax.Array) -> jax.Array:
 
 
 def _binary_entropy(logits: jax.Array) -> jax.Array:
-    """In nats; written so that its gradient is finite where the outcome is certain."""
+    """Computes the entropy in nats, with a finite gradient where the outcome is certain."""
     return jax.nn.softplus(logits) - logits * jax.nn.sigmoid(logits)
 
 
 def _used(tokens: jax.Array, vocabulary: int) -> dict[str, jax.Array]:
-    """The share of codes that a batch uses, and the perplexity exp(entropy) of their frequencies."""
+    """Computes the share of codes that a batch uses, and the perplexity exp(entropy) of their frequencies."""
     counts = jnp.zeros(vocabulary).at[tokens.reshape(-1)].add(1.0)
     share = counts / tokens.size
     return {

@@ -15,7 +15,7 @@ STAGES = 16  # at most
 
 
 def check_bounds(network: Any, place: str, **bounds: tuple[float, float]) -> None:
-    """InputError unless each of these fields, or each element of one, lies within its bounds, both included.
+    """Raises InputError unless each of these fields, or each element of one, is within its bounds, both included.
 
     None is within any bounds; a tuple has 1 to 16 elements. `place` is the field to blame.
     """

@@ -21,7 +21,7 @@ _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
 def implementation(groups: int, backend: str | None = None) -> Implementation:
-    """How a k x k convolution is computed on `backend` (None: the default backend). The one place that chooses.
+    """Chooses how a k x k convolution is computed on `backend` (None: the default backend).
 
     "lax": `lax.conv_general_dilated`, for groups=1.
     "patches": k*k shifted copies side by side, then one matrix product per group.
@@ -48,7 +48,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, groups: int = 1, how: Implementatio
 
 
 def _grouped(x: jax.Array, kernel: jax.Array, groups: int, how: Implementation) -> jax.Array:
-    """Grouped convolution with the group as a batch dimension of `dot_general`."""
+    """Convolves in groups, with the group as a batch dimension of `dot_general`."""
     b, h, w, _ = x.shape
     size, _, per_group, out = kernel.shape
     pad = size // 2
@@ -64,7 +64,7 @@ def _grouped(x: jax.Array, kernel: jax.Array, groups: int, how: Implementation) 
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
-    """Leaky ReLU of slope 0.2."""
+    """Applies the leaky ReLU of slope 0.2."""
     return jax.nn.leaky_relu(x, 0.2)
 
 
@@ -81,7 +81,7 @@ def _pad_edges(x: jax.Array, axis: int) -> jax.Array:
 
 @jax.custom_vjp
 def upsample(x: jax.Array) -> jax.Array:
-    """[b h w c] to [b 2h 2w c] by the FIR filter [1 3 3 1]/4 along each axis, edges repeated.
+    """Upsamples [b h w c] to [b 2h 2w c] by the FIR filter [1 3 3 1]/4 along each axis, edges repeated.
 
     Each sample becomes two, a quarter of a pixel to either side of it.
     """
@@ -95,7 +95,7 @@ def upsample(x: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def downsample(x: jax.Array) -> jax.Array:
-    """[b 2h 2w c] to [b h w c] by the antialiasing FIR filter [1 3 3 1]/8 along each axis, edges repeated."""
+    """Downsamples [b 2h 2w c] to [b h w c] by the FIR filter [1 3 3 1]/8 along each axis, edges repeated."""
     for axis in (1, 2):
         n = x.shape[axis] // 2
         padded = _pad_edges(x, axis)
@@ -112,21 +112,21 @@ downsample.defvjp(lambda x: (downsample(x), None), lambda _, y: (upsample(y) / 4
 
 
 def space_to_depth(x: jax.Array, factor: int) -> jax.Array:
-    """[b h*f w*f c] to [b h w f*f*c]."""
+    """Rearranges [b h*f w*f c] to [b h w f*f*c]."""
     b, h, w, c = x.shape
     x = x.reshape(b, h // factor, factor, w // factor, factor, c)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // factor, w // factor, factor * factor * c)
 
 
 def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
-    """[b h w f*f*c] to [b h*f w*f c], the inverse of `space_to_depth`."""
+    """Rearranges [b h w f*f*c] to [b h*f w*f c], the inverse of `space_to_depth`."""
     b, h, w, c = x.shape
     x = x.reshape(b, h, w, factor, factor, c // factor**2)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h * factor, w * factor, c // factor**2)
 
 
 def scaled_normal(gain: float, fan_in: int) -> Callable[..., jax.Array]:
-    """Initializer N(0, (gain / sqrt(fan_in))^2); a gain of 0 gives zeros."""
+    """Makes the initializer N(0, (gain / sqrt(fan_in))^2); a gain of 0 gives zeros."""
     return nn.initializers.normal(gain / math.sqrt(fan_in)) if gain else nn.initializers.zeros
 
 
@@ -164,7 +164,7 @@ class Linear(nn.Module):
         return y
 
     def spread(self, bias: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        """The bias, which may be broadcast to this shape."""
+        """Returns a bias that can be broadcast to this shape."""
         return bias
 
 

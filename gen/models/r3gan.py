@@ -42,7 +42,7 @@ class Block(nn.Module):
 
 
 class _Network(nn.Module):
-    """What the two networks have in common: the fields."""
+    """The fields of the two networks."""
 
     widths: tuple[int, ...]  # channels of each stage, from 4x4 upwards
     blocks: int = 2  # residual blocks a stage
@@ -60,7 +60,7 @@ class _Network(nn.Module):
         return 4 * 2 ** (len(self.widths) - 1) * self.patch
 
     def check(self, place: str) -> None:
-        """InputError unless these fields fit each other and the images of the data. `place` is the field to blame."""
+        """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, group_size=bounds.WIDTH, patch=bounds.PATCH, embedding=bounds.WIDTH)
         height, width, _ = self.image_shape
@@ -117,7 +117,7 @@ class Discriminator(_Network):
     """Images [b h w c] in [-1, 1], labels [b] int (ignored when unconditional) to logits [b], float32."""
 
     def stages(self, image: jax.Array) -> tuple[jax.Array, ...]:
-        """What each stage makes of the images, from the image end to 4 x 4: float32 [b h w c]."""
+        """Computes the output of each stage, from the image end to 4 x 4: float32 [b h w c]."""
         return self._run(image, None)[0]
 
     def __call__(self, image: jax.Array, label: jax.Array) -> jax.Array:
@@ -154,7 +154,7 @@ class Preset(NamedTuple):
     discriminator: dict[str, Any]
 
     def replace(self, **fields: Any) -> Preset:
-        """The same with `fields` changed in both."""
+        """Replaces `fields` in both networks."""
         return Preset(self.generator | fields, self.discriminator | fields)
 
 

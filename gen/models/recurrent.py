@@ -91,7 +91,7 @@ class Recurrent(nn.Module):
     num_classes: int = 0  # 0: labels are not used
 
     def check(self, place: str) -> None:
-        """InputError unless these fields make a network. `place` is the field to blame."""
+        """Raises InputError unless these fields make a network. place: the field to blame."""
         for name in ("width", "layers", "expansion"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{place}.{name}={getattr(self, name)}; allowed: more than 0")
@@ -111,14 +111,14 @@ class Recurrent(nn.Module):
         self.logits = Linear(self.vocabulary, use_bias=True)
 
     def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
-        """Logits float32 [b n vocabulary], those at t of token t. No position may occur twice in a sequence."""
+        """Computes logits float32 [b n vocabulary], at t those of token t. No position occurs twice in a sequence."""
         around = token_grid.causal_neighbors(tokens, positions, self.grid, self.context) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
         _, carries = self.initialize_carry(len(tokens))
         return self._run(self.inputs(token, position, positions, around), carries, label)[0]
 
     def initialize_carry(self, batch: int) -> Carry:
-        """The state before the first step of `batch` sequences. It needs no parameters."""
+        """Makes the state before the first step of `batch` sequences, without parameters."""
         known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
         shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
         return known, tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
@@ -132,7 +132,7 @@ class Recurrent(nn.Module):
         target: jax.Array,
         label: jax.Array | None,
     ) -> tuple[jax.Array, Carry]:
-        """Logits [b vocabulary] of the token at `target` [b], and the state after this step.
+        """Computes the logits [b vocabulary] of the token at `target` [b], and the state after this step.
 
         token, position: the one drawn last, [b] each; -1 for none at the first step. canvas: all tokens of `grid` known
         by now, that one among them, [b G], -1 elsewhere; those of the context are kept in the state.
@@ -143,7 +143,9 @@ class Recurrent(nn.Module):
             index = jnp.where(position >= first, position - first, known.shape[1])
             known = jax.vmap(lambda k, i, s: k.at[i].set(s, mode="drop"))(known, index, token)
         everything = jnp.concatenate([canvas, known], axis=1)
-        around = token_grid.seen_on(everything, target, self.grid, self.context)[:, None] if self.neighbors else None
+        around = (
+            token_grid.known_neighbors(everything, target, self.grid, self.context)[:, None] if self.neighbors else None
+        )
         x = self.inputs(token[:, None], position[:, None], target[:, None], around)
         logits, carries = self._run(x, carries, label)
         return logits[:, 0], (known, carries)

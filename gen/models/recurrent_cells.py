@@ -20,7 +20,7 @@ Residuals = tuple[jax.Array, jax.Array, jax.Array]
 
 
 def implementation(backend: str | None = None) -> Implementation:
-    """How a linear recurrence is computed on `backend` (None: the default backend). The one place that chooses.
+    """Chooses how a linear recurrence is computed on `backend` (None: the default backend).
 
     "associative": `lax.associative_scan`, about 2 log2(n) parallel passes over the arrays, for accelerators.
     "sequential": `lax.scan`, n steps but a single pass: with its gradient four times faster on two CPU cores.
@@ -29,7 +29,7 @@ def implementation(backend: str | None = None) -> Implementation:
 
 
 def recurrence(a: jax.Array, b: jax.Array, start: jax.Array, *, how: Implementation | None = None) -> jax.Array:
-    """h_t = a_t h_(t-1) + b_t along axis 1 of a, b [b n d], with h before the first = start [b d]: h [b n d]."""
+    """Computes h_t = a_t h_(t-1) + b_t along axis 1 of a, b [b n d], with h before the first = start [b d]: [b n d]."""
     return _recurrence(a, b, start, how or implementation())
 
 
@@ -86,7 +86,7 @@ class RGLRU(nn.Module):
 
 
 def _init_decay(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """So that a^c is uniform in [0.9, 0.999] (section 2.4 of Griffin): memories of 10 to 1,000 steps."""
+    """Draws a^c uniformly in [0.9, 0.999] (section 2.4 of Griffin): memories of 10 to 1,000 steps."""
     a = jax.random.uniform(key, shape, minval=0.9, maxval=0.999) ** (1 / 8)
     return jnp.log1p(-a) - jnp.log(a)  # -logit(a)
 
@@ -103,7 +103,7 @@ class MinGRU(nn.Module):
 
 
 def _gates(cell: nn.Module, x: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
-    """What the inputs add to `count` gates, [n b count*d], and the kernel [d count*d] of what the state adds."""
+    """Computes what the inputs add to `count` gates, [n b count*d], and the kernel [d count*d] for the state."""
     d = x.shape[-1]
     inputs = Linear(count * d, use_bias=True, name="input")(x)
     return inputs.swapaxes(0, 1), cell.param("state", nn.initializers.orthogonal(), (d, count * d))

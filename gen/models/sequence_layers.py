@@ -17,7 +17,7 @@ from gen.models import layers
 
 
 def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """x [d] or [b 1 d] as seen by sequences of this shape [b n d], which it may be broadcast to."""
+    """Makes x [d] or [b 1 d] broadcast to sequences of this shape [b n d], with a fast gradient."""
     if jax.default_backend() != "cpu":
         return x
     groups = math.prod(x.shape[:-1])
@@ -25,7 +25,7 @@ def broadcast_rows(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def mean_square(x: jax.Array) -> jax.Array:
-    """Mean of the squares along the last axis, which is kept with length 1."""
+    """Averages the squares along the last axis, which is kept with length 1."""
     if jax.default_backend() != "cpu":
         return jnp.mean(jnp.square(x), axis=-1, keepdims=True)
     d = x.shape[-1]
@@ -47,7 +47,7 @@ class Linear(layers.Linear):
     """Matrix product with optional bias: [b n c] to [b n features]."""
 
     def spread(self, bias: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        """The bias, see `broadcast_rows`."""
+        """Returns the bias, see `broadcast_rows`."""
         return broadcast_rows(bias, shape)
 
 

@@ -1,4 +1,4 @@
-"""Places of tokens on a grid and on a grid of given context, what lies around them, and the input of each step.
+"""Positions of tokens on a grid and on a grid of given context, their neighbors, and the input of each step.
 
 A grid is (rows, columns, channels). Positions 0 to G-1 are its cells in raster order (row, column, channel), and G to
 P-1 those of the context grid. Tokens are int32 in 0..vocabulary-1; -1 stands for an unknown or absent one.
@@ -23,18 +23,18 @@ _NEAR = [*_AROUND, (-2, 0), (0, -2), (0, 2), (2, 0)]
 
 
 def cells(grid: Grid | None) -> int:
-    """How many positions a grid has; None has none."""
+    """Counts the positions of a grid; None has none."""
     return math.prod(grid) if grid else 0
 
 
 def _cell(grid: Grid) -> np.ndarray:
-    """Row, column and channel of each position: int [G 3]."""
+    """Returns row, column and channel of each position: int [G 3]."""
     return np.stack(np.unravel_index(np.arange(cells(grid)), grid), axis=-1)
 
 
 @functools.cache
 def coordinates(grid: Grid, context: Grid | None) -> np.ndarray:
-    """Row, column and channel of each position as ones among zeros, those of the context apart: float32 [P+1 s].
+    """Encodes row, column and channel of each position as ones among zeros: float32 [P+1 s]; context apart.
 
     The last row, for no position, is zero.
     """
@@ -51,7 +51,7 @@ def coordinates(grid: Grid, context: Grid | None) -> np.ndarray:
 
 @functools.cache
 def neighbors(grid: Grid, context: Grid | None) -> np.ndarray:
-    """Positions around each position, always in the same order, P for those that do not exist: int32 [P m].
+    """Lists the positions around each position, always in the same order, P where there is none: int32 [P m].
 
     They are the 8 cells around it and 4 at distance 2, each with all channels, beginning with its own (cyclically), and
     the other channels of its own cell; for a position of `grid` also the 3 x 3 cells of the context at the same place.
@@ -59,7 +59,7 @@ def neighbors(grid: Grid, context: Grid | None) -> np.ndarray:
     outside = cells(grid) + cells(context)
 
     def look(at: np.ndarray, offsets: list[tuple[int, int]], where: Grid, base: int) -> np.ndarray:
-        """The positions at `offsets` from cells `at` [q 3] of the grid `where`, which begins at position `base`."""
+        """Returns the positions at `offsets` from cells `at` [q 3] of the grid `where`, which begins at `base`."""
         row, column = (at[:, None, i] + np.array(offsets)[:, i] for i in range(2))
         channel = (at[:, None, 2:] + np.arange(where[2])) % where[2]
         inside = (row >= 0) & (row < where[0]) & (column >= 0) & (column < where[1])
@@ -82,7 +82,7 @@ def neighbors(grid: Grid, context: Grid | None) -> np.ndarray:
 
 
 def causal_neighbors(tokens: jax.Array, positions: jax.Array, grid: Grid, context: Grid | None) -> jax.Array:
-    """What step t of sequences [b n] may know around its position p_t: s_u for u < t, elsewhere -1: int32 [b n m]."""
+    """Gathers what step t of sequences [b n] may know around its position: s_u for u < t, else -1: int32 [b n m]."""
     table, n = jnp.asarray(neighbors(grid, context)), tokens.shape[1]
     time = jnp.arange(n, dtype=jnp.int32)
 
@@ -95,8 +95,8 @@ def causal_neighbors(tokens: jax.Array, positions: jax.Array, grid: Grid, contex
     return jax.vmap(one)(tokens, positions)
 
 
-def seen_on(canvas: jax.Array, target: jax.Array, grid: Grid, context: Grid | None) -> jax.Array:
-    """What is known around the positions `target` [b] on a canvas [b P], where -1 is unknown: int32 [b m]."""
+def known_neighbors(canvas: jax.Array, target: jax.Array, grid: Grid, context: Grid | None) -> jax.Array:
+    """Gathers what is known around positions `target` [b] on a canvas [b P], where -1 is unknown: int32 [b m]."""
     near = jnp.asarray(neighbors(grid, context))[target]
     return jnp.take_along_axis(jnp.pad(canvas, ((0, 0), (0, 1)), constant_values=-1), near, axis=1)
 
@@ -124,5 +124,5 @@ class TokenEmbedding(nn.Module):
         return x
 
     def _embed(self, features: int, name: str) -> nn.Embed:
-        """Row -1, the last, is for no token."""
+        """Makes an embedding whose row -1, the last, is for no token."""
         return nn.Embed(self.vocabulary + 1, features, embedding_init=nn.initializers.normal(1.0), name=name)

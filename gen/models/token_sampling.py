@@ -19,7 +19,7 @@ def sample_token(
     top_k: jax.Array | int | None = None,
     top_p: Scalar | None = None,
 ) -> jax.Array:
-    """A token, int32 in 0..v-1, drawn from softmax(logits / temperature) over what top_k and top_p leave.
+    """Draws a token, int32 in 0..v-1, from softmax(logits / temperature) over what top_k and top_p leave.
 
     temperature: 0: the most probable token; None: 1. top_k: only the k most probable; 0 or None: all. top_p: only the
     most probable, as few as have this probability together and at least one (nucleus sampling, Holtzman et al. 2020,
@@ -34,7 +34,7 @@ def sample_token(
 
 
 def _kept(logits: jax.Array, temperature: Scalar, top_k: jax.Array | int | None, top_p: Scalar | None) -> jax.Array:
-    """Which tokens may be drawn: bool [v]. Of equals the first come first, so that top_k keeps exactly k."""
+    """Returns which tokens may be drawn: bool [v]. Of equals the first come first: top_k keeps exactly k."""
     order = jnp.argsort(-logits)
     ranks = jnp.arange(len(logits))
     kept = ranks >= 0
@@ -48,5 +48,5 @@ def _kept(logits: jax.Array, temperature: Scalar, top_k: jax.Array | int | None,
 
 
 def classifier_free_guidance(conditional: jax.Array, unconditional: jax.Array, guidance: Scalar) -> jax.Array:
-    """Logits moved away from the unconditional ones: u + g (c - u); 1 changes nothing (Ho and Salimans 2022, eq. 6)."""
+    """Moves logits away from the unconditional ones: u + g (c - u); 1: unchanged (Ho and Salimans 2022, eq. 6)."""
     return unconditional + guidance * (conditional - unconditional)

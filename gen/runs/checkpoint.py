@@ -57,7 +57,7 @@ class Checkpoints:
         identity: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
     ) -> None:
-        """`keep` is how many steps stay; older ones, but for `best`, are deleted. The first save makes the folder.
+        """Opens a folder. keep: how many steps stay; older ones, but for `best`, are deleted. The first save makes it.
 
         identity: what every step belongs to, by name; it is saved in each, and a step of another is corrupt. notes:
         saved too, but not compared. Raises InputError when `folder` is something else.
@@ -84,7 +84,7 @@ class Checkpoints:
             self._background.shutdown()
 
     def steps(self) -> list[int]:
-        """The steps that were written completely, oldest first; whether they are still valid, restoring finds out."""
+        """Lists the steps that were written completely, oldest first; restoring finds out whether they are valid."""
         return digests.steps(self._folder)
 
     def save(self, step: int, state: Any, *, wait: bool = False) -> None:
@@ -110,13 +110,13 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Returns when the last save is complete on the disk; raises its OSError."""
+        """Waits until the last save is complete on the disk; raises its OSError."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
     def restore(self, abstract_state: Tree, *, step: int | None = None) -> tuple[Tree, int] | None:
-        """The state of the newest valid step, or of `step`, and which step it is; None when nothing was ever saved.
+        """Restores the newest valid step, or `step`: the state and its step; None when nothing was ever saved.
 
         `abstract_state` has jax.ShapeDtypeStruct leaves; where they have a sharding, the arrays get it, whatever
         devices they were saved from. Each corrupt step on the way is set aside as corrupt-<step>, with one warning.
@@ -131,7 +131,7 @@ class Checkpoints:
         return self._newest_valid(abstract_state, step, whole=True)
 
     def restore_part(self, abstract_part: Tree, *, step: int | None = None) -> tuple[Tree, int]:
-        """Like `restore`, but only the leaves asked for are loaded, e.g. {"ema_params": {"generator": ...}}.
+        """Restores only the leaves asked for, such as {"ema_params": {"generator": ...}}.
 
         Changes nothing in the folder, so that it may be used beside a training run. Raises InputError also when there
         is no checkpoint at all.
@@ -139,7 +139,7 @@ class Checkpoints:
         return self._newest_valid(abstract_part, step, whole=False)
 
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
-        """In the background: when orbax has written the files, digests them, and gives the step its name."""
+        """Digests the files when orbax has written them, and gives the step its name; in the background."""
         try:
             self._writer.wait_until_finished()
             if jax.process_index() == 0:
@@ -148,7 +148,7 @@ class Checkpoints:
             raise self._fault(step, error) from None
 
     def _name(self, step: int, saving: Path, table: dict[str, list]) -> None:
-        """Makes a step of what was written, and removes steps that are older than `keep` and not the best."""
+        """Renames what was written to a step, and removes steps that are older than `keep` and not the best."""
         digests.write(saving, step, self._identity | self._notes, table)
         target = self._folder / str(step)
         if os.path.lexists(target):  # a file, for one: no step has this number
@@ -163,7 +163,7 @@ class Checkpoints:
                 _remove(going)
 
     def _fault(self, step: int, error: Exception) -> OSError:
-        """What went wrong with a save, in one line; frees what was written of it, which the report may need."""
+        """Describes in one line why a save failed; frees what was written of it, which the report may need."""
         if jax.process_index() == 0:
             self._remove_unfinished()
         found = re.search(r"os_error_code='(\d+)'", str(error))  # tensorstore
@@ -177,7 +177,7 @@ class Checkpoints:
                 _remove(leftover)
 
     def _newest_valid(self, abstract: Tree, step: int | None, *, whole: bool) -> tuple[Tree, int]:
-        """The restored tree and its step; says of each newer step that it is corrupt, and if `whole` sets it aside.
+        """Restores a tree and returns it with its step; warns of newer steps that are corrupt, see `_report`.
 
         Beside a run that keeps one step, the step that was the newest may go while it is read: the folder is listed
         again before it is said that there is none.
@@ -211,7 +211,7 @@ class Checkpoints:
                 _log.warning("checkpoint %d is corrupt (%s): %s checkpoint %d", bad, reason, then, used)
 
     def _read(self, step: int, abstract: leaves.Leaves, *, whole: bool) -> dict[str, np.ndarray]:
-        """The verified values of the leaves asked for, on the host; `whole`: these must be all there are.
+        """Reads and verifies the leaves asked for, on the host; `whole`: these must be all there are.
 
         Raises CorruptError, or InputError when a valid step of this run holds other leaves than asked for.
         """
@@ -225,7 +225,7 @@ class Checkpoints:
         return _restore(directory, table.leaves, abstract)
 
     def _free_name(self, step: int) -> Path:
-        """A path for a step that is set aside."""
+        """Finds a path for a step that is set aside."""
         target = self._folder / f"corrupt-{step}"
         while os.path.lexists(target):
             target = target.with_name(f"{target.name}-again")
@@ -242,7 +242,7 @@ class Checkpoints:
 
 
 def _everywhere(valid: bool) -> bool:
-    """Whether it is true in every process."""
+    """Returns whether it is true in every process."""
     return valid if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(valid)).all())
 
 
@@ -255,7 +255,7 @@ def _remove(path: Path) -> None:
 
 
 def _restore(directory: Path, stored: Mapping[str, list], abstract: leaves.Leaves) -> dict[str, np.ndarray]:
-    """The values of the leaves asked for, on the host. Raises CorruptError unless they are those that were saved."""
+    """Restores the leaves asked for on the host. Raises CorruptError unless they are those that were saved."""
     arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
     try:
         # The bare handler: a Checkpointer would wait for other processes, which may have failed.

@@ -1,4 +1,4 @@
-"""What a step in a checkpoint folder states about itself, and whether its files are still what they were. No jax here.
+"""Digests of the steps in a checkpoint folder: what a step is of, and whether its files are unchanged. No jax here.
 
 A step is a folder named by its number. Its file DIGESTS has two lines: the digest of the second, and JSON of a `Table`.
 The step, and what it belongs to, stand in there: a folder that was renamed, or copied from another run, is noticed.
@@ -39,7 +39,7 @@ class Table(NamedTuple):
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps in a checkpoint folder, oldest first. Raises InputError for what is there and is no folder."""
+    """Lists the steps in a checkpoint folder, oldest first. Raises InputError for what is there and is no folder."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -53,7 +53,7 @@ def steps(folder: Path) -> list[int]:
 
 
 def newest_marks(folder: Path) -> dict[str, str]:
-    """The marks of the newest step in a checkpoint folder whose DIGESTS can be read; {} when there is none."""
+    """Reads the marks of the newest step whose DIGESTS can be read; {} when there is none."""
     for step in reversed(steps(folder)):
         with contextlib.suppress(CorruptError):
             return read(folder / str(step), step).marks
@@ -61,12 +61,12 @@ def newest_marks(folder: Path) -> dict[str, str]:
 
 
 def hasher() -> Any:
-    """The hash of all digests here."""
+    """Makes the hash of all digests here."""
     return hashlib.blake2b(digest_size=16)  # 1.6 times as fast as sha256
 
 
 def in_threads(function: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
-    """`map` as a list, in order."""
+    """Maps in threads; returns a list, in order."""
     with ThreadPoolExecutor() as pool:  # hashing releases the GIL
         return list(pool.map(function, values))
 
@@ -85,7 +85,7 @@ def write(directory: Path, step: int, marks: Mapping[str, str], leaves: Mapping[
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns when the names in a folder are on the disk, where its file system can do that."""
+    """Waits until the names in a folder are on the disk, where its file system can do that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -95,7 +95,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def read(directory: Path, step: int) -> Table:
-    """The table of a step folder. Raises CorruptError when it is absent, damaged, or that of another step."""
+    """Reads the table of a step folder. Raises CorruptError when it is absent, damaged, or that of another step."""
     try:
         digest, _, text = read_regular(directory / NAME, most=_LARGEST).partition(b"\n")
     except OSError as error:
@@ -169,7 +169,7 @@ def _is_leaf(entry: Any) -> bool:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether it is the plain path of a file inside a folder."""
+    """Returns whether it is the plain path of a file inside a folder."""
     path = PurePosixPath(name)
     plain = name == path.as_posix() and name.isprintable()
     return plain and path.parts != () and not path.is_absolute() and ".." not in path.parts

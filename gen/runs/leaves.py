@@ -1,4 +1,4 @@
-"""Trees of arrays as leaves by name: what a checkpoint holds, and whether a model wants the same."""
+"""Trees of arrays as leaves by name: those of a checkpoint, and those of a model."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds ther
 
 
 def named(tree: Any) -> Leaves:
-    """Each leaf under its path, in tree order: the same names whether fields are attributes or dict keys."""
+    """Names each leaf by its path, in tree order, alike whether fields are attributes or dict keys."""
     paths, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
 def described(leaf: Any) -> list[Any]:
-    """[dtype, shape, digest of the values], as JSON has it; the digest is None when no process holds all values."""
+    """Describes a leaf: [dtype, shape, digest of the values, None when no process holds all of them]."""
     digest = None
     if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
         values = np.ascontiguousarray(leaf)
@@ -46,7 +46,7 @@ def check(directory: Path, stored: Mapping[str, list[Any]], abstract: Leaves, *,
 
 
 def place(host: np.ndarray, abstract: Any) -> jax.Array:
-    """The values on the devices that an abstract leaf names, or on the default one."""
+    """Puts values on the devices that an abstract leaf names, or on the default one."""
     sharding = getattr(abstract, "sharding", None)
     if sharding is None:
         return jax.numpy.asarray(host)

@@ -43,7 +43,7 @@ class RunLock:
     """
 
     def __init__(self, workdir: Path, *, holds: bool = True) -> None:
-        """holds: False does nothing; of several processes only the first one holds the lock."""
+        """Names the folder. holds: False does nothing; of several processes only the first one holds the lock."""
         self._workdir = workdir.absolute()
         self._path = self._workdir / ".lock"
         self._holds = holds
@@ -164,7 +164,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _open(path: Path, *, create: bool = True) -> int:
-    """A descriptor of the regular file `path`, through no link; NONBLOCK, as a FIFO would wait for its other end."""
+    """Opens the regular file `path`, through no link; NONBLOCK, as a FIFO would wait for its other end."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_CREAT if create else 0)
     try:
         file = os.open(path, flags, 0o644)
@@ -209,7 +209,7 @@ def _write(file: int) -> None:
 
 
 def _read(file: int) -> dict[str, Any]:
-    """What the lock says of its holder; nothing when it says nothing that can be understood."""
+    """Reads the holder of the lock; {} when nothing can be understood."""
     try:
         holder = parse_json(os.pread(file, _MOST_BYTES, 0))
         return {"pid": int(holder["pid"])} | {name: str(holder[name]) for name in ("host", "process_start", "since")}
@@ -225,7 +225,7 @@ def _who(holder: dict[str, Any]) -> str:
 
 
 def _alive(holder: dict[str, Any]) -> bool:
-    """Is the holder a process of this host that runs, and not another one that got its number?"""
+    """Returns whether the holder is a process of this host that runs, and not another one that got its number."""
     if holder.get("host") != socket.gethostname():
         return False
     try:
@@ -238,7 +238,7 @@ def _alive(holder: dict[str, Any]) -> bool:
 
 
 def _start(pid: int) -> str:
-    """When a process started, in clock ticks since the machine did; "" where that cannot be known."""
+    """Returns when a process started, in clock ticks since the machine did; "" where that cannot be known."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""A run again from its folder: its model without its data, and its weights for another run."""
+"""Trained runs: their models without their data, and their weights for other runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TrainedRun(NamedTuple):
         return list(self.data_metadata.get("class_names") or map(str, range(count)))
 
     def record(self, **fields: Any) -> provenance.Record:
-        """What made a file: this checkpoint, and these fields, see `gen.provenance.record`; None is left out."""
+        """Makes the record of a file by this checkpoint, with these fields but None, see `gen.provenance.record`."""
         return provenance.record(config_digest=configs.digest(self.config), step=self.step, **fields)
 
 
@@ -65,7 +65,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
 
 
 def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:
-    """The weights of one role of a run, averaged where it has averages; place: RUN:ROLE. step, mesh: as in `load`.
+    """Loads the weights of one role of a run, averaged if it has averages; place: RUN:ROLE. step, mesh: as in `load`.
 
     Raises InputError when there is no such run, checkpoint or role.
     """
@@ -83,7 +83,7 @@ def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) 
 
 
 def init_from_runs(state: TrainState, init_from: Mapping[str, str]) -> TrainState:
-    """`state` with the weights of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
+    """Replaces weights of `state` by those of other runs: role -> RUN:ROLE, or RUN for the role of the same name.
 
     Warns of a frozen role that stays random. Raises InputError for an unknown role, or weights of another shape.
     """
@@ -105,7 +105,7 @@ def init_from_runs(state: TrainState, init_from: Mapping[str, str]) -> TrainStat
 
 
 def _like(tree: Any, given: Any, place: str) -> Any:
-    """`given` on the devices of `tree`. Raises InputError, with `place`, unless the two have the same leaves."""
+    """Puts `given` on the devices of `tree`. Raises InputError, with `place`, unless both have the same leaves."""
     mine, theirs = (dict(jax.tree.leaves_with_path(t)) for t in (tree, given))
     for path in [*mine, *theirs]:
         here, there = (list(t[path].shape) if path in t else "nothing" for t in (mine, theirs))
@@ -116,7 +116,7 @@ def _like(tree: Any, given: Any, place: str) -> Any:
 
 
 def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
-    """What a run folder says of its run without its weights. Raises InputError for whatever somebody wrote there."""
+    """Reads a run without its weights. Raises InputError for whatever somebody wrote there."""
     config, data_metadata = folder.read_config(), folder.read_metadata()
     folder.refuse_links()
     try:
@@ -128,7 +128,7 @@ def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
 
 
 def abstract(task: Task) -> TrainState:
-    """The shapes of a task's state. Raises InputError where its networks cannot be made."""
+    """Returns the shapes of a task's state. Raises InputError where its networks cannot be made."""
     with blamed("task"):
         return cast(TrainState, jax.eval_shape(task.init, jax.random.key(0)))
 
@@ -141,7 +141,7 @@ def _restore(
     step: int | None,
     mesh: Mesh | None,
 ) -> tuple[Tree, int]:
-    """The leaves of `part` from a checkpoint, and its step."""
+    """Restores the leaves of `part` from a checkpoint; returns them and its step."""
     sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
     with Checkpoints(folder.checkpoints, identity=identity.marks_of(config, data_metadata)) as checkpoints:

@@ -1,4 +1,4 @@
-"""Ways to train, one file each: pure functions over a TrainState. Images are [b h w c] in [0, 1] at this door."""
+"""Ways to train, one file each: pure functions over a TrainState. Images are [b h w c] in [0, 1] in and out."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class Task(Protocol):
         """The shape of the standard normal latents that `sample` draws for an image; None: it has no latents."""
 
     def init(self, key: jax.Array) -> TrainState:
-        """A fresh state."""
+        """Initializes a state."""
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
-        """One update, pure, from {"image": [b*k h w c] in [0, 1], "label": int32 [b*k]}, k = real_images_per_sample."""
+        """Updates once, pure, by {"image": [b*k h w c] in [0, 1], "label": int32 [b*k]}, k = real_images_per_sample."""
 
     def label(self, keys: jax.Array) -> jax.Array | None:
-        """What `sample` draws from these keys [n] where it is given no label: int32 [n]; None: it knows no classes."""
+        """Draws the labels int32 [n] that `sample` uses for these keys [n] without others; None: no classes."""
 
     def sample(self, ema_params: Mapping[str, Tree], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
-        """Images [n h w c] in [0, 1], one per key [n].
+        """Samples images [n h w c] in [0, 1], one per key [n].
 
         Conditions, all optional: "label" int32 [n] (else drawn from the key), "truncation" (a scalar that shrinks the
         latents, 1: none), "latent" [n d] (used instead of a drawn one).
         """
 
     def reconstruct(self, ema_params: Mapping[str, Tree], images: jax.Array) -> jax.Array:
-        """Images [n h w c] in [0, 1] as the model gives them back; for tasks that reconstruct."""
+        """Reconstructs images [n h w c] in [0, 1]; for tasks that can."""

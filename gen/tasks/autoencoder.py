@@ -1,6 +1,6 @@
-"""Autoencoding: learns to give images back through a bottleneck, with an adversary from the first step if asked for.
+"""Autoencoding: learns to reconstruct images through a bottleneck, with an adversary from the first step if asked for.
 
-Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1].
+Inside this file images are [b h w c] in [-1, 1]; in and out of it they are in [0, 1].
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from gen.tasks.state import TrainState, apply_gradients, initial_state, next_sta
 class Autoencoder:
     """The autoencoding Task, with roles "autoencoder" (averaged) and, with a discriminator, "discriminator".
 
-    loss = l1 |x - y| + l2 (x - y)^2 + perceptual * distance of the discriminator's features + adversarial + what the
-    bottleneck asks for. Every Range is a cosine over `schedule_images`.
+    loss = l1 |x - y| + l2 (x - y)^2 + perceptual * distance of the discriminator's features + adversarial + the
+    penalty of the bottleneck. Every Range is a cosine over `schedule_images`.
     """
 
     network: nn.Module  # a gen.models.autoencoder.Autoencoder
@@ -72,7 +72,7 @@ class Autoencoder:
 
     @property
     def can_sample(self) -> bool:
-        """Has it a distribution to draw from? Only a Gaussian bottleneck; for tokens a prior must be learned."""
+        """Whether it can be sampled: only with a Gaussian bottleneck; for tokens a prior must be learned."""
         return bool(self.network.bottleneck.latents_are_normal)
 
     @property
@@ -128,25 +128,25 @@ class Autoencoder:
         return self.decode(ema_params, z * conditions.get("truncation", 1.0))
 
     def encode(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """Latents [n d] of images [n h w c] in [0, 1]."""
+        """Encodes images [n h w c] in [0, 1] to latents [n d]."""
         z = self.network.apply(ema_params["autoencoder"], 2 * images - 1, method="latent")
         return cast(jax.Array, z).reshape(len(images), -1)
 
     def decode(self, ema_params: Mapping[str, Any], latents: jax.Array) -> jax.Array:
-        """Images [n h w c] in [0, 1] of latents [n d]."""
+        """Decodes latents [n d] to images [n h w c] in [0, 1]."""
         z = latents.reshape(-1, *self.latent_shape)
         images = self.network.apply(ema_params["autoencoder"], z, method="decode")
         return jnp.clip((cast(jax.Array, images) + 1) / 2, 0.0, 1.0)
 
     def reconstruct(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """Images [n h w c] in [0, 1], through the bottleneck and back."""
+        """Encodes and decodes images [n h w c] in [0, 1]."""
         return self.decode(ema_params, self.encode(ema_params, images))
 
     def _optimizer(self, beta1: float) -> optax.GradientTransformation:
         return optax.adam(by_step(self, self.learning_rate), b1=beta1, b2=0.99, eps=1e-8)
 
     def _judge(self, state: TrainState) -> tuple[Any, Any]:
-        """Parameters of the discriminator in training, and of the network whose features are compared."""
+        """Returns the parameters of the discriminator in training, and of the network whose features are compared."""
         trained = state.params.get("discriminator")
         return trained, state.ema_params.get("features", trained)
 
@@ -196,7 +196,7 @@ class Autoencoder:
 
 
 def _feature_distance(critic: Any, params: Any, real: jax.Array, fake: jax.Array) -> jax.Array:
-    """[b]: mean absolute difference of the critic's features, stage by stage (feature matching, Wang et al. 2018)."""
+    """Averages the absolute differences of the critic's stages, [b] (feature matching, Wang et al. 2018)."""
     params = jax.lax.stop_gradient(params)
     wanted = jax.lax.stop_gradient(critic.apply(params, real, method="stages"))
     made = critic.apply(params, fake, method="stages")

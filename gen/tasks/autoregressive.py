@@ -1,4 +1,4 @@
-"""What a network says of whole sequences, and sequences drawn from it, in any order of their cells.
+"""Likelihood of sequences, and sampling of sequences, in any order of their cells.
 
 A network is a gen.models.recurrent.Recurrent or has its interface. Its n tokens come by position, int32 [b n]: those of
 `grid`, the image, and then those of `context`, all -1 where an image is without. Orders are those of
@@ -21,20 +21,20 @@ from gen.tasks import token_orders
 
 
 def raster(network: Any, count: int) -> jax.Array:
-    """Cells in raster order, [count cells]."""
+    """Returns the cells in raster order, [count cells]."""
     rows, columns, _ = network.grid
     return jnp.broadcast_to(jnp.arange(rows * columns, dtype=jnp.int32), (count, rows * columns))
 
 
 def positions(network: Any, cells: jax.Array) -> jax.Array:
-    """The position of each step, [b n], with the cells in this order."""
+    """Returns the position of each step, [b n], with the cells in this order."""
     return token_orders.positions(cells, network.grid[2], math.prod(network.context or (0,)))
 
 
 def nll(
     network: Any, params: Any, tokens: jax.Array, cells: jax.Array, label: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """-log p of each token of the image, and whether it was the most probable: [b G] each, in this order."""
+    """Computes -log p of each token of the image, and whether it was the most probable: [b G] each, in this order."""
     places, length = positions(network, cells), math.prod(network.grid)
     sequence = jnp.take_along_axis(tokens, places, axis=1)
     logits, wanted = network.apply(params, sequence, places, label)[:, -length:], sequence[:, -length:]
@@ -53,10 +53,10 @@ def draw(
     guidance: jax.Array | float | None = None,
     settings: Mapping[str, Any],
 ) -> jax.Array:
-    """The tokens of images, [n G]: those given in the cells `inside`, bool [n cells], and then the others drawn.
+    """Samples the tokens of images, [n G]: those in the cells `inside`, bool [n cells], are given, the others drawn.
 
-    Token t of image i is drawn with fold_in(keys[i], t) and the settings of `choose`. guidance: every step is done with
-    the conditions and, beside it, without the context and with the labels `unlabeled`; None: once.
+    Token t of image i is drawn with fold_in(keys[i], t) and the settings of `sample_token`. guidance: every step is
+    done with the conditions and, beside it, without the context and with the labels `unlabeled`; None: once.
     """
     n, length, cells = len(keys), math.prod(network.grid), token_orders.first(inside)
     places = positions(network, cells)
@@ -65,7 +65,7 @@ def draw(
     known = jnp.take_along_axis(tokens, places, axis=1)
 
     def sides(a: Any, b: Any) -> Any:
-        """With and without in turn, so that each device keeps the rows that it has."""
+        """Puts `a` and `b` in turn, so that each device keeps the rows that it has."""
         return a if guidance is None else jnp.stack([a, b], axis=1).reshape(2 * n, *a.shape[1:])
 
     labels = None if label is None else sides(label, unlabeled)

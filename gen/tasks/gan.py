@@ -1,7 +1,7 @@
 """Adversarial training: a relativistic pairing loss and both zero-centered gradient penalties (R3GAN, Huang et al.
 2024).
 
-Inside this file images are [b h w c] in [-1, 1]; at its door they are in [0, 1].
+Inside this file images are [b h w c] in [-1, 1]; in and out of it they are in [0, 1].
 """
 
 from __future__ import annotations
@@ -114,15 +114,17 @@ class Gan:
     def decode(
         self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None, *, clipped: bool = True
     ) -> jax.Array:
-        """Images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d] and labels: int [n], or float
-        [n k], the share of each class in a mixed one; None where there are no classes."""
+        """Generates images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d].
+
+        labels: int [n], or float [n k], the share of each class in a mixed one; None where there are no classes.
+        """
         with nn.intercept_methods(functools.partial(_mix_classes, labels)):
             images = _apply(self.generator, ema_params["generator"], latents, int_labels(latents, labels))
         images = (images + 1) / 2
         return jnp.clip(images, 0.0, 1.0) if clipped else images
 
     def features(self, params: Mapping[str, Any], images: jax.Array) -> tuple[jax.Array, ...]:
-        """What each stage of the discriminator makes of images [n h w c] in [0, 1]: float32 [n h' w' c'].
+        """Computes the stages of the discriminator for images [n h w c] in [0, 1]: float32 [n h' w' c'] each.
 
         Raises InputError for a discriminator that has no method `stages`.
         """
@@ -144,7 +146,7 @@ class Gan:
         )
 
     def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
-        """What the discriminator says of augmented images, [b]."""
+        """Computes the logits [b] of augmented images."""
         if self.augmentation != (0.0, 0.0):
             operation_weights = DEFAULT if self.operation_weights is None else self.operation_weights
             images = augment(key, images, cosine(self.augmentation, at), operation_weights=operation_weights)
@@ -153,12 +155,12 @@ class Gan:
     def _discriminator_loss(
         self, d_params: Any, key: jax.Array, real: jax.Array, fake: jax.Array, label: jax.Array, at: jax.Array
     ) -> tuple[jax.Array, Metrics]:
-        """Adversarial loss + gamma/2 * (R1 + R2), the penalties taken through the augmentation (R3GAN, section 2)."""
+        """Computes adversarial loss + gamma/2 * (R1 + R2), penalties through the augmentation (R3GAN, section 2)."""
 
         every = self.penalty_stride
 
         def pairs(columns: slice) -> tuple[jax.Array, jax.Array]:
-            """Real and generated images in turn, and their labels, of columns of the batch seen as [b/every every]."""
+            """Interleaves real and generated images, and their labels, of columns of the batch as [b/every every]."""
             rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
             real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
             return _alternate(real_part, fake_part), _alternate(label_part, label_part)
@@ -202,12 +204,12 @@ class Gan:
 
 
 def int_labels(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
-    """Labels int [n] for the network, where `labels` are none or mixed."""
+    """Returns labels int [n] for the network, also where `labels` are none or mixed."""
     return jnp.zeros(len(latents), jnp.int32) if labels is None or labels.ndim > 1 else labels
 
 
 def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:
-    """An interceptor of Flax that gives shares of classes [n k] the mean of their embeddings."""
+    """Intercepts the embedding in Flax: shares of classes [n k] get the mean of their embeddings."""
     embeds = isinstance(context.module, nn.Embed) and context.method_name == "__call__"
     if embeds and labels is not None and labels.ndim > 1:
         return labels @ context.module.embedding
@@ -215,7 +217,7 @@ def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any,
 
 
 def _alternate(a: jax.Array, b: jax.Array) -> jax.Array:
-    """[n ...] and [n ...] to a0 b0 a1 b1 ... [2n ...]: one pass over both, and each device keeps the rows it has."""
+    """Interleaves [n ...] and [n ...] as a0 b0 a1 b1 ... [2n ...], so that each device keeps the rows it has."""
     return jnp.stack([a, b], axis=1).reshape(2 * a.shape[0], *a.shape[1:])
 
 

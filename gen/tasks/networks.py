@@ -21,7 +21,7 @@ def fit(task: Any, role: str, **facts: Any) -> None:
 
 
 def known_classes(conditional: bool | None, num_classes: int) -> int:
-    """How many classes a task learns of data with `num_classes`; conditional: by class; None: if there are any.
+    """Returns how many classes a task learns of `num_classes`; conditional: by class; None: if there are any.
 
     Raises InputError where it is True and there are none.
     """
@@ -31,7 +31,7 @@ def known_classes(conditional: bool | None, num_classes: int) -> int:
 
 
 def init_network(key: jax.Array, network: Any, place: str, *inputs: jax.Array, shape: tuple[int, ...]) -> Any:
-    """The variables of a network, which maps these inputs to floats of this shape.
+    """Initializes the variables of a network, which maps these inputs to floats of this shape.
 
     Raises InputError, with `place` and the class, where one of the user's own does not: where it fails, keeps more than
     parameters, needs random numbers, or makes another shape.

@@ -132,12 +132,12 @@ class Prior:
         return draw_labels(keys, self.num_classes, fold=_LABEL)
 
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
-        """Images [n h w c] in [0, 1], one per key [n]; token t of image i is drawn with fold_in(keys[i], t) alone.
+        """Samples images [n h w c] in [0, 1], one per key [n]; token t of image i is drawn with fold_in(keys[i], t).
 
         Conditions, all optional, None as if absent:
         "label" int32 [n]: num_classes for an unknown class. Without labels they are drawn from the keys, but unknown
             where "given" or "context" say what to draw, if drop_labels_probability has taught that.
-        "temperature" (else "truncation"), "top_k", "top_p": scalars, see models.decoding.
+        "temperature" (else "truncation"), "top_k", "top_p": scalars, see models.token_sampling.
         "guidance": a scalar, above 1 away from what would be drawn without class and context.
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: cells all of whose pixels are known keep the tokens of
             the given images; the others are drawn after these, in raster order.
@@ -178,7 +178,7 @@ class Prior:
         return self._tokens.decode(ema_params, drawn, self.shape)
 
     def reconstruct(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """Images [n h w c] in [0, 1], to tokens and back."""
+        """Encodes images [n h w c] in [0, 1] to tokens, and decodes them."""
         return self._tokens.decode(ema_params, self._tokens.encode(ema_params, images), self.shape)
 
     def surprisal(
@@ -189,8 +189,9 @@ class Prior:
         *,
         context: jax.Array | None = None,
     ) -> jax.Array:
-        """Bits, float32 [n h w]: -log2 p of each cell given those before it in raster order, spread evenly over its
-        pixels. The sum over an image is the exact length of the code of its tokens.
+        """Computes bits, float32 [n h w]: -log2 p of each cell given those before it in raster order.
+
+        They are spread evenly over a cell's pixels; their sum is the exact length of the code of an image's tokens.
 
         images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
         Raises InputError for what this prior has not learned.
@@ -211,11 +212,11 @@ class Prior:
         return Tokenizer(self.tokenizer)
 
     def _unknown(self, count: int) -> jax.Array | None:
-        """Labels that say nothing."""
+        """Returns labels of the null class."""
         return constrain(jnp.full(count, self.num_classes, jnp.int32)) if self.num_classes else None
 
     def _context(self, params: Mapping[str, Any], count: int, images: jax.Array | None) -> jax.Array:
-        """The tokens [count n] of context images; of None: -1."""
+        """Encodes context images to tokens [count n]; of None: -1."""
         if images is None:
             return constrain(jnp.full((count, math.prod(self.network.context or (0,))), -1, jnp.int32))
         if self.context_shape is None:
@@ -223,7 +224,7 @@ class Prior:
         return self._tokens.encode(params, of_shape(images, self.context_shape, "context images"))
 
     def _example(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """The tokens of a batch of the data, those of the context after those of the image: by position, [b n]."""
+        """Encodes a batch of the data to tokens by position, [b n]: those of the context after those of the image."""
         height, width, channels = self.shape
         image, context = images[:, -height:], None
         if self.context == "half_size":
@@ -246,7 +247,7 @@ class Prior:
     def _loss(
         self, params: Any, key: jax.Array, tokens: jax.Array, label: jax.Array, at: jax.Array
     ) -> tuple[jax.Array, Metrics]:
-        """Cross-entropy in nats per token. What a region that comes first holds is no question but given."""
+        """Computes the cross-entropy in nats per token, but of those that are given in a region that comes first."""
         order_key, class_key, context_key = jax.random.split(key, 3)
         b, (rows, columns, channels), random = len(tokens), self.network.grid, cosine(self.random_order, at)
         order = token_orders.draw(

@@ -22,7 +22,7 @@ Range = tuple[float, float]  # a value at the start of training and the value fr
 
 
 def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:
-    """InputError unless these fields of a task, both ends of a Range, lie within their bounds; None is within any."""
+    """Raises InputError unless these fields of a task, both ends of a Range, are None or within their bounds."""
     for name, (low, high) in {"schedule_images": (1, IMAGES[1]), **bounds}.items():
         value = getattr(task, name)
         each = tuple(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
@@ -31,7 +31,7 @@ def check_numbers(task: Any, **bounds: tuple[float, float]) -> None:
 
 
 def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
-    """From ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and constant after.
+    """Goes from ends[0] at progress 0 along half a cosine to ends[1] at progress 1, and stays there.
 
     optax.cosine_decay_schedule cannot rise from 0, and rounds in another way.
     """
@@ -40,10 +40,10 @@ def cosine(ends: Range, progress: jax.Array | float) -> jax.Array:
 
 
 def progress(task: Any, step: jax.Array) -> jax.Array:
-    """The share of the task's `schedule_images` that was shown before a step."""
+    """Returns the share of the task's `schedule_images` that was shown before a step."""
     return step * (task.batch_size / task.schedule_images)
 
 
 def by_step(task: Any, ends: Range) -> optax.Schedule:
-    """A Range of the task as a function of the step."""
+    """Returns a Range of the task as a function of the step."""
     return lambda step: cosine(ends, progress(task, step))

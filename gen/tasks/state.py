@@ -29,7 +29,7 @@ def initial_state(
     averaged: str,
     frozen: Mapping[str, Tree] | None = None,
 ) -> TrainState:
-    """The state before the first step.
+    """Makes the state before the first step.
 
     optimizers: of each role that is learned by gradients. averaged: the role that is sampled from. frozen: the weights
     of roles that are not trained.
@@ -45,7 +45,7 @@ def initial_state(
 def apply_gradients(
     optimizer: optax.GradientTransformation, params: Tree, gradients: Tree, opt_state: Tree
 ) -> tuple[Tree, Tree]:
-    """One update: the new parameters and optimizer state."""
+    """Updates parameters once; returns them and the optimizer state."""
     updates, opt_state = optimizer.update(gradients, opt_state, params)
     return optax.apply_updates(params, updates), opt_state
 
@@ -53,7 +53,7 @@ def apply_gradients(
 def next_state(
     state: TrainState, params: dict[str, Tree], opt_state: dict[str, Tree], *, half_life: jax.Array, images: int
 ) -> TrainState:
-    """The state after a step that made these; the averages of the roles in `params` follow them, see `ema`."""
+    """Makes the state after a step; the averages of the roles in `params` follow these, see `ema`."""
     averages = {
         role: ema(average, params[role], half_life=half_life, images=images) if role in params else average
         for role, average in state.ema_params.items()

@@ -39,12 +39,12 @@ def draw(
 
 
 def first(inside: jax.Array) -> jax.Array:
-    """The cells where `inside` [b cells] is true, then the others, both in raster order: int32 [b cells]."""
+    """Orders the cells where `inside` [b cells] is true before the others, both in raster order: int32 [b cells]."""
     return jnp.argsort(~inside, axis=-1, stable=True).astype(jnp.int32)
 
 
 def positions(cells: jax.Array, channels: int, context: int) -> jax.Array:
-    """The positions of an order [b cells]: `context` positions first, then each cell's channels in turn, [b n]."""
+    """Returns the positions [b n] of an order [b cells]: `context` positions first, then each cell's channels."""
     b, count = cells.shape
     grid = (cells[:, :, None] * channels + jnp.arange(channels)).reshape(b, -1)
     before = count * channels + jnp.arange(context)
@@ -52,8 +52,9 @@ def positions(cells: jax.Array, channels: int, context: int) -> jax.Array:
 
 
 def regions(key: jax.Array, count: int, rows: int, columns: int) -> jax.Array:
-    """Random regions, bool [count cells], of random size and each kind as often: half planes in eight directions,
-    boxes or all but a box, scattered cells.
+    """Draws regions, bool [count cells], of random size and each kind as often.
+
+    Kinds: half planes in eight directions, boxes or all but a box, scattered cells.
     """
     keys = jax.random.split(key, 6)
     share = jax.random.uniform(keys[0], (count, 1, 1))

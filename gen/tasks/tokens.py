@@ -20,7 +20,7 @@ Grid = tuple[int, int, int]  # rows, columns, channels
 
 @dataclasses.dataclass(frozen=True)
 class Tokenizer:
-    """What there is to know of an alphabet. `params` below are roles, of which "autoencoder" is the tokenizer's."""
+    """Images to tokens and back. `params` below are roles, of which "autoencoder" is the tokenizer's."""
 
     tokenizer: Any | None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels
 
@@ -34,26 +34,26 @@ class Tokenizer:
         return 1 if self.tokenizer is None else int(self.tokenizer.factor)
 
     def grid(self, shape: tuple[int, int, int]) -> Grid:
-        """That of images of height, width, channels."""
+        """Returns the grid of images of height, width, channels."""
         height, width, channels = shape
         return height // self.factor, width // self.factor, channels if self.tokenizer is None else 1
 
     def encode(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
-        """The tokens of images."""
+        """Encodes images to tokens."""
         if self.tokenizer is None:
             return jnp.round(images * 255).astype(jnp.int32).reshape(len(images), -1)
         tokens: jax.Array = self.tokenizer.apply(params["autoencoder"], 2 * images - 1, method="tokens")
         return tokens.reshape(len(images), -1)
 
     def encode_known(self, params: Mapping[str, Any], images: jax.Array, known: jax.Array) -> jax.Array:
-        """The tokens of images of which only some pixels are known, bool [b h w 1]; the others tell nothing."""
+        """Encodes images of which only some pixels are known, bool [b h w 1]; the others have no influence."""
         if self.tokenizer is not None:
             # An encoder sees beyond its cell; what it finds there must not contradict what is known.
             images = inpaint(jnp.where(known, images, 0.0), 1.0 - known, iterations=max(images.shape[1:3]))
         return self.encode(params, images)
 
     def decode(self, params: Mapping[str, Any], tokens: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-        """The images of height, width, channels that have these tokens."""
+        """Decodes tokens to images of height, width, channels."""
         if self.tokenizer is None:
             return tokens.reshape(-1, *shape) / jnp.float32(255)
         cells = tokens.reshape(-1, *self.grid(shape)[:2])
@@ -68,7 +68,7 @@ class Tokenizer:
         before: jax.Array,
         shape: tuple[int, int, int],
     ) -> jax.Array:
-        """The images with these tokens, after a frame that has the tokens `before`.
+        """Decodes tokens to images after a frame that has the tokens `before`.
 
         A cell that keeps its token keeps what the tokenizer lost of it in the frame, too.
         """
@@ -79,18 +79,18 @@ class Tokenizer:
         return jnp.clip(images + kept * (frame - self.decode(params, before, shape)), 0.0, 1.0)
 
     def whole_cells(self, known: jax.Array) -> jax.Array:
-        """The cells all of whose pixels are known: [b h w 1] to [b cells], bool."""
+        """Finds the cells all of whose pixels are known: [b h w 1] to [b cells], bool."""
         b, h, w, _ = known.shape
         return known.reshape(b, h // self.factor, self.factor, w // self.factor, self.factor).all((2, 4)).reshape(b, -1)
 
     def spread(self, values: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-        """A number for each token [b n], added over channels and spread evenly over the cell's pixels: [b h w]."""
+        """Spreads a number per token [b n], summed over channels, evenly over the cell's pixels: [b h w]."""
         cells = values.reshape(-1, *self.grid(shape)).sum(-1) / self.factor**2
         return cells.repeat(self.factor, axis=1).repeat(self.factor, axis=2)
 
 
 def of_shape(images: jax.Array, shape: tuple[int, int, int], name: str) -> jax.Array:
-    """`images` [b h w c]. Raises InputError, with their `name`, unless they have this height, width and channels."""
+    """Returns `images` [b h w c]. Raises InputError unless they have this height, width and channels."""
     if tuple(images.shape[1:]) != tuple(shape):
         raise InputError(
             f"{name} of {list(images.shape[1:])}; this prior allows {list(shape)}: height, width, channels"

@@ -23,11 +23,11 @@ class Interrupt:
         self._count = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """The handler, which runs in the main thread when that comes back from compiled code."""
+        """Handles a signal in the main thread, when that comes back from compiled code."""
         self._signal = number
 
     def received(self, number: int) -> None:
-        """What follows from one more signal; in a thread of its own, as compiling keeps the main thread for minutes."""
+        """Acts on one more signal; in a thread of its own, as compiling keeps the main thread for minutes."""
         self._signal = number
         self._count += 1
         name = _NAMES[signal.Signals(number)]
@@ -40,7 +40,7 @@ class Interrupt:
         os._exit(128 + number)  # jax's threads crash when the interpreter is taken down beside them
 
     def exit_code(self, agree: bool) -> int:
-        """The exit code to stop with, 0 to go on. Several processes stop together, at a call in which all `agree`."""
+        """Returns the exit code to stop with, 0 to go on. Several processes stop at a call where all `agree`."""
         import jax
 
         if jax.process_count() > 1:
@@ -92,7 +92,7 @@ def _watch(reader: int, stop: Interrupt) -> None:
 
 
 def _say(text: str) -> None:
-    """One line on stderr; not by print, whose lock the main thread may hold."""
+    """Writes one line to stderr; not by print, whose lock the main thread may hold."""
     start = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):
         os.write(2, f"{start}gen: {text}\n".encode())

@@ -62,7 +62,7 @@ def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -
 
 
 def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool) -> int:
-    """`train` in a folder that is ours."""
+    """Trains in a folder whose lock is held."""
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
     source: DatasetSplits = build(config.data, "data")
@@ -151,7 +151,7 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
 
 
 def _stopped(error: NonFiniteError | OSError, folder: RunFolder, checkpoints: Checkpoints) -> tuple[str, int]:
-    """Like `_loop`, when something ended it: what, and what is left."""
+    """Returns the status and the exit code after an error, with the newest checkpoint that is left."""
     code = 1 if isinstance(error, NonFiniteError) else STORAGE_FAILED
     try:
         checkpoints.wait()
@@ -165,7 +165,7 @@ def _stopped(error: NonFiniteError | OSError, folder: RunFolder, checkpoints: Ch
 
 
 def _first_save_due(config: Config, step: int, began: float) -> bool:
-    """Has a run without any checkpoint trained for long enough? Several processes decide at steps at which all log."""
+    """Returns whether a run without a checkpoint is due for one. Several processes decide at steps where all log."""
     due = time.monotonic() - began >= FIRST_SAVE_SECONDS
     if jax.process_count() == 1:
         return due
@@ -175,7 +175,7 @@ def _first_save_due(config: Config, step: int, began: float) -> bool:
 
 
 def config_line(config: Config, mesh: Mesh) -> str:
-    """One line that says what runs where."""
+    """Describes what runs where, in one line."""
     kind = mesh.devices.flat[0].device_kind
     shape = f"{mesh.shape['data']} data x {mesh.shape['fsdp']} fsdp"
     return (
@@ -200,7 +200,7 @@ def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpo
 
 
 def make_step(task: Task, config: Config) -> Step:
-    """The pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, then the task's step.
+    """Makes the pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, the task's step.
 
     Its randomness is a function of (seed, step).
     """
@@ -217,7 +217,7 @@ def make_step(task: Task, config: Config) -> Step:
 
 
 def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batch: Batch) -> Any:
-    """The step, compiled for `mesh`. It donates the state: the old one is gone after the call."""
+    """Compiles the step for `mesh`. It donates the state: the old one is gone after the call."""
     state_shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
     jitted = jax.jit(
         make_step(task, config),
@@ -229,7 +229,7 @@ def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batc
 
 
 def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
-    """Empties `pending`, the metrics of the steps up to `step`, into their means. Raises NonFiniteError."""
+    """Averages and empties `pending`, the metrics of the steps up to `step`. Raises NonFiniteError."""
     host = jax.device_get(list(pending))
     first = step - len(host) + 1
     pending.clear()
@@ -246,7 +246,7 @@ def _finite(tree: Any) -> Any:
 
 
 def _require_finite(state: TrainState, step: int) -> None:
-    """Raises NonFiniteError. Metrics tell of the state before their step, and would show this only one step later."""
+    """Raises NonFiniteError unless the state is finite, which metrics would show only one step later."""
     for path, finite in jax.tree.leaves_with_path(jax.device_get(_finite(state))):
         if not finite:
             raise NonFiniteError(f"step {step}: {jax.tree_util.keystr(path, simple=True, separator='/')} is not finite")

@@ -73,7 +73,7 @@ class Monitor:
             cli.say(text)
 
     def begin(self, state: TrainState, step: int) -> None:
-        """The start of training: what the untrained network makes, and the clock."""
+        """Shows what an untrained network makes, and starts the clock."""
         if step == 0:
             self.preview(state, step)
         self._progress.measure(step)
@@ -99,7 +99,7 @@ class Monitor:
                 self._report.write_html("running")
 
     def close(self, status: str) -> None:
-        """The end: how the run ended, in the report where that can be written, and as the last line."""
+        """Shows how the run ended, in the report where that can be written, and as the last line."""
         if not self._writes:
             return
         told = "the report could not be written"
@@ -118,7 +118,7 @@ class Monitor:
 
     @contextlib.contextmanager
     def _optional(self, what: str) -> Iterator[None]:
-        """Around the writing of what training does not need: one warning, and the next time is another try.
+        """Guards the writing of what training does not need: one warning, and the next time is another try.
 
         Raises FileNotFoundError when the run folder is no more.
         """
@@ -135,7 +135,7 @@ class Monitor:
 
 
 def by_class(source: DatasetSplits, count: int) -> np.ndarray:
-    """`count` training images in the order of previews: labels 0, 1, 2 ... repeated; any order when unlabeled."""
+    """Picks `count` training images in the order of previews: labels 0, 1, 2 ... repeated; unlabeled in any."""
     images, labels = source.train
     if not source.num_classes:
         return np.asarray(images[:count])
