@@ -38,12 +38,12 @@ EXPERIMENT = "experiments/fashion_mnist.py"
 
 
 class Found(NamedTuple):
-    """What was found of a run: how many images it was trained on and shown, its cards, and pairs to look at."""
+    """What was found of a run: how many images it was trained on and shown, its results, and pairs to look at."""
 
     name: str
     training_images: int
     images_seen: int
-    cards: dict[str, MetricResult]
+    results: dict[str, MetricResult]
     picture: np.ndarray
 
 
@@ -61,18 +61,18 @@ def examined(workdir: pathlib.Path, extractor: Extractor, samples: int) -> Found
     source = build(loaded.config.data, "data")
     made = model_images(loaded.task, loaded.ema_params, source, samples, mesh=mesh)
     generated = extract_features(made, extractor, labeled=bool(source.num_classes))
-    question = Comparison(generated, reference(source, extractor), extractor)
-    cards = {card.metric: card for card in measure(question, groups=["memorization"])}
+    comparison = Comparison(generated, reference(source, extractor), extractor)
+    results = {result.metric: result for result in measure(comparison, groups=["memorization"])}
     seen = loaded.step * loaded.config.batch_size
-    return Found(workdir.name, len(source.train.images), seen, cards, nearest(question))
+    return Found(workdir.name, len(source.train.images), seen, results, nearest(comparison))
 
 
 def row(found: Found) -> str:
-    share, p = found.cards["memorized"], found.cards["memorized-p"]
+    share, p = found.results["memorized"], found.results["memorized-p"]
     verdict = "caught" if p.value < CAUGHT else "honest" if p.value > HONEST else "in doubt"
-    cells = [found.name, f"{found.training_images:,}", f"{found.images_seen:,}", f"{share.samples:,}"]
+    cells = [found.name, f"{found.training_images:,}", f"{found.images_seen:,}", f"{share.num_samples:,}"]
     cells += [f"{share.value:.2%}", f"{share.settings['expected']:.2%}", f"{p.value:.2g}", verdict]
-    older = [f"{found.cards[name].value:.3g}" if name in found.cards else "" for name in ("C_T", "AuthPct")]
+    older = [f"{found.results[name].value:.3g}" if name in found.results else "" for name in ("C_T", "AuthPct")]
     return "| " + " | ".join([*cells, *older]) + " |"
 
 
@@ -83,13 +83,13 @@ def main() -> None:
     parser.add_argument("--copier", type=pathlib.Path, help="where the run on few images is, or shall be")
     parser.add_argument("--few", type=int, default=200, help="training images")
     parser.add_argument("--images", type=int, default=60_000, help="that it is shown")
-    parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--num_samples", type=int, default=3000)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     copier = given.copier or pathlib.Path(tempfile.mkdtemp()) / f"few_{given.few}"
     if given.smoke:
         train(f"{EXPERIMENT}:smoke", copier, "--config.data.num_held_out=120")
-        runs, extractor, given.samples = [copier], pixels(8), 20
+        runs, extractor, given.num_samples = [copier], pixels(8), 20
     elif given.data is None:
         parser.error("--data is missing")
     else:
@@ -100,7 +100,7 @@ def main() -> None:
             [copier, *([given.honest] if given.honest else [])],
             self_supervised_extractor(npz(given.data, 32)),
         )
-    found = [examined(workdir, extractor, given.samples) for workdir in runs]
+    found = [examined(workdir, extractor, given.num_samples) for workdir in runs]
     print("| run | training images | images seen | samples | memorized | expected | p | | C_T | AuthPct |")
     print("|" + " --- |" * 10)
     print("\n".join(map(row, found)))

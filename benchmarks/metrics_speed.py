@@ -1,4 +1,4 @@
-"""How long do all metrics of the board take, given features? Bars: 60 s in total, 5 s for the distance at d = 2,048.
+"""How long do all metrics take, given features? Bars: 60 s in total, 5 s for the distance at d = 2,048.
 
     python benchmarks/metrics_speed.py            # d = 256; give it two idle cores
     python benchmarks/metrics_speed.py --big      # d = 2,048 too
@@ -45,23 +45,23 @@ def images(rng: np.random.Generator, n: int, d: int) -> FeatureSet:
     return FeatureSet(pixels, features(rng, n, d), labels, logits)
 
 
-def board(n: int, d: int) -> float:
+def suite(n: int, d: int) -> float:
     """Prints the seconds of each group, and returns their sum."""
     rng = np.random.default_rng(1)
     generated, real, held_out = (images(rng, n, d) for _ in range(3))
     reference = Reference("", "train", real, real, held_out, tuple(map(str, range(CLASSES))))
     extractor = Extractor("random", "", "none", lambda x: ExtractorOutput(held_out.features[: len(x)]))
     pairs = np.zeros((min(n, PAIRS), 1, 1, 1), np.float32)  # stand for images on the ways between latents
-    question = Comparison(generated, reference, extractor, path=(pairs, pairs))
+    comparison = Comparison(generated, reference, extractor, path=(pairs, pairs))
     print(f"\nd = {d:,}, {n:,} against {n:,}\n\n| metrics | seconds | of the processor |\n| --- | --- | --- |")
     total = processor = 0.0
     for name in GROUPS:
         used = time.process_time()
-        seconds, cards = timed(lambda name=name: measure(question, groups=[name]))
+        seconds, results = timed(lambda name=name: measure(comparison, groups=[name]))
         used = time.process_time() - used
-        assert cards, f"{name} was left out"
+        assert results, f"{name} was left out"
         total, processor = total + seconds, processor + used
-        shown = ", ".join(card.metric for card in cards[:5]) + " ..." * (len(cards) > 5)
+        shown = ", ".join(result.metric for result in results[:5]) + " ..." * (len(results) > 5)
         print(f"| {name}: {shown} | {seconds:.1f} | {used:.1f} |", flush=True)
     print(f"| all | {total:.1f} | {processor:.1f} |")
     return total
@@ -87,19 +87,19 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--big", action="store_true", help="the board at d = 2,048 too")
+    parser.add_argument("--num_samples", type=int, default=10_000)
+    parser.add_argument("--big", action="store_true", help="all metrics at d = 2,048 too")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     if given.smoke:
-        board(200, 16)
+        suite(200, 16)
         frechet(200, 64)
         return
     print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f} at the start")
-    total = board(given.samples, 256)
+    total = suite(given.num_samples, 256)
     if given.big:
-        board(given.samples, 2048)
-    distance = frechet(given.samples, FRECHET_DIMENSIONS)
+        suite(given.num_samples, 2048)
+    distance = frechet(given.num_samples, FRECHET_DIMENSIONS)
     for name, seconds, bar in (("all at d = 256", total, TOTAL_BAR), ("Fréchet", distance, FRECHET_BAR)):
         print(f"{name}: {seconds:.1f} s, bar {bar:.0f} s: {'met' if seconds <= bar else 'MISSED'}")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")

@@ -67,7 +67,7 @@ _SAID: list[tuple[tuple[str, ...], dict[str, int]]] = [
     (("memorized-p", "C_T", "AuthPct"), {"copies": DOWN}),
 ]
 SAID = {metric: said for metrics, said in _SAID for metric in metrics}
-Board = dict[str, MetricResult]
+Results = dict[str, MetricResult]
 
 
 class Setting(NamedTuple):
@@ -78,17 +78,17 @@ class Setting(NamedTuple):
     pool: FeatureSet
     metrics: Sequence[str]
 
-    def board(self, generated: FeatureSet) -> Board:
-        """The cards of a set of images, by name without the extractor; distances within classes as their mean."""
-        named, within = Board(), list[MetricResult]()
-        for card in measure(Comparison(generated, self.reference, self.extractor), groups=self.metrics):
-            name = card.metric.replace(f"-{self.extractor.name}", "")
+    def results(self, generated: FeatureSet) -> Results:
+        """Measures a set of images: results by name without the extractor; distances within classes as their mean."""
+        named, within = Results(), list[MetricResult]()
+        for result in measure(Comparison(generated, self.reference, self.extractor), groups=self.metrics):
+            name = result.metric.replace(f"-{self.extractor.name}", "")
             if name.startswith("FD-class-"):
-                within.append(card)
+                within.append(result)
             else:
-                named[name] = card
+                named[name] = result
         if within:
-            mean = float(np.mean([card.value for card in within]))
+            mean = float(np.mean([result.value for result in within]))
             named["FD-class, mean"] = dataclasses.replace(within[0], value=mean, low=None, high=None)
         return named
 
@@ -151,9 +151,9 @@ def to_uint8(x: np.ndarray) -> np.ndarray:
     return np.round(np.clip(x, 0, 1) * 255).astype(np.uint8)
 
 
-def mark(cards: Sequence[MetricResult], sign: int) -> str:
+def mark(results: Sequence[MetricResult], sign: int) -> str:
     """Whether values went up (sign 1) or down (-1): an arrow, an arrow in brackets, or ✗; see the top."""
-    first, values = cards[0], [card.value for card in cards]
+    first, values = results[0], [result.value for result in results]
     reach = 0.0 if first.low is None or first.high is None else (first.high - first.low) / 2
     if not sign * (values[-1] - values[0]) > reach:
         return "✗"
@@ -172,32 +172,32 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def by_spoiling(given: Setting, images: int) -> dict[str, Any]:
     """Measures every set and prints the table."""
-    boards = dict[str, list[Board]]()
+    every = dict[str, list[Results]]()
     columns, began = spoiled(given, images), time.monotonic()
     for way, degrees in columns.items():
         sets = [make() for _, make in degrees]
-        boards[way] = [given.board(each) for each in sets]
+        every[way] = [given.results(each) for each in sets]
         print(f"{way}: {time.monotonic() - began:.0f} s", flush=True)
-    (plain,) = boards.pop("held out")
-    heads = [f"{way}: {', '.join(name for name, _ in columns[way])}" for way in boards]
+    (plain,) = every.pop("held out")
+    heads = [f"{way}: {', '.join(name for name, _ in columns[way])}" for way in every]
     rows, marks = [], list[str]()
     for metric, first in plain.items():
         cells = [metric, number(first.value)]
-        for way, found in boards.items():
-            cards = [board[metric] for board in found if metric in board]
+        for way, found in every.items():
+            results = [each[metric] for each in found if metric in each]
             said = SAID.get(metric, {}).get(way)
-            marks += [mark([first, *cards], said)] if said else []
-            cells.append(", ".join(number(card.value) for card in cards) + (f" {marks[-1]}" if said else ""))
+            marks += [mark([first, *results], said)] if said else []
+            cells.append(", ".join(number(result.value) for result in results) + (f" {marks[-1]}" if said else ""))
         rows.append(cells)
-    size = next(iter(plain.values())).samples
+    size = next(iter(plain.values())).num_samples
     print(f"\n{size:,} images a set, {len(given.reference.real):,} real, {len(given.reference.train):,} to copy from")
     print_table(["metric", "held out", *heads], rows)
     right, part = (sum(each in some for each in marks) for some in (("↑", "↓"), ("(↑)", "(↓)")))
     print(f"\n{len(marks)} statements: {right} hold at every degree, {part} at the last, {marks.count('✗')} do not")
-    boards["held out"] = [plain]
+    every["held out"] = [plain]
     return {
-        way: [{name: dataclasses.asdict(c) for name, c in board.items()} for board in found]
-        for way, found in boards.items()
+        way: [{name: dataclasses.asdict(c) for name, c in each.items()} for each in found]
+        for way, found in every.items()
     }
 
 
@@ -205,20 +205,20 @@ def along(workdir: pathlib.Path, given: Setting, source: DatasetSplits, images: 
     """Measures samples of every checkpoint of a run, and prints whether the last are better than the first."""
     with Checkpoints(trained_run.RunFolder(workdir).checkpoints) as checkpoints:
         steps = checkpoints.steps()
-    mesh, boards = devices.mesh(-1, 1), dict[int, Board]()
+    mesh, every = devices.mesh(-1, 1), dict[int, Results]()
     for step in steps:
         loaded = trained_run.load(workdir, step=step, mesh=mesh)
         made = model_images(loaded.task, loaded.ema_params, source, images, mesh=mesh)
-        boards[step] = given.board(extract_features(made, given.extractor, labeled=bool(source.num_classes)))
+        every[step] = given.results(extract_features(made, given.extractor, labeled=bool(source.num_classes)))
         print(f"step {step:,} measured", flush=True)
     rows = []
-    for metric in boards[steps[-1]]:
-        cards = [boards[step][metric] for step in steps if metric in boards[step]]
-        sign = {"lower": DOWN, "higher": UP, "neither": 0}[cards[0].better]
-        rows.append([metric, *(number(card.value) for card in cards), mark(cards, sign) if sign else ""])
+    for metric in every[steps[-1]]:
+        results = [every[step][metric] for step in steps if metric in every[step]]
+        sign = {"lower": DOWN, "higher": UP, "neither": 0}[results[0].better]
+        rows.append([metric, *(number(result.value) for result in results), mark(results, sign) if sign else ""])
     print(f"\n{images:,} samples of each checkpoint; the arrow is the way to better")
     print_table(["metric", *(f"step {step:,}" for step in steps), ""], rows)
-    return {str(step): {name: dataclasses.asdict(c) for name, c in board.items()} for step, board in boards.items()}
+    return {str(step): {name: dataclasses.asdict(c) for name, c in each.items()} for step, each in every.items()}
 
 
 def main() -> None:
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, help="of the .npz file's images; default: as stored")
     parser.add_argument("--run", type=pathlib.Path, help="a run whose checkpoints are compared instead; its own data")
     parser.add_argument("--images", type=int, default=2000, help="in a set, fewer where classes are small")
-    parser.add_argument("--references", type=int, default=5000, help="real images to compare with")
+    parser.add_argument("--num_references", type=int, default=5000, help="real images to compare with")
     parser.add_argument("--apart", type=int, default=1000, help="held-out images that tell how near new images are")
     parser.add_argument("--metrics", default=",".join(GROUPS))
     parser.add_argument("--json", type=pathlib.Path)
@@ -246,7 +246,7 @@ def main() -> None:
         began = time.monotonic()
         extractor = self_supervised_extractor(source)
         print(f"extractor {extractor.digest[:12]} in {time.monotonic() - began:.0f} s; accuracy {extractor.accuracy}")
-    shared = setting(source, extractor, metrics, apart=given.apart, references=given.references)
+    shared = setting(source, extractor, metrics, apart=given.apart, references=given.num_references)
     found = along(given.run, shared, source, given.images) if given.run else by_spoiling(shared, given.images)
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n")
