@@ -33,7 +33,8 @@ import numpy as np
 from gen import devices
 from gen.config import build
 from gen.data import DatasetSplits, npz
-from gen.features.self_supervised import Trained, Training, train_classifier
+from gen.features.classifier import Trained, train_classifier
+from gen.features.network_training import Training
 from gen.report import grid, save_png
 from gen.runs import trained_run
 from gen.sampling import by_seed

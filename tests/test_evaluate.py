@@ -20,7 +20,7 @@ from gen.config import Config, build, digest, spec, to_json
 from gen.data import folder, npz
 from gen.errors import InputError
 from gen.evaluation import model_images
-from gen.features import pixels, self_supervised
+from gen.features import network_training, pixels, self_supervised
 from gen.metrics import moments
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
@@ -32,7 +32,7 @@ from gen.training.loop import data_metadata
 def _quick(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
-        patch.setattr(self_supervised, "DEFAULT", self_supervised.Training(2, 2, 8))
+        patch.setattr(self_supervised, "DEFAULT", network_training.Training(2, 2, 8))
         yield
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from collections.abc import Mapping
 
 import numpy as np
+import safetensors.numpy
 
-from gen.errors import InputError
 from gen.files import atomic_write, cache_home, printable, private_folder
-from gen.npz import read_npz
 
 _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
@@ -29,20 +27,21 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def read(name: str) -> Arrays | None:
     """Reads what `write` wrote under a name; None when it is not there or damaged."""
     try:
-        arrays = read_npz(private_folder(cache_home()) / f"{name}.npz")
-        given = str(arrays.pop("digest"))
-    except (OSError, InputError, KeyError):
+        with safetensors.safe_open(private_folder(cache_home()) / f"{name}.safetensors", "numpy") as file:
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            given = (file.metadata() or {}).get("digest")
+    except (OSError, safetensors.SafetensorError):
         return None
     return arrays if given == digest(arrays) else None
 
 
 def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
     """Writes arrays under a name, whole or not at all; a cache that cannot be written costs a warning."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{**arrays, "digest": np.array(digest(arrays))})  # type: ignore[arg-type]
-    file = cache_home() / f"{name}.npz"
+    dense = {key: np.array(array, order="C") for key, array in arrays.items()}
+    content = safetensors.numpy.save(dense, metadata={"digest": digest(arrays)})
+    file = cache_home() / f"{name}.safetensors"
     try:
         private_folder(file.parent)
-        atomic_write(file, buffer.getvalue())
+        atomic_write(file, content)
     except OSError as error:
         _log.warning("cannot write %s (%s): it will be made again next time", printable(file), error.strerror or error)

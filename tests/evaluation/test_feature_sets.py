@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from comparisons import NAMES, extractor
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from gen.data import DatasetSplits, Examples
 from gen.evaluation import extract_features, folder_reference, reference
@@ -84,7 +86,7 @@ def test_features_are_computed_once(cache):
 def test_damage_to_kept_features_is_noticed(cache):
     network, seen = counted()
     whole = reference(source(), network)
-    for file in cache.glob("measured-*.npz"):
+    for file in cache.glob("measured-*.safetensors"):
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
@@ -96,9 +98,10 @@ def test_damage_to_kept_features_is_noticed(cache):
 def test_forged_features_are_noticed(cache):
     network, seen = counted()
     reference(source(), network)
-    for file in cache.glob("measured-*.npz"):
-        stored = dict(np.load(file))
-        np.savez(file, **{**stored, "features": stored["features"] + 1})
+    for file in cache.glob("measured-*.safetensors"):
+        with safe_open(file, "numpy") as kept:
+            stored, metadata = load_file(file), kept.metadata()
+        save_file({**stored, "features": stored["features"] + 1}, file, metadata)
     reference(source(), network)
     assert seen == 2 * [30, 12]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from gen.features import array_cache
 
@@ -18,17 +19,21 @@ def cache(tmp_path, monkeypatch):
 def test_they_come_back(cache):
     np.testing.assert_array_equal(array_cache.read("x")["features"], ARRAYS["features"])
     assert cache.stat().st_mode & 0o777 == 0o700
+    array_cache.write({"scale": np.float64(0.5), "turned": ARRAYS["features"].T}, "z")
+    found = array_cache.read("z")
+    assert (found["scale"].shape, found["scale"].dtype) == ((), np.float64)
+    np.testing.assert_array_equal(found["turned"], ARRAYS["features"].T)
     assert array_cache.read("y") is None
 
 
-@pytest.mark.parametrize("change", ["cut", "other", "objects"])
+@pytest.mark.parametrize("change", ["cut", "other", "unnamed"])
 def test_other_arrays_are_not_taken(cache, change):
-    file = cache / "x.npz"
+    file = cache / "x.safetensors"
     if change == "cut":
         file.write_bytes(file.read_bytes()[:-30])
     else:
-        given = ARRAYS["features"] + 1 if change == "other" else np.array([{}, {}])
-        np.savez(file, features=given, digest=np.array(array_cache.digest(ARRAYS)))
+        metadata = {"digest": array_cache.digest(ARRAYS)} if change == "other" else None
+        save_file({"features": ARRAYS["features"] + (change == "other")}, file, metadata)
     assert array_cache.read("x") is None
 
 
@@ -38,4 +43,4 @@ def test_nothing_is_taken_from_where_others_can_write_nor_kept_there(cache, capl
     array_cache.write(ARRAYS, "y")
     assert len(caplog.records) == 1
     assert "others may write in it" in caplog.text
-    assert not (cache / "y.npz").exists()
+    assert not (cache / "y.safetensors").exists()

@@ -7,8 +7,9 @@ import pytest
 
 from gen.data import DatasetSplits, Examples
 from gen.errors import InputError
-from gen.features import self_supervised, self_supervised_extractor
-from gen.features.self_supervised import Training, train_classifier
+from gen.features import classifier, self_supervised, self_supervised_extractor
+from gen.features.classifier import train_classifier
+from gen.features.network_training import Training, side_of
 
 SHORT = Training(encoder_steps=2, classifier_steps=2, batch_size=8)
 COLORS = ("red", "green", "blue")
@@ -38,8 +39,9 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def trainings(monkeypatch) -> list[int]:
     """The numbers of steps of the trainings that were made."""
-    made, train = [], self_supervised._train
-    monkeypatch.setattr(self_supervised, "_train", lambda *rest: made.append(rest[3]) or train(*rest))
+    made, train = [], self_supervised.fit
+    for module in (self_supervised, classifier):
+        monkeypatch.setattr(module, "fit", lambda *rest: made.append(rest[3]) or train(*rest))
     return made
 
 
@@ -63,7 +65,7 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
     for at in ([7], [23, 7], range(3, 20)):
         assert (first.features(images[list(at)]) == features[list(at)]).all()
     # A damaged file is made again.
-    (file,) = cache.glob("features-*.npz")
+    (file,) = cache.glob("features-*.safetensors")
     data_ = bytearray(file.read_bytes())
     data_[len(data_) // 2] ^= 1
     file.write_bytes(data_)
@@ -73,7 +75,7 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
 
 
 def test_other_data_and_other_training_are_other_extractors(monkeypatch):
-    monkeypatch.setattr(self_supervised, "_train", lambda network, *rest: {"seen": np.zeros(3)})
+    monkeypatch.setattr(self_supervised, "fit", lambda network, *rest: {"seen": np.zeros(3)})
     monkeypatch.setattr(self_supervised, "_scale", lambda *_: np.float32(1))
     keys = [
         self_supervised._key(source(), SHORT, 0),
@@ -95,7 +97,7 @@ def test_gray_images_without_classes_by_the_default_training(monkeypatch, traini
     seen = made.apply(data.train.images)
     assert seen.features.shape == (9, 256)
     assert seen.logits is made.accuracy is None
-    assert [self_supervised._side((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
+    assert [side_of((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
 
 
 def test_a_classifier_learns_what_can_be_told():

@@ -14,7 +14,7 @@ from gen.config import EvaluationConfig
 from gen.errors import InputError
 from gen.evaluate import EvaluateOptions, evaluate
 from gen.evaluation.evaluator import read_best
-from gen.features import self_supervised
+from gen.features import classifier, network_training, self_supervised
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.trained_run import RunFolder
 from gen.training import loop
@@ -31,9 +31,9 @@ def _quick(tmp_path_factory):
         for function in (
             self_supervised.self_supervised_extractor,
             self_supervised.train_encoder,
-            self_supervised.train_classifier,
+            classifier.train_classifier,
         ):
-            patch.setitem(function.__kwdefaults__, "training", self_supervised.Training(3, 3, 16))
+            patch.setitem(function.__kwdefaults__, "training", network_training.Training(3, 3, 16))
         yield
 
 
