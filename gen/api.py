@@ -1,4 +1,4 @@
-"""The programs as functions on arrays, for notebooks and scripts. See docs/python.md.
+"""Does on arrays what the programs do on files, for notebooks and scripts. See docs/python.md.
 
     from gen.api import load, show
     model = load("runs/shapes")
@@ -47,7 +47,7 @@ __all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "read_rec
 
 
 def load(workdir: str | Path, *, step: int | None = None) -> Model:
-    """The model of a run folder. step: of a checkpoint; None: the newest valid one."""
+    """Loads the model of a run folder. step: of a checkpoint; None: the newest valid one."""
     mesh = devices.mesh(-1, 1)
     return Model(trained_run.load(workdir, step=step, mesh=mesh), expand(workdir), mesh)
 
@@ -82,7 +82,7 @@ class Model:
     def sample(
         self, seeds: Seeds = range(16), *, label: Label = None, refine: str | None = None, **sampling: float
     ) -> np.ndarray:
-        """One image for each seed [n h w c], the same as gen.sample writes; of several classes, all seeds of each.
+        """Samples an image for each seed, as gen.sample does: [n h w c]; of several classes, all seeds of each.
 
         label: None: drawn from the seed. refine: a chain; None: that of the run; "none": none.
         """
@@ -105,7 +105,7 @@ class Model:
         label: Label = None,
         **sampling: float,
     ) -> np.ndarray:
-        """The images with a part made anew by a prior, for each seed in another way: [n seeds h w c].
+        """Makes a part of images anew by a prior, for each seed in another way: [n seeds h w c].
 
         region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
         """
@@ -115,7 +115,7 @@ class Model:
     def upscale(
         self, images: np.ndarray, *, seeds: Seeds = range(5), label: Label = None, **sampling: float
     ) -> np.ndarray:
-        """Images of twice the size [n seeds 2h 2w c]; images of the size of the run are halved before."""
+        """Makes images of twice the size [n seeds 2h 2w c]; those of the size of the run are halved before."""
         height, width, channels = self.image_shape
         full = np.shape(images)[-3:] == self.image_shape
         small = images if full else to_float(images, shape=(height // 2, width // 2, channels))
@@ -125,12 +125,12 @@ class Model:
     def predict_frames(
         self, images: np.ndarray, *, frames: int = 24, seeds: Seeds = range(5), label: Label = None, **sampling: float
     ) -> np.ndarray:
-        """The frames that follow images, the last ones of films: [n seeds frames h w c]."""
+        """Predicts the frames that follow images, the last ones of films: [n seeds frames h w c]."""
         films = list(self._given(images)[:, None])
         return self._conditional(conditional.predict_frames(self.run, films, frames), seeds, label, sampling)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """The images as an autoencoder, or the tokenizer of a prior, gives them back."""
+        """Reconstructs images by an autoencoder, or by the tokenizer of a prior."""
         task, given = self.run.task, self._given(images)
         if not task.can_reconstruct:
             needed = "reconstruct needs an autoencoder, or a prior of its tokens"
@@ -138,20 +138,20 @@ class Model:
         return np.concatenate([*devices.batched(task.reconstruct, self.mesh)(self.run.ema_params, given)])
 
     def encode(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> Latents:
-        """The latents of images; those of a GAN are found by gradient descent in `steps`, see gen.latents."""
+        """Encodes images as latents; a GAN finds them by gradient descent in `steps`, see gen.latents."""
         return self._space(steps=steps, seed=seed).encode(self._given(images), label=label_of(label, self.class_names))
 
     def decode(self, latents: Latents) -> np.ndarray:
-        """The images of latents."""
+        """Decodes latents to images."""
         return self._space().decode(latents)
 
     def project(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> np.ndarray:
-        """The nearest images that the model can make."""
+        """Finds the nearest images that the model can make."""
         space = self._space(steps=steps, seed=seed)
         return space.decode(space.encode(self._given(images), label=label_of(label, self.class_names)))
 
     def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
-        """The negative log2 likelihood of each image by a prior [n], in bits, as in the table of gen.score."""
+        """Returns the negative log2 likelihood of each image by a prior [n], in bits, as gen.score does."""
         task = conditional.prior(self.run, "nll")
         options: dict[str, Any] = {
             "label": label_of(label, self.class_names),
@@ -189,7 +189,7 @@ class Model:
         return paths
 
     def data(self, **moved: str) -> Data:
-        """The data that the model learned from. moved: arguments that changed since, such as path=..."""
+        """Loads the data that the model learned from. moved: arguments that changed since, such as path=..."""
         return Data(load_data(self.run, moved=moved))
 
     def _given(self, images: np.ndarray) -> np.ndarray:
@@ -212,11 +212,11 @@ class Data:
     splits: DatasetSplits
 
     def train(self, count: int) -> np.ndarray:
-        """Random images of those trained on, always the same: at most `count`."""
+        """Returns at most `count` random images of those trained on, always the same."""
         return to_float(random_subset(self.splits.train, count).images[:])
 
     def held_out(self, count: int) -> np.ndarray:
-        """Random images that no model trained on, always the same: at most `count`."""
+        """Returns at most `count` random images that were not trained on, always the same."""
         return to_float(random_subset(self.splits.held_out, count).images[:])
 
     def __repr__(self) -> str:
@@ -240,7 +240,7 @@ def evaluate(
 
 
 def train(config: Config, workdir: str | Path) -> Model:
-    """Trains, or goes on to train, the run of a config in its folder; the model at its end.
+    """Trains a config in a run folder, or resumes it; returns the model.
 
     Raises InputError for a bad config; RuntimeError when training ends before, KeyboardInterrupt after Ctrl-C: in both
     cases the last checkpoint is there, and the same call goes on from it.
@@ -259,7 +259,7 @@ def train(config: Config, workdir: str | Path) -> Model:
 
 
 def show(images: np.ndarray, *, columns: int | None = None) -> Image.Image:
-    """All images in one picture, which a notebook shows. columns: images in a row; None: about square.
+    """Puts all images in one picture, which a notebook shows. columns: images in a row; None: about square.
 
     Of results [n seeds h w c], a row shows the seeds of one input.
     """

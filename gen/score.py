@@ -1,8 +1,8 @@
-"""How unusual a prior finds given images, in bits: python -m gen.score IN... --workdir DIR --out OUT
+"""Scores how unusual a prior finds images, in bits: python -m gen.score IN... --workdir DIR --out OUT
 
 IN are image files and folders, brought to the size and channels of the run as its data was. OUT gets scores.jsonl (for
 each image the exact length of its code: bits, bits_per_dim, that is for each pixel and channel, and bits_per_token; the
-most surprising first), NAME-surprisal.png, where in the image the bits are, and surprisal.png, which shows the most
+most surprising first), NAME-surprisal.png, a map of the bits, and surprisal.png, which shows the most
 surprising side by side. The bits of a prior with a tokenizer are those of the tokens, and comparable only among images
 of this run. Plain images cost few bits, also where nothing like them was learned: --background_samples=1000 compares
 with the cost of the tokens by their frequencies in 1,000 images of the model, adds "unusual", the difference, and puts

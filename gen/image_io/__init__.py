@@ -1,4 +1,4 @@
-"""Image files of other people, found and opened in one way for training, loading, refining and evaluating."""
+"""Finds, opens and fits image files, in one way for training, loading, refining and evaluating."""
 
 from gen.image_io.find import SUFFIXES, Found, find_images, ignored_line
 from gen.image_io.open import (

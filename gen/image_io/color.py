@@ -1,4 +1,4 @@
-"""Colors of any profile as sRGB, by littleCMS with relative colorimetric intent."""
+"""Converts colors of any profile to sRGB, by littleCMS with relative colorimetric intent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class _Gray(NamedTuple):
-    """A conversion of gray: what 0..255 become."""
+    """A conversion of gray levels."""
 
     table: np.ndarray  # float [256], in 0..255
 
@@ -28,7 +28,7 @@ _Conversion = ImageCms.ImageCmsTransform | _Gray | None
 
 
 def to_srgb(image: Image.Image, profile: Any) -> Image.Image:
-    """An image in mode L, RGB, CMYK, LAB or I;16 as L, RGB or I;16 (gray stays gray) in sRGB.
+    """Converts an image in mode L, RGB, CMYK, LAB or I;16 to L, RGB or I;16 (gray stays gray) in sRGB.
 
     profile: of ICC, bytes; None, a damaged one, and one for other colors than the image has count as none.
     """
@@ -45,7 +45,7 @@ def to_srgb(image: Image.Image, profile: Any) -> Image.Image:
 
 
 def keeps_colors(profile: Any) -> bool:
-    """Whether `to_srgb` leaves all images of this profile as they are."""
+    """Returns whether `to_srgb` leaves all images of this profile as they are."""
     if not isinstance(profile, bytes) or not 0 < len(profile) <= _LARGEST:
         return True
     return _conversion(profile, "RGB") is None and _conversion(profile, "L") is None
@@ -60,7 +60,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 @functools.lru_cache(maxsize=32)
 def _conversion(profile: bytes, mode: str) -> _Conversion:
-    """How to get from a profile to sRGB; None: nothing to do. Of a damaged profile that is said, once."""
+    """Returns the conversion from a profile to sRGB; None: nothing to do. Warns once of a damaged profile."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = source.profile.xcolor_space.strip()
@@ -81,7 +81,7 @@ def _warn(text: str) -> None:
 
 
 def _gray_conversion(source: ImageCms.ImageCmsProfile, mode: str) -> _Gray | None:
-    """mode: L for a profile of gray; RGB for a gray picture that says it is of these colors: their curve matters."""
+    """Returns the conversion of gray. mode: L for a profile of gray; RGB for one of colors, whose curve counts."""
     levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None]).convert(mode)
     exact = ImageCms.Flags.NOOPTIMIZE  # else a coarse table, which is off by 9 levels in the dark of linear light
     transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", _INTENT, flags=exact)
@@ -90,7 +90,7 @@ def _gray_conversion(source: ImageCms.ImageCmsProfile, mode: str) -> _Gray | Non
 
 
 def _is_alike(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether no color of a grid of 17 x 17 x 17 changes by more than _ALIKE."""
+    """Returns whether no color of a grid of 17 x 17 x 17 changes by more than _ALIKE."""
     steps = np.linspace(0, 255, 17).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(17, -1, 3)
     moved = np.asarray(transform.apply(Image.fromarray(grid)), np.int64)

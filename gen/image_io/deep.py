@@ -1,4 +1,4 @@
-"""Gray images of more than 8 bits, as Pillow opens them, over the full range of 16 bits; and from there to 8.
+"""Scales gray images of more than 8 bits to the full range of 16 bits, and from there to 8.
 
 What the values mean is taken from the file: TIFF's BitsPerSample, MaxSampleValue and WhiteIsZero, PNG's sBIT. Without
 these 0..65535 is black to white, also where the values happen to be small; floats must lie in [0, 1].
@@ -19,7 +19,7 @@ _FULL = 65535
 
 
 def significant_bits(opened: Any) -> int:
-    """Of a 16-bit gray PNG that is not yet decoded, by its sBIT; 16 where it has none. Raises OSError."""
+    """Reads sBIT of a 16-bit gray PNG that is not yet decoded; 16 where it has none. Raises OSError."""
     stream, start = opened.fp, opened.fp.tell()
     stream.seek(8)
     try:
@@ -36,7 +36,7 @@ def significant_bits(opened: Any) -> int:
 
 
 def set_byte_order(opened: Any) -> None:
-    """Of a TIFF that is not yet decoded: libtiff gives native bytes, which Pillow swaps in modes I and F once more."""
+    """Corrects the byte order of a TIFF before decoding: Pillow swaps native bytes in modes I and F once more."""
     if opened.format == "TIFF":
         opened.tile = [
             tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
@@ -47,7 +47,7 @@ def set_byte_order(opened: Any) -> None:
 
 
 def deep_gray(image: Any, significant_bits: int = 16) -> tuple[Image.Image, Image.Image | None]:
-    """Gray and alpha (None: opaque), in mode I;16, of a decoded image of one of DEEP_MODES.
+    """Returns gray and alpha (None: opaque), in mode I;16, of a decoded image of one of DEEP_MODES.
 
     significant_bits: by PNG's sBIT. Raises ValueError for values that have no place in 0..65535 or [0, 1].
     """
@@ -62,7 +62,7 @@ def deep_gray(image: Any, significant_bits: int = 16) -> tuple[Image.Image, Imag
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """A mode I;16 image in mode L, rounded; any other as it is."""
+    """Rounds an image of mode I;16 to mode L; any other stays as it is."""
     if image.mode != "I;16":
         return image
     return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
@@ -89,7 +89,7 @@ def _of_integers(values: np.ndarray, highest: int) -> np.ndarray:
 
 
 def _highest(values: np.ndarray, tags: Any, significant_bits: int) -> int:
-    """The value of white."""
+    """Returns the value of white."""
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     declared = tags.get(_MAX_SAMPLE_VALUE)
     declared = declared[0] if isinstance(declared, tuple) and declared else declared
@@ -103,5 +103,5 @@ def _highest(values: np.ndarray, tags: Any, significant_bits: int) -> int:
 
 
 def _is_right_aligned(values: np.ndarray, bits: int) -> bool:
-    """Whether bits are set that a PNG whose significant bits are on top, as they must be, leaves unset."""
+    """Returns whether bits are set that a PNG whose significant bits are on top, as they must be, leaves unset."""
     return bool((values & (2 ** (16 - bits) - 1)).any())

@@ -15,7 +15,7 @@ _GRAY_ALPHA, _BYTES = "LA;16B", "RGBA"  # as many bytes a pixel: gray, its lower
 
 
 def decode_lower_bytes(opened: Any) -> bool:
-    """Makes a file that is not yet decoded decode its lower bytes too. False for one that has none, or of other kinds.
+    """Makes an opened file decode its lower bytes. Returns False for one that has none, or of other kinds.
 
     A color that counts as transparent is compared with upper bytes, so that files with one are of other kinds.
     """
@@ -29,7 +29,7 @@ def decode_lower_bytes(opened: Any) -> bool:
 def whole(
     upper: tuple[np.ndarray, np.ndarray | None], lower: tuple[np.ndarray, np.ndarray | None]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """uint16 color [h w c] and alpha [h w], of what Pillow made of a file, and after `decode_lower_bytes`."""
+    """Joins upper and lower bytes to uint16 color [h w c] and alpha [h w]."""
     if upper[0].shape[-1] == 1:  # its four bytes as red, green, blue, alpha
         lower = lower[0][..., 1:2], lower[1]
     return tuple(  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Which image files a person means by naming files and folders, and what was passed over in those."""
+"""Finds image files by the names of files and folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 
 def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
-    """The files that `inputs`, files and folders, name; folders are searched with their subfolders, in order of names.
+    """Finds the files that `inputs`, files and folders, name; folders with their subfolders, in order of names.
 
     A file named by itself is taken whatever its name. In folders, files count that end in one of SUFFIXES. Linked
     subfolders are followed, each folder once. Passed over without a word are names with a dot in front and what
@@ -68,13 +68,13 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
 
 
 def images_in(root: Path) -> tuple[list[Path], dict[str, int]]:
-    """The image files of one folder with its subfolders, in order of their names, and what was passed over."""
+    """Finds the image files of one folder with its subfolders, in order of names, and what was passed over."""
     names, ignored = names_in(root)
     return [root / name for name in names], ignored
 
 
 def names_in(root: Path) -> tuple[list[str], dict[str, int]]:
-    """As `images_in`, their names relative to the folder, with slashes."""
+    """Does as `images_in`, with names relative to the folder, with slashes."""
     names, ignored, start = list[str](), Counter[str](), len(os.path.join(root, ""))
     for entry in _walk(root, ignored):
         suffix = os.path.splitext(entry.name)[1].lower()
@@ -89,13 +89,13 @@ def names_in(root: Path) -> tuple[list[str], dict[str, int]]:
 
 
 def _order(name: str) -> tuple[str, str]:
-    """A key that sorts by the names of folders and files, however they are composed (é as one sign or two)."""
+    """Returns a key that sorts by names, however they are composed (é as one sign or two)."""
     composed = name if name.isascii() else unicodedata.normalize("NFC", name)
     return composed.replace("/", "\0"), name
 
 
 def ignored_line(found: Found) -> str:
-    """What was passed over in one line, "30 files ignored: 30 .avif"; "" for nothing."""
+    """Returns what was passed over in one line, "30 files ignored: 30 .avif"; "" for nothing."""
     count = sum(found.ignored.values())
     if not count:
         return ""
@@ -106,12 +106,12 @@ def ignored_line(found: Found) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is none of a person's: a dot in front, or what systems put into folders."""
+    """Returns whether a name begins with a dot, or is one that systems put into folders."""
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES | _SYSTEM_FILES
 
 
 def _walk(root: Path, ignored: Counter[str]) -> Iterator[os.DirEntry[str]]:
-    """All that is no folder below one. Each folder once: by its own place, else by the first link that leads to it."""
+    """Yields all but folders below one; each folder once, by its own place, else by the first link to it."""
     pending, links, seen = [os.fspath(root)], list[str](), set[tuple[int, int]]()
     while pending or links:
         folder = pending.pop() if pending else links.pop(0)

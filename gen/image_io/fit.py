@@ -1,4 +1,4 @@
-"""Images in mode L or RGB as uint8 arrays [h w c] of one size, c = 1 (grayscale) or 3 (sRGB)."""
+"""Fits images in mode L or RGB: uint8 arrays [h w c] of one size, c = 1 (grayscale) or 3 (sRGB)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TooSmall(ValueError):
 def center_crop_resize(
     image: Image.Image, height: int, width: int | None = None, *, enlarge: bool = False
 ) -> np.ndarray:
-    """The center of an image in mode L or RGB, area-averaged to uint8 [height width c].
+    """Crops the center of an image in mode L or RGB and averages areas: uint8 [height width c].
 
     width: None: a square. Raises TooSmall when that would need more pixels than there are, unless `enlarge` (bicubic).
     """
@@ -36,7 +36,7 @@ def center_crop_resize(
 
 
 def to_resolution(images: np.ndarray, resolution: int, padding: Padding) -> np.ndarray:
-    """Images uint8 [n h w c] of one size as [n, resolution, resolution, c].
+    """Fits images uint8 [n h w c] of one size: [n resolution resolution c].
 
     Larger ones as `fit` does it; smaller ones get a border, of zeros or of their edge pixels, of at most a quarter of
     their side (28 to 32, say). Raises TooSmall beyond that.
@@ -56,5 +56,5 @@ def to_resolution(images: np.ndarray, resolution: int, padding: Padding) -> np.n
 
 
 def hash_fraction(data: bytes) -> float:
-    """A number in [0, 1) that depends on `data` alone (sha256): what lies below a threshold is held out."""
+    """Returns a number in [0, 1) that depends on `data` alone (sha256); those below a threshold are held out."""
     return int.from_bytes(hashlib.sha256(data).digest()[:6], "big") / 2**48

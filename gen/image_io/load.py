@@ -1,4 +1,4 @@
-"""Image files as a model sees them: brought to the height, width and channels of its run, as its data once were."""
+"""Loads image files for a model, at the height, width and channels of its run, as its data were."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def image_files(inputs: Sequence[str | Path]) -> list[Path]:
-    """The files that `inputs`, files and folders, name, by `find_images`; a warning counts what was passed over.
+    """Finds files as `find_images` does; a warning counts what was passed over.
 
     In folders, grids and other pictures that gen composed of images are passed over too, by their record. Raises
     InputError when there is none.
@@ -45,7 +45,7 @@ def padding_of(data_metadata: Mapping[str, Any]) -> Padding:
 def load_images(
     paths: Sequence[str | Path], image_shape: tuple[int, int, int], *, padding: Padding = "zero"
 ) -> np.ndarray:
-    """Image files as float32 [n h w c] in [0, 1], of height, width and channels `image_shape`.
+    """Loads image files as float32 [n h w c] in [0, 1], of height, width and channels `image_shape`.
 
     Upright, on white, 8 bits a channel, gray where c is 1. Larger images are cropped to their center and area-averaged;
     those smaller by at most a quarter get a border of zeros or, with padding="edge", of their edge. Raises InputError
@@ -63,7 +63,7 @@ def load_images(
 def load_readable(
     paths: Sequence[Path], image_shape: tuple[int, int, int], *, padding: Padding = "zero"
 ) -> tuple[list[int], np.ndarray]:
-    """As `load_images`, but what cannot be read or is too small is left out, with one warning.
+    """Loads as `load_images`, but leaves out what cannot be read or is too small, with one warning.
 
     Returns the indices of those that are there, and their images. Raises InputError when none is.
     """
@@ -80,7 +80,7 @@ def load_readable(
 
 
 def left_out_line(left_out: Mapping[Path, str], count: int) -> str:
-    """What is said of files, of `count`, that cannot be used, with the reasons; "" where there are none.
+    """Returns a line about the files, of `count`, that cannot be used, with the reasons; "" for none.
 
     Raises InputError with it when that are all.
     """
@@ -97,7 +97,7 @@ class _CannotUseError(ValueError):
 
 
 def _load(path: Path, image_shape: tuple[int, int, int], padding: Padding) -> np.ndarray:
-    """One image, float32 [h w c] in [0, 1]."""
+    """Loads one image, float32 [h w c] in [0, 1]."""
     height, width, channels = image_shape
     try:
         image = open_image(path, grayscale=channels == 1)

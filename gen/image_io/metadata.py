@@ -1,4 +1,4 @@
-"""The few plain texts of an image file that are its author's: who made it, whose it is, when, and what it shows.
+"""Reads the texts of an image file that are its author's: name, copyright, date and description.
 
 And one that gen writes: `gen:shows`, in files that show something made of images and not one image itself.
 """
@@ -21,7 +21,7 @@ _SHOWS_IN_JSON = re.compile(rb'"gen:shows": "([\w -]{1,40})"')
 
 
 def read_metadata(opened: Any) -> dict[str, str]:
-    """author, copyright, date, description of a decoded file, one line each, those that it has; never raises.
+    """Reads author, copyright, date and description of a decoded file, one line each; never raises.
 
     By EXIF (the date is when the photo was taken, where that is known), else by the texts of a PNG.
     """
@@ -37,7 +37,7 @@ def read_metadata(opened: Any) -> dict[str, str]:
 
 
 def composed_as(opened: Any) -> str | None:
-    """What an opened file that gen composed shows, such as "grid"; None for every other. Nothing is decoded."""
+    """Returns what an opened file that gen composed shows, such as "grid"; None for any other. Decodes nothing."""
     text = opened.info.get(SHOWS)
     if isinstance(text, str):
         return printable(text, longest=40)
@@ -67,7 +67,7 @@ def _date_taken(opened: Any) -> str:
 
 
 def _text(values: Mapping[Any, Any], key: Any, *, latin: bool = False) -> str:
-    """latin: of EXIF, which Pillow reads as Latin-1; most programs write UTF-8, and what is both is meant as that."""
+    """Returns a text. latin: of EXIF, which Pillow reads as Latin-1, but most programs write as UTF-8."""
     try:
         value = values.get(key)
         if latin and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The one place that decodes image files: upright, in sRGB, deep gray kept, and nothing but Unreadable for bad content.
+"""Decodes image files: upright, in sRGB, deep gray kept; bad content raises Unreadable and nothing else.
 
 Pixels are uint8 or uint16 over their full range (0..255, 0..65535). Colors of 16 bits a channel keep
 these in `open_picture`, unless their profile must be converted; elsewhere they come with their upper 8.
@@ -108,7 +108,7 @@ def open_picture(file: File, *, frame: int = 0) -> Picture:
 
 
 def open_frames(file: File) -> Iterator[Picture]:
-    """All frames or pages of an image file in order, each decoded once. Raises Unreadable."""
+    """Yields all frames or pages of an image file in order, each decoded once. Raises Unreadable."""
     content = file if isinstance(file, Path | bytes) else file.read()
     with opening(content) as opened:
         for frame in range(frames := _count(content)):
@@ -135,7 +135,7 @@ def open_image(
 
 
 def composed(file: File) -> str | None:
-    """What a file that gen composed of images shows, such as "grid"; None for images, and for what cannot be read."""
+    """Returns what a file that gen composed shows, such as "grid"; None for images and unreadable files."""
     try:
         with opening(file) as opened:
             return composed_as(opened)
@@ -163,7 +163,7 @@ def _picture(opened: Any, frame: int, frames: int) -> Picture:
 
 
 def _separated(image: Any, raw_mode: str, bits: int) -> tuple[Image.Image, Image.Image | None]:
-    """Color in mode L, RGB, CMYK, LAB or I;16, and alpha or None, of a decoded image of any mode."""
+    """Returns color in mode L, RGB, CMYK, LAB or I;16, and alpha or None, of a decoded image of any mode."""
     if image.mode in DEEP_MODES:
         return deep_gray(image, bits)
     transparent = image.info.get("transparency")
@@ -181,13 +181,13 @@ def _separated(image: Any, raw_mode: str, bits: int) -> tuple[Image.Image, Image
 
 
 def _raw_mode(opened: Any) -> str:
-    """How a PNG stores its pixels, which Pillow knows until it has decoded them; else ""."""
+    """Returns how a PNG stores its pixels, which Pillow knows until it has decoded them; else ""."""
     arguments = opened.tile[0][3] if opened.format == "PNG" and opened.tile else ""
     return arguments if isinstance(arguments, str) else str(arguments[0])
 
 
 def _count(file: Path | bytes) -> int:
-    """Frames or pages; the further pictures within a photo (MPO) are none, nor are those behind a damaged place.
+    """Counts frames or pages, without the further pictures of a photo (MPO), and those behind a damaged place.
 
     The file is opened anew: to count them all may end in the middle of what is damaged.
     """
@@ -215,7 +215,7 @@ def _check_size(opened: Image.Image) -> None:
 
 @contextlib.contextmanager
 def opening(file: File) -> Iterator[Any]:
-    """The file opened by Pillow, not yet decoded, for what else is in it; whatever is raised within becomes Unreadable.
+    """Opens a file by Pillow, without decoding it; whatever is raised within becomes Unreadable.
 
     Without warnings, of FORMATS only, and of at most MAX_PIXELS.
     """

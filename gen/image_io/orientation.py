@@ -1,4 +1,4 @@
-"""Which way up a photo was taken, by the one EXIF tag that says so, whatever else its EXIF holds."""
+"""Turns photos upright by the one EXIF tag that matters, whatever else their EXIF holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TURNS = {
 
 
 def load(opened: Any) -> int:
-    """Decodes an opened file and returns how it is still to be turned: 1 (upright) to 8, as EXIF counts.
+    """Decodes an opened file and returns its orientation: 1 (upright) to 8, as EXIF counts.
 
     It is 1 where the tag is missing, damaged or has another value. Pillow turns TIFF by itself while it decodes, and
     may stumble over the other tags then: it gets to see this one only.
@@ -39,7 +39,7 @@ def load(opened: Any) -> int:
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
-    """The image upright."""
+    """Turns an image upright."""
     return image if orientation == 1 else image.transpose(_TURNS[orientation])
 
 

@@ -8,7 +8,7 @@ from gen.errors import InputError
 
 
 def image_array(images: np.ndarray) -> np.ndarray:
-    """Images [n h w c], of these or of one [h w c]. Raises InputError for any other array."""
+    """Returns images [n h w c], of these or of one [h w c]. Raises InputError for any other array."""
     found = np.asarray(images)
     found = found[None] if found.ndim == 3 else found
     if found.ndim != 4 or found.shape[-1] not in (1, 3) or not len(found):
@@ -19,7 +19,7 @@ def image_array(images: np.ndarray) -> np.ndarray:
 
 
 def to_float(images: np.ndarray, *, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """As `image_array`, float32 in [0, 1]. shape: the height, width and channels that they must have."""
+    """Converts images, see `image_array`, to float32 in [0, 1]. shape: their height, width and channels."""
     found = image_array(images)
     if shape and found.shape[1:] != tuple(shape):
         raise InputError(f"images have shape {list(found.shape)}; allowed: [n {' '.join(map(str, shape))}]")
@@ -27,7 +27,7 @@ def to_float(images: np.ndarray, *, shape: tuple[int, ...] | None = None) -> np.
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images of any shape as uint8; floats are clipped to [0, 1] and rounded. What is not finite becomes 0."""
+    """Converts images of any shape to uint8; floats are clipped to [0, 1] and rounded, NaN becomes 0."""
     images = np.asarray(images)
     if images.dtype == np.uint8:
         return images

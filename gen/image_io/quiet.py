@@ -1,4 +1,4 @@
-"""Decoders that keep what they think of a file to themselves."""
+"""Silences warnings and messages of decoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Quiet:
-    """A context in which no warning, such as a remark about metadata, is shown or an error, whatever python -W says.
+    """A context without warnings, such as remarks about metadata, whatever python -W is.
 
     It may be entered by several threads at once, unlike `warnings.catch_warnings`, which exchanges a list for all.
     """
@@ -39,7 +39,7 @@ class Quiet:
 
 @functools.cache
 def _silence_readers() -> None:
-    """Pillow logs errors that it raises too, and libtiff prints them on stderr, past Python.
+    """Silences Pillow, which logs errors that it also raises, and libtiff, which prints them past Python.
 
     The latter can be mended only where the system tells which libraries a process has loaded (Linux).
     """

@@ -1,1 +1,1 @@
-"""Image files of our own: names, formats, whole writes, and which files gen may replace."""
+"""Image files that gen writes: names, formats, whole writes, and which files it may replace."""

@@ -1,4 +1,4 @@
-"""PNG files of 16 bits a channel, of which Pillow writes only gray ones."""
+"""Encodes PNG files of 16 bits a channel, of which Pillow writes only gray ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUB, _UP = 1, 2  # PNG's filters
 def encode(
     image: np.ndarray, *, pnginfo: PngInfo, exif: Image.Exif | None = None, icc_profile: bytes | None = None
 ) -> bytes:
-    """The content of a PNG file of uint16 [h w c], c = 1 to 4; texts, EXIF and profile as Pillow takes them."""
+    """Encodes uint16 [h w c], c = 1 to 4, as a PNG file; texts, EXIF and profile as Pillow takes them."""
     height, width, channels = image.shape
     chunks = [(b"IHDR", struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[channels], 0, 0, 0))]
     if icc_profile is not None:
@@ -29,7 +29,7 @@ def encode(
 
 
 def _filtered(image: np.ndarray) -> bytes:
-    """Each row as differences from its left or from the row above, whichever are smaller, after the filter's number."""
+    """Filters each row: smaller differences, from its left or from the row above, after the number of the filter."""
     height, width, channels = image.shape
     rows = image.astype(">u2").view(np.uint8).reshape(height, width * channels * 2)
     sub, up = rows.copy(), rows.copy()

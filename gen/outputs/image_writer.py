@@ -23,12 +23,13 @@ from gen.outputs import deep_png, manifest
 from gen.provenance import Record, read_all, save_options
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
+FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}
 _FRAME_MILLISECONDS = 40
 _LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383, "gif": 65_535}  # pixels
 
 
 def suffix(format: str) -> str:
-    """How the name of a file of this format ends."""
+    """Returns the suffix of files of this format."""
     return ".jpg" if format == "jpeg" else f".{format}"
 
 
@@ -38,7 +39,7 @@ def check(paths: Iterable[Path]) -> None:
 
 
 def is_own(path: Path) -> bool:
-    """Whether an image file carries a record of gen."""
+    """Returns whether an image file carries a record of gen."""
     try:
         return path.is_file() and not path.is_symlink() and bool(read_all(path))
     except (InputError, OSError):
@@ -75,7 +76,7 @@ def encode(
     plays: int = 0,
     tagged: bool = False,
 ) -> bytes:
-    """The content of an image file; several frames make an animation, in all formats but JPEG.
+    """Encodes an image; several frames become an animation, in all formats but JPEG.
 
     about: the author's texts to carry over: author, copyright, date. durations: of the frames, milliseconds. plays: how
     often an animation is shown, 0 = without end. tagged: with a color profile, that of sRGB. What a format cannot hold
@@ -106,7 +107,7 @@ def encode(
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """uint8 [h w c] with its transparency shown on white: gray or RGB."""
+    """Composites uint8 [h w c] on white: gray or RGB."""
     if image.shape[-1] in (1, 3):
         return image
     color, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)
@@ -115,7 +116,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def srgb_profile() -> bytes:
-    """The ICC profile of sRGB, the same bytes every day."""
+    """Returns the ICC profile of sRGB, always the same bytes."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # littleCMS puts the time there
     profile[84:100] = bytes(16)  # a digest of the rest, which may be missing
@@ -144,7 +145,7 @@ def _picture(frame: np.ndarray, format: str) -> Image.Image:
 
 
 def _on_or_off(frame: np.ndarray) -> np.ndarray:
-    """uint8 gray or RGB with alpha as RGBA with an alpha of 0 or 255, all that GIF has; Pillow would lose the rest."""
+    """Converts uint8 with alpha to RGBA with an alpha of 0 or 255, all that GIF has; Pillow would lose the rest."""
     color = frame[..., :-1].repeat(3, -1) if frame.shape[-1] == 2 else frame[..., :3]
     opaque = frame[..., -1:] >= 128
     return np.concatenate([color * opaque, opaque * np.uint8(255)], -1)
@@ -153,7 +154,7 @@ def _on_or_off(frame: np.ndarray) -> np.ndarray:
 def _animated(
     pictures: Sequence[Image.Image], format: str, durations: Sequence[float] | None, plays: int
 ) -> dict[str, Any]:
-    """What Pillow is told of an animation."""
+    """Returns the options of Pillow for an animation."""
     times = [round(t) for t in durations] if durations else [_FRAME_MILLISECONDS] * len(pictures)
     options: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "duration": times, "loop": plays}
     if format == "gif":

@@ -1,4 +1,4 @@
-"""Which files of a folder gen wrote: those it may replace. Everything else is somebody's own.
+"""Keeps a list of the files that gen wrote into a folder, which it may replace.
 
 A folder that `write` wrote into holds `.gen-written.jsonl`, with a line for each file: the name, the sha256 of what was
 written, the program. A file that has another content now was changed by its owner, and is theirs.
@@ -39,7 +39,7 @@ def check(
 
 
 def by(path: Path) -> str | None:
-    """The program of gen that wrote what is in a file now, such as "gen.refine"; None if none did."""
+    """Returns the program that wrote the present content of a file, such as "gen.refine"; None if none did."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
@@ -51,7 +51,7 @@ def by(path: Path) -> str | None:
 
 
 def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = False) -> None:
-    """Writes a file whole, making its folder, and remembers that gen wrote it.
+    """Writes a file whole, makes its folder, and enters it in the manifest.
 
     Raises InputError for a file that gen did not write, unless `overwrite`, and for what the system refuses.
     """
@@ -70,7 +70,7 @@ def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = F
 
 
 def _lines(folder: Path, name: str) -> list[tuple[str, str]]:
-    """The digest and the program of each line about `name`; none for a manifest that is missing or damaged."""
+    """Returns digest and program of each line about `name`; none for a manifest that is missing or damaged."""
     try:
         with os.fdopen(_open(folder, os.O_RDONLY), "rb") as file:
             content = file.read(_LARGEST)

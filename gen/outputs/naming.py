@@ -1,4 +1,4 @@
-"""Names of results: one for each input, no two alike, and none in the place of an input."""
+"""Names results: one name for each input, no two alike, and none in the place of an input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Input(NamedTuple):
 
 
 def inputs_in(text: str | os.PathLike[str], files: Iterable[Path]) -> list[Input]:
-    """The files that were found by `text`, a file or a folder."""
+    """Returns the files that were found by `text`, a file or a folder, with their places."""
     root = expand(text)
     if root.is_dir():
         return [Input(file, file.relative_to(root), False) for file in files]
@@ -33,7 +33,7 @@ def inputs_in(text: str | os.PathLike[str], files: Iterable[Path]) -> list[Input
 
 
 def distinct_names(places: Sequence[Path], suffixes: Sequence[str], *, reserved: Iterable[str] = ()) -> list[Path]:
-    """A name for the result of each input: its place with another suffix, after its own where two would be alike.
+    """Names the result of each input: its place with another suffix, after its own where two would be alike.
 
     suffixes: of the results. reserved: names that are taken. An input that has the very name of its result keeps it.
     Where that is not enough there is a number, too. Names are alike that differ in upper and lower case alone: some
@@ -76,12 +76,12 @@ def check_inputs_stay(pairs: Sequence[tuple[Path, Path]], *, out: Path) -> None:
 
 
 def folded(place: Path) -> str:
-    """A name as a file system compares it that ignores case."""
+    """Returns a name as a file system that ignores case compares it."""
     return unicodedata.normalize("NFC", str(place)).casefold()
 
 
 def _renamed(place: Path, stem: str, suffix: str) -> Path:
-    """`place` under another name; one that would be too long is cut and gets a digest of what it was."""
+    """Renames `place`; a name that would be too long is cut and gets a digest of the whole."""
     encoded = stem.encode("utf-8", "surrogateescape")
     if len(encoded) + len(suffix) > _LONGEST:
         digest = hashlib.sha256(encoded).hexdigest()[:8]

@@ -12,8 +12,6 @@ from PIL import Image
 from gen.errors import InputError
 from gen.outputs import image_writer
 
-_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
-
 
 class OutputPath(NamedTuple):
     """Where images go: to `file`, or with names of their own into `folder`; in which format."""
@@ -35,7 +33,7 @@ class OutputPath(NamedTuple):
 def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputPath:
     """Parses --out and --format. Raises InputError when they do not fit each other or what is made."""
     path, allowed = Path(out), image_writer.ANIMATIONS if animated else image_writer.STILLS
-    by_suffix = _SUFFIXES.get(path.suffix.lower())
+    by_suffix = image_writer.FORMATS.get(path.suffix.lower())
     if by_suffix is None and path.suffix.lower() in Image.registered_extensions():
         raise InputError(
             f"--out={out}: cannot write {path.suffix}; allowed: a folder, or a file in {' or '.join(allowed)}"

@@ -52,7 +52,7 @@ def record(
     version: str = __version__,
     **more: Any,
 ) -> Record:
-    """What is needed to make an image again, given the run folder that it came from.
+    """Returns what is needed to make an image again, given the run folder that it came from.
 
     config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image, or a list of seeds
     as text for an animation. label: the class, asked for or drawn; None if there is none. truncation: 1 = off. refine:
@@ -67,7 +67,7 @@ def record(
 def refined(
     record: Record | None, *, chain: str, seed: int, source: str | None = None, shows: str | None = None
 ) -> Record:
-    """The record of an image that a chain of gen.imaging made of another one, whose own record (or None) it extends.
+    """Extends the record (or None) of an image to that of its refinement by a chain.
 
     chain: its text. seed: of its random operators. source: sha256 of the file that was refined. shows: what the picture
     is, if not the refined image itself.
@@ -77,13 +77,13 @@ def refined(
 
 
 def _stored(fields: Mapping[str, Any]) -> Record:
-    """Those that are not None, text as every format can hold it: names of classes and files may hold anything."""
+    """Returns those that are not None, texts as every format can hold them: names may hold anything."""
     texts = {name: printable(value, longest=_LONGEST) for name, value in fields.items() if isinstance(value, str)}
     return {PREFIX + name: texts.get(name, value) for name, value in fields.items() if value is not None}
 
 
 def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
-    """The record as PNG text chunks, one for each key, for `image.save(path, pnginfo=...)`; `about` as for `exif`."""
+    """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`; about: as for `exif`."""
     info = PngImagePlugin.PngInfo()
     for key, value in record.items():
         info.add_itxt(key, str(value))
@@ -94,7 +94,7 @@ def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImage
 
 
 def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
-    """The record as EXIF, JSON in ImageDescription and gen's version in Software, for `image.save(path, exif=...)`.
+    """Returns the record as EXIF, JSON in ImageDescription, for `image.save(path, exif=...)`.
 
     about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
     """
@@ -105,7 +105,7 @@ def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
 
 
 def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What `image.save` must be given so that a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) carries the record.
+    """Returns arguments of `image.save` for a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) with the record.
 
     about: as for `exif`; a GIF has no place for it.
     """
@@ -118,7 +118,7 @@ def save_options(record: Record, format: str, about: Mapping[str, str] | None = 
 
 
 def read(path: str | Path) -> Record | None:
-    """The record in an image file, or None when it has none; of several the first of `read_all`.
+    """Reads the record of an image file; None when it has none; of several the first of `read_all`.
 
     Raises InputError when `path` is not a readable image.
     """
@@ -126,7 +126,7 @@ def read(path: str | Path) -> Record | None:
 
 
 def read_all(path: str | Path) -> dict[str, Record]:
-    """The records in an image file by place: "text" (of PNG), "EXIF", "comment", "XMP", the most trusted first.
+    """Reads the records of an image file by place: "text" (of PNG), "EXIF", "comment", "XMP", most trusted first.
 
     They may disagree: some editors copy one of them and change another. Raises InputError when `path` is not a readable
     image.
@@ -174,7 +174,7 @@ def _number(key: str, text: str) -> Any:
 
 
 def _description_of(xmp: Any) -> str | None:
-    """The description in an XMP packet, where editors put that of EXIF."""
+    """Returns the description in an XMP packet, where editors put that of EXIF."""
     text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else xmp
     if not isinstance(text, str) or len(text) > _LONGEST_RECORD:
         return None
@@ -183,7 +183,7 @@ def _description_of(xmp: Any) -> str | None:
 
 
 def _parse(description: Any) -> Record | None:
-    """The record in a text; None for anything that somebody else may have written there."""
+    """Parses the record in a text; None for anything else that may stand there."""
     if not isinstance(description, str | bytes) or len(description) > _LONGEST_RECORD:
         return None
     try:

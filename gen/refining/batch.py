@@ -1,4 +1,4 @@
-"""Many files refined one after the other: what cannot be is left out, with the reason."""
+"""Refines many files; what cannot be refined is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL.Image import Image
 
 from gen import cli, provenance
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable
 from gen.outputs import image_writer, manifest
-from gen.refining.original import Original, encode, open_original, refine, shrunk, side_by_side, stacked
+from gen.refining.original import Original, encode, open_original, refine, shrunk, stacked
 from gen.refining.targets import PROGRAM, Job
+from gen.report.contact_sheet import Tile, sheet
 
 if TYPE_CHECKING:
     from gen.imaging.chain import Chain
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recipe(NamedTuple):
-    """What is done to each image."""
+    """The chain with what it needs."""
 
     post: Chain
     seed: int  # of random operators
@@ -34,17 +34,17 @@ class Recipe(NamedTuple):
     masks: Mapping[str, np.ndarray]  # see `original.mask`
 
     def record(self, kept: provenance.Record | None = None, **more: str) -> provenance.Record:
-        """The record of a refined image. kept: that of its source. more: see `provenance.refined`."""
+        """Returns the record of a refined image. kept: that of its source. more: see `provenance.refined`."""
         return provenance.refined(kept, chain=self.post.record_text, seed=self.seed, **more)
 
     def made(self, record: provenance.Record) -> bool:
-        """Whether an image with this record came out of this recipe."""
+        """Returns whether an image with this record is a result of this recipe."""
         text = self.record()["gen:refine"]
         same = record.get("gen:refine") == text and "gen:refine_seed" in record
         return same and (not self.post.random or record["gen:refine_seed"] == self.seed)
 
     def passes(self, record: provenance.Record) -> bool:
-        """Whether an image with this record, found in a folder, is no input: made by this recipe, or a sheet of gen."""
+        """Returns whether an image of a folder is passed over: a result of this recipe, or a sheet of gen."""
         return self.made(record) or "gen:shows" in record
 
 
@@ -56,7 +56,7 @@ class LeftOut(NamedTuple):
 
 
 class RefineResult(NamedTuple):
-    """What became of the files."""
+    """The number of files by what was done with them."""
 
     refined: int
     passed_over: int  # found in a folder, and made by gen, see `Recipe.passes`
@@ -70,7 +70,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
     preview: where the first ones go, before and after. overwrite: also files that gen did not write.
     """
     made, again, left_out = 0, 0, list[LeftOut]()
-    shown = list[tuple[Image, Image]]()
+    shown = list[tuple[str, list[Tile]]]()
     for job in cli.progress(jobs, len(jobs)):
         try:
             original = open_original(job.source, first=job.format == "jpeg")
@@ -88,14 +88,16 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
             manifest.write(job.target, content, program=PROGRAM, overwrite=overwrite)
             made += 1
             if preview and len(shown) < _PREVIEW_IMAGES:
-                shown.append((shrunk(stacked(original.frames[0])), shrunk(images[0])))
+                before = shrunk(stacked(original.frames[0]))
+                shown.append((job.target.name, [("before", before), ("after", shrunk(images[0]))]))
             if original.left:
                 _log.warning(
                     "%s: only the first of its %d frames or pages is there", printable(job.source), original.left + 1
                 )
     if preview and shown:
-        sheet = image_writer.encode([side_by_side(shown)], format="png", record=recipe.record(shows="before and after"))
-        manifest.write(preview, sheet, program=PROGRAM, overwrite=overwrite)
+        record = recipe.record(shows="before and after")
+        picture = image_writer.encode([sheet(shown)], format="png", record=record)
+        manifest.write(preview, picture, program=PROGRAM, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
         raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")
@@ -106,7 +108,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
 
 
 def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndarray], bytes]:
-    """The frames after the chain, and the content of their file."""
+    """Returns the frames after the chain, and the content of their file."""
     given = {"references": recipe.references, "masks": recipe.masks}
     images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
     records = list(original.records.values())

@@ -1,4 +1,4 @@
-"""One image file refined by a chain: opened with what is to be carried over, refined in floats, encoded again."""
+"""Refines one image file: opens it with what a copy keeps, refines it in floats, and encodes it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def open_original(path: Path, *, first: bool = False) -> Original:
 def refine(
     post: Chain, picture: Picture, *, seed: int, references: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """The picture after a chain, [h w c] in its own depth, uint8 or uint16, with alpha last if it has alpha.
+    """Applies a chain: [h w c] in the depth of the picture, uint8 or uint16, with alpha last if it has alpha.
 
     seed: of random operators. references, masks: float, by name. Gray becomes RGB for a chain that needs colors, and
     gray again if it has none after it. Raises InputError for what the chain refuses.
@@ -81,7 +81,7 @@ def refine(
 
 
 def encode(original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record) -> bytes:
-    """The content of a file of refined frames, with what the original's author wrote. Raises InputError."""
+    """Encodes refined frames, with the texts of the original's author. Raises InputError."""
     first = original.frames[0]
     return image_writer.encode(
         images,
@@ -95,14 +95,14 @@ def encode(original: Original, images: Sequence[np.ndarray], *, format: str, rec
 
 
 def reference(path: Path) -> np.ndarray:
-    """An image that a chain names, float32 [h w c] in [0, 1]; nothing of what is hidden. Raises Unreadable."""
+    """Reads an image that a chain names, float32 [h w c] in [0, 1], without hidden colors. Raises Unreadable."""
     picture = open_picture(path)
     image = _floats(picture.pixels)
     return image if picture.alpha is None else transparency.extended(image, picture.alpha > 0)
 
 
 def mask(path: Path) -> np.ndarray:
-    """A mask, float32 [h w 1] in [0, 1]: luminance times alpha. Raises Unreadable."""
+    """Reads a mask, float32 [h w 1] in [0, 1]: luminance times alpha. Raises Unreadable."""
     picture = open_picture(path)
     image = _floats(picture.pixels)
     light = image if image.shape[-1] == 1 else (image @ _LUMA)[..., None]
@@ -112,7 +112,7 @@ def mask(path: Path) -> np.ndarray:
 def named_arrays(
     texts: Iterable[str | Path], read: Callable[[Path], np.ndarray], *, flag: str
 ) -> dict[str, np.ndarray]:
-    """Reads each NAME=FILE of a flag; by name. Raises InputError."""
+    """Reads the files of a flag, NAME=FILE, by name. Raises InputError."""
     found = {}
     for text in texts:
         name, equals, file = str(text).partition("=")
@@ -126,31 +126,20 @@ def named_arrays(
 
 
 def widened(image: np.ndarray, channels: int) -> np.ndarray:
-    """Gray [h w 1] as RGB where channels is 3; anything else as it is."""
+    """Repeats gray [h w 1] as RGB where channels is 3."""
     return image.repeat(3, -1) if channels == 3 and image.shape[-1] == 1 else image
 
 
-def shrunk(image: np.ndarray) -> Image.Image:
-    """An image, uint8 or uint16 [h w c], small, in RGB and on white, for `side_by_side`."""
+def shrunk(image: np.ndarray) -> np.ndarray:
+    """Shrinks an image, uint8 or uint16 [h w c], for a preview: uint8 [h w 3] on white."""
     image = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
     shown = Image.fromarray(widened(image_writer.on_white(image), 3))
-    scale = min(1.0, _PREVIEW_SIDE / max(shown.size))
-    return shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
-
-
-def side_by_side(pairs: Sequence[tuple[Image.Image, Image.Image]]) -> np.ndarray:
-    """Before and after of images from `shrunk` as one picture uint8 [H W 3], a row for each."""
-    rows = []
-    for pair in pairs:
-        row = Image.new("RGB", (2 * _PREVIEW_SIDE + 12, max(image.height for image in pair) + 8), "white")
-        for at, image in zip((0, _PREVIEW_SIDE + 12), pair, strict=True):
-            row.paste(image, (at + (_PREVIEW_SIDE - image.width) // 2, 4))
-        rows.append(np.asarray(row))
-    return np.concatenate(rows)
+    shown.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    return np.asarray(shown)
 
 
 def stacked(picture: Picture) -> np.ndarray:
-    """The pixels with alpha, if there is one, last."""
+    """Returns the pixels with alpha, if there is one, last."""
     return picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], -1)
 
 
@@ -170,7 +159,7 @@ def _whole_numbers(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _plays(path: Path) -> int:
-    """How often an animation is shown; 0: without end."""
+    """Returns how often an animation is shown; 0: without end."""
     try:
         with opening(path) as opened:
             loop: Any = opened.info.get("loop")

@@ -1,4 +1,4 @@
-"""Where the results of gen.refine go: one name for each input, no two alike, none that of an input."""
+"""Finds the inputs of gen.refine, and the place of each result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gen.outputs import image_writer, manifest
 from gen.outputs.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
 
 PROGRAM = "gen.refine"
-_SAME = {".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}  # all others become png
 
 
 class Job(NamedTuple):
@@ -30,7 +29,7 @@ class Job(NamedTuple):
 def jobs_of(
     inputs: Sequence[str | Path], out: Path, format: str, is_result: Callable[[provenance.Record], bool]
 ) -> tuple[list[Job], list[str]]:
-    """Each file to refine once, with where its result goes; and lines about what was passed over.
+    """Returns each file to refine once, with the place of its result; and lines about what was passed over.
 
     format: png, jpeg, webp, gif, or same. is_result: of this chain, by a record. Results that stand in `out` already
     are passed over. Raises InputError, before anything is written, when there is nothing to refine, and for names that
@@ -50,7 +49,9 @@ def jobs_of(
         raise InputError(f"--out={printable(out)}: all images there are results of gen.refine; nothing is left to do")
     if results:
         lines.append(f"{len(results):,} results of gen.refine in {printable(out)} are not refined again")
-    formats = [_SAME.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files]
+    formats = [
+        image_writer.FORMATS.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files
+    ]
     suffixes = [_suffix(file.place, kind) for file, kind in zip(files, formats, strict=True)]
     names = distinct_names([file.place for file in files], suffixes)
     jobs = [Job(f.file, out / name, kind, f.named) for f, name, kind in zip(files, names, formats, strict=True)]
@@ -61,7 +62,7 @@ def jobs_of(
 
 
 def preview_path(out: Path, jobs: Sequence[Job]) -> Path:
-    """Where before and after go: preview.png, with a number where that is a result or an input."""
+    """Names the picture of before and after: preview.png, with a number where that is a result or an input."""
     taken = {folded(path.resolve()) for job in jobs for path in (job.source, job.target)}
     names = (f"preview{'' if i == 1 else f'-{i}'}.png" for i in range(1, len(taken) + 2))
     return next(out / name for name in names if folded((out / name).resolve()) not in taken)
@@ -76,7 +77,8 @@ def _files(inputs: Sequence[str | Path], lines: list[str]) -> Iterator[Input]:
 
 
 def _suffix(place: Path, format: str) -> str:
-    return place.suffix if _SAME.get(place.suffix.lower()) == format else image_writer.suffix(format)
+    kept = format != "png" and image_writer.FORMATS.get(place.suffix.lower()) == format
+    return place.suffix if kept else image_writer.suffix(format)
 
 
 def _made_before(file: Path, is_result: Callable[[provenance.Record], bool]) -> bool:

@@ -1,4 +1,4 @@
-"""Chains on images with transparency: what is hidden never shows, and transparency keeps its place.
+"""Applies chains to images with transparency: hidden colors never show, and transparency keeps its place.
 
 Operators look at neighborhoods and at statistics of the whole image, so hidden pixels must hold something. They get
 what leaves both as they are without them: near what can be seen its reflection, which is what operators see beyond the
@@ -33,7 +33,7 @@ _RESIZING = "resize"  # the operator that moves pixels
 def refine(
     post: Chain, image: np.ndarray, alpha: np.ndarray, *, key: jax.Array | None = None, **given: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image and alpha after a chain. key, given: as the chain takes them. Raises InputError.
+    """Applies a chain to an image and its alpha. key, given: as the chain takes them. Raises InputError.
 
     Between the steps before and after a resize values are clipped to [0, 1].
     """
@@ -53,7 +53,7 @@ def refine(
 
 
 def extended(image: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """The image with all that is not `visible`, bool [h w], replaced by what can be seen, as the module says."""
+    """Replaces all that is not `visible`, bool [h w], by visible pixels, as the module describes."""
     height, width, channels = image.shape
     if visible.all() or not visible.any():
         return image if visible.any() else np.zeros_like(image)
@@ -79,7 +79,7 @@ def extended(image: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def _parts(post: Chain) -> list[Chain]:
-    """The chain cut before and after each resize."""
+    """Cuts a chain before and after each resize."""
     from gen.imaging.chain import Chain
 
     parts: list[list[Any]] = []
@@ -100,7 +100,7 @@ def _resized(part: Chain, image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndar
 
 
 def _seen_apart(post: Chain, image: np.ndarray, alpha: np.ndarray, **given: Any) -> np.ndarray:
-    """The image after a chain that leaves pixels where they are."""
+    """Applies a chain that moves no pixels."""
     weight = (alpha / max(alpha.max(), np.float32(1e-6)))[..., None]
     own = extended(image, alpha > 0)
     out = np.asarray(post(own, **given))
@@ -115,7 +115,7 @@ def _seen_apart(post: Chain, image: np.ndarray, alpha: np.ndarray, **given: Any)
 
 
 def _nearest(image: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """The image with the nearest visible color where nothing is visible: what programs that ignore alpha show."""
+    """Fills hidden pixels with the nearest visible color, which programs that ignore alpha show."""
     if visible.all() or not visible.any():
         return image
     _, row, column = _to_visible(visible)
@@ -123,7 +123,7 @@ def _nearest(image: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def _to_visible(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each pixel the distance to the nearest visible one, its row and its column."""
+    """Returns for each pixel the distance to the nearest visible one, its row and its column."""
     from scipy import ndimage
 
     distance, (row, column) = ndimage.distance_transform_edt(~visible, return_indices=True)
@@ -131,7 +131,7 @@ def _to_visible(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _occurrence(values: np.ndarray) -> np.ndarray:
-    """For each value how many equal ones stand before it."""
+    """Counts for each value the equal ones before it."""
     order = np.argsort(values, kind="stable")
     ranked = values[order]
     start = np.r_[True, ranked[1:] != ranked[:-1]]
@@ -142,7 +142,7 @@ def _occurrence(values: np.ndarray) -> np.ndarray:
 
 
 def _missing(pixels: np.ndarray, places: np.ndarray, used: np.ndarray, total: int) -> np.ndarray:
-    """Which visible pixels to repeat, so that together with those `used` they are `total`, spread evenly by brightness.
+    """Chooses visible pixels to repeat: `total` with those `used` already, spread evenly by brightness.
 
     pixels: [n c]. places: which are visible. used: how often each was repeated already. Mixed in space.
     """

@@ -1,4 +1,4 @@
-"""Seeds, classes and settings of sampling as Python has them, with the checks of the flags."""
+"""Checks seeds, classes and settings of sampling that are given in Python, as the flags are."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _RULES: dict[str, dict[str, Any]] = {"batch_size": {"at_least": 1}, "top_k": {"a
 
 
 def seeds_of(seeds: Seeds) -> list[int]:
-    """The numbers of seeds. Raises InputError."""
+    """Returns the numbers of seeds. Raises InputError."""
     if isinstance(seeds, str):
         return parse_seeds(seeds)
     return parse_seeds(",".join(map(str, [seeds] if isinstance(seeds, int | np.integer) else seeds)))
 
 
 def labels_of(label: Label, class_names: Sequence[str]) -> list[int] | None:
-    """The numbers of classes; None: none is given. Raises InputError."""
+    """Returns the numbers of classes; None: none is given. Raises InputError."""
     if label is None or isinstance(label, str):
         return parse_labels(label, class_names)
     parts = [label] if isinstance(label, int | np.integer) else label
@@ -37,7 +37,7 @@ def labels_of(label: Label, class_names: Sequence[str]) -> list[int] | None:
 
 
 def label_of(label: Label, class_names: Sequence[str]) -> int | None:
-    """As `labels_of`, for what knows one class at most."""
+    """Returns the number of one class at most. Raises InputError."""
     labels = labels_of(label, class_names)
     if labels and len(labels) > 1:
         raise InputError(f"label={label!r}: {len(labels)} classes; name one")
@@ -45,7 +45,7 @@ def label_of(label: Label, class_names: Sequence[str]) -> int | None:
 
 
 def settings_of(run: TrainedRun, seeds: Seeds, label: Label, sampling: Mapping[str, float], *, mesh: Mesh) -> Settings:
-    """Settings from arguments of Python; sampling: others by their flags' names. Raises InputError."""
+    """Returns settings. sampling: arguments by the names of their flags. Raises InputError."""
     given = {"truncation": 1.0, "batch_size": 64, **sampling}
     for name, value in given.items():
         if name not in _RULES:

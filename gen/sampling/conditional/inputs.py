@@ -1,4 +1,4 @@
-"""Requests to a prior that are made of image files."""
+"""Makes requests to a prior of image files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gen.sampling.conditional.requests import (
 
 
 def named_files(inputs: Sequence[str | Path]) -> list[tuple[str, Path]]:
-    """Image files and those in folders, each with its name for results, see `distinct_names`. Raises InputError."""
+    """Finds image files, each with a name for its results, see `distinct_names`. Raises InputError."""
     given = [file for text in inputs for file in inputs_in(text, image_files([text]))]
     places = [file.place for file in given]
     names = distinct_names(places, [""] * len(places))
@@ -38,14 +38,14 @@ def named_files(inputs: Sequence[str | Path]) -> list[tuple[str, Path]]:
 
 
 def read(run: TrainedRun, files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
-    """Float32 [n h w c] in [0, 1] of height, width, channels `shape`, brought there as the data of the run was."""
+    """Reads files as float32 [n h w c] in [0, 1] of height, width, channels `shape`, as the data of the run was."""
     return load_images(files, shape, padding=padding_of(run.data_metadata))
 
 
 def read_named(
     run: TrainedRun, named: Sequence[tuple[str, Path]], shape: tuple[int, int, int]
 ) -> tuple[list[tuple[str, Path]], np.ndarray]:
-    """As `read`, but files that cannot be used are left out with a warning each; which are there, and their images.
+    """Reads as `read`, but leaves out files that cannot be used, with a warning; returns the rest, and their images.
 
     Raises InputError when none is.
     """
@@ -54,7 +54,7 @@ def read_named(
 
 
 def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | Path) -> Request:
-    """A request for what is hidden in images. region: a name of REGIONS, or a mask file, white where it is to be made.
+    """Requests what is hidden in images. region: a name of REGIONS, or a mask file, white where it is to be made.
 
     A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
     """
@@ -70,7 +70,7 @@ def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | P
 
 
 def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
-    """A request for images of twice the size of these; those that have the run's size are halved. InputError."""
+    """Requests images of twice the size of these; those that have the run's size are halved. InputError."""
     prior_with_context(run, "--upscale", "half_size")
     named = named_files(inputs)
     small = np.concatenate([_halved(run, file) for _, file in named])
@@ -78,7 +78,7 @@ def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
 
 
 def predict_frames_files(run: TrainedRun, inputs: Sequence[str | Path], frames: int) -> Request:
-    """A request for the next `frames` of films, each its last frame or the folder of its frames. InputError."""
+    """Requests the next `frames` of films, each its last frame or the folder of its frames. InputError."""
     shape = prior_with_context(run, "--predict_frames", "previous_frame").shape
     films: dict[str, list[Path]] = {}
     for text in inputs:
@@ -96,7 +96,7 @@ def _with_sources(request: Request, files: Sequence[Path], **about: Any) -> Requ
 
 
 def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
-    """A mask file for an image file: bool [h w]."""
+    """Reads a mask file for an image file: bool [h w]."""
     try:
         mask = open_image(path, grayscale=True, background=(0, 0, 0))
     except Unreadable as error:
@@ -111,7 +111,7 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
 
 
 def _halved(run: TrainedRun, file: Path) -> np.ndarray:
-    """[1 h w c] of half the run's size: an image of this size, or one that is halved."""
+    """Reads an image at half the run's size, or halves one: [1 h w c]."""
     height, width, channels = prior(run, "--upscale").shape
     try:
         return halved(read(run, [file], (height, width, channels)))
@@ -120,5 +120,5 @@ def _halved(run: TrainedRun, file: Path) -> np.ndarray:
 
 
 def _in_numbers(path: Path) -> list[tuple[int, str]]:
-    """Frame 10 after frame 9."""
+    """Returns a key that sorts frame 10 after frame 9."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]

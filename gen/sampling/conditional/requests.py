@@ -35,7 +35,7 @@ class Request(NamedTuple):
 
 
 def prior(run: TrainedRun, what: str) -> Prior:
-    """The task of a run. Raises InputError, with `what` needs it, unless it is a prior."""
+    """Returns the task of a run. Raises InputError, with `what` needs it, unless it is a prior."""
     if not isinstance(run.task, Prior):
         kind = run.config.task["call"]
         raise InputError(f"{what} needs a run of gen.tasks.prior:Prior, and this one is of {kind}")
@@ -43,7 +43,7 @@ def prior(run: TrainedRun, what: str) -> Prior:
 
 
 def prior_with_context(run: TrainedRun, what: str, context: str) -> Prior:
-    """As `prior`, one that learned with this `context`."""
+    """Returns the task of a run whose prior learned with this `context`. Raises InputError."""
     task = prior(run, what)
     if task.context != context:
         raise InputError(f"{what} needs a prior learned with task.context='{context}'; this one has '{task.context}'")
@@ -51,7 +51,7 @@ def prior_with_context(run: TrainedRun, what: str, context: str) -> Prior:
 
 
 def hidden_pixels(region: str | np.ndarray, count: int, height: int, width: int) -> np.ndarray:
-    """The pixels of a region that are to be made: bool [count height width 1].
+    """Returns the pixels of a region that are to be made: bool [count height width 1].
 
     region: a name of REGIONS, or an array [h w] or [n h w]. Raises InputError for any other.
     """
@@ -72,7 +72,7 @@ def hidden_pixels(region: str | np.ndarray, count: int, height: int, width: int)
 def inpaint(
     run: TrainedRun, images: np.ndarray, region: str | np.ndarray, *, names: Sequence[str] | None = None
 ) -> Request:
-    """A request for a region of images, see `hidden_pixels`. names: of the results. Raises InputError."""
+    """Requests a region of images, see `hidden_pixels`. names: of the results. Raises InputError."""
     task, names = prior(run, "inpaint"), names or _numbered(images)
     hidden = hidden_pixels(region, *images.shape[:3])
     for name, mask in zip(names, hidden, strict=True):
@@ -88,7 +88,7 @@ def inpaint(
 
 
 def upscale(run: TrainedRun, images: np.ndarray, *, names: Sequence[str] | None = None) -> Request:
-    """A request for images of twice the size of these. names: of the results. Raises InputError."""
+    """Requests images of twice the size of these. names: of the results. Raises InputError."""
     prior_with_context(run, "upscale", "half_size")
     shown, names = to_uint8(images).repeat(2, axis=1).repeat(2, axis=2), names or _numbered(images)
     return Request([*names], list(shown[:, None]), {"context": images}, [{"predict": "upscale"}] * len(names))
@@ -97,7 +97,7 @@ def upscale(run: TrainedRun, images: np.ndarray, *, names: Sequence[str] | None 
 def predict_frames(
     run: TrainedRun, films: Sequence[np.ndarray], frames: int, *, names: Sequence[str] | None = None
 ) -> Request:
-    """A request for the next `frames` of films, each [t h w c]. names: of the results. Raises InputError."""
+    """Requests the next `frames` of films, each [t h w c]. names: of the results. Raises InputError."""
     prior_with_context(run, "predict_frames", "previous_frame")
     context, names = np.stack([film[-1] for film in films]), names or _numbered(films)
     records = [{"predict": "predict_frames", "frames": frames}] * len(names)
@@ -109,17 +109,17 @@ def _numbered(images: Sequence[Any] | np.ndarray) -> list[str]:
 
 
 def _goes_back(hidden: np.ndarray) -> bool:
-    """Whether something that is given comes after what is hidden, in raster order."""
+    """Returns whether something that is given comes after what is hidden, in raster order."""
     return bool((np.diff(hidden.reshape(len(hidden), -1) * 1) < 0).any())
 
 
 def halved(images: np.ndarray) -> np.ndarray:
-    """The mean of each 2 x 2 pixels, as in training."""
+    """Averages each 2 x 2 pixels, as in training."""
     count, height, width, channels = images.shape
     return images.reshape(count, height // 2, 2, width // 2, 2, channels).mean((2, 4))
 
 
 def _hatched(shape: tuple[int, int, int]) -> np.ndarray:
-    """What stands for the unknown in pictures."""
+    """Returns a pattern that stands for the unknown in pictures."""
     rows, columns, _ = np.indices(shape)
     return np.where((rows + columns) // 2 % 2, 150, 200).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Scores of image files by a prior: bits in a table and a file, and pictures of where they are."""
+"""Scores image files by a prior: bits in a table and a file, and maps of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ScoreResult(NamedTuple):
     step: int  # of the checkpoint
 
     def table(self) -> str:
-        """The first rows, then the means."""
+        """Returns the first rows, then the means, as lines."""
         names = [name for name in _FORMATS if name in self.rows[0]]
         heads = [f"{name.replace('_per_', '/'):>{_FORMATS[name].split('.')[0].strip(',')}}" for name in names]
 
@@ -94,7 +94,7 @@ def _write_pictures(
     rows: Sequence[dict[str, Any]],
     fields: dict[str, Any],
 ) -> None:
-    """Of images [n h w c] and bits [n h w]: a map of each, and one sheet. fields: of the records."""
+    """Writes a map of the bits [n h w] of each image [n h w c], and one sheet. fields: of the records."""
     digests = [sha256(row["file"]) for row in rows]
 
     def save(name: str, picture: np.ndarray, source: str) -> None:
