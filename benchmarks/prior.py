@@ -22,8 +22,6 @@ import argparse
 import json
 import math
 import pathlib
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
@@ -31,7 +29,7 @@ import jax
 import numpy as np
 
 from gen import devices
-from gen.config import build
+from gen.config import build, experiment
 from gen.data import DatasetSplits, npz
 from gen.features.classifier import Trained, train_classifier
 from gen.features.network_training import Training
@@ -40,6 +38,7 @@ from gen.runs import trained_run
 from gen.sampling import by_seed
 from gen.sampling.conditional import background_bits
 from gen.tasks.tokens import Tokenizer
+from gen.training import loop
 
 DRAWS = 5
 
@@ -201,8 +200,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.smoke:
         given.workdir = pathlib.Path(tempfile.mkdtemp())
-        config = "--config=experiments/fashion_mnist_prior.py:smoke"
-        subprocess.run([sys.executable, "-m", "gen.main", config, f"--workdir={given.workdir}"], check=True)
+        assert loop.train(experiment.load("experiments/fashion_mnist_prior.py:smoke"), given.workdir) == 0
         given.limit, given.completions, given.steps = 8, 4, 2
     if given.workdir is None:
         parser.error("--workdir is missing")

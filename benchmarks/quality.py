@@ -19,7 +19,6 @@ import dataclasses
 import json
 import math
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gen import devices
-from gen.config import FAST, build
+from gen.config import FAST, build, experiment
 from gen.data import DatasetSplits, Examples
 from gen.evaluation import (
     Comparison,
@@ -42,6 +41,7 @@ from gen.evaluation import (
 )
 from gen.features import Extractor, parse_extractor
 from gen.runs import trained_run
+from gen.training import loop
 
 SHOWN = ("FD", "KD", "precision", "recall", "density", "coverage", "memorized", "memorized-p")
 REAL_BASELINE = "real, held out"
@@ -154,8 +154,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.smoke:
         given.runs, given.extractor, given.num_samples = [pathlib.Path(tempfile.mkdtemp())], "pixels", 20
-        config = ["--config=experiments/shapes.py:smoke", f"--workdir={given.runs[0]}"]
-        subprocess.run([sys.executable, "-m", "gen.main", *config], check=True)
+        assert loop.train(experiment.load("experiments/shapes.py:smoke"), given.runs[0]) == 0
     if not given.runs:
         parser.error("--runs is missing")
     measured = Measured(extractor=given.extractor, samples=given.num_samples, references=given.num_references)

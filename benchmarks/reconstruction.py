@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
@@ -23,9 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen import devices
-from gen.config import build
+from gen.config import build, experiment
 from gen.report import grid, save_png
 from gen.runs import trained_run
+from gen.training import loop
 
 SHOWN = 20
 
@@ -74,8 +73,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.smoke:
         given.workdir = [pathlib.Path(tempfile.mkdtemp())]
-        config = "--config=experiments/fashion_mnist_autoencoder.py:smoke"
-        subprocess.run([sys.executable, "-m", "gen.main", config, f"--workdir={given.workdir[0]}"], check=True)
+        assert loop.train(experiment.load("experiments/fashion_mnist_autoencoder.py:smoke"), given.workdir[0]) == 0
     if not given.workdir:
         parser.error("--workdir is missing")
     rows: list[np.ndarray] = []

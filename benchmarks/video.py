@@ -13,18 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
 import numpy as np
 from prior import batches, compiled, psnr
 
-from gen.config import build
+from gen.config import build, experiment
 from gen.report import grid, save_png
 from gen.runs import trained_run
 from gen.sampling import by_seed
+from gen.training import loop
 
 DRAWS = 5
 
@@ -70,8 +69,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.smoke:
         given.workdir, given.pairs = pathlib.Path(tempfile.mkdtemp()), 8
-        config = "--config=experiments/sprites_video.py:smoke"
-        subprocess.run([sys.executable, "-m", "gen.main", config, f"--workdir={given.workdir}"], check=True)
+        assert loop.train(experiment.load("experiments/sprites_video.py:smoke"), given.workdir) == 0
     if given.workdir is None:
         parser.error("--workdir is missing")
     loaded = trained_run.load(given.workdir)
