@@ -89,7 +89,7 @@ def operator(*, work: Callable[..., float] | None = None) -> Callable[[Function]
 
 
 def check(place: str, name: str, array: Any) -> None:
-    """InputError unless `array` has the rank and the kind of dtype that a parameter called `name` must have."""
+    """Raises InputError unless `array` has the rank and the kind of dtype that a parameter called `name` must have."""
     rank, kind = KINDS[name]
     if array.ndim not in (rank, rank - 1):
         raise InputError(f"{place}: {name} has shape {list(array.shape)}; allowed: {_LAYOUT[rank]}")
@@ -101,7 +101,7 @@ def check(place: str, name: str, array: Any) -> None:
 
 
 def finite(place: str, name: str, array: Any) -> None:
-    """InputError if a concrete array has a NaN or an infinity; says where the first is. Not for traced arrays."""
+    """Raises InputError if a concrete array has a NaN or an infinity, with the first place. Not for traced arrays."""
     bad = ~np.isfinite(np.asarray(array, np.float32))
     if bad.any():
         at = [int(i) for i in np.argwhere(bad)[0]]
@@ -109,13 +109,13 @@ def finite(place: str, name: str, array: Any) -> None:
 
 
 def require_colors(x: jax.Array, place: str, *, allowed: tuple[int, ...] = (3,)) -> None:
-    """InputError unless x [... c] has one of the allowed numbers of channels."""
+    """Raises InputError unless x [... c] has one of the allowed numbers of channels."""
     if x.shape[-1] not in allowed:
         raise InputError(f"{place}: x has {x.shape[-1]} channels; allowed: {' or '.join(map(str, allowed))}")
 
 
 def like(array: jax.Array, x: jax.Array, place: str, name: str, *, channels: tuple[int, ...] = ()) -> jax.Array:
-    """array [b or 1, h, w, k] as [b h w k] in the dtype of x [b h w c]; InputError if it does not fit.
+    """Broadcasts array [b or 1, h, w, k] to [b h w k] in the dtype of x [b h w c]; InputError if it does not fit.
 
     channels: what k may be; empty: anything.
     """
@@ -127,7 +127,7 @@ def like(array: jax.Array, x: jax.Array, place: str, name: str, *, channels: tup
 
 
 def strengths(strength: Any, x: jax.Array) -> jax.Array:
-    """A scalar or [b] in the dtype of x [b ...]. Raises InputError for another shape."""
+    """Converts a scalar or [b] to the dtype of x [b ...]. Raises InputError for another shape."""
     strength = jnp.asarray(strength, x.dtype)
     if strength.shape not in ((), (1,), (x.shape[0],)):
         shape = list(strength.shape)
@@ -136,20 +136,20 @@ def strengths(strength: Any, x: jax.Array) -> jax.Array:
 
 
 def per_image(strength: Any, x: jax.Array) -> jax.Array:
-    """A scalar or [b] as [] or [b 1 1 1] in the dtype of x [b h w c], so that it multiplies images."""
+    """Reshapes a scalar or [b] to [] or [b 1 1 1] in the dtype of x [b h w c], so that it multiplies images."""
     strength = strengths(strength, x)
     return strength.reshape(strength.shape + (1,) * (x.ndim - 1)) if strength.ndim else strength
 
 
 def reflect(n: int, before: int, after: int) -> np.ndarray:
-    """Indices [before + n + after] into n samples: reflected without repeating the edge, as often as needed."""
+    """Makes indices [before + n + after] into n samples, reflected without repeating the edge, as often as needed."""
     period = max(2 * (n - 1), 1)
     i = np.abs(np.arange(-before, n + after)) % period
     return np.minimum(i, period - i) if n > 1 else np.zeros_like(i)
 
 
 def pad(x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """[b h w c] to [b h+2*rows w+2*columns c] by the border rule of this library, for radii of any size."""
+    """Pads [b h w c] to [b h+2*rows w+2*columns c] by reflection, for radii of any size."""
     for axis, radius in ((1, rows), (2, columns)):
         n = x.shape[axis]
         if radius:
@@ -159,7 +159,7 @@ def pad(x: jax.Array, rows: int, columns: int) -> jax.Array:
 
 
 def luma(x: jax.Array) -> jax.Array:
-    """[... 3] to [... 1] by the weights of Rec. 709; images of another number of channels stay as they are."""
+    """Converts [... 3] to luma [... 1] by the weights of Rec. 709; other numbers of channels stay unchanged."""
     if x.shape[-1] != 3:
         return x
     red, green, blue = (x[..., i : i + 1] for i in range(3))  # 30 times faster on a CPU than a sum over the last axis

@@ -10,7 +10,7 @@ from jax import lax
 
 
 def histogram(indices: jax.Array, bins: int) -> jax.Array:
-    """How often 0..bins-1 occurs in each row: int32 [... n] to int32 [... bins]. Other values are not counted."""
+    """Counts how often 0..bins-1 occurs in each row: int32 [... n] to int32 [... bins]. Others do not count."""
     rows = indices.reshape(-1, indices.shape[-1]).astype(jnp.int32)
     counts = lax.platform_dependent(
         rows, tpu=lambda rows: _counts_product(rows, bins), default=lambda rows: _counts_scatter(rows, bins)
@@ -19,7 +19,7 @@ def histogram(indices: jax.Array, bins: int) -> jax.Array:
 
 
 def sums_by_label(values: jax.Array, labels: jax.Array, count: int) -> jax.Array:
-    """Sum of the values in each region: [b h w f] by int32 labels [b h w] to [b count f]; row k - 1 is region k.
+    """Sums values over each region: [b h w f] by int32 labels [b h w] to [b count f]; row k - 1 is region k.
 
     Any number of axes between the first and the last. Label 0 and labels above `count` belong nowhere. Differentiable
     in the values. Means are sums_by_label(...) divided by max(area, 1), with the area from a feature that is 1.
@@ -36,7 +36,7 @@ def sums_by_label(values: jax.Array, labels: jax.Array, count: int) -> jax.Array
 
 @jax.custom_jvp
 def stored(x: jax.Array) -> jax.Array:
-    """x [.. n], in memory: for what is looked up or broadcast after a costly computation.
+    """Stores x [.. n] in memory, for values that are looked up or broadcast after a costly computation.
 
     XLA:CPU fuses what makes an array into each gather from it and into each channel that it is added to, even behind an
     optimization barrier, and computes it again there. It does not fuse a scatter.
@@ -56,7 +56,7 @@ def _stored_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[
 
 
 def pack(marks: jax.Array) -> jax.Array:
-    """Marks bool [.. n] as words uint32 [.. ceil(n / 32)]: mark k in bit k % 32."""
+    """Packs marks bool [.. n] into words uint32 [.. ceil(n / 32)]: mark k in bit k % 32."""
     padded = jnp.pad(marks, [(0, 0)] * (marks.ndim - 1) + [(0, -marks.shape[-1] % 32)])
     bits = padded.reshape(*marks.shape[:-1], -1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
     return jnp.sum(bits, axis=-1, dtype=jnp.uint32)

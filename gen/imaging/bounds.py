@@ -13,7 +13,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,6 @@ import numpy as np
 
 from gen.errors import InputError, nearest
 from gen.files import printable
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _MOST_STEPS = 1e12  # for each image: minutes on a CPU
 # Parameters that are arrays, by name: rank with the batch axis, and what their dtype must be.
@@ -90,118 +88,89 @@ class Argument:
     name: str
     default: Any
     positional: bool
-    parts: tuple[Any, ...]  # the alternatives of its annotation, and their limits
+    optional: bool  # takes None
+    kind: type | None  # int, float, bool, str or tuple: a Python value, which jit does not trace; None: another one
+    choices: tuple[Any, ...]  # the texts or numbers that are allowed; empty: not limited to some
+    numbers: Numbers | None  # limits; None: not for numbers
+    function: bool
 
     @property
     def required(self) -> bool:
         return self.default is inspect.Parameter.empty
 
     @property
-    def optional(self) -> bool:
-        return self.default is None or types.NoneType in self.parts
-
-    @property
     def array(self) -> bool:
         return self.name in KINDS
 
-    @property
-    def function(self) -> bool:
-        return collections.abc.Callable in self.parts
-
-    @functools.cached_property
-    def choices(self) -> tuple[Any, ...]:
-        """The texts or numbers that are allowed; empty: not limited to some."""
-        return tuple(value for part in self.parts for value in typing.get_args(part) if _is_literal(part))
-
-    @functools.cached_property
-    def kind(self) -> type | None:
-        """int, float, bool, str or tuple for a Python value, which jit does not trace; None for others."""
-        return next(iter(self._types), None) if self._types <= {int, float, bool, str, tuple} else None
-
-    @functools.cached_property
-    def numbers(self) -> Numbers | None:
-        """The limits of its numbers; None for what is no number."""
-        numeric = not self.array and not self.choices and self._types <= {int, float, Any, jax.Array}
-        return next((p for p in self.parts if isinstance(p, Numbers)), Numbers() if numeric else None)
-
-    @property
-    def _types(self) -> set[Any]:
-        types_ = {type(typing.get_args(p)[0]) if _is_literal(p) else p for p in self.parts}
-        return {t for t in types_ if t is not types.NoneType and not isinstance(t, Numbers)}
-
     def check(self, place: str, value: Any) -> None:
-        """InputError unless the operator takes this value. Arrays, and what is traced, are not looked at."""
+        """Raises InputError unless the operator takes this value. Arrays and traced values are not checked."""
         if self.array or any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
             return
+        allowed, meant = str(self.numbers or "a value"), ""
         if value is None:
-            if not self.optional:
-                raise InputError(f"{place}: {self.name}=None; allowed: {self.numbers or 'a value'}")
+            wrong = not self.optional
         elif self.choices:
-            if not isinstance(value, str | int) or value not in self.choices:
-                shown = printable(repr(value), longest=60)
-                meant = nearest(value, self.choices) if isinstance(value, str) else ""
-                raise InputError(f"{place}: {self.name}={shown}; allowed: {', '.join(map(str, self.choices))}{meant}")
-        elif self.numbers and value not in self.numbers:
-            raise InputError(f"{place}: {self.name}={printable(_shown(value), longest=60)}; allowed: {self.numbers}")
+            allowed = ", ".join(map(str, self.choices))
+            wrong = not isinstance(value, str | int) or value not in self.choices
+            meant = nearest(value, self.choices) if isinstance(value, str) else ""
+        else:
+            wrong = bool(self.numbers) and value not in self.numbers  # type: ignore[operator]
+        if wrong:
+            raise InputError(f"{place}: {self.name}={printable(_shown(value), longest=60)}; allowed: {allowed}{meant}")
 
 
 def arguments(function: Callable[..., Any]) -> dict[str, Argument]:
-    """The parameters of an operator, but for its key and its image, by name."""
+    """Reads the parameters of an operator by name, without its key and its image."""
     return _arguments(inspect.unwrap(function))
 
 
 @functools.cache
 def _arguments(function: Callable[..., Any]) -> dict[str, Argument]:
     hints = typing.get_type_hints(function, include_extras=True)
-    return {
-        p.name: Argument(p.name, p.default, p.kind is not p.KEYWORD_ONLY, tuple(_parts(hints[p.name])))
-        for p in inspect.signature(function).parameters.values()
-        if p.name not in ("key", "x")
-    }
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name not in ("key", "x")]
+    return {p.name: _argument(p, list(_parts(hints[p.name]))) for p in parameters}
+
+
+def _argument(parameter: inspect.Parameter, parts: list[Any]) -> Argument:
+    choices = tuple(value for part in parts for value in typing.get_args(part))
+    kinds = {type(choices[0]) if typing.get_args(part) else part for part in parts if not isinstance(part, Numbers)}
+    kinds.discard(types.NoneType)
+    numeric = kinds <= {int, float, Any, jax.Array} and not choices and parameter.name not in KINDS
+    return Argument(
+        parameter.name,
+        parameter.default,
+        parameter.kind is not parameter.KEYWORD_ONLY,
+        parameter.default is None or types.NoneType in parts,
+        next(iter(kinds)) if kinds <= {int, float, bool, str, tuple} else None,
+        choices,
+        next((part for part in parts if isinstance(part, Numbers)), Numbers() if numeric else None),
+        collections.abc.Callable in kinds,
+    )
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """The alternatives of an annotation, with what is annotated to them."""
+    """The alternatives of an annotation, Literals whole, and the limits that are annotated to them."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         yield from (*_parts(annotation.__origin__), *annotation.__metadata__)
     elif origin in (typing.Union, types.UnionType):
-        for part in typing.get_args(annotation):
-            yield from _parts(part)
+        yield from (part for member in typing.get_args(annotation) for part in _parts(member))
     else:
-        yield annotation if origin is None or origin is Literal else origin
-
-
-def _is_literal(part: Any) -> bool:
-    return typing.get_origin(part) is Literal
+        yield annotation if origin in (None, Literal) else origin
 
 
 def _shown(value: Any) -> str:
     """As a person may have written it; a whole number of 5000 digits has no text in Python."""
     try:
-        return str(np.asarray(value).tolist() if hasattr(value, "shape") else value)
+        return repr(value.tolist() if hasattr(value, "tolist") else value)
     except ValueError:
         return "a number of too many digits"
 
 
 def check_steps(place: str, steps: float, height: int, width: int) -> None:
-    """InputError if `steps` for each pixel are too many for an image of this size."""
+    """Raises InputError if `steps` for each pixel are too many for an image of this size."""
     if steps * height * width > _MOST_STEPS:
         raise InputError(
             f"{place}: {steps * height * width:.0e} steps for an image of {width} x {height} pixels; "
             f"allowed: {_MOST_STEPS:.0e}, so a smaller window, fewer iterations or a smaller image"
         )
-
-
-def bounded(function: Function) -> Function:
-    """Checks what a function takes that is no `operator` itself."""
-    signature, taken = inspect.signature(function), arguments(function)
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        for name, value in signature.bind(*args, **kwargs).arguments.items():
-            if name in taken and not taken[name].function:
-                taken[name].check(function.__name__, value)
-        return function(*args, **kwargs)
-
-    return call  # type: ignore[return-value]

@@ -16,16 +16,15 @@ from gen.imaging.color.palette import Dither
 def lut(
     x: jax.Array, path: str, *, interpolation: Interpolation = "tetrahedral", sha256: str | None = None
 ) -> jax.Array:
-    """The colors of a look-up table in a .cube file, see `color.apply_lut` and `color.read_cube`.
+    """Applies the look-up table of a .cube file, see `color.apply_lut` and `color.read_cube`.
 
     sha256: of the file's content, as an image's record has it: another file is refused. None: any file.
     """
     return color.apply_lut(x, color.read_cube(path, sha256=sha256), interpolation=interpolation)
 
 
-@bounds.bounded
 def reduce_colors(x: jax.Array, colors: Annotated[int, bounds.whole(1, 256)], *, dither: Dither = "none") -> jax.Array:
-    """Each pixel in one of the main colors of its image, see `color.palette` and `color.quantize`."""
+    """Reduces each image to its main colors, see `color.palette` and `color.quantize`."""
     return color.quantize(x, color.palette(x, colors).colors, dither=dither)
 
 
@@ -47,7 +46,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def choices(name: str) -> dict[str, str]:
-    """The texts that an operator allows, by parameter."""
+    """Lists the texts that an operator allows, by parameter."""
     allowed = {a.name: ", ".join(a.choices) for a in bounds.arguments(OPERATORS[name]).values() if a.kind is str}
     named: dict[str, tuple[str, ...]] = {"mask": masking.MASKS} if name == "inside" else {}
     named |= {"labels": masking.SEGMENTERS} if name == "map_segments" else {}
@@ -56,7 +55,7 @@ def choices(name: str) -> dict[str, str]:
 
 
 def listing() -> str:
-    """Every operator with what it takes, the first line of its docstring, and the texts that it allows."""
+    """Lists every operator with its arguments, the first line of its docstring, and the texts that it allows."""
     lines = []
     for name, function in sorted(OPERATORS.items()):
         given = [a.name if a.required else f"{a.name}={a.default!r}" for a in bounds.arguments(function).values()]

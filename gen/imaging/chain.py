@@ -166,23 +166,20 @@ def _frozen(value: Any) -> Any:
 
 def _wanted(argument: Argument) -> tuple[str, Callable[[Any], bool]]:
     """What a text may give for a parameter, in words, and whether a value is that."""
-    if argument.function:
-        return "a chain in quotes", lambda value: isinstance(value, str)
-    if argument.array:
-        return "a name in quotes", lambda value: isinstance(value, str)
-    if argument.kind is str:
-        return "a text in quotes", lambda value: isinstance(value, str)
+    quoted = "a chain" if argument.function else "a name" if argument.array else "a text"
+    if argument.function or argument.array or argument.kind is str:
+        return f"{quoted} in quotes", lambda value: isinstance(value, str)
     if argument.kind is bool:
         return "True or False", lambda value: isinstance(value, bool)
     if argument.kind is int:
-        return "a whole number", lambda value: _number(value, int)
+        return "a whole number", lambda value: isinstance(value, int) and _number(value)
     if argument.kind is float:
         return f"a number, up to {_LARGEST:g}", _number
     return f"a number or a tuple of numbers, up to {_LARGEST:g}", _numbers
 
 
-def _number(value: Any, kind: Any = int | float) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) <= _LARGEST
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _numbers(value: Any) -> bool:

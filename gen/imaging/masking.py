@@ -27,11 +27,10 @@ _SEGMENTERS = [name.partition("(")[0] for name in SEGMENTERS]
 
 
 def is_automatic(name: str) -> bool:
-    """Is `name` found in the picture itself, as opposed to the name of a given array?"""
+    """Tells whether `name` is found in the picture itself, as opposed to the name of a given array."""
     return name in MASKS or name.partition("(")[0] in _SEGMENTERS
 
 
-@bounds.bounded
 def apply_masked(
     x: jax.Array,
     mask: jax.Array | str,
@@ -40,7 +39,7 @@ def apply_masked(
     feather: bounds.Radius = 0,
     follow: bool = True,
 ) -> jax.Array:
-    """function(x) where the mask is 1, x where it is 0, and x + mask * (function(x) - x) between.
+    """Applies a function inside a mask: x + mask * (function(x) - x), exactly x where the mask is 0.
 
     x: [b h w c] or [h w c]. mask: [b h w 1], [h w 1], "foreground" or "background". function: images to images of the
     same shape; it sees the whole picture. feather: pixels over which the mask fades in, from its edge inwards: outside
@@ -51,6 +50,7 @@ def apply_masked(
         alone = mask if isinstance(mask, str) else mask[None]
         return apply_masked(x[None], alone, _of_one(function), feather=feather, follow=follow)[0]
     _operator.check("inside", "x", x)
+    bounds.arguments(apply_masked)["feather"].check("inside", feather)
     found = _mask(x, mask) if isinstance(mask, str) else jnp.asarray(mask)
     _operator.check("inside", "mask", found)
     if found.shape[-3:] != (*x.shape[1:3], 1):
@@ -74,7 +74,6 @@ def feathered(mask: jax.Array, guide: jax.Array, *, feather: int, follow: bool =
     return jnp.where(mask > 0, jnp.clip(2 * smooth - 1, 0.0, 1.0) * mask, 0.0)
 
 
-@bounds.bounded
 def map_segments(
     x: jax.Array,
     labels: jax.Array | str,
@@ -82,7 +81,7 @@ def map_segments(
     *,
     count: Annotated[int, bounds.whole(1, 1024)] | None = None,
 ) -> jax.Array:
-    """Each segment as if it were the picture: the function sees it on a ground of its own mean color.
+    """Applies a function to each segment by itself, on a ground of the mean color of the segment.
 
     x: [b h w c] or [h w c]. labels: int32 [b h w] or [h w] from 1 to `count`, or how to find them: "kmeans(4)",
     "threshold_otsu" (2 segments), "threshold_multiotsu(3)"; label 0 stays as it is. function: images to images of the
@@ -92,6 +91,7 @@ def map_segments(
         alone = labels if isinstance(labels, str) else labels[None]
         return map_segments(x[None], alone, _of_one(function), count=count)[0]
     _operator.check("map_segments", "x", x)
+    bounds.arguments(map_segments)["count"].check("map_segments", count)
     if isinstance(labels, str):
         labels, count = _labels(x, labels)
     _operator.check("map_segments", "labels", labels)

@@ -78,7 +78,7 @@ class Chain:
 
     @property
     def size(self) -> int:
-        """The number of its steps, those of chains within it too."""
+        """Counts its steps, with those of chains within it."""
         return sum(1 + sum(nested.size for nested in step.nested) for step in self.steps)
 
     @property
@@ -108,7 +108,7 @@ class Chain:
 
     @property
     def random(self) -> bool:
-        """Does any step draw random numbers, so that a key must be given?"""
+        """Tells whether any step draws random numbers, so that a key must be given."""
         return any(step.random for step in self.steps)
 
     @property
@@ -122,19 +122,15 @@ class Chain:
         }
 
     def with_strengths(self, strengths: Mapping[str, Any]) -> Chain:
-        """The same chain with other numbers, as its text will show them. Raises InputError for an unknown name."""
-        _known_strengths(strengths, self.strengths)
-        steps = [
-            dataclasses.replace(
-                step,
-                arguments=tuple(
-                    (name, float(strengths[f"{label}.{name}"]) if f"{label}.{name}" in strengths else value)
-                    for name, value in step.arguments
-                ),
+        """Replaces numbers of the chain, and so of its text. Raises InputError for an unknown name."""
+        self._check_strengths(strengths)
+        other = {name: float(value) for name, value in strengths.items()}
+        return Chain(
+            tuple(
+                dataclasses.replace(step, arguments=tuple((n, other.get(f"{label}.{n}", v)) for n, v in step.arguments))
+                for label, step in self._labeled()
             )
-            for label, step in self._labeled()
-        ]
-        return Chain(tuple(steps))
+        )
 
     def __call__(
         self,
@@ -158,7 +154,6 @@ class Chain:
         x = jnp.asarray(x)
         _operator.check("chain", "x", x)
         given = {"references": dict(references or {}), "masks": dict(masks or {}), "strengths": dict(strengths or {})}
-        _known_strengths(given["strengths"], self.strengths)
         self._check_strengths(given["strengths"])
         for name, array in {"x": x, **given["references"]}.items():
             if not isinstance(array, jax.core.Tracer):
@@ -173,10 +168,13 @@ class Chain:
         return y
 
     def _check_strengths(self, given: Mapping[str, Any]) -> None:
-        for label, step in self._labeled():
-            for name, argument in bounds.arguments(step.function).items():
-                if (value := given.get(f"{label}.{name}")) is not None:
-                    argument.check(label, value)
+        allowed, functions = self.strengths, {label: step.function for label, step in self._labeled()}
+        for name, value in given.items():
+            if name not in allowed:
+                known = ", ".join(allowed) or "none"
+                raise InputError(f"chain: no strength '{name}'{nearest(name, allowed)}; there are: {known}")
+            label, _, argument = name.rpartition(".")
+            bounds.arguments(functions[label])[argument].check(label, value)
 
     def _labeled(self) -> Iterator[tuple[str, Step]]:
         seen: dict[str, int] = {}
@@ -185,7 +183,7 @@ class Chain:
             yield (step.name if count == 1 else f"{step.name}#{count}"), step
 
     def apply(self, key: jax.Array | None, x: jax.Array, given: Mapping[str, Mapping[str, Any]]) -> jax.Array:
-        """The steps one after the other, not compiled, not clipped: what `__call__` compiles."""
+        """Applies the steps one after the other, not compiled, not clipped: what `__call__` compiles."""
         for i, (label, step) in enumerate(self._labeled()):
             step_key = None if key is None else jax.random.fold_in(key, i)
             arguments = {name: given["strengths"].get(f"{label}.{name}", value) for name, value in step.arguments}
@@ -226,10 +224,3 @@ def _run(step: Step, x: jax.Array, key: jax.Array | None, arguments: dict[str, A
                 meant = nearest(value, given[kind])
                 raise InputError(f"{step.name}: no '{value}' in {kind}{meant}; there are: {known}")
     return step.function(*((key, x) if step.takes_key else (x,)), **arguments)
-
-
-def _known_strengths(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
-    for name in given:
-        if name not in allowed:
-            known = ", ".join(allowed) or "none"
-            raise InputError(f"chain: no strength '{name}'{nearest(name, allowed)}; there are: {known}")

@@ -71,7 +71,7 @@ def white_balance(
     fraction: Annotated[Any, Numbers(0, 1, above=True)] = 0.01,
     adaptation: Adaptation = "bradford",
 ) -> jax.Array:
-    """sRGB [b h w 3] without the color cast of its light, estimated in linear light for each image. Not clipped.
+    """Removes the color cast of sRGB [b h w 3], estimated in linear light for each image. Not clipped.
 
     method: "gray_world" (the light is the mean; Buchsbaum 1980), "white_patch" (the mean of the brightest pixels of
         each channel; Land 1977, but not by one pixel alone) or "shades_of_gray" (a Minkowski mean; Finlayson and
@@ -100,7 +100,7 @@ def white_balance(
 def balance_to_neutral(
     x: jax.Array, neutral: jax.Array, *, amount: Amount = 1.0, adaptation: Adaptation = "bradford"
 ) -> jax.Array:
-    """sRGB [b h w 3] in which a picked color becomes a gray of the same luminance, in linear light. Not clipped.
+    """Balances sRGB [b h w 3] so that a picked color becomes a gray of its luminance, in linear light. Not clipped.
 
     neutral: what should be gray, display-referred sRGB [3] or [b 3]; (r, g, b) will do.
     amount: 0 changes nothing, 1 adapts fully; scalar or [b].

@@ -27,7 +27,7 @@ _LEAST_DOMAIN = 1e-6
 
 
 def read_cube(path: str | os.PathLike[str], *, sha256: str | None = None) -> Lut:
-    """The Lut of a .cube file (Adobe "Cube LUT Specification" 1.0, and the input ranges of DaVinci Resolve).
+    """Reads a .cube file (Adobe "Cube LUT Specification" 1.0, and the input ranges of DaVinci Resolve).
 
     One table a file, of one or three dimensions, of float32 up to 1e6; a regular file of at most 64 MiB. sha256: of
     the content that it must have; None: any. Raises InputError with the file and the line otherwise.
@@ -39,7 +39,7 @@ def read_cube(path: str | os.PathLike[str], *, sha256: str | None = None) -> Lut
 
 
 def cube_digest(path: str | os.PathLike[str]) -> str:
-    """The sha256 of what `read_cube` reads."""
+    """Computes the sha256 of what `read_cube` reads."""
     return hashlib.sha256(_content(path)).hexdigest()
 
 

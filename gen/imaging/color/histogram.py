@@ -30,7 +30,6 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: Space = "luma", bins: Bi
     Clipped to [0, 1]; a constant image stays. Between its `bins` levels the curve is linear, and a pixel between two
     levels counts for both, so different values stay different.
     Equals cv2.equalizeHist before its rounding, on gray images of 8-bit values with 256 bins.
-    InputError: an unknown space, bins below 2.
     """
     # Counted in parts of a level, so that one sum over the pixels is enough for both levels that a pixel lies between.
     parts = max(2**14 // bins, 1)
@@ -63,7 +62,7 @@ def equalize(x: jax.Array, *, amount: Any = 1.0, space: Space = "luma", bins: Bi
 def clahe(
     x: jax.Array, clip: Any, *, tiles: Annotated[tuple[int, int], whole(1, 64)] = (8, 8), space: Space = "luma"
 ) -> jax.Array:
-    """Contrast-limited adaptive histogram equalization: each tile has its curve, and pixels blend the nearest four.
+    """Equalizes histograms by tiles with limited contrast (CLAHE): a pixel blends the curves of the nearest four tiles.
 
     x [b h w c]. `clip` is the steepest slope of a curve, as a multiple of the even histogram: 1 changes little, 2 to 4
     is usual, 0 or less means no limit; [b] for each image. `tiles` (rows, columns). `space` as in `equalize`: color
@@ -71,7 +70,6 @@ def clahe(
     Source: Zuiderveld, Graphics Gems IV (1994), with the choices of OpenCV: tiles blend from half a pixel off
     their centers (so flipping the image is not exactly flipping the result) and curves are rounded to 8 bits.
     Equals cv2.createCLAHE(clip, tiles[::-1]).apply before its last rounding, on gray images of 8-bit values.
-    InputError: tiles that are not two whole numbers of at least 1, an unknown space.
     """
     if not isinstance(tiles, tuple) or len(tiles) != 2:
         raise InputError(f"clahe: tiles={tiles!r}; allowed: two whole numbers of at least 1, such as (8, 8)")
@@ -143,7 +141,6 @@ def match_histogram(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0, bi
     becomes a range of values, never one value: different values stay different, so a gradient gets no bands. An
     image matched to itself stays. Values outside [0, 1] continue the line of the first or last bin.
     Like skimage.exposure.match_histograms, which maps all pixels of a level to one value.
-    InputError: another number of channels, a batch that does not fit, bins out of range.
     """
     check_reference(x, reference, "match_histogram")
     b, h, w, c = x.shape
@@ -189,7 +186,7 @@ def transport(x: jax.Array, wanted: jax.Array, low: jax.Array, high: jax.Array, 
 
 
 def check_reference(x: jax.Array, reference: jax.Array, place: str) -> None:
-    """InputError unless the reference has the channels of x and its batch or one image."""
+    """Raises InputError unless the reference has the channels of x, and its batch or one image."""
     if reference.shape[-1] != x.shape[-1]:
         raise InputError(f"{place}: reference has {reference.shape[-1]} channels; allowed: {x.shape[-1]}, as x has")
     if reference.shape[0] not in (1, x.shape[0]):

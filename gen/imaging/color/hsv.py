@@ -44,7 +44,7 @@ def _hexagon(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 @operator()
 def rgb_to_hsv(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to hue (turns), saturation, value, all in [0, 1]; a gray has hue 0.
+    """Converts sRGB [.. 3] to hue (turns), saturation, value, all in [0, 1]; a gray has hue 0.
 
     Equals skimage.color.rgb2hsv.
     """
@@ -55,7 +55,7 @@ def rgb_to_hsv(x: jax.Array) -> jax.Array:
 
 @operator()
 def hsv_to_rgb(x: jax.Array) -> jax.Array:
-    """Hue (turns, any real number), saturation, value to sRGB. Equals skimage.color.hsv2rgb."""
+    """Converts hue (turns, any real number), saturation, value to sRGB. Equals skimage.color.hsv2rgb."""
     require_colors(x, "hsv_to_rgb")
     h, s, v = channels(x)
 
@@ -68,7 +68,7 @@ def hsv_to_rgb(x: jax.Array) -> jax.Array:
 
 @operator()
 def rgb_to_hsl(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to hue (turns), saturation, lightness, all in [0, 1]; a gray has hue 0.
+    """Converts sRGB [.. 3] to hue (turns), saturation, lightness, all in [0, 1]; a gray has hue 0.
 
     Equals colorsys.rgb_to_hls and cv2.COLOR_RGB2HLS but for the order and the unit of the hue.
     """
@@ -80,7 +80,7 @@ def rgb_to_hsl(x: jax.Array) -> jax.Array:
 
 @operator()
 def hsl_to_rgb(x: jax.Array) -> jax.Array:
-    """Hue (turns, any real number), saturation, lightness to sRGB, the inverse of rgb_to_hsl."""
+    """Converts hue (turns, any real number), saturation, lightness to sRGB, the inverse of rgb_to_hsl."""
     require_colors(x, "hsl_to_rgb")
     h, s, lightness = channels(x)
 
@@ -93,7 +93,7 @@ def hsl_to_rgb(x: jax.Array) -> jax.Array:
 
 @operator()
 def rgb_to_ycbcr(x: jax.Array, *, swing: Swing = "full") -> jax.Array:
-    """sRGB [.. 3] to Y, Cb, Cr of Rec. 601, on the display-referred values.
+    """Converts sRGB [.. 3] to Y, Cb, Cr of Rec. 601, on the display-referred values.
 
     swing: "full" (JPEG: all in [0, 1], gray at Cb = Cr = 0.5) equals Pillow's YCbCr / 255, and kornia's and (as Y, Cr,
     Cb) cv2's to 3e-4, which round the factors; "studio" (Y from 16 / 255 to 235 / 255) equals
@@ -106,7 +106,7 @@ def rgb_to_ycbcr(x: jax.Array, *, swing: Swing = "full") -> jax.Array:
 
 @operator()
 def ycbcr_to_rgb(x: jax.Array, *, swing: Swing = "full") -> jax.Array:
-    """Y, Cb, Cr of Rec. 601 to sRGB, the inverse of rgb_to_ycbcr with the same swing."""
+    """Converts Y, Cb, Cr of Rec. 601 to sRGB, the inverse of rgb_to_ycbcr with the same swing."""
     require_colors(x, "ycbcr_to_rgb")
     planes = [(plane - offset) / scale for (offset, scale), plane in zip(_SWINGS[swing], channels(x), strict=True)]
     return join(mix(_YCBCR_INVERSE, planes))

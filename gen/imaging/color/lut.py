@@ -37,7 +37,7 @@ jax.tree_util.register_dataclass(Lut, data_fields=["table", "low", "high"], meta
 
 @operator()
 def apply_lut(x: jax.Array, table: Lut | jax.Array, *, interpolation: Interpolation = "tetrahedral") -> jax.Array:
-    """Color [b h w 3] looked up in a table; what is outside the table's domain counts as its nearest end.
+    """Looks up color [b h w 3] in a table; what is outside the table's domain counts as its nearest end.
 
     table: a Lut, or its array [n 3] or [n n n 3] for the domain [0, 1]; one for each image with another axis in front.
     interpolation: in three dimensions: "tetrahedral" (four neighbors; keeps gray axes of the table free of color

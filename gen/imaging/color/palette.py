@@ -30,12 +30,11 @@ class Palette(NamedTuple):
 def palette(
     x: jax.Array, colors: Annotated[int, whole(1, 256)], *, iterations: Annotated[int, whole(0, 1000)] = 12
 ) -> Palette:
-    """The main colors of each image: the centers of k-means in Oklab, by their share of the pixels.
+    """Finds the main colors of each image: the centers of k-means in Oklab, by their share of the pixels.
 
     x [b h w 3]. `colors` 1 to 256. Returns colors [b colors 3] in sRGB, as far in [0, 1] as x is to 1e-5, the most
     frequent first, and shares [b colors], with sum 1. Differentiable: a center is the mean of its pixels. The same
     image gives the same palette. An image with fewer colors than that repeats some, with share 0.
-    InputError: not three channels, colors or iterations out of range.
     """
     require_colors(x, "palette")
     _, centers, shares = lloyd(rgb_to_oklab(x), colors, iterations)
@@ -46,14 +45,13 @@ def palette(
 
 @operator()
 def quantize(x: jax.Array, colors: Annotated[Any, Numbers(-1e9, 1e9)], *, dither: Dither = "none") -> jax.Array:
-    """Each pixel in one of the given colors: the nearest in Oklab, or a pattern of two that mix to it.
+    """Maps each pixel to one of the given colors: the nearest in Oklab, or a pattern of two that mix to it.
 
     x [b h w 3]. `colors` [k 3] or [b k 3] in sRGB, such as `palette` returns. `dither`: "none"; "ordered", the 8x8
     matrix of Bayer (1973); "noise", the interleaved gradient noise of Jimenez (SIGGRAPH 2014), less regular. Dithering
     takes the pair of colors, one of them the nearest, whose mixture in linear light comes nearest to the pixel, as
     far colors cost something (a simple form of Yliluoma's positional dithering), and its mean over the pattern is
     that mixture. Differentiable in `colors` only.
-    InputError: not three channels, colors of another shape, an unknown dither.
     """
     require_colors(x, "quantize")
     colors = jnp.asarray(colors, x.dtype)

@@ -41,26 +41,26 @@ _U0, _V0 = (k * w / (WHITE[0] + 15 * WHITE[1] + 3 * WHITE[2]) for k, w in ((4, W
 
 @operator()
 def to_linear(x: jax.Array) -> jax.Array:
-    """Display-referred sRGB to linear light (IEC 61966-2-1); any number of channels; linear below 0."""
+    """Converts display-referred sRGB to linear light (IEC 61966-2-1); any number of channels; linear below 0."""
     return linear(x)
 
 
 @operator()
 def from_linear(x: jax.Array) -> jax.Array:
-    """Linear light to display-referred sRGB, the inverse of to_linear."""
+    """Converts linear light to display-referred sRGB, the inverse of to_linear."""
     return display(x)
 
 
 @operator()
 def rgb_to_xyz(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to CIE 1931 XYZ, with Y = 1 for white. Equals skimage.color.rgb2xyz."""
+    """Converts sRGB [.. 3] to CIE 1931 XYZ, with Y = 1 for white. Equals skimage.color.rgb2xyz."""
     require_colors(x, "rgb_to_xyz")
     return join(mix(XYZ, light(x)))
 
 
 @operator()
 def xyz_to_rgb(x: jax.Array) -> jax.Array:
-    """CIE XYZ to sRGB, not clipped. Equals skimage.color.xyz2rgb where that does not clip."""
+    """Converts CIE XYZ to sRGB, not clipped. Equals skimage.color.xyz2rgb where that does not clip."""
     require_colors(x, "xyz_to_rgb")
     return show(mix(_XYZ_INVERSE, split(x)))
 
@@ -80,7 +80,7 @@ def _from_lab(planes: Sequence[jax.Array] | jax.Array) -> jax.Array:
 
 @operator()
 def rgb_to_lab(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to CIE 1976 L*a*b* of D65: L in [0, 100], a and b about -110 to 110.
+    """Converts sRGB [.. 3] to CIE 1976 L*a*b* of D65: L in [0, 100], a and b about -110 to 110.
 
     Equals skimage.color.rgb2lab (to 1e-4 in float32), by whose six-digit constants white has a = -0.002, b = 0.005.
     """
@@ -90,7 +90,7 @@ def rgb_to_lab(x: jax.Array) -> jax.Array:
 
 @operator()
 def lab_to_rgb(x: jax.Array) -> jax.Array:
-    """CIE L*a*b* to sRGB, not clipped. Equals skimage.color.lab2rgb where that does not clip."""
+    """Converts CIE L*a*b* to sRGB, not clipped. Equals skimage.color.lab2rgb where that does not clip."""
     require_colors(x, "lab_to_rgb")
     return _from_lab(split(x))
 
@@ -112,7 +112,7 @@ def _cartesian(planes: jax.Array) -> list[jax.Array]:
 
 @operator()
 def rgb_to_lch(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to CIE lightness [0, 100], chroma, hue (turns): L*a*b* in polar form.
+    """Converts sRGB [.. 3] to CIE lightness [0, 100], chroma, hue (turns): L*a*b* in polar form.
 
     Equals skimage.color.lab2lch(rgb2lab(x)) but for the hue, there in radians.
     """
@@ -122,14 +122,14 @@ def rgb_to_lch(x: jax.Array) -> jax.Array:
 
 @operator()
 def lch_to_rgb(x: jax.Array) -> jax.Array:
-    """CIE lightness [0, 100], chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_lch."""
+    """Converts CIE lightness [0, 100], chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_lch."""
     require_colors(x, "lch_to_rgb")
     return _from_lab(_cartesian(split(x)))
 
 
 @operator()
 def rgb_to_luv(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to CIE 1976 L*u*v* of D65, L in [0, 100]. Equals skimage.color.rgb2luv."""
+    """Converts sRGB [.. 3] to CIE 1976 L*u*v* of D65, L in [0, 100]. Equals skimage.color.rgb2luv."""
     require_colors(x, "rgb_to_luv")
     x, y, z = mix(XYZ, light(x))
     lightness, total = store(
@@ -141,7 +141,7 @@ def rgb_to_luv(x: jax.Array) -> jax.Array:
 
 @operator()
 def luv_to_rgb(x: jax.Array) -> jax.Array:
-    """CIE L*u*v* to sRGB, not clipped. Equals skimage.color.luv2rgb where that does not clip."""
+    """Converts CIE L*u*v* to sRGB, not clipped. Equals skimage.color.luv2rgb where that does not clip."""
     require_colors(x, "luv_to_rgb")
     lightness, u, v = split(x)
     root = (lightness + 16) / 116
@@ -155,27 +155,27 @@ def luv_to_rgb(x: jax.Array) -> jax.Array:
 
 @operator()
 def rgb_to_oklab(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to Oklab: L in [0, 1], a and b about -0.3 to 0.3 (Ottosson 2020, "linear sRGB to Oklab")."""
+    """Converts sRGB [.. 3] to Oklab: L in [0, 1], a and b about -0.3 to 0.3 (Ottosson 2020, "linear sRGB to Oklab")."""
     require_colors(x, "rgb_to_oklab")
     return join(oklab(x))
 
 
 @operator()
 def oklab_to_rgb(x: jax.Array) -> jax.Array:
-    """Oklab to sRGB [.. 3], not clipped; the inverse of rgb_to_oklab (Ottosson 2020)."""
+    """Converts Oklab to sRGB [.. 3], not clipped; the inverse of rgb_to_oklab (Ottosson 2020)."""
     require_colors(x, "oklab_to_rgb")
     return from_oklab(split(x))
 
 
 @operator()
 def rgb_to_oklch(x: jax.Array) -> jax.Array:
-    """sRGB [.. 3] to Oklab in polar form: L in [0, 1], chroma, hue (turns; CSS has degrees)."""
+    """Converts sRGB [.. 3] to Oklab in polar form: L in [0, 1], chroma, hue (turns; CSS has degrees)."""
     require_colors(x, "rgb_to_oklch")
     return join(_polar(oklab(x)))
 
 
 @operator()
 def oklch_to_rgb(x: jax.Array) -> jax.Array:
-    """Oklab lightness, chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_oklch."""
+    """Converts Oklab lightness, chroma, hue (turns) to sRGB, not clipped; the inverse of rgb_to_oklch."""
     require_colors(x, "oklch_to_rgb")
     return from_oklab(_cartesian(split(x)))

@@ -28,13 +28,13 @@ _MOST_POINTS = 256
 
 @operator()
 def exposure(x: jax.Array, stops: Annotated[Strength, Numbers(-32, 32)]) -> jax.Array:
-    """Linear light times 2 ** stops, as a camera's exposure; 0 changes nothing."""
+    """Multiplies linear light by 2 ** stops, as a camera's exposure; 0 changes nothing."""
     return display(linear(x) * jnp.exp2(per_image(stops, x)))
 
 
 @operator()
 def gamma(x: jax.Array, exponent: Annotated[Strength, Numbers(0, 64)]) -> jax.Array:
-    """x ** exponent on the display-referred values, odd about 0; 1 changes nothing, less brightens.
+    """Raises display-referred values to a power, odd about 0; 1 changes nothing, less brightens.
 
     Equals skimage.exposure.adjust_gamma(x, exponent).
     """
@@ -88,7 +88,7 @@ def _slopes(step: jax.Array, secant: jax.Array) -> list[jax.Array]:
 
 @operator()
 def curves(x: jax.Array, inputs: Annotated[jax.Array, Numbers(rising=True)], outputs: jax.Array) -> jax.Array:
-    """A smooth tone curve through control points, monotone between them; beyond the ends it goes on straight.
+    """Applies a smooth tone curve through control points, monotone between them, straight beyond the ends.
 
     inputs: where the points are, rising, [k] or [b k] with k from 2 to 256; lists will do.
     outputs: the value at each: [k], [b k], or [b k c] for a curve of each channel; equal to inputs changes nothing.
@@ -127,19 +127,19 @@ def curves(x: jax.Array, inputs: Annotated[jax.Array, Numbers(rising=True)], out
 
 @operator()
 def contrast(x: jax.Array, factor: Strength, *, pivot: Strength = 0.5) -> jax.Array:
-    """Distances from the pivot times a factor; 1 changes nothing, 0 gives the pivot everywhere."""
+    """Multiplies distances from the pivot by a factor; 1 changes nothing, 0 gives the pivot everywhere."""
     return x + (per_image(factor, x) - 1) * (x - per_image(pivot, x))
 
 
 @operator()
 def brightness(x: jax.Array, amount: Strength) -> jax.Array:
-    """x + amount; 0 changes nothing. Equals kornia.enhance.adjust_brightness(x, amount, clip_output=False)."""
+    """Adds an amount; 0 changes nothing. Equals kornia.enhance.adjust_brightness(x, amount, clip_output=False)."""
     return x + per_image(amount, x)
 
 
 @operator()
 def saturation(x: jax.Array, factor: Strength) -> jax.Array:
-    """Distances from the luma (Rec. 709) times a factor; 1 changes nothing, 0 gives gray."""
+    """Multiplies distances from the luma (Rec. 709) by a factor; 1 changes nothing, 0 gives gray."""
     require_colors(x, "saturation", allowed=(1, 3))
     return x if x.shape[-1] == 1 else _spread(channels(x), per_image(factor, x[..., 0]) - 1)
 
@@ -153,7 +153,7 @@ def _spread(planes: list[jax.Array], amount: jax.Array) -> jax.Array:
 
 @operator()
 def vibrance(x: jax.Array, amount: Strength) -> jax.Array:
-    """Saturation for what has little of it: color [b h w 3] times 1 + amount (1 - s), s = max - min; 0 for none."""
+    """Saturates color [b h w 3] that has little saturation s = max - min, by 1 + amount (1 - s); 0 changes nothing."""
     require_colors(x, "vibrance")
     planes = channels(x)
     r, g, b = planes
@@ -163,7 +163,7 @@ def vibrance(x: jax.Array, amount: Strength) -> jax.Array:
 
 @operator()
 def hue(x: jax.Array, turns: Strength) -> jax.Array:
-    """Color [b h w 3] with its hue in Oklch turned, lightness and chroma kept; in turns, 0 changes nothing."""
+    """Turns the hue of color [b h w 3] in Oklch, by turns, and keeps lightness and chroma; 0 changes nothing."""
     require_colors(x, "hue")
     angle = 2 * math.pi * per_image(turns, x[..., 0])
     # cos - 1 without its cancellation
@@ -196,7 +196,7 @@ def _daylight(mired: jax.Array, tint: jax.Array) -> list[jax.Array]:
 def temperature(
     x: jax.Array, amount: Annotated[Strength, Numbers(-1, 2)], *, tint: Annotated[Strength, Numbers(-5, 5)] = 0.0
 ) -> jax.Array:
-    """Color [b h w 3] as under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
+    """Shows color [b h w 3] under a warmer (amount > 0) or colder light, in linear light by Bradford adaptation.
 
     amount: 0 changes nothing; from -1 to 1 the white moves along the daylight locus from 18600 to 3940 kelvin: by 100
         mired for each unit from the 6504 kelvin of sRGB; up to 2.
@@ -223,7 +223,7 @@ def _wheel(name: str, value: jax.Array | float, x: jax.Array) -> jax.Array:
 
 @operator()
 def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Gamma = 1.0, gain: Strength = 1.0) -> jax.Array:
-    """The three color wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
+    """Applies the three color wheels: (gain (x + lift (1 - x))) ** (1 / gamma); 0, 1, 1 change nothing.
 
     lift moves black and leaves white, gain moves white and leaves black, gamma above 1 brightens what is between. Each
     is a scalar, one for each channel [c], for each image [b 1], or both [b c].
@@ -236,7 +236,7 @@ def lift_gamma_gain(x: jax.Array, *, lift: Strength = 0.0, gamma: Gamma = 1.0, g
 def split_tone(
     x: jax.Array, shadow_hue: Strength, highlight_hue: Strength, amount: Strength, *, balance: Strength = 0.0
 ) -> jax.Array:
-    """Color [b h w 3] with one hue added to its shadows and another to its highlights, in Oklab.
+    """Adds one hue to the shadows of color [b h w 3] and another to its highlights, in Oklab.
 
     shadow_hue, highlight_hue: in turns of Oklch (0.08 red, 0.20 yellow, 0.40 green, 0.73 blue).
     amount: chroma added at middle gray, 0 for none; 0.05 is plain to see. Black and white stay.
@@ -260,7 +260,7 @@ def split_tone(
 def shadows_highlights(
     x: jax.Array, *, shadows: Stops = 0.0, highlights: Stops = 0.0, radius: Annotated[int, whole(1, 512)] = 16
 ) -> jax.Array:
-    """Opens shadows and tames highlights without halos: each pixel's gain is by the brightness of what surrounds it.
+    """Brightens shadows and darkens highlights without halos: the gain of a pixel depends on its surroundings.
 
     shadows, highlights: 0 changes nothing; above 0 brightens them, below 0 darkens them; useful in [-1, 1].
     radius: of the surroundings in pixels: a self-guided filter (He et al. 2013) of the luma, eps 0.002.

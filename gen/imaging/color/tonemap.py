@@ -22,7 +22,7 @@ Method = Literal["reinhard", "drago", "filmic", "aces", "exponential"]
 def tone_map(
     x: jax.Array, method: Method, *, exposure: NotNegative = 1.0, white: Annotated[Any, Numbers(0, above=True)] = None
 ) -> jax.Array:
-    """Linear light of any brightness to display-referred sRGB in [0, 1].
+    """Maps linear light of any brightness to display-referred sRGB in [0, 1].
 
     x [b h w c], linear light, at least 0 (less and NaN count as 0), with no upper limit: to_linear(image) for an image.
     Infinity counts as the largest finite value of its image, so that one broken pixel does not darken the others.
@@ -36,7 +36,6 @@ def tone_map(
       "aces"      Narkowicz, "ACES Filmic Tone Mapping Curve" (2016), on each channel; `white` means nothing to it;
       "exponential"  1 - exp(-x) on each channel, as film without a toe; `white` means nothing to it.
     Methods on luminance keep the ratios of the channels; what then exceeds 1 is clipped.
-    InputError: an unknown method.
     """
     largest = jnp.max(jnp.where(jnp.isfinite(x), x, 0), axis=(1, 2, 3), keepdims=True)
     light = jnp.minimum(jnp.maximum(jnp.nan_to_num(x, nan=0), 0), largest) * per_image(exposure, x)

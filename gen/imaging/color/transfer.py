@@ -31,7 +31,6 @@ def match_reinhard(
     Three channels. `space`: "lab" (CIE) or "oklab". Deviations below 0.1 (0.0003 in Oklab), the noise of 8 bits,
     count as that: an even image takes on the mean of the reference, and no noise.
     Source: Reinhard et al., "Color Transfer between Images", IEEE CG&A 21 (2001), eq. 10-11, there in another space.
-    InputError: not three channels, a batch that does not fit, an unknown space.
     """
     require_colors(x, "match_reinhard")
     check_reference(x, reference, "match_reinhard")
@@ -55,7 +54,6 @@ def match_linear(x: jax.Array, reference: jax.Array, *, amount: Any = 1.0) -> ja
     Any number of channels, display-referred. Unlike scaling each channel it turns the cloud of colors, and it is the
     optimal transport between normal distributions (Monge-Kantorovich). Variances below 1e-6 count as 1e-6.
     Source: Pitie and Kokaram, "The linear Monge-Kantorovitch linear color mapping" (CVMP 2007), eq. 6.
-    InputError: another number of channels, a batch that does not fit.
     """
     check_reference(x, reference, "match_linear")
     c = x.shape[-1]
@@ -162,7 +160,6 @@ def match_sliced(
     the same axes. The curves are constants to a gradient.
     Source: Pitie, Kokaram and Dahyot, "N-Dimensional Probability Density Function Transfer" (ICCV 2005); as sliced
     optimal transport, Rabin et al. (SSVM 2011).
-    InputError: another number of channels, a batch that does not fit, iterations or bins out of range.
     """
     check_reference(x, reference, "match_sliced")
     b, h, w, c = x.shape
@@ -202,7 +199,6 @@ def match_low_frequency(
     `radius` in pixels, better 8 or more; `eps`: edges of x much below sqrt(eps) are not followed. One or three
     channels.
     Source: He, Sun and Tang, "Guided Image Filtering" (ECCV 2010); He and Sun, "Fast Guided Filter" (2015).
-    InputError: another number of channels, a batch that does not fit, a bad radius.
     """
     require_colors(x, "match_low_frequency", allowed=(1, 3))
     check_reference(x, reference, "match_low_frequency")

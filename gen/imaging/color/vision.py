@@ -57,7 +57,7 @@ _MACHADO = {
 def simulate_cvd(
     x: jax.Array, kind: Literal["protan", "deutan", "tritan"], *, severity: jax.Array | float = 1.0
 ) -> jax.Array:
-    """How sRGB [b h w 3] looks with a color vision deficiency, in linear light. Not clipped.
+    """Simulates how sRGB [b h w 3] looks with a color vision deficiency, in linear light. Not clipped.
 
     kind: "protan" (long-wave cones), "deutan" (middle) or "tritan" (short; the model is less sure of it).
     severity: from 0 (changes nothing) over anomalous trichromacy to 1, dichromacy; scalar or [b]; between the published
@@ -87,7 +87,7 @@ def _pair(place: str, x: jax.Array, reference: jax.Array) -> tuple[jax.Array, ja
 
 @operator()
 def delta_e_76(x: jax.Array, reference: jax.Array) -> jax.Array:
-    """Color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIE 1976: their Euclidean distance.
+    """Computes the color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIE 1976: Euclidean distance.
 
     Equals skimage.color.deltaE_cie76.
     """
@@ -104,7 +104,7 @@ def delta_e_2000(
     chroma: jax.Array | float = 1.0,
     hue: jax.Array | float = 1.0,
 ) -> jax.Array:
-    """Color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIEDE2000; 1 is just noticeable.
+    """Computes the color difference [b h w 1] of two images in L*a*b* (see rgb_to_lab), CIEDE2000; 1 is hardly seen.
 
     lightness, chroma, hue: the parametric factors k_L, k_C, k_H, scalars or [b]: the larger, the less each counts.
 

@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def sized(function: Function) -> Function:
-    """Around an operator with `sigma` and `radius=None`: the radius is ceil(4 sigma) where sigma is a Python number."""
+    """Wraps an operator with `sigma` and `radius=None`: the radius is ceil(4 sigma) where sigma is a Python number."""
     signature = inspect.signature(function)
     place = function.__name__
 
@@ -51,12 +51,12 @@ def sized(function: Function) -> Function:
 
 
 def padded(x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """`gen.imaging._operator.pad`, written to memory as far as the compiler lets one say so."""
+    """Pads as `_operator.pad`, and keeps the result in memory as far as the compiler allows it."""
     return lax.optimization_barrier(pad(x, rows, columns))
 
 
 def each(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
-    """function(*arrays [b ...]) -> [b ...] for one image after the other on a CPU, for all at once elsewhere.
+    """Calls function(*arrays [b ...]) -> [b ...] for one image after the other on a CPU, for all at once elsewhere.
 
     For what goes many times over arrays of the size of its images: those of one image stay in a CPU's cache, which
     makes it about twice as fast.
@@ -69,14 +69,14 @@ def each(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
 
 
 def gaussian_taps(sigma: Any, radius: int, dtype: Any) -> jax.Array:
-    """exp(-i^2 / 2 sigma^2) for i = -radius .. radius, with sum 1: [2*radius+1], or [b 2*radius+1] for sigma [b]."""
+    """Samples a Gaussian at -radius .. radius, with sum 1: [2*radius+1], or [b 2*radius+1] for sigma [b]."""
     sigma = jnp.maximum(jnp.asarray(sigma, dtype), 1e-3)[..., None]  # at 0 this is the identity, with finite gradients
     weights = jnp.exp(-0.5 * jnp.square(jnp.arange(-radius, radius + 1, dtype=dtype) / sigma))
     return weights / jnp.sum(weights, axis=-1, keepdims=True)
 
 
 def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
-    """sum_k taps[k] x[i + k - radius] along axis 1 or 2 of x [b h w c].
+    """Computes sum_k taps[k] x[i + k - radius] along axis 1 or 2 of x [b h w c].
 
     taps: [2*radius+1], or [b 2*radius+1] for one filter for each image; NumPy or traced. Zeros in NumPy cost nothing.
     """
@@ -98,7 +98,7 @@ def correlate(x: jax.Array, taps: Any, axis: int) -> jax.Array:
 
 
 def separable(x: jax.Array, taps: Any) -> jax.Array:
-    """`correlate` along both axes."""
+    """Correlates with the same taps along both axes, see `correlate`."""
     return correlate(correlate(x, taps, 1), taps, 2)
 
 
@@ -111,7 +111,7 @@ def _lines(x: jax.Array, radius: int, axis: int) -> tuple[jax.Array, int, int]:
 
 
 def fft_size(n: int, *, step: int = 1) -> int:
-    """The next multiple of `step` that has no prime factor above 5: an FFT of that size is fast."""
+    """Finds the next multiple of `step` that has no prime factor above 5: an FFT of that size is fast."""
 
     def rest(m: int) -> int:
         for prime in (2, 3, 5):
@@ -142,7 +142,7 @@ def _band(x: jax.Array, taps: Any, axis: int) -> jax.Array:
 
 
 def box(x: jax.Array, radius: int) -> jax.Array:
-    """The mean of the (2*radius+1)^2 pixels around each pixel of x [b h w c]."""
+    """Averages the (2*radius+1)^2 pixels around each pixel of x [b h w c]."""
     for axis in (1, 2) if radius else ():
         x = _box(x, radius, axis) if x.shape[axis] > 1 else x
     return x

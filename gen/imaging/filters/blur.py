@@ -17,7 +17,7 @@ from gen.imaging.filters._separable import fft_size
 
 @operator()
 def motion_blur(x: jax.Array, length: Annotated[float, Numbers(1, 1024)], *, angle: Any = 0.0) -> jax.Array:
-    """The mean along a line, as of a moving camera, in linear light.
+    """Averages along a line, as a moving camera does, in linear light.
 
     x: [b h w c], clipped to [0, 1]. length: pixels, from 1 (nothing changes) to 1024. angle: degrees, counter-clockwise
     from the horizontal; a number or [b].
@@ -37,7 +37,7 @@ def motion_blur(x: jax.Array, length: Annotated[float, Numbers(1, 1024)], *, ang
 
 @operator()
 def defocus_blur(x: jax.Array, radius: Annotated[float, Numbers(0, 512)]) -> jax.Array:
-    """The mean over a disc, as of a lens out of focus, in linear light.
+    """Averages over a disc, as a lens out of focus does, in linear light.
 
     x: [b h w c], clipped to [0, 1]. radius: pixels, from 0 (nothing changes) to 512, fractions too.
     """

@@ -27,7 +27,7 @@ Reach = Annotated[int, whole(0, 256)] | None
 
 
 def _spread(function: Function) -> Function:
-    """Around an operator with `sigma=None`, `psf=None`, `radius=None`: exactly one of sigma and psf, checked."""
+    """Wraps an operator with `sigma=None`, `psf=None`, `radius=None`: takes exactly one of sigma and psf."""
     signature = inspect.signature(function)
     by_sigma, place = _separable.sized(function), function.__name__
 
@@ -60,7 +60,7 @@ def richardson_lucy(
     iterations: Annotated[int, whole(1, 1000)] = 10,
     radius: Reach = None,
 ) -> jax.Array:
-    """The image that, blurred, most likely gives x, if the noise is that of counted photons: sharper with each step.
+    """Finds the image that most likely gives x when blurred, for noise of counted photons: sharper with each step.
 
     x: [b h w c]; counts are not negative: what is below 0 counts as 0. The result is at least 0, and may be above 1.
     sigma: of a Gaussian blur, pixels up to 64, a number, or [b]. psf: instead, [k l] with odd k and l, its center in
@@ -95,7 +95,7 @@ def richardson_lucy(
 def wiener(
     x: jax.Array, sigma: Blur, *, psf: Any = None, balance: NotNegative = 0.1, radius: Reach = None
 ) -> jax.Array:
-    """The image u with the least |psf * u - x|^2 + balance |laplacian u|^2, by its Fourier transform.
+    """Finds the u that minimizes |psf * u - x|^2 + balance |laplacian u|^2, by its Fourier transform.
 
     x: [b h w c]. sigma, psf, radius: the blur, as in richardson_lucy. balance: above 0, more is smoother; or [b].
     The result may overshoot [0, 1]. The image is continued by reflections that fade into each other.

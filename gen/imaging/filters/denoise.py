@@ -23,7 +23,7 @@ def denoise_nl_means(
     search: Annotated[int, whole(1, 64)] = 6,
     noise: NotNegative = 0.0,
 ) -> jax.Array:
-    """The mean of the pixels within `search`, weighted by how alike the patches around them are.
+    """Averages the pixels within `search`, weighted by the similarity of the patches around them (non-local means).
 
     The weight is exp(-max(d - 2 noise^2, 0) / strength^2), d the mean squared difference of the patches over pixels and
     channels. x: [b h w c]. strength: in units of x, from 0 (nothing changes); a number or [b]. patch, search: radii in
@@ -81,7 +81,7 @@ def _planes(strength: Any, x: jax.Array) -> jax.Array:
 def total_variation(
     x: jax.Array, weight: NotNegative, *, iterations: Annotated[int, whole(0, 10_000)] = 50
 ) -> jax.Array:
-    """The image u near to x that has little total variation: argmin |u - x|^2 / 2 + weight * sum |gradient of u|.
+    """Denoises by total variation: argmin over u of |u - x|^2 / 2 + weight * sum |gradient of u|.
 
     x: [b h w c], each channel by itself. weight: from 0 (nothing changes), more is smoother; a number or [b].
     iterations: from 0 to 10,000. No flow across the border, so that the mean of the image stays.
@@ -127,7 +127,7 @@ def anisotropic_diffusion(
     rate: Annotated[Any, Numbers(0, 0.25)] = 0.2,
     conduction: Literal["exponential", "rational"] = "exponential",
 ) -> jax.Array:
-    """Diffusion that stops at edges: each pixel moves towards its four neighbors, the less the more they differ.
+    """Diffuses but stops at edges: each pixel moves towards its four neighbors, the less the more they differ.
 
     x: [b h w c]. kappa: the difference, in units of x, at which the flow falls; from 0 (nothing changes); a number or
     [b]. Differences are root mean squares over the channels. iterations: from 0 to 10,000. rate: step in time, 0 to

@@ -19,7 +19,7 @@ from gen.imaging.filters import _separable
 def bilateral(
     x: jax.Array, diameter: Window, *, sigma_color: NotNegative = 0.1, sigma_space: NotNegative | None = None
 ) -> jax.Array:
-    """The mean of the pixels in a circular window, weighted by nearness in place and in color.
+    """Averages the pixels of a circular window, weighted by nearness in place and in color.
 
     x: [b h w c]. diameter: pixels, odd, from 1 (nothing changes) to 255. sigma_color: in units of x, of the sum of the
     absolute differences of the channels. sigma_space: pixels; None: a third of diameter - 1. Either may be [b].
@@ -38,7 +38,7 @@ def joint_bilateral(
     sigma_color: NotNegative = 0.1,
     sigma_space: NotNegative | None = None,
 ) -> jax.Array:
-    """`bilateral` with the nearness in color measured in another image.
+    """Filters as `bilateral`, with the nearness in color measured in another image.
 
     guide: [b h w g], height and width as x, any number of channels; b may be 1. The others as in `bilateral`.
     Equals cv2.ximgproc.jointBilateralFilter(guide, x, diameter, sigma_color, sigma_space).
@@ -95,7 +95,7 @@ def guided(
     eps: NotNegative = 1e-3,
     subsample: Annotated[int, whole(1, 1024)] = 1,
 ) -> jax.Array:
-    """In each window of 2*radius+1 pixels the linear function of the guide nearest to x; the mean of these.
+    """Fits a linear function of the guide to x in each window of 2*radius+1 pixels, and averages these functions.
 
     x: [b h w c]. radius: pixels, from 0 to 4096. guide: [b h w 1] or [b h w 3], b may be 1; None: x, which then has 1
     or 3 channels. eps: variance in the guide (units of x squared) up to which detail is smoothed away; a number or [b].

@@ -21,7 +21,7 @@ Direction = Literal["magnitude", "x", "y"]
 
 @operator()
 def sobel(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
-    """The slope of each channel: central differences, smoothed across by (1 2 1) / 4.
+    """Computes the slope of each channel: central differences, smoothed across by (1 2 1) / 4.
 
     x: [b h w c]. direction: "x" (positive where it gets brighter to the right), "y" (downwards), or "magnitude",
     sqrt(x^2 + y^2), at least 0.
@@ -32,7 +32,7 @@ def sobel(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
 
 @operator()
 def scharr(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
-    """As sobel, smoothed across by (3 10 3) / 16, whose magnitude depends less on the direction of the edge.
+    """Computes slopes as sobel, smoothed across by (3 10 3) / 16: less dependent on the direction of the edge.
 
     x: [b h w c]. direction: "x", "y" or "magnitude".
     Equals cv2.Scharr / 32; the magnitude is skimage.filters.scharr / sqrt(2).
@@ -43,7 +43,7 @@ def scharr(x: jax.Array, *, direction: Direction = "magnitude") -> jax.Array:
 
 @operator()
 def laplace(x: jax.Array, *, neighbors: Literal[4, 8] = 4) -> jax.Array:
-    """The sum of the second derivatives of each channel: positive in dark spots and lines.
+    """Sums the second derivatives of each channel: positive in dark spots and lines.
 
     x: [b h w c]. neighbors: 4, the stencil (0 1 0; 1 -4 1; 0 1 0); 8, the one whose error is the same in all
     directions, (1 4 1; 4 -20 4; 1 4 1) / 6.
@@ -62,7 +62,7 @@ def laplace(x: jax.Array, *, neighbors: Literal[4, 8] = 4) -> jax.Array:
 def difference_of_gaussians(
     x: jax.Array, sigma: Sigma, ratio: Annotated[float, Numbers(1, 64, above=True)], *, radius: Radius | None = None
 ) -> jax.Array:
-    """gaussian(x, sigma) - gaussian(x, ratio * sigma): a band of detail, positive in bright spots of about that size.
+    """Subtracts two Gaussians, sigma and ratio * sigma: a band of detail, positive in bright spots of about that size.
 
     x: [b h w c]. sigma: pixels, a number, or [b]. ratio: above 1, up to 64; 1.6 is nearest to the Laplacian of a
     Gaussian.
@@ -79,7 +79,7 @@ def difference_of_gaussians(
 @_separable.sized
 @operator()
 def canny(x: jax.Array, sigma: Sigma, low: Any, high: Any, *, radius: Radius | None = None) -> jax.Array:
-    """1 on edges one pixel thin, else 0: [b h w 1]. Its gradient is 0.
+    """Finds edges one pixel thin: 1 on them, else 0, [b h w 1]. The gradient is 0.
 
     x: [b h w c], colors as their luma. sigma: of the Gaussian that is applied first, in pixels, a number, or [b].
     low, high: the slope that an edge must have everywhere, and somewhere along it; in 8 times the units of sobel, as

@@ -29,13 +29,13 @@ _SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 
 @operator()
 def invert(x: jax.Array) -> jax.Array:
-    """1 - x, the negative: black becomes white, each color its complement. x: [b h w c]."""
+    """Inverts: 1 - x, so black becomes white and each color its complement. x: [b h w c]."""
     return 1 - x
 
 
 @operator()
 def solarize(x: jax.Array, threshold: Any) -> jax.Array:
-    """1 - x from the threshold up, as a print that light fell on while it was developed.
+    """Inverts values from the threshold up, as in a print exposed to light during development.
 
     x: [b h w c]. threshold: a number, or [b]; above 1 nothing changes.
     Equals PIL.ImageOps.solarize(x, 255 * threshold), dm_pix.solarize.
@@ -45,7 +45,7 @@ def solarize(x: jax.Array, threshold: Any) -> jax.Array:
 
 @operator()
 def sepia(x: jax.Array, amount: Any) -> jax.Array:
-    """The brown of old photographs, mixed with x.
+    """Mixes x with the brown of old photographs.
 
     x: [b h w 3]. amount: 0 (nothing changes) to 1; or [b]. Whites become up to (1.35, 1.2, 0.94): clip.
     Equals kornia.enhance.sepia / kornia.color.sepia_from_rgb(x, rescale=False) with amount 1.
@@ -57,7 +57,7 @@ def sepia(x: jax.Array, amount: Any) -> jax.Array:
 
 @operator()
 def emboss(x: jax.Array, amount: Any, *, angle: Any = 135.0) -> jax.Array:
-    """x as a relief in gray stone: 0.5 where it is even, brighter on slopes that face the light. Not clipped.
+    """Shows x as a gray relief: 0.5 where it is even, brighter on slopes that face the light. Not clipped.
 
     x: [b h w c]. amount: gray levels for a slope of one gray level per pixel; or [b].
     angle: where the light comes from, degrees from the right, counter-clockwise; 135 is top left; or [b].
@@ -70,7 +70,7 @@ def emboss(x: jax.Array, amount: Any, *, angle: Any = 135.0) -> jax.Array:
 
 @operator()
 def pixelate(x: jax.Array, size: Annotated[int, whole(1, 1_000_000)]) -> jax.Array:
-    """Squares of size x size pixels, from the top left, each of its mean; those at the end may be smaller.
+    """Averages squares of size x size pixels, counted from the top left; the last ones may be smaller.
 
     x: [b h w c]. size: pixels, from 1 (nothing changes); larger than the image is as
     large as that.
@@ -90,7 +90,7 @@ def pixelate(x: jax.Array, size: Annotated[int, whole(1, 1_000_000)]) -> jax.Arr
 
 @operator()
 def posterize(x: jax.Array, levels: Levels) -> jax.Array:
-    """A few levels, evenly from 0 to 1, each for an equal share of [0, 1]. Clipped to [0, 1].
+    """Reduces values to a few even levels from 0 to 1, each for an equal share of [0, 1]. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256.
     Equals PIL.ImageOps.posterize to b bits with levels = 2**b, stretched so that the brightest level is white.
@@ -100,7 +100,7 @@ def posterize(x: jax.Array, levels: Levels) -> jax.Array:
 
 @operator()
 def ordered_dither(x: jax.Array, levels: Levels, *, size: Literal[2, 4, 8, 16] = 8) -> jax.Array:
-    """A few levels, in between a pattern of Bayer's: the mean of size x size pixels is kept. Clipped to [0, 1].
+    """Dithers to a few levels with Bayer's pattern, which keeps the mean of size x size pixels. Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. size: of the pattern, 2, 4, 8 or 16.
     Source: Bayer, An optimum method for two-level rendition of continuous-tone pictures (1973).
@@ -112,7 +112,7 @@ def ordered_dither(x: jax.Array, levels: Levels, *, size: Literal[2, 4, 8, 16] =
 
 
 def bayer(height: int, width: int, size: int) -> np.ndarray:
-    """Thresholds [height width] in (0, 1), evenly distributed in each square of size x size pixels (Bayer 1973)."""
+    """Makes thresholds [height width] in (0, 1), even in each square of size x size pixels (Bayer 1973)."""
     order = np.zeros((1, 1))
     while len(order) < size:
         order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
@@ -121,7 +121,7 @@ def bayer(height: int, width: int, size: int) -> np.ndarray:
 
 @operator()
 def error_diffusion(x: jax.Array, levels: Levels) -> jax.Array:
-    """A few levels; what rounding takes from a pixel goes to those after it (Floyd-Steinberg). Clipped to [0, 1].
+    """Dithers to a few levels by error diffusion (Floyd-Steinberg). Clipped to [0, 1].
 
     x: [b h w c]. levels: for each channel, from 2 to 256, evenly from 0 to 1. Computed in whole numbers of 1/65536, so
     that the pattern is the same on every machine and in any batch.
@@ -164,7 +164,7 @@ def halftone(
     angle: Any = 0.0,
     hardness: Annotated[Any, Numbers(0, 1000, above=True)] = 2.0,
 ) -> jax.Array:
-    """Ink dots on a grid, larger where x is darker, a grid for each ink (cyan, magenta, yellow). Clipped to [0, 1].
+    """Prints ink dots on a grid for each ink (cyan, magenta, yellow), larger where x is darker. Clipped to [0, 1].
 
     x: [b h w 3], or [b h w 1] for black ink. size: the distance of the dots, pixels, a number of at least 2; or [b].
     angle: degrees by which all grids are turned, counter-clockwise; or [b]. hardness: of the edges of the dots, from

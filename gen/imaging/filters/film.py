@@ -21,7 +21,7 @@ from gen.imaging.filters.smooth import gaussian
 def grain(
     key: jax.Array, x: jax.Array, amount: Any, *, size: Annotated[float, Numbers(0, 64)] = 0.7, color: bool = False
 ) -> jax.Array:
-    """Noise in clumps, as of film: strongest at middle gray, none in black and white. Not clipped.
+    """Adds film grain: noise in clumps, strongest at middle gray, none in black and white. Not clipped.
 
     key: jax.random.key, one for all images (they get different grain), or [b]; a single image and a batch of one get
     the same from it. x: [b h w c]. amount: standard deviation at middle gray, such as 0.05; or [b].
@@ -48,7 +48,7 @@ def grain(
 
 @operator()
 def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
-    """Darker towards the corners, in linear light.
+    """Darkens an image towards its corners, in linear light.
 
     x: [b h w c]. amount: the share of light that is lost in the corners, 0 (nothing changes) to 1, below 0 brighter;
     or [b]. start: where it begins, as a share of the way from the center to the corners, 0 to 1; or [b].
@@ -66,7 +66,7 @@ def vignette(x: jax.Array, amount: Any, *, start: Any = 0.3) -> jax.Array:
 @_separable.sized
 @operator()
 def bloom(x: jax.Array, sigma: Sigma, amount: Any, *, threshold: Any = 0.7, radius: Radius | None = None) -> jax.Array:
-    """Light of the highlights spread over their surroundings by the lens, in linear light. Stays in [0, 1].
+    """Spreads the light of highlights over their surroundings, as a lens does, in linear light. Stays in [0, 1].
 
     x: [b h w c]. sigma: of the spread, pixels, a number, or [b]. amount: 0 (nothing changes) to 1; or [b].
     threshold: the luma in linear light from which highlights begin, 0 to below 1; or [b].
@@ -90,7 +90,7 @@ def halation(
     tint: Any = (1.0, 0.3, 0.1),
     radius: Radius | None = None,
 ) -> jax.Array:
-    """The red glow around highlights, of light thrown back by the base of the film, in linear light. Stays in [0, 1].
+    """Adds the red glow of light that the base of a film reflects around highlights, in linear light. Stays in [0, 1].
 
     x: [b h w 3]. sigma, amount, threshold, radius: as in bloom. tint: the color of the glow, linear red, green, blue,
     each from 0 to 1: red goes deepest into the film.
@@ -105,7 +105,7 @@ def halation(
 
 @operator()
 def chromatic_aberration(x: jax.Array, amount: Any) -> jax.Array:
-    """Red a little larger, blue a little smaller than green, as by a simple lens: colored fringes off the center.
+    """Magnifies red and shrinks blue a little, as a simple lens does: colored fringes away from the center.
 
     x: [b h w 3]. amount: by how many pixels red moves outwards and blue inwards in the corners, 0 (nothing changes);
     below 0 the other way; or [b]. Interpolated linearly; what comes from outside is the outermost pixel.

@@ -16,7 +16,7 @@ _State = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 @operator(work=lambda iterations: 30 * iterations)
 def inpaint(x: jax.Array, mask: jax.Array, *, iterations: Annotated[int, whole(1, 10_000)] = 200) -> jax.Array:
-    """Fills the holes of a picture smoothly from what is around them: the harmonic function with these borders.
+    """Fills the holes of a picture smoothly from their surroundings, by the harmonic function with these borders.
 
     x: [b h w c]. mask: [b h w 1], above 0.5 where x is not to be trusted; b may be 1. Where it is not, nothing changes
     by a bit. A picture that is all hole becomes 0. iterations: of conjugate gradients, enough for holes of about as

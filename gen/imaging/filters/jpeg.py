@@ -41,7 +41,7 @@ _DCT = np.array(
 
 @operator()
 def jpeg(x: jax.Array, quality: Any) -> jax.Array:
-    """What JPEG of this quality loses: 8x8 cosine transforms, rounded to steps that grow with frequency.
+    """Applies the losses of JPEG: 8x8 cosine transforms, rounded to steps that grow with frequency.
 
     x: [b h w c], c = 1 or 3. quality: 1 to 100, the scale of libjpeg; or [b]. Chrominance is not subsampled. Rounding
     passes gradients through as if it were not there. Clipped to [0, 1].

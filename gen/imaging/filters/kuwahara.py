@@ -17,7 +17,7 @@ _add = functools.partial(functools.reduce, jnp.add)
 
 @operator()
 def kuwahara(x: jax.Array, radius: Annotated[int, whole(0, 127)]) -> jax.Array:
-    """As if painted: each pixel takes the mean of that of four squares about it whose values differ least.
+    """Paints: each pixel takes the mean of that one of four squares about it whose values differ least.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes) to 127; a square has radius + 1 pixels a side, the pixel is
     one of its corners. Variances are those of the luma.

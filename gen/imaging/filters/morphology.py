@@ -26,7 +26,7 @@ Arrays = tuple[jax.Array, ...]
 
 @operator()
 def erode(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """The smallest value around each pixel: bright things shrink.
+    """Takes the smallest value around each pixel: bright things shrink.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes); beyond the image there is nothing more to find. shape:
     "square" of 2*radius+1 pixels, or "disk" of all pixels at a distance of at most radius, then up to 255. The gradient
@@ -39,7 +39,7 @@ def erode(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
 
 @operator()
 def dilate(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """The largest value around each pixel: bright things grow.
+    """Takes the largest value around each pixel: bright things grow.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.dilate(x, kernel), scipy.ndimage.grey_dilation.
     """
@@ -48,7 +48,7 @@ def dilate(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array
 
 @operator()
 def opening(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """Eroded, then dilated: removes what is bright and narrower than the window, and keeps the rest of the outlines.
+    """Erodes, then dilates: removes what is bright and narrower than the window, and keeps other outlines.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_OPEN, kernel).
     """
@@ -57,7 +57,7 @@ def opening(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Arra
 
 @operator()
 def closing(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """Dilated, then eroded: removes what is dark and narrower than the window.
+    """Dilates, then erodes: removes what is dark and narrower than the window.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_CLOSE, kernel).
     """
@@ -66,7 +66,7 @@ def closing(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Arra
 
 @operator()
 def white_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """x - opening(x): only what is bright and narrower than the window, at least 0.
+    """Keeps only what is bright and narrower than the window: x - opening(x), at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_TOPHAT, kernel).
     """
@@ -75,7 +75,7 @@ def white_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax
 
 @operator()
 def black_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """closing(x) - x: only what is dark and narrower than the window, at least 0.
+    """Keeps only what is dark and narrower than the window: closing(x) - x, at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_BLACKHAT, kernel).
     """
@@ -84,7 +84,7 @@ def black_tophat(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax
 
 @operator()
 def morphological_gradient(x: jax.Array, radius: Reach, *, shape: Shape = "square") -> jax.Array:
-    """dilate(x) - erode(x): how much the values around each pixel differ, at least 0.
+    """Measures how much the values around each pixel differ: dilate(x) - erode(x), at least 0.
 
     x: [b h w c]. radius, shape: as in erode. Equals cv2.morphologyEx(x, cv2.MORPH_GRADIENT, kernel).
     """
@@ -93,7 +93,7 @@ def morphological_gradient(x: jax.Array, radius: Reach, *, shape: Shape = "squar
 
 @operator()
 def reconstruct(x: jax.Array, mask: jax.Array, *, method: Literal["dilation", "erosion"] = "dilation") -> jax.Array:
-    """x dilated by its 8 neighbors again and again, but never above the mask: the peaks of x fill what holds them.
+    """Dilates x by its 8 neighbors until nothing changes, never above the mask.
 
     x: [b h w c], where to start. mask: the limit, [b h w c] or [b h w 1]; x is cut there first. method: "dilation";
     or "erosion", eroded but never below the mask. The gradient goes to the pixel of x or mask that gave the value.

@@ -38,7 +38,7 @@ _MOST_PIXELS = 100_000_000
 
 @operator()
 def resize(x: jax.Array, height: Side, width: Side, *, method: Method = "area", antialias: bool = True) -> jax.Array:
-    """The image with another number of pixels; the outer edges of the outermost pixels stay where they are.
+    """Resamples an image to another size; the outer edges of the outermost pixels stay in place.
 
     x: [b h w c] to [b height width c], up to 16,384 a side and 100,000,000 pixels. method: "area" (Pillow's box filter:
     the mean of the pixels of x whose centers fall into a pixel, whole ones; a pixel that lies across a border is not
@@ -60,7 +60,7 @@ def resize(x: jax.Array, height: Side, width: Side, *, method: Method = "area", 
 
 
 def weights(n: int, m: int, method: str, antialias: bool) -> np.ndarray | None:
-    """The matrix [m n] that makes m samples of n, with sums of 1; None where that changes nothing."""
+    """Makes the matrix [m n] that resamples n samples to m, with sums of 1; None where that changes nothing."""
     if n == m:
         return None
     support, kernel = _KERNELS[method]
@@ -76,7 +76,7 @@ def weights(n: int, m: int, method: str, antialias: bool) -> np.ndarray | None:
 
 
 def product(x: jax.Array, rows: np.ndarray | None, columns: np.ndarray | None) -> jax.Array:
-    """rows [p h] times x [b h w c] times columns^T [w q]: [b p q c], in the cheaper order; None is the identity."""
+    """Multiplies rows [p h] by x [b h w c] by columns^T [w q]: [b p q c], in the cheaper order; None: identity."""
 
     def across(y: jax.Array, matrix: np.ndarray) -> jax.Array:
         return _down(y.swapaxes(1, 2), matrix).swapaxes(1, 2)

@@ -21,7 +21,7 @@ from gen.imaging.filters.edge_aware import guided
 def unsharp_mask(
     x: jax.Array, sigma: Sigma, amount: Any, *, threshold: NotNegative = 0.0, radius: Radius | None = None
 ) -> jax.Array:
-    """x + amount * (x - gaussian(x, sigma)), without what is smaller than a threshold.
+    """Sharpens: x + amount * (x - gaussian(x, sigma)), without differences smaller than a threshold.
 
     x: [b h w c]; the result may leave [0, 1]. sigma, radius: pixels, as in `gaussian`. amount: 0 changes nothing, below
     0 smooths. threshold: in units of x; the difference moves towards 0 by this much and stops there, so that noise is
@@ -69,7 +69,7 @@ def contrast_adaptive_sharpen(x: jax.Array, sharpness: Any) -> jax.Array:
 
 @operator()
 def detail_enhance(x: jax.Array, amount: Any, *, radius: Radius = 8, eps: NotNegative = 1e-2) -> jax.Array:
-    """x + amount * (x - guided(x, radius, eps=eps)): more of the detail that has no strong edges, so without halos.
+    """Amplifies detail without halos: x + amount * (x - guided(x, radius, eps=eps)).
 
     x: [b h w 1] or [b h w 3]; the result may leave [0, 1]. amount: 0 changes nothing; a number or [b]. radius, eps: as
     in `guided`. Source: He, Sun and Tang, Guided image filtering, PAMI 2013, section 4, detail enhancement.
@@ -79,7 +79,7 @@ def detail_enhance(x: jax.Array, amount: Any, *, radius: Radius = 8, eps: NotNeg
 
 @operator()
 def high_boost(x: jax.Array, amount: Any) -> jax.Array:
-    """x + amount * (x - the mean of the eight neighbors): all that is finer than two pixels, noise too.
+    """Amplifies all that is finer than two pixels, noise too: x + amount * (x - the mean of the eight neighbors).
 
     x: [b h w c]; the result may leave [0, 1]. amount: 0 changes nothing; a number or [b].
     Equals cv2.filter2D with -amount/8 around 1 + amount. Source: Gonzalez and Woods, Digital image processing, 3.6.

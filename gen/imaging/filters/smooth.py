@@ -16,7 +16,7 @@ from gen.imaging.filters import _separable
 
 @operator()
 def box(x: jax.Array, radius: Radius) -> jax.Array:
-    """The mean of the square of 2*radius+1 pixels around each pixel.
+    """Averages the square of 2*radius+1 pixels around each pixel.
 
     x: [b h w c]. radius: pixels, from 0 (nothing changes) to 4096.
     Equals cv2.blur(x, (2*radius+1, 2*radius+1)).
@@ -27,7 +27,7 @@ def box(x: jax.Array, radius: Radius) -> jax.Array:
 @_separable.sized
 @operator()
 def gaussian(x: jax.Array, sigma: Sigma, *, radius: Radius | None = None) -> jax.Array:
-    """Convolution with a Gaussian that ends at `radius`.
+    """Convolves with a Gaussian that ends at `radius`.
 
     x: [b h w c]. sigma: standard deviation in pixels, from 0 (nothing changes) to 1024; a number, or [b] one for each
     image. radius: pixels; None: ceil(4 sigma), which needs sigma to be a Python number.
@@ -41,7 +41,7 @@ def gaussian(x: jax.Array, sigma: Sigma, *, radius: Radius | None = None) -> jax
 
 @operator(work=lambda size: 32 * size**2)
 def median(x: jax.Array, size: Window) -> jax.Array:
-    """The median of the square of size x size pixels around each pixel, exact, for each channel.
+    """Takes the exact median of the size x size pixels around each pixel, for each channel.
 
     x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. The gradient goes to the pixel that was selected,
     in equal parts where several have its value.
@@ -54,7 +54,7 @@ def median(x: jax.Array, size: Window) -> jax.Array:
 
 @operator(work=lambda size: 32 * size**2)
 def percentile_filter(x: jax.Array, size: Window, percent: Annotated[float, Numbers(0, 100)]) -> jax.Array:
-    """The value below which so many per cent of the size x size pixels around each pixel are, for each channel.
+    """Takes a percentile of the size x size pixels around each pixel, for each channel.
 
     x: [b h w c]. size: pixels, odd, from 1 (nothing changes) to 255. percent: 0 (the minimum) to 100 (the maximum), 50
     is the median; of n pixels the one of rank round(percent / 100 * (n - 1)). Gradient and source as of `median`.

@@ -41,7 +41,7 @@ def connected_components(labels: jax.Array, *, connectivity: Literal[4, 8] = 8) 
 
 @operator()
 def remove_small_objects(labels: jax.Array, size: Any) -> jax.Array:
-    """Labels [b h w] without their small pieces: what is connected (8) in fewer than `size` pixels becomes 0.
+    """Removes small pieces of labels [b h w]: what is connected (8) in fewer than `size` pixels becomes 0.
 
     size: pixels, one number or one for each image. Equals skimage.morphology.remove_small_objects where every label is
     one piece.
@@ -54,7 +54,7 @@ def remove_small_objects(labels: jax.Array, size: Any) -> jax.Array:
 
 @operator()
 def relabel_sequential(labels: jax.Array) -> Components:
-    """The same regions [b h w] with the numbers 1 to n, in the order of the old ones; 0 and less become 0.
+    """Renumbers regions [b h w] from 1 to n, in the order of the old numbers; 0 and less become 0.
 
     Equals skimage.segmentation.relabel_sequential. Fast for labels that do not exceed the number of pixels.
     """
@@ -64,19 +64,19 @@ def relabel_sequential(labels: jax.Array) -> Components:
 
 
 def piece_areas(pieces: jax.Array) -> jax.Array:
-    """Pixels of each piece, int32 [b h*w+1]; pieces [b h w] are numbers from 0 to h*w."""
+    """Counts the pixels of each piece, int32 [b h*w+1]; pieces [b h w] are numbers from 0 to h*w."""
     b, n = pieces.shape[0], pieces[0].size
     return jnp.zeros((b, n + 1), jnp.int32).at[jnp.arange(b)[:, None], pieces.reshape(b, n)].add(1)
 
 
 def look_up(table: jax.Array, labels: jax.Array) -> jax.Array:
-    """table[b, label] for table [b n ...] and labels [b h w]; [b h w ...]."""
+    """Looks up labels [b h w] in a table [b n ...] of each image: [b h w ...]."""
     rows = jnp.arange(labels.shape[0])[:, None, None]
     return table[rows, labels]
 
 
 def shifted(array: jax.Array, rows: int, columns: int, fill: Any) -> jax.Array:
-    """array[b, y + rows, x + columns] of an array [b h w], `fill` beyond its edge."""
+    """Shifts an array [b h w]: array[b, y + rows, x + columns], `fill` beyond its edge."""
     value = jnp.asarray(fill, array.dtype)
     return lax.pad(array, value, ((0, 0, 0), (-rows, rows, 0), (-columns, columns, 0)))
 
@@ -90,14 +90,14 @@ def neighbors(array: jax.Array, fill: Any) -> Callable[[int, int], jax.Array]:
 
 
 def ends(node: jax.Array) -> jax.Array:
-    """Where each way ends that goes from node to node, all indices of the flattened array."""
+    """Follows each way from node to node to its end; nodes are indices of the flattened array."""
     follow = lambda node: node.reshape(-1).at[node].get(mode="promise_in_bounds")  # noqa: E731
     moving = lambda pair: jnp.any(pair[0] != pair[1])  # noqa: E731
     return lax.while_loop(moving, lambda pair: (pair[1], follow(pair[1])), (node, follow(node)))[0]
 
 
 def equal_neighbors(labels: jax.Array, connectivity: int) -> Links:
-    """Links between pixels of equal positive label, to the neighbors that come later row by row."""
+    """Links pixels of equal positive label to the neighbors that come later row by row."""
     offsets = ((0, 1), (1, 0)) if connectivity == 4 else ((0, 1), (1, 0), (1, 1), (1, -1))
     return {offset: (labels == shifted(labels, *offset, 0)) & (labels > 0) for offset in offsets}
 

@@ -26,7 +26,7 @@ def chan_vese(
     step: Any = 0.5,
     steps: Annotated[int, whole(1, 10_000)] = 100,
 ) -> jax.Array:
-    """A soft mask [b h w 1] of two regions of x [b h w c] that are each as even as can be, however weak their edge is.
+    """Finds a soft mask [b h w 1] of two regions of x [b h w c], each as even as possible, however weak their edge is.
 
     smoothness: what the length of the edge costs (mu); inside, outside: what unevenness costs (lambda 1 and 2), on the
         image stretched to [0, 1]; each may be [b].
@@ -68,7 +68,7 @@ def chan_vese(
 
 @operator()
 def find_boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thick") -> jax.Array:
-    """A mask float32 [b h w 1] of the pixels of labels [b h w] that share a side with a pixel of another label.
+    """Marks the pixels of labels [b h w] that share a side with another label: float32 [b h w 1].
 
     mode: "thick", both sides of a boundary; "inner", only pixels of a region, not of label 0.
     Equals skimage.segmentation.find_boundaries(labels, mode=mode).
@@ -81,7 +81,7 @@ def find_boundaries(labels: jax.Array, *, mode: Literal["thick", "inner"] = "thi
 
 @operator()
 def expand_labels(labels: jax.Array, distance: Annotated[float, Numbers(0)]) -> jax.Array:
-    """Labels [b h w] that grow by up to `distance` pixels (Euclidean) over label 0, and stop where they meet.
+    """Grows labels [b h w] by up to `distance` pixels (Euclidean) over label 0, until they meet.
 
     A pixel goes to the nearest label, the smaller one of equally near ones.
     Equals skimage.segmentation.expand_labels but for ties.
@@ -116,7 +116,7 @@ def _nearest_along(
 
 @operator()
 def clear_border(labels: jax.Array, *, margin: Annotated[int, whole(0, 1_000_000)] = 0) -> jax.Array:
-    """Labels [b h w] without the connected (8) pieces that come within `margin` pixels of the border, or touch it.
+    """Removes the connected (8) pieces of labels [b h w] that come within `margin` pixels of the border.
 
     Equals skimage.segmentation.clear_border(labels, buffer_size=margin).
     """
@@ -131,7 +131,7 @@ def clear_border(labels: jax.Array, *, margin: Annotated[int, whole(0, 1_000_000
 
 @operator()
 def distance_transform(mask: jax.Array) -> jax.Array:
-    """The distance in pixels [b h w 1] from each pixel of mask [b h w 1] to the nearest one that is not above 0.5.
+    """Measures the distance [b h w 1] in pixels from each pixel of mask [b h w 1] to the nearest one not above 0.5.
 
     Exact and Euclidean; 0 outside of the mask; the diagonal of the image if there is no outside. Not differentiable.
     Equals scipy.ndimage.distance_transform_edt.

@@ -46,7 +46,7 @@ def foreground(
     edges: NotNegative = 130.0,
     smoothness: Annotated[Any, Numbers(0, above=True)] = 30.0,
 ) -> jax.Array:
-    """A soft mask [b h w 1] of what stands out in x [b h w 3 or 1], in the manner of GrabCut.
+    """Finds a soft mask [b h w 1] of the foreground of x [b h w 3 or 1], in the manner of GrabCut.
 
     box: (top, left, bottom, right) as fractions of height and width, or [b 4]: all outside of it is background.
     mask: instead, a guess [b h w 1]; where it is 0 is background for sure, where it is 1 foreground.

@@ -39,7 +39,6 @@ def kmeans(
     there are not 1 or 3), and centers [b clusters c] in the values of x, differentiable. The same image gives the same
     answer: seeds are not random. An image with fewer values than clusters leaves labels unused.
     Perceived distances: kmeans(rgb_to_oklab(x), ...). Like cv2.kmeans, whose seeds are random.
-    InputError: clusters or iterations out of range.
     """
     _, h, w, c = x.shape
     side = max(h, w)
@@ -56,7 +55,7 @@ def kmeans(
 
 
 def lloyd(features: jax.Array, clusters: int, iterations: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """features [b h w f] to labels int32 [b h w] from 0, centers [b k f] and shares of the pixels [b k].
+    """Clusters features [b h w f]: labels int32 [b h w] from 0, centers [b k f] and shares of the pixels [b k].
 
     Seeds: one after the other, the pixel of a coarse grid that makes the sum of squared distances from the grid to the
     nearest seed smallest (greedy k-means++, Arthur and Vassilvitskii 2007, with the best candidate in place of a random
@@ -86,7 +85,7 @@ def lloyd(features: jax.Array, clusters: int, iterations: int) -> tuple[jax.Arra
 
 
 def nearest_center(features: jax.Array, centers: jax.Array) -> jax.Array:
-    """features [b .. f], centers [b k f] to the index of the nearest center, int32 [b ..]; the first of equals.
+    """Finds the index int32 [b ..] of the center [b k f] nearest to features [b .. f]; the first of equals.
 
     Planes are compared center by center, which on XLA:CPU is ten times faster than a product of matrices and argmin.
     """

@@ -31,7 +31,7 @@ class VariationOfInformation(NamedTuple):
 
 @operator()
 def adapted_rand_error(labels: jax.Array, other: jax.Array) -> AdaptedRand:
-    """Agreement of pairs of pixels between `labels` and the truth `other`, whose label 0 is left out.
+    """Compares pairs of pixels of `labels` and the truth `other`, whose label 0 is left out.
 
     precision: of the pairs that are together in `labels`, the share that is together in `other`; recall: the other way
     round. Where there is no such pair, 1. Equals skimage.metrics.adapted_rand_error(other, labels), whose second number
@@ -45,7 +45,7 @@ def adapted_rand_error(labels: jax.Array, other: jax.Array) -> AdaptedRand:
 
 @operator()
 def variation_of_information(labels: jax.Array, other: jax.Array) -> VariationOfInformation:
-    """The information by which `labels` and the truth `other` differ, in bits, as two parts; every label counts.
+    """Measures the bits by which `labels` and the truth `other` differ, in two parts; every label counts.
 
     Equals skimage.metrics.variation_of_information(other, labels) in the reverse order.
     """
@@ -57,7 +57,7 @@ def variation_of_information(labels: jax.Array, other: jax.Array) -> VariationOf
 
 @operator()
 def dice(mask: jax.Array, reference: jax.Array) -> jax.Array:
-    """2 sum(mask reference) / (sum(mask) + sum(reference)), [b], of masks [b h w 1]; 1 if both are empty.
+    """Computes 2 sum(mask reference) / (sum(mask) + sum(reference)), [b], of masks [b h w 1]; 1 if both are empty.
 
     Masks may be soft: differentiable.
     """
@@ -68,7 +68,7 @@ def dice(mask: jax.Array, reference: jax.Array) -> jax.Array:
 
 @operator()
 def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: Annotated[int, whole(0, 255)] = 2) -> jax.Array:
-    """The share [b] of the boundaries of the truth `other` that `labels` has, too, at most `tolerance` pixels away.
+    """Computes the share [b] of the boundaries of the truth `other` that `labels` has at most `tolerance` pixels away.
 
     A boundary is where the pixel below or to the right has another label; distance is the larger of rows and columns.
     1 if the truth has none. (Neubert & Protzel 2012, "Superpixel Benchmark and Comparison".)
@@ -82,7 +82,7 @@ def boundary_recall(labels: jax.Array, other: jax.Array, *, tolerance: Annotated
 
 @operator()
 def explained_variation(x: jax.Array, labels: jax.Array, count: Annotated[int, whole(1, 10**7)]) -> jax.Array:
-    """The share [b] of the variance of x [b h w c] that the means of its regions explain; 1 if it has none.
+    """Computes the share [b] of the variance of x [b h w c] that the means of its regions explain; 1 if it has none.
 
     labels: [b h w] from 0 to `count`, each of which is a region. Moore et al. 2008, "Superpixel Lattices".
     """
@@ -95,7 +95,7 @@ def explained_variation(x: jax.Array, labels: jax.Array, count: Annotated[int, w
 
 @operator()
 def undersegmentation_error(labels: jax.Array, other: jax.Array) -> jax.Array:
-    """The share [b] of pixels by which superpixels `labels` leak over the segments of the truth `other`; 0 is best.
+    """Computes the share [b] of pixels by which superpixels `labels` leak over segments of the truth `other`.
 
     Sum over both of min(inside, outside) / pixels (Neubert & Protzel 2012): every label counts.
     """

@@ -28,7 +28,7 @@ class RegionStatistics(NamedTuple):
 
 @operator()
 def region_statistics(x: jax.Array, labels: jax.Array, count: Annotated[int, whole(1, 10**7)]) -> RegionStatistics:
-    """Statistics of x [b h w c] over the regions 1 to `count` of `labels` [b h w]; other labels are left out.
+    """Measures x [b h w c] over the regions 1 to `count` of `labels` [b h w]; other labels are left out.
 
     Differentiable in x. Equals area, intensity_mean, bbox and centroid of skimage.measure.regionprops.
     """

@@ -28,7 +28,7 @@ def slic(
     iterations: Annotated[int, whole(1, 1000)] = 10,
     connected: bool = True,
 ) -> jax.Array:
-    """Labels int32 [b h w] from 1 to n of about `n_segments` superpixels of x [b h w 3 or 1].
+    """Divides x [b h w 3 or 1] into about `n_segments` superpixels: labels int32 [b h w] from 1 to n.
 
     compactness: what a distance of one grid cell weighs, as a difference of color in Lab; may be [b]. Large: squares.
     iterations: of k-means in color (Lab) and position, where a pixel may go to the 3x3 grid cells about it. Each looks

@@ -20,7 +20,7 @@ from gen.imaging.filters.smooth import box, gaussian, median
 
 @operator()
 def threshold_otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
-    """The threshold that splits x [b h w c] into two classes whose means are as far apart as possible: [b].
+    """Finds the threshold [b] that splits x [b h w c] into two classes whose means are as far apart as possible.
 
     `bins` levels, 2 to 1024, from the smallest to the largest value of each image: an image of low contrast, such as
     12-bit data in 16 bits, uses all of them. The threshold lies half way between the last level of the darker class
@@ -28,21 +28,19 @@ def threshold_otsu(x: jax.Array, *, bins: Bins = 256) -> jax.Array:
     constant image it is the constant: nothing is above. Not differentiable: gradients are 0.
     Equals skimage.filters.threshold_otsu and cv2.threshold(.., THRESH_OTSU) on 8-bit values as a division into classes.
     Source: Otsu, IEEE Trans. SMC 9 (1979), eq. 12.
-    InputError: bins out of range.
     """
     return _thresholds(x, 2, bins)[:, 0]
 
 
 @operator()
 def threshold_multiotsu(x: jax.Array, classes: Annotated[int, whole(2, 4)], *, bins: Bins = 256) -> jax.Array:
-    """The thresholds, ascending, that split x [b h w c] into 2, 3 or 4 classes with the largest variance between them.
+    """Finds the ascending thresholds that split x [b h w c] into 2, 3 or 4 classes with the most variance between them.
 
     Returns [b classes-1]; class k is jnp.sum(x > thresholds). `bins` and places as in `threshold_otsu`. An image with
     fewer levels than classes has its maximum as the thresholds that are left. The exact optimum, by dynamic programming
     over the classes.
     Equals skimage.filters.threshold_multiotsu as a division of 8-bit values into classes.
     Source: Liao, Chen and Chung, J. Information Science and Engineering 17 (2001).
-    InputError: classes or bins out of range.
     """
     return _thresholds(x, classes, bins)
 
@@ -97,12 +95,11 @@ def threshold_local(
     method: Literal["gaussian", "mean", "median"] = "gaussian",
     offset: Any = 0.0,
 ) -> jax.Array:
-    """A threshold for each pixel, [b h w 1]: a mean of the pixels around it, less an offset; of the luma of [b h w c].
+    """Finds a threshold for each pixel, [b h w 1]: a mean of the luma of [b h w c] around it, less an offset.
 
     `radius` pixels, at least 1. `method`: "gaussian" (sigma = radius / 3), "mean" or "median" of the square of
     2 radius + 1 pixels. `offset`: what is subtracted; [b] for each image. Differentiable.
     Equals skimage.filters.threshold_local(x, 2 * radius + 1, method, offset, mode="mirror").
-    InputError: a radius below 1, an unknown method.
     """
     y = luma(x)
     if method == "gaussian":
