@@ -24,14 +24,7 @@ _MODULE = "flax.linen.module:Module"
 
 KINDS: dict[str, Kind] = {
     "data": Kind(
-        (
-            "gen.data.celeba:celeba",
-            "gen.data.frame_pairs:frame_pairs",
-            "gen.data.folder:folder",
-            "gen.data.npz:npz",
-            "gen.data.shapes:shapes",
-            "gen.data.tfds:tfds",
-        ),
+        tuple(f"gen.data.{name}:{name}" for name in ("celeba", "folder", "frame_pairs", "npz", "shapes", "tfds")),
         made="gen.data.dataset:DatasetSplits",
     ),
     "task": Kind(
@@ -46,12 +39,9 @@ KINDS: dict[str, Kind] = {
         ("image_shape",),
     ),
     "bottleneck": Kind(
-        (
-            "gen.models.bottleneck:FSQ",
-            "gen.models.bottleneck:DiagonalGaussian",
-            "gen.models.bottleneck:LFQ",
-            "gen.models.bottleneck:Identity",
-            "gen.models.bottleneck:VectorQuantizer",
+        tuple(
+            f"gen.models.bottleneck:{name}"
+            for name in ("FSQ", "DiagonalGaussian", "LFQ", "Identity", "VectorQuantizer")
         ),
         made="gen.models.bottleneck:Bottleneck",
     ),

@@ -119,7 +119,7 @@ def validate(config: Config, *, with_data: bool = True) -> None:
 
 def to_json(config: Config) -> str:
     """Writes a config as indented JSON that ends in its digest. Raises InputError for a value of the wrong type."""
-    return json.dumps(_plain(config) | {"digest": digest(config)}, indent=2) + "\n"
+    return json.dumps({**dataclasses.asdict(config), "digest": digest(config)}, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
@@ -193,22 +193,8 @@ def _rules(kind: type, place: str = "") -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _plain(config: Any, place: str = "") -> dict[str, Any]:
-    """Converts a dataclass to JSON values, each checked against its annotation."""
-    plain = {}
-    for name, kind in typing.get_type_hints(type(config)).items():
-        value, inner = getattr(config, name), f"{place}{name}"
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            if type(value) is not kind:
-                raise InputError(f"{inner} is {shown(value)}; it must be of class {kind.__name__}")
-            plain[name] = _plain(value, f"{inner}.")
-        else:
-            plain[name] = _checked(value, kind, inner)
-    return plain
-
-
 def _read(kind: Any, stored: Any, place: str) -> Any:
-    """Converts the JSON values of `_plain` back to a dataclass."""
+    """Converts the JSON values of a dataclass back, each checked against its annotation."""
     if not isinstance(stored, dict):
         raise InputError(f"{place.rstrip('.') or 'the config'} is {shown(stored)}; it must be a JSON object")
     hints, values = typing.get_type_hints(kind), {}
@@ -231,15 +217,24 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     return require(canonical(value, name), kind, name)
 
 
-def _flat(config: Config) -> dict[str, Any]:
-    """Maps the dotted name of each value in a config to its JSON value, checked."""
-    return dict(_leaves(_plain(config)))
+def _flat(config: Any, place: str = "") -> dict[str, Any]:
+    """Maps the dotted name of each value in a config to its JSON value, checked against its annotation."""
+    flat: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(type(config)).items():
+        value, inner = getattr(config, name), f"{place}{name}"
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            if type(value) is not kind:
+                raise InputError(f"{inner} is {shown(value)}; it must be of class {kind.__name__}")
+            flat |= _flat(value, f"{inner}.")
+        else:
+            flat |= _leaves(_checked(value, kind, inner), inner)
+    return flat
 
 
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields dotted names and values of a plain config; a tuple is one value."""
-    if isinstance(value, Mapping) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{place}.{name}" if place else name)
-    else:
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yields dotted names and values of all in a JSON value; a tuple is one value, and so is an empty dict."""
+    if not value or not isinstance(value, Mapping):
         yield place, value
+    else:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{place}.{name}")

@@ -70,14 +70,13 @@ def arguments(target: Callable[..., Any]) -> Arguments:
         hints = {}
     found = Arguments({}, {}, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()))
     for name, parameter in parameters.items():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        by_keyword = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not by_keyword or (flax_module and name in ("parent", "name")):
             continue
-        if flax_module and name in ("parent", "name"):
-            continue
-        default = None if parameter.default is parameter.empty else parameter.default
-        found.types[name] = hints.get(name, Any if default is None else type(default))
         if parameter.default is not parameter.empty:
             found.defaults[name] = parameter.default
+        default = found.defaults.get(name)
+        found.types[name] = hints.get(name, Any if default is None else type(default))
     return found
 
 
@@ -85,9 +84,7 @@ def check_name(call: str, place: str, wanted: Wanted | None) -> None:
     """Raises InputError unless `call` may be named at `place`; imports nothing."""
     module_name, _, name = call.partition(":")
     known = KINDS[wanted].known if isinstance(wanted, str) else sorted(KNOWN)
-    if call in known:
-        return
-    if is_own(module_name) and name.isidentifier():
+    if call in known or (is_own(module_name) and name.isidentifier()):
         return
     shown_call = printable(call)
     if not is_dotted(module_name) or not name.isidentifier():
