@@ -109,7 +109,7 @@ def compare(root: pathlib.Path) -> tuple[list[str], int, float]:
 
 
 def _trained_on(root: pathlib.Path, files: list[pathlib.Path]) -> Verdicts:
-    skipped = {entry["file"] for entry in folder(root, SIDE, small="enlarge").facts["skipped"]}
+    skipped = {entry["file"] for entry in folder(root, SIDE, small="enlarge").metadata["skipped"]}
     return {file.name: file.name not in skipped for file in files}
 
 

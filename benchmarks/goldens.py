@@ -195,7 +195,7 @@ def decoded(scratch: pathlib.Path, smoke: bool) -> Iterator[tuple[str, str]]:
     for part, examples in (("train", found.train), ("held_out", found.held_out)):
         yield f"{part}/images", _digest(np.asarray(examples.images))
         yield f"{part}/labels", _digest(np.asarray(examples.labels))
-    skipped = sorted(entry["file"] for entry in found.facts["skipped"])
+    skipped = sorted(entry["file"] for entry in found.metadata["skipped"])
     yield "names", hashlib.sha256(json.dumps([found.class_names, skipped]).encode()).hexdigest()
 
 

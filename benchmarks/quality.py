@@ -83,10 +83,10 @@ class Measured:
         mesh = devices.mesh(-1, 1)
         loaded = trained_run.load(workdir, mesh=mesh)
         source = build(loaded.config.data, "data")
-        digest = source.facts["digest"]
+        digest = source.metadata["digest"]
         if digest != loaded.data_metadata["digest"]:
             sys.exit(f"{workdir}: its data has changed since it was trained")
-        name = pathlib.Path(source.facts["options"].get("file", source.name)).stem
+        name = pathlib.Path(source.metadata["options"].get("file", source.name)).stem
         if digest not in self._yardsticks:
             self._yardsticks[digest] = self._yardstick(source)
             held_out = random_subset(source.held_out, self._samples)

@@ -111,7 +111,7 @@ def test_a_run_is_measured(evaluated, gan):
     result, config = found["FD-own"], tiny.config()
     assert result["subject"] == {"run": "gan", "config_digest": digest(config), "step": 3}
     assert (result["num_samples"], result["num_references"], result["split"], result["seed"]) == (24, 40, "train", 0)
-    assert result["data_digest"] == build(config.data, "data").facts["digest"]
+    assert result["data_digest"] == build(config.data, "data").metadata["digest"]
     assert (result["extractor"], len(result["extractor_digest"])) == ("own", 64)
     assert result["resize"] == "linear, antialiased, to 32 x 32"
 
@@ -336,7 +336,7 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
     with pytest.raises(InputError, match=r"does not exist.*if the data have moved: --config\.data\.path=NEW"):
         load_data(run)
     after = load_data(run, moved={"path": str(tmp_path / "new")})
-    assert after.facts["digest"] == before.facts["digest"]
+    assert after.metadata["digest"] == before.metadata["digest"]
     with pytest.raises(InputError, match=r"have changed since \(digest .*, was 0123"):
         load_data(run._replace(data_metadata={"digest": "0123"}), moved={"path": str(tmp_path / "new")})
 

@@ -1,10 +1,10 @@
 """Images decoded once, kept as uint8 .npy files that are memory-mapped afterwards.
 
 An entry is a folder CACHE/<name>-<key> that holds train_images.npy, train_labels.npy, the same for held_out, and
-facts.json with size and digests of each. The key digests the options, the identity of what was decoded and the version
-of the decoder. An entry is written under a hidden name and renamed when it is whole, so that a crash leaves nothing
-that looks finished. CACHE is $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen; it is used only while nobody else
-can write there.
+metadata.json with size and digests of each. The key digests the options, the identity of what was decoded and the
+version of the decoder. An entry is written under a hidden name and renamed when it is whole, so that a crash leaves
+nothing that looks finished. CACHE is $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen; it is used only while
+nobody else can write there.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from gen.data.mapped import Mapped
 from gen.files import cache_home, printable, private_folder
 
 Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images uint8 [k h w c], labels [k])
-Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, facts
+Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, metadata
 
-_Stored = tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]  # arrays in the order of _PARTS, names, facts
+_Stored = tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]  # arrays in the order of _PARTS, names, metadata
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 _PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
@@ -51,7 +51,7 @@ class _WriteError(Exception):
 def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> DatasetSplits:
     """The source that `make` fills, from the cache when it was made before.
 
-    `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and facts. `options`
+    `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and metadata. `options`
     and `identity` are JSON-able; what must lead to other images must change one of them. A cache that cannot be written
     is replaced by memory, with one warning; a damaged entry is made again.
     """
@@ -68,13 +68,13 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     except _WriteError as error:
         log.warning("the data cache %s is not used (%s): images stay in memory", printable(entry.parent), error)
     stored = stored or _in_memory(make)
-    arrays, class_names, facts = stored
-    files = facts.pop("files")
+    arrays, class_names, metadata = stored
+    files = metadata.pop("files")
     content = hashlib.sha256("".join(files[part]["sha256"] for part in _PARTS).encode()).hexdigest()
     train, held_out = Examples(arrays[0], arrays[1]), Examples(arrays[2], arrays[3])
     counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
     return DatasetSplits(
-        name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **facts}
+        name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **metadata}
     )
 
 
@@ -134,10 +134,12 @@ def _write(entry: Path, make: Callable[[Add], Made]) -> None:
             with _as_write_error():
                 folder.mkdir(mode=0o700)
                 _remove_stale(entry)
-            class_names, facts = make(add)
+            class_names, metadata = make(add)
             with _as_write_error():
-                facts = {"files": {part: files[part].finish() for part in _PARTS}, **facts}
-                (folder / "facts.json").write_text(json.dumps({"class_names": class_names, "facts": facts}, indent=1))
+                metadata = {"files": {part: files[part].finish() for part in _PARTS}, **metadata}
+                (folder / "metadata.json").write_text(
+                    json.dumps({"class_names": class_names, "metadata": metadata}, indent=1)
+                )
         with _as_write_error():
             _publish(folder, entry)
     finally:
@@ -175,7 +177,7 @@ def _remove_stale(entry: Path) -> None:
 
 
 def _read(entry: Path) -> _Stored | None:
-    """The arrays, class names and facts of an entry; None when there is none or it is damaged, which is logged."""
+    """The arrays, class names and metadata of an entry; None when there is none or it is damaged, which is logged."""
     if not entry.exists():
         return None
     try:
@@ -188,9 +190,9 @@ def _read(entry: Path) -> _Stored | None:
 def _load(entry: Path) -> _Stored:
     """Raises one of _DAMAGE unless all is there as it was written, in a folder where nobody else can write."""
     private_folder(entry)
-    stored = json.loads((entry / "facts.json").read_text())
-    arrays = [_read_array(entry / f"{part}.npy", **stored["facts"]["files"][part]) for part in _PARTS]
-    return arrays, tuple(stored["class_names"]), stored["facts"]
+    stored = json.loads((entry / "metadata.json").read_text())
+    arrays = [_read_array(entry / f"{part}.npy", **stored["metadata"]["files"][part]) for part in _PARTS]
+    return arrays, tuple(stored["class_names"]), stored["metadata"]
 
 
 def _read_array(path: Path, size: int, sha256: str, blocks: str, state: list[int]) -> np.ndarray:
@@ -229,7 +231,7 @@ def _in_memory(make: Callable[[Add], Made]) -> _Stored:
         chunks[f"{split}_images"].append(np.array(images, np.uint8))
         chunks[f"{split}_labels"].append(np.array(labels, np.int32))
 
-    class_names, facts = make(add)
+    class_names, metadata = make(add)
     arrays = [np.concatenate(chunks.pop(part)) for part in _PARTS]
     files = {part: {"sha256": _digest(array)} for part, array in zip(_PARTS, arrays, strict=True)}
-    return arrays, class_names, {"files": files, **facts}
+    return arrays, class_names, {"files": files, **metadata}

@@ -35,7 +35,7 @@ def celeba(
     list_attr_celeba and list_eval_partition (.txt, or .csv as Kaggle has them) are found among the images and beside
     the folder or file. The split is the official one (train, and test to hold out) when the partition is there or all
     202,599 images are; else an image is held out by the sha256 of its name. The central square is area-averaged to
-    `resolution`. Images that cannot be read are listed in facts["skipped"]. Raises InputError when that leaves too
+    `resolution`. Images that cannot be read are listed in metadata["skipped"]. Raises InputError when that leaves too
     little, when the attribute is not known, and for images smaller than `resolution`.
     """
     if resolution < 1 or not 0 < held_out < 1:

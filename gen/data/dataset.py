@@ -29,7 +29,7 @@ class Examples(NamedTuple):
 class DatasetSplits:
     """Real images, split once into a part to learn from and a part that is held out.
 
-    `class_names` is () when the images are unlabeled. `facts` is JSON-able and says where the images came from:
+    `class_names` is () when the images are unlabeled. `metadata` is JSON-able and says where the images came from:
     at least "digest" (sha256 over all images and labels), "source", "options" and "skipped" (files with reasons).
     """
 
@@ -37,7 +37,7 @@ class DatasetSplits:
     train: Examples
     held_out: Examples
     class_names: tuple[str, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

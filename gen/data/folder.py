@@ -48,8 +48,8 @@ def folder(
     added later move no other. The cache goes by names and contents.
     The central square of each image is area-averaged to `resolution`. Hidden files and what does not end like an image
     are ignored, and counted. An archive is read where it is; its outermost folder is that of the images. Unreadable
-    files are listed in facts["skipped"] with the reason, and classes of which nothing can be read in
-    facts["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
+    files are listed in metadata["skipped"] with the reason, and classes of which nothing can be read in
+    metadata["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out)
     found, root = opened(path, "folder"), expand(path)
@@ -155,13 +155,13 @@ def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: f
 
 
 def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -> None:
-    if skipped := source.facts["skipped"]:
+    if skipped := source.metadata["skipped"]:
         first = f"{skipped[0]['file']}: {skipped[0]['reason']}"
         message = f"{len(skipped)} of {count} image files in {printable(root)} cannot be used (first: {first})"
         if strict:
             raise InputError(f"{message}; --config.data.strict=False leaves them out")
         log.warning("%s and are left out%s", message, small_hint(skipped))
-    if left_out := source.facts.get("classes_left_out"):
+    if left_out := source.metadata.get("classes_left_out"):
         log.warning("no image of these can be used, so they are no classes: %s", ", ".join(left_out[:5]))
     if untaught := sorted(set(range(source.num_classes)) - set(np.unique(source.train.labels).tolist())):
         names = ", ".join(source.class_names[label] for label in untaught[:5])

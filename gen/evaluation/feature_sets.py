@@ -107,7 +107,7 @@ def reference(
     split: "train" or "held_out", of which at most `references` random images are compared with. most: at most as many
     training images may be found to have been copied. Which ones is a function of the data alone.
     """
-    digest = str(splits.facts.get("digest", ""))
+    digest = str(splits.metadata.get("digest", ""))
     sets = {"train": random_subset(splits.train, most), "held_out": random_subset(splits.held_out, references)}
     found = {
         name: extract_features(

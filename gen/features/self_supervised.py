@@ -100,7 +100,7 @@ def _encoder() -> Encoder:
 
 
 def _key(source: DatasetSplits, training: Training, seed: int) -> str:
-    digest = source.facts.get("digest") or _images_digest(source)
+    digest = source.metadata.get("digest") or _images_digest(source)
     text = f"{_VERSION} {digest} {source.image_shape} {source.num_classes} {tuple(training)} {seed}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The report of a run as one self-contained HTML page: a pure function from facts to text, without files or network."""
+"""The report of a run as one self-contained HTML page: a pure function of a summary, without files or network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Picture(NamedTuple):
     step: int = 0
 
 
-class Facts(NamedTuple):
+class RunSummary(NamedTuple):
     """All that the page shows. `history` holds the lines of metrics.jsonl, `previews` are in order of time."""
 
     workdir: str
@@ -61,24 +61,24 @@ def duration(seconds: float) -> str:
     return " ".join(shown) or "0 s"
 
 
-def render(facts: Facts) -> str:
+def render(summary: RunSummary) -> str:
     """The whole page, ready to be written as UTF-8."""
-    config, data = facts.config, facts.data
+    config, data = summary.config, summary.data
     groups = {name: value for name, value in config.items() if isinstance(value, Mapping)}
     scalars = {name: value for name, value in config.items() if name not in groups}
     classes = list(map(printable, data.get("class_names") or []))
     return html.render(
         "report.html",
-        **_progress(facts),
-        **_samples(facts),
+        **_progress(summary),
+        **_samples(summary),
         name=str(data.get("name", "unnamed data")),
-        status=facts.status,
+        status=summary.status,
         refresh_seconds=REFRESH_SECONDS,
         summary=" · ".join(_summary(data)),
         classes=", ".join(classes[:_SHOWN_CLASSES]) + (", …" if len(classes) > _SHOWN_CLASSES else ""),
-        evaluation=facts.evaluation,
-        charts=_charts(facts.history),
-        command=_command(facts),
+        evaluation=summary.evaluation,
+        charts=_charts(summary.history),
+        command=_command(summary),
         data_rows=list(_rows({name: data[name] for name in data if name not in ("skipped", "class_names")})),
         skipped=list(_skipped(data.get("skipped") or [])),
         shown_skipped=_SHOWN_SKIPPED,
@@ -96,12 +96,12 @@ def _summary(data: Mapping[str, Any]) -> Iterable[str]:
     yield f"{len(classes):,} classes" if classes else "no labels"
 
 
-def _progress(facts: Facts) -> dict[str, Any]:
+def _progress(summary: RunSummary) -> dict[str, Any]:
     """How far the run is, how fast it goes, and after how long without news it counts as interrupted."""
-    last = facts.history[-1] if facts.history else {}
-    total, shown = facts.config.get("total_images", 0), last.get("images", 0)
-    running, finished = facts.status.startswith("running"), facts.status.startswith("finished")
-    speeds: Mapping[str, Any] = next((line for line in reversed(facts.history) if line.get("images_per_second")), {})
+    last = summary.history[-1] if summary.history else {}
+    total, shown = summary.config.get("total_images", 0), last.get("images", 0)
+    running, finished = summary.status.startswith("running"), summary.status.startswith("finished")
+    speeds: Mapping[str, Any] = next((line for line in reversed(summary.history) if line.get("images_per_second")), {})
     tiles = [("step", f"{last.get('step', 0):,}")]
     if running and speeds:
         tiles.append(("left", duration(max(0, total - shown) / speeds["images_per_second"])))
@@ -110,11 +110,11 @@ def _progress(facts: Facts) -> dict[str, Any]:
     for name, key in (("images/s", "images_per_second"), ("steps/s", "steps_per_second")):
         if speeds.get(key) is not None:
             tiles.append((name, compact(speeds[key])))
-    pause = last.get("seconds", 0) - facts.history[-2].get("seconds", 0) if len(facts.history) > 1 else 0
+    pause = last.get("seconds", 0) - summary.history[-2].get("seconds", 0) if len(summary.history) > 1 else 0
     return {
         "running": running,
         "kind": "running" if running else "finished" if finished else "stopped",
-        "now": facts.now.astimezone().isoformat(timespec="seconds"),
+        "now": summary.now.astimezone().isoformat(timespec="seconds"),
         "stale_seconds": max(900, round(5 * pause)),
         "percent": 100.0 if finished else min(100.0, 100 * shown / total) if total else 0.0,
         "shown": shown,
@@ -123,18 +123,18 @@ def _progress(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _samples(facts: Facts) -> dict[str, Any]:
+def _samples(summary: RunSummary) -> dict[str, Any]:
     """The pictures, the widths that give all one scale, and what the previews are of."""
-    widest = max((picture.width for picture in (*facts.previews, facts.real) if picture), default=1)
-    last = facts.history[-1] if facts.history else {}
+    widest = max((picture.width for picture in (*summary.previews, summary.real) if picture), default=1)
+    last = summary.history[-1] if summary.history else {}
     known = last.get("step") and "images" in last
-    per_step = last["images"] / last["step"] if known else facts.config.get("batch_size", 1)
+    per_step = last["images"] / last["step"] if known else summary.config.get("batch_size", 1)
     return {
-        "previews": facts.previews,
-        "captions": [f"step {p.step:,} · after {round(p.step * per_step):,} real images" for p in facts.previews],
-        "refined": facts.refined,
-        "chain": facts.config.get("refine"),
-        "real": facts.real,
+        "previews": summary.previews,
+        "captions": [f"step {p.step:,} · after {round(p.step * per_step):,} real images" for p in summary.previews],
+        "refined": summary.refined,
+        "chain": summary.config.get("refine"),
+        "real": summary.real,
         "widest": widest,
     }
 
@@ -156,9 +156,9 @@ def _charts(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
     return [drawn for drawn in charts if drawn]
 
 
-def _command(facts: Facts) -> str:
-    seeds = "0-7 --label all" if facts.data.get("class_names") else "0-63"
-    return f"python -m gen.sample --workdir {shlex.quote(facts.workdir)} --seeds {seeds} --grid --out samples"
+def _command(summary: RunSummary) -> str:
+    seeds = "0-7 --label all" if summary.data.get("class_names") else "0-63"
+    return f"python -m gen.sample --workdir {shlex.quote(summary.workdir)} --seeds {seeds} --grid --out samples"
 
 
 def _skipped(entries: Any) -> Iterable[tuple[str, str]]:

@@ -151,7 +151,7 @@ class Report:
         paths = _spread(self._found_previews(), MAX_PREVIEWS) if pictures else []
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
         self._pictures = {path: self._pictures[path] for path in (*paths, real, refined) if path in self._pictures}
-        facts = page.Facts(
+        summary = page.RunSummary(
             workdir=str(self._workdir),
             status=status,
             config=self._config,
@@ -164,7 +164,7 @@ class Report:
             evaluation=self._evaluation(),
         )
         path = self._workdir / "report.html"
-        atomic_write(path, page.render(facts))
+        atomic_write(path, page.render(summary))
         return path
 
     @property

@@ -121,7 +121,7 @@ def data_metadata(source: DatasetSplits) -> dict[str, Any]:
         "class_names": list(source.class_names),
         "num_train": len(source.train.images),
         "num_held_out": len(source.held_out.images),
-    } | dict(source.facts)
+    } | dict(source.metadata)
 
 
 def data_digest(facts: Mapping[str, Any]) -> str:

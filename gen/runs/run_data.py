@@ -27,7 +27,7 @@ def load_data(run: TrainedRun, *, moved: Mapping[str, str] | None = None) -> Dat
         place = next((name for name in ("path", "data_dir") if spec.get(name)), None)
         hint = f"; if the data have moved: --config.data.{place}=NEW" if place else ""
         raise InputError(f"{error}{hint}") from error
-    now, then = splits.facts.get("digest"), run.data_metadata.get("digest")
+    now, then = splits.metadata.get("digest"), run.data_metadata.get("digest")
     if then and now != then:
         raise InputError(f"the data of the run have changed since (digest {str(now)[:12]}, was {str(then)[:12]})")
     return splits

@@ -41,7 +41,7 @@ def test_a_zip_of_a_folder_is_that_folder(tmp_path, prefix):
         (tmp_path / "x" / name).write_bytes(content)
     other = folder(_zip(tmp_path / "x.zip", _files(prefix) | {"__MACOSX/._0.png": b"", f"{prefix}cat/.hidden": b""}), 8)
     one = folder(tmp_path / "x", 8)
-    assert other.facts["digest"] == one.facts["digest"]
+    assert other.metadata["digest"] == one.metadata["digest"]
     assert other.class_names == ("cat", "dog")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "x", "x.zip"]
 
@@ -60,7 +60,7 @@ def test_what_is_no_image_is_counted_and_what_is_damaged_listed(tmp_path, caplog
     data = bytearray(path.read_bytes())
     data[data.find(b"IDAT") + 8] ^= 255  # of the first image
     path.write_bytes(data)
-    skipped = folder(path, 8).facts["skipped"]
+    skipped = folder(path, 8).metadata["skipped"]
     assert [entry["file"] for entry in skipped] == ["cat/0.png", "cat/torn.png"]
     assert "1 file ignored: 1 .txt" in caplog.text
 

@@ -38,7 +38,7 @@ def _check(source):
     np.testing.assert_array_equal(source.train.labels, [0, 1, 0, 1, 0, 1, 0])
     assert source.train.labels.dtype == np.int32
     assert source.class_names == ("a", "b")
-    assert source.facts["source"] == "test"
+    assert source.metadata["source"] == "test"
 
 
 def test_made_once_then_mapped_read_only(cache):
@@ -49,7 +49,7 @@ def test_made_once_then_mapped_read_only(cache):
     _check(second)
     assert make.calls == 1
     assert not second.train.images.flags.writeable
-    assert first.facts == second.facts == json.loads(json.dumps(first.facts))
+    assert first.metadata == second.metadata == json.loads(json.dumps(first.metadata))
     entry = next(cache.iterdir())
     np.testing.assert_array_equal(np.load(entry / "train_images.npy"), IMAGES[:7])
     for options, identity in (({"size": 5}, "1"), ({"size": 4}, "2")):
@@ -73,7 +73,7 @@ def test_leavings_of_a_killed_process_are_ignored_and_later_removed(cache):
         (folder / "train_images.npy").write_bytes(b"half")
     for path in (old / "train_images.npy", old):
         os.utime(path, (0, 0))
-    (entry / "facts.json").unlink()
+    (entry / "metadata.json").unlink()
     make = Make()
     _check(cached("x", {}, make, identity="1"))
     assert make.calls == 1
@@ -81,11 +81,11 @@ def test_leavings_of_a_killed_process_are_ignored_and_later_removed(cache):
     assert not old.exists()
 
 
-@pytest.mark.parametrize("damage", ["truncate", "flip", "facts", "missing", "empty"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "metadata", "missing", "empty"])
 def test_damage_is_noticed_and_repaired(cache, caplog, damage):
     cached("x", {}, Make(), identity="1")
     entry = next(cache.iterdir())
-    file = entry / ("facts.json" if damage in ("facts", "empty") else "train_images.npy")
+    file = entry / ("metadata.json" if damage in ("metadata", "empty") else "train_images.npy")
     data = bytearray(file.read_bytes())
     if damage == "missing":
         file.unlink()
@@ -125,8 +125,8 @@ def test_a_large_file_that_was_written_to_is_noticed(cache, monkeypatch, restore
     monkeypatch.setattr("gen.data.cache._VERIFY_BYTES", 0)
     if restored:
         monkeypatch.setattr("gen.data.cache._blocks", lambda file: "the same")
-        facts = file.with_name("facts.json")
-        facts.write_text(re.sub('"blocks": "[^"]*"', '"blocks": "the same"', facts.read_text()))
+        metadata = file.with_name("metadata.json")
+        metadata.write_text(re.sub('"blocks": "[^"]*"', '"blocks": "the same"', metadata.read_text()))
         time.sleep(0.02)
     file.write_bytes(data)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -218,7 +218,7 @@ def test_unwritable_cache_means_memory_and_one_warning(tmp_path, monkeypatch, ca
     assert len(caplog.records) == 1
     assert "memory" in caplog.text
     monkeypatch.setenv("GEN_CACHE", str(tmp_path / "good"))
-    assert cached("x", {}, Make(), identity="1").facts == source.facts
+    assert cached("x", {}, Make(), identity="1").metadata == source.metadata
 
 
 def test_location(tmp_path, monkeypatch):

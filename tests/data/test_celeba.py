@@ -69,7 +69,7 @@ def test_lists_beside_the_images_give_the_official_split_and_classes(tmp_path, f
 
 def test_a_folder_and_its_zip_are_the_same_images(tmp_path):
     one, other = celeba(_folder(tmp_path), 16), celeba(_zip(tmp_path), 16)
-    assert one.facts["digest"] == other.facts["digest"]
+    assert one.metadata["digest"] == other.metadata["digest"]
 
 
 def test_without_lists_some_are_held_out_by_their_names(tmp_path):
@@ -108,13 +108,13 @@ def test_names_in_an_archive_lead_nowhere_on_the_disk(tmp_path):
 def test_files_that_cannot_be_read_are_listed(tmp_path):
     root = _folder(tmp_path)
     (root / "000001.jpg").write_bytes(b"no image")
-    (skipped,) = celeba(root, 16).facts["skipped"]
+    (skipped,) = celeba(root, 16).metadata["skipped"]
     assert skipped["file"] == "000001.jpg"
     path = _zip(tmp_path)
     data = bytearray(path.read_bytes())
     data[data.find(b"\xff\xd8") + 700] ^= 255  # the checksum of the first image fits no more
     path.write_bytes(data)
-    (skipped,) = celeba(path, 16).facts["skipped"]
+    (skipped,) = celeba(path, 16).metadata["skipped"]
     assert "Bad CRC" in skipped["reason"]
 
 
@@ -154,11 +154,11 @@ def test_what_does_not_fit_gets_one_line(tmp_path, monkeypatch, make, options, m
 
 def test_other_images_of_equal_size_and_time_are_others(tmp_path):
     root = _folder(tmp_path)
-    before = celeba(root, 16).facts["digest"]
+    before = celeba(root, 16).metadata["digest"]
     content, time = (root / "000002.jpg").read_bytes(), os.stat(root / "000001.jpg").st_mtime_ns
     (root / "000001.jpg").write_bytes(content)
     os.utime(root / "000001.jpg", ns=(time, time))
-    assert celeba(root, 16).facts["digest"] != before
+    assert celeba(root, 16).metadata["digest"] != before
 
 
 @pytest.mark.parametrize("name", ["celeba", "celeba_autoencoder", "celeba_vae"])

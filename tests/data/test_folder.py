@@ -112,7 +112,7 @@ def test_subfolders_are_classes(tmp_path):
     source = folder(root, 8)
     assert source.class_names == ("cat", "dog")
     assert source.image_shape == (8, 8, 3)
-    assert source.facts["num_train"] + source.facts["num_held_out"] == 41
+    assert source.metadata["num_train"] + source.metadata["num_held_out"] == 41
     for split in (source.train, source.held_out):
         np.testing.assert_array_equal(split.images[:, 0, 0, 1] // 100, split.labels)
     flat = folder(root, 8, labeled=False)
@@ -172,11 +172,11 @@ def test_cached_until_a_file_changes(tmp_path, cache):
     root = _many(tmp_path / "x", 6)
     first = folder(root, 4)
     assert isinstance(folder(root, 4).train.images, np.memmap)
-    assert folder(root, 4).facts == first.facts
+    assert folder(root, 4).metadata == first.metadata
     assert len(list(cache.glob("folder-*"))) == 1
     folder(root, 5)
     _save(root / "cat" / "0.png", (99, 0, 7), size=(20, 20))
-    assert folder(root, 4).facts["digest"] != first.facts["digest"]
+    assert folder(root, 4).metadata["digest"] != first.metadata["digest"]
     assert len(list(cache.glob("folder-*"))) == 3
 
 
@@ -198,14 +198,14 @@ def test_unreadable_files_are_listed_and_left_out(tmp_path, caplog):
     for _ in range(2):  # decoded, then from the cache
         caplog.clear()
         source = folder(root, 4)
-        assert [entry["file"] for entry in source.facts["skipped"]] == [
+        assert [entry["file"] for entry in source.metadata["skipped"]] == [
             "cat/half.jpg",
             "cat/text.png",
             "dog/empty.png",
             "dog/float.tif",
         ]
-        assert all(entry["reason"] for entry in source.facts["skipped"])
-        assert source.facts["num_train"] + source.facts["num_held_out"] == 6
+        assert all(entry["reason"] for entry in source.metadata["skipped"])
+        assert source.metadata["num_train"] + source.metadata["num_held_out"] == 6
         assert ["\n" in record.getMessage() for record in caplog.records] == [False] * 3  # the third: few images
         assert "4 of 10" in caplog.text
         assert "1 file ignored: 1 links that lead nowhere" in caplog.text
@@ -217,7 +217,7 @@ def test_bombs_are_left_out(tmp_path, monkeypatch):
     root = _many(tmp_path / "x", 6)
     _save(root / "cat" / "bomb.png", size=(64, 64))
     monkeypatch.setattr("gen.image_io.open.MAX_PIXELS", 64 * 63)
-    (skipped,) = folder(root, 4).facts["skipped"]
+    (skipped,) = folder(root, 4).metadata["skipped"]
     assert skipped == {"file": "cat/bomb.png", "reason": "it is 64 x 64 pixels large; allowed are 4,032 in all"}
     with pytest.raises(InputError, match=r"bomb\.png"):
         folder(root, 4, strict=True)
@@ -226,13 +226,13 @@ def test_bombs_are_left_out(tmp_path, monkeypatch):
 def test_small_images_are_skipped_enlarged_or_refused(tmp_path, caplog):
     root = _many(tmp_path / "x", 6)
     _save(root / "cat" / "small.png", size=(7, 30))
-    assert folder(root, 8).facts["skipped"] == [
+    assert folder(root, 8).metadata["skipped"] == [
         {"file": "cat/small.png", "reason": "is 7x30, smaller than resolution=8"}
     ]
     assert "1 of 7 image files" in caplog.text
     assert "--config.data.small=enlarge takes the 1 too small" in caplog.text
     source = folder(root, 8, small="enlarge")
-    assert source.facts["num_train"] + source.facts["num_held_out"] == 7
+    assert source.metadata["num_train"] + source.metadata["num_held_out"] == 7
     with pytest.raises(InputError, match=r"small\.png is 7x30, smaller than resolution=8.*--config\.data\.small=skip"):
         folder(root, 8, small="refuse")
 
@@ -243,7 +243,7 @@ def test_pictures_that_gen_composed_are_no_images(tmp_path):
     text.add_itxt("gen:shows", "grid")
     _save(root / "cat" / "grid.png", pnginfo=text)
     save_png(root / "cat" / "figure.png", np.zeros((9, 9, 3), np.uint8))
-    skipped = folder(root, 4).facts["skipped"]
+    skipped = folder(root, 4).metadata["skipped"]
     assert [entry["file"] for entry in skipped] == ["cat/figure.png", "cat/grid.png"]
     assert "shows a grid, as gen wrote it" in skipped[1]["reason"]
 
@@ -307,5 +307,5 @@ def test_a_few_images_are_accepted_with_one_warning(tmp_path, caplog):
     assert "a model will copy them" in warning
     assert str(tmp_path / "few") in warning
     caplog.clear()
-    assert folder(_many(tmp_path / "many", 120), 4).facts["num_train"] >= 100
+    assert folder(_many(tmp_path / "many", 120), 4).metadata["num_train"] >= 100
     assert caplog.records == []

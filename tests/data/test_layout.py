@@ -135,7 +135,7 @@ def test_classes_that_cannot_be_read_are_not_kept(tmp_path, caplog, cache):
         source = folder(tmp_path / "x", 8)
         assert source.class_names == ("a", "c")
         assert (source.train.images[:, 0, 0, 0] // 100 == source.train.labels).all()
-        assert [entry["file"] for entry in source.facts["skipped"]] == ["b/1.png", "b/2.png"]
+        assert [entry["file"] for entry in source.metadata["skipped"]] == ["b/1.png", "b/2.png"]
         assert "no image of these can be used, so they are no classes: b" in caplog.text
 
 

@@ -125,7 +125,7 @@ def test_source_is_balanced_disjoint_and_cached(cache):
     assert len(both) == 120
     again = shapes(16, num_train=80, num_held_out=40)
     assert isinstance(again.train.images, np.memmap)
-    assert again.facts == source.facts
+    assert again.metadata == source.metadata
     assert len(list(cache.iterdir())) == 1
     more = shapes(16, num_train=160, num_held_out=40)
     np.testing.assert_array_equal(more.held_out.images, source.held_out.images)

@@ -84,7 +84,7 @@ def test_mnist_and_fashion_mnist(original, mnist_form, name, class_names):
         images, labels = parts[key]
         _same_set(examples, np.pad(images, ((0, 0), (2, 2), (2, 2))), labels)
     again = tfds(name, 32, data_dir=original.options["data_dir"])
-    assert again.facts == source.facts
+    assert again.metadata == source.metadata
     assert "tensorflow" not in sys.modules
 
 

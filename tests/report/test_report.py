@@ -20,7 +20,7 @@ from gen.report import Progress, Report, enlargement, grid, html, save_png
 from gen.report import report as report_module
 from gen.report.curves import Series, chart, compact, thin, ticks
 from gen.report.events import Events
-from gen.report.page import REFRESH_SECONDS, Facts, duration, render
+from gen.report.page import REFRESH_SECONDS, RunSummary, duration, render
 
 CONFIG = {
     "data": {"call": "gen.data:shapes", "resolution": 32},
@@ -448,8 +448,10 @@ def test_page_of_a_run_that_ended_does_not_reload(tmp_path):
 
 
 def test_page_works_before_anything_happened_and_without_labels():
-    facts = Facts("run", "running", {}, {"name": "x", "num_train": 1}, [], [], None, datetime.datetime(2026, 1, 2))
-    text = render(facts)
+    summary = RunSummary(
+        "run", "running", {}, {"name": "x", "num_train": 1}, [], [], None, datetime.datetime(2026, 1, 2)
+    )
+    text = render(summary)
     assert "no labels" in text
     assert "--label" not in text
 
