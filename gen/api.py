@@ -89,12 +89,10 @@ class Model:
         settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh)
         text = self.run.config.refine if refine is None else refine
         post = None if text in ("", "none") else chain(text)
-        classes = settings.labels or ()
-        every = [*settings.seeds] * max(1, len(classes))
-        labels = [label for label in classes for _ in settings.seeds] or None
-        batches = by_seed.images(self.run.task, self.run.ema_params, every, labels=labels, **settings.drawing)
+        numbers, labels = settings.each
+        batches = by_seed.images(self.run.task, self.run.ema_params, numbers, labels=labels, **settings.drawing)
         made = np.concatenate([*batches])
-        return np.clip(made if post is None else by_seed.refine(post, made, every), 0, 1)
+        return np.clip(made if post is None else by_seed.refine(post, made, numbers), 0, 1)
 
     def inpaint(
         self,
@@ -152,13 +150,9 @@ class Model:
 
     def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
         """Returns the negative log2 likelihood of each image by a prior [n], in bits, as gen.score does."""
-        task = conditional.prior(self.run, "nll")
-        options: dict[str, Any] = {
-            "label": label_of(label, self.class_names),
-            "batch_size": batch_size,
-            "mesh": self.mesh,
-        }
-        return conditional.bits(self.run, task, self._given(images), **options).sum((1, 2), dtype=np.float64)
+        task, given, number = conditional.prior(self.run, "nll"), self._given(images), label_of(label, self.class_names)
+        bits = conditional.bits(self.run, task, given, label=number, batch_size=batch_size, mesh=self.mesh)
+        return bits.sum((1, 2), dtype=np.float64)
 
     def save(
         self, path: str | Path, images: np.ndarray, *, seeds: Seeds | None = None, label: Label = None, **fields: Any

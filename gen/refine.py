@@ -1,19 +1,15 @@
 """Refines image files by a chain of operators: python -m gen.refine IN... --chain "median(3)|..." --out DIR
 
-IN are image files and folders (searched with their subfolders). Each result has the place and name of its input under
-DIR, as .png or --format: jpeg, webp, gif, or same, the format of the input where gen writes it and else png. Of two
-that would get one name, in upper or lower case, the other keeps its suffix: a.gif.png. Kept are transparency (in JPEG
-white, in GIF all or none), the frames of animations, 16 bits a channel in png, and the author, copyright and date;
-colors are sRGB. Example:
+Each result has the place and name of its input under DIR, as .png or --format: jpeg, webp, gif, or same, the format of
+the input where gen writes it and else png. Of two that would get one name, in upper or lower case, the other keeps its
+suffix: a.gif.png. Kept are transparency (white in JPEG, all or none in GIF), the frames of animations, 16 bits a
+channel in png, and author, copyright and date; colors are sRGB. Every file carries the record of how it was made.
 
     python -m gen.refine photos --chain "shadows_highlights(shadows=0.3)|vibrance(0.2)" --out refined
 
-Nothing that gen did not write is replaced, unless you say --overwrite, and the input never; results that are found
-among the input are not refined again. Files that cannot be read, or that the chain refuses, are left out and listed at
-the end. The exit code is 0 when all were refined, 1 when some were left out, 2 when nothing was done.
-
---preview also writes DIR/preview.png, before and after side by side. --list names the operators. Every file carries the
-record of how it was made, see gen/provenance/.
+Inputs are never replaced, nor is what gen did not write, unless you say --overwrite; results that are found among the
+input are not refined again. Files that cannot be read, or that the chain refuses, are left out and listed at the end.
+The exit code is 0 when all were refined, 1 when some were left out, 2 when nothing was done.
 """
 
 from __future__ import annotations
@@ -35,14 +31,14 @@ from gen.outputs.output_path import check_writable
 if TYPE_CHECKING:
     from gen.refining import RefineResult
 
-_MOST_LISTED = 50  # files that are left out
-
 
 @dataclass(frozen=True, kw_only=True)
 class RefineOptions(Options):
     """What to refine, how, and where the results go."""
 
-    inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")
+    inputs: Sequence[str | Path] = option(
+        (), "Image files, and folders with their subfolders.", group="Images", positional="IN..."
+    )
     chain: str | None = option(None, "Operators joined by |, see docs/imaging.md.")
     reference: Sequence[str | Path] = option((), "NAME=FILE: an image that the chain names.")
     mask: Sequence[str | Path] = option((), "NAME=FILE: a mask, white and opaque inside, of the images' size.")
@@ -76,7 +72,7 @@ def refine(options: RefineOptions) -> RefineResult:
     for folder in {job.target.parent for job in jobs}:
         check_writable(folder)
     if not options.overwrite:
-        targets = [*(job.target for job in jobs), *([preview] if preview else [])]
+        targets = [*(job.target for job in jobs), *filter(None, [preview])]
         manifest.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
     result = refining.refine_all(recipe, jobs, preview=preview, overwrite=options.overwrite)
     return result._replace(notes=notes)
@@ -94,12 +90,8 @@ def main(options: RefineOptions) -> int:
     images = f"{done.refined:,} image{'' if done.refined == 1 else 's'}"
     beside = f", beside {done.passed_over:,} made by gen before," if done.passed_over else ""
     print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(options.out)}")
-    for note in done.notes:
-        cli.say(note)
-    for source, reason in done.left_out[:_MOST_LISTED]:
-        cli.say(f"{printable(source)}: left out, {reason}")
-    if len(done.left_out) > _MOST_LISTED:
-        cli.say(f"and {len(done.left_out) - _MOST_LISTED:,} more left out")
+    for line in done.lines():
+        cli.say(line)
     return 1 if done.left_out else 0
 
 

@@ -50,15 +50,14 @@ def by(path: Path) -> str | None:
     return next((program for found, program in reversed(lines) if found == digest), None)
 
 
-def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = False) -> None:
+def write(path: Path, content: bytes, *, program: str, overwrite: bool = False) -> None:
     """Writes a file whole, makes its folder, and enters it in the manifest.
 
     Raises InputError for a file that gen did not write, unless `overwrite`, and for what the system refuses.
     """
     if not overwrite:
         check([path], what="cannot write")
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    digest = hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if (digest, program) not in _lines(path.parent, path.name):
@@ -66,7 +65,7 @@ def write(path: Path, content: bytes | str, *, program: str, overwrite: bool = F
             _append(path.parent, {"name": path.name, "sha256": digest, "by": program})
     except OSError as error:
         raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
-    write_result(path, data)
+    write_result(path, content)
 
 
 def _lines(folder: Path, name: str) -> list[tuple[str, str]]:

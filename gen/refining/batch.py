@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gen.imaging.chain import Chain
 
 _PREVIEW_IMAGES = 8
+_MOST_LISTED = 50  # files that are left out
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +63,12 @@ class RefineResult(NamedTuple):
     passed_over: int  # found in a folder, and made by gen, see `Recipe.passes`
     left_out: list[LeftOut]
     notes: Sequence[str] = ()  # about what was not taken for an input
+
+    def lines(self) -> list[str]:
+        """Returns what was passed over and what was left out, in lines."""
+        listed = [f"{printable(source)}: left out, {reason}" for source, reason in self.left_out[:_MOST_LISTED]]
+        more = len(self.left_out) - len(listed)
+        return [*self.notes, *listed, *([f"and {more:,} more left out"] if more else [])]
 
 
 def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, overwrite: bool) -> RefineResult:

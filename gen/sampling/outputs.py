@@ -34,8 +34,7 @@ def write_stills(
 ) -> SampleResult:
     """Writes one file per image, all images in one grid, or both. Raises InputError."""
     began, classes = time.monotonic(), settings.labels or ()
-    seeds = [*settings.seeds] * max(1, len(classes))
-    given = [label for label in classes for _ in settings.seeds] or None
+    seeds, given = settings.each
     labels = given or by_seed.drawn_labels(run.task, seeds)
     names = names_of(seeds, given, run.class_names, output.suffix, folders=len(classes) > 1)
     if output.file is None:

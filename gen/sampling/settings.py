@@ -22,6 +22,12 @@ class Settings(NamedTuple):
     mesh: Mesh
 
     @property
+    def each(self) -> tuple[list[int], list[int] | None]:
+        """The seed and the class of each image, every class with every seed."""
+        classes = self.labels or ()
+        return [*self.seeds] * max(1, len(classes)), [label for label in classes for _ in self.seeds] or None
+
+    @property
     def drawing(self) -> dict[str, Any]:
         """Returns the arguments of `by_seed.images` that all images share."""
         conditions = {name: np.float32(value) for name, value in self.conditions.items()}
