@@ -16,7 +16,6 @@ and the distances are called FD-own, KD-own. FID and KID need the weights of the
 from __future__ import annotations
 
 import time
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import TYPE_CHECKING, Literal
 
 from gen import cli
 from gen.cli.flags import SAMPLING, Options, option, run_main
-from gen.config import MetricGroup
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -32,7 +30,6 @@ from gen.outputs.output_path import check_writable
 if TYPE_CHECKING:
     from gen.evaluation.evaluate_run import Evaluation
 
-_GROUPS = typing.get_args(MetricGroup)
 _OF_PRIORS = ("temperature", "guidance", "top_p")
 _CONDITIONS = ("truncation", *_OF_PRIORS)
 _OF_RUNS = ("step", "split", "refine", "real_baseline", "num_samples", "num_references", "data_path", "data_dir")
@@ -72,6 +69,11 @@ class EvaluateOptions(Options):
     compare: bool = option(False, "Only compare two evaluations.")
     evaluations: Sequence[str | Path] = option((), "With --compare: two runs or evaluation.json.", positional="A B")
 
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return Path(self.out or (f"{self.workdir}/evaluation" if self.workdir else "evaluation"))
+
     def refuse(self, names: Sequence[str], why: str) -> None:
         """Raises InputError where one of these options was given."""
         for field in fields(self):
@@ -81,11 +83,32 @@ class EvaluateOptions(Options):
 
 def evaluate(options: EvaluateOptions) -> Evaluation:
     """Measures images, and writes the results. Raises InputError for bad input."""
+    _check(options)
+    evaluation = _of_run(options) if options.workdir else _of_folders(options)
+    if not any(evaluation.results.values()):
+        raise InputError("none of these metrics can be computed of these images; the lines above say why")
+    from gen.evaluation import html
+
+    try:
+        html.write(options.folder, evaluation)
+        if options.workdir and not options.out:
+            html.refresh(Path(options.workdir))
+        if options.save_statistics:
+            next(iter(evaluation.comparisons.values())).reference.write_statistics(Path(options.save_statistics))
+            cli.say(f"statistics of the reference: {options.save_statistics}")
+    except OSError as error:
+        place = error.filename2 or error.filename or options.folder
+        raise InputError(f"{place}: cannot be written ({error.strerror or error})") from None
+    return evaluation
+
+
+def _check(options: EvaluateOptions) -> None:
+    """Raises InputError for options that contradict each other, and for places that cannot be written."""
     if options.evaluations:
         raise InputError(f"unexpected argument '{options.evaluations[0]}'; only --compare takes two names")
     if bool(options.workdir) == bool(options.images):
         raise InputError("name a run, --workdir DIR, or two folders, --images A --reference B; not both")
-    out = Path(options.out or (f"{options.workdir}/evaluation" if options.workdir else "evaluation"))
+    out = options.folder
     statistics = Path(options.save_statistics) if options.save_statistics else None
     if options.workdir:
         options.refuse(("reference", "size"), "is of two folders, --images and --reference")
@@ -105,33 +128,14 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
     for name, folder in (("images", options.images), ("reference", options.reference)):
         if folder and out.resolve().is_relative_to(Path(folder).resolve()):
             raise InputError(f"--out={out} is inside --{name}={folder}, where figures would be taken for images")
-    evaluation = _of_run(options) if options.workdir else _of_folders(options)
-    if not any(evaluation.results.values()):
-        raise InputError("none of these metrics can be computed of these images; the lines above say why")
-    from gen.evaluation import html
-
-    try:
-        html.write(out, evaluation)
-        if options.workdir and not options.out:
-            html.refresh(Path(options.workdir))
-        if statistics:
-            next(iter(evaluation.comparisons.values())).reference.write_statistics(statistics)
-            cli.say(f"statistics of the reference: {statistics}")
-    except OSError as error:
-        place = error.filename2 or error.filename or out
-        raise InputError(f"{place}: cannot be written ({error.strerror or error})") from None
-    return evaluation
 
 
 def _of_folders(options: EvaluateOptions) -> Evaluation:
     from gen.evaluation.evaluate_folders import evaluate_folders
     from gen.evaluation.metric_suite import parse_groups
 
-    groups = parse_groups(options.metrics)
-
-    folders = str(options.images), str(options.reference)
-    extractor = str(options.extractor) if options.extractor else None
-    return evaluate_folders(*folders, extractor, groups=groups, size=options.size, seed=options.seed)
+    groups, folders = parse_groups(options.metrics), (str(options.images), str(options.reference))
+    return evaluate_folders(*folders, options.extractor, groups=groups, size=options.size, seed=options.seed)
 
 
 def _of_run(options: EvaluateOptions) -> Evaluation:
@@ -143,7 +147,7 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
         raise InputError("--real_baseline would compare held-out images with themselves; leave --split=held_out out")
     from gen import devices
     from gen.config import digest
-    from gen.evaluation.evaluate_run import Settings, evaluate_run
+    from gen.evaluation.evaluate_run import EvaluationSettings, evaluate_run
     from gen.evaluation.metric_suite import parse_groups
     from gen.features import parse_extractor
     from gen.imaging.chain import chain
@@ -162,19 +166,11 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
     moved = {"path": options.data_path, "data_dir": options.data_dir}
     splits = load_data(run, moved={name: str(path) for name, path in moved.items() if path})
     conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}
-    settings = Settings(
-        groups=groups,
-        num_samples=options.num_samples,
-        num_references=options.num_references,
-        split=options.split,
-        seed=options.seed,
-        conditions=conditions,
-        refine=refine,
-        real_baseline=options.real_baseline,
-    )
+    names = ("num_samples", "num_references", "split", "seed", "real_baseline")
+    same = {name: getattr(options, name) for name in names}
+    settings = EvaluationSettings(groups=groups, conditions=conditions, refine=refine, **same)
     about = {"run": Path(str(options.workdir)).resolve().name, "config_digest": digest(run.config), "step": run.step}
-    extractor = parse_extractor(str(options.extractor) if options.extractor else None, splits)
-    return evaluate_run(run, splits, extractor, settings, about=about | conditions)
+    return evaluate_run(run, splits, parse_extractor(options.extractor, splits), settings, about=about | conditions)
 
 
 def compare(options: EvaluateOptions) -> str:
@@ -199,7 +195,7 @@ def main(options: EvaluateOptions) -> None:
         print(f"\n{title}\n{results.table(found)}")
         if title in evaluation.verdicts:
             print(evaluation.verdicts[title])
-    out = Path(options.out or (f"{options.workdir}/evaluation" if options.workdir else "evaluation"))
+    out = options.folder
     written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
     print(f"\nin {time.monotonic() - began:.0f} s: {written}")
 

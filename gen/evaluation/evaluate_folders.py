@@ -30,7 +30,7 @@ def evaluate_images(
     images: np.ndarray,
     real: np.ndarray,
     *,
-    extractor: str | None = None,
+    extractor: str | Path | None = None,
     groups: Sequence[str] = GROUPS,
     size: int | None = None,
     seed: int = 0,
@@ -59,7 +59,7 @@ def evaluate_images(
 def evaluate_folders(
     images: str,
     reference: str,
-    extractor: str | None,
+    extractor: str | Path | None,
     *,
     groups: Sequence[str] = GROUPS,
     size: int | None = None,

@@ -53,7 +53,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class EvaluationSettings:
     """What is measured of a run."""
 
     groups: Sequence[str] = GROUPS  # of metrics
@@ -67,7 +67,12 @@ class Settings:
 
 
 def evaluate_run(
-    run: TrainedRun, splits: DatasetSplits, extractor: Extractor, settings: Settings, *, about: Mapping[str, Any]
+    run: TrainedRun,
+    splits: DatasetSplits,
+    extractor: Extractor,
+    settings: EvaluationSettings,
+    *,
+    about: Mapping[str, Any],
 ) -> Evaluation:
     """Compares images of a run's model with real ones of `splits`, its data.
 

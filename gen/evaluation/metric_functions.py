@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,37 +18,35 @@ EPSILON = 1e-4  # of a way between latents (Karras et al. 2019)
 LEAST_HELD_OUT = 100  # images: fewer say nothing of their 1 % quantile
 
 
-class Number(NamedTuple):
-    """A result of a metric, with what it depends on."""
+class Number:
+    """A result of a metric.
 
-    name: str  # of the record in gen.evaluation.metric_suite
-    value: Value
-    settings: dict[str, Any]
-    part: str = ""  # the class or the size that it is of
-    split: str | None = None  # of the real images, "none" for none; None: of those to compare with
-    counts: tuple[int, int] | None = None  # of generated and real images, if not all
+    name: of the record in gen.evaluation.metric_suite. part: the class or the size that it is of. split: of the real
+    images, "none" for none; None: of those to compare with. counts: of generated and real images, if not all. settings:
+    others that the number depends on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Value,
+        *,
+        part: str = "",
+        split: str | None = None,
+        counts: tuple[int, int] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.name, self.value, self.settings = name, value, settings
+        self.part, self.split, self.counts = part, split, counts
 
 
 Numbers = Iterable[Number]
 
 
-def number(
-    name: str,
-    value: Value,
-    *,
-    part: str = "",
-    split: str | None = None,
-    counts: tuple[int, int] | None = None,
-    **settings: Any,
-) -> Number:
-    """Makes a Number with the settings of its metric by keyword."""
-    return Number(name, value, settings, part, split, counts)
-
-
 def frechet(c: Comparison) -> Numbers:
     """Yields the Fréchet distance."""
     value = moments.frechet_distance(c.generated.features, c.reference.real.features, **c.options)
-    yield number("FD-{extractor}", _not_negative(value))
+    yield Number("FD-{extractor}", _not_negative(value))
 
 
 def frechet_infinite(c: Comparison) -> Numbers:
@@ -57,14 +55,14 @@ def frechet_infinite(c: Comparison) -> Numbers:
     if count < 4 * dimensions:
         raise InputError(f"{count} samples of {dimensions} features: below {4 * dimensions} it is far too low")
     value = moments.frechet_infinite(c.generated.features, c.reference.real.features, **c.options)
-    yield number("FD-{extractor}-infinite", value)
+    yield Number("FD-{extractor}-infinite", value)
 
 
 def kernel_distance(c: Comparison) -> Numbers:
     """Yields the kernel distance over subsets of at most 1,000 images."""
     size = min(1000, len(c.generated), len(c.reference.real))
     value = kernel.kernel_distance(c.generated.features, c.reference.real.features, size=size, **c.options)
-    yield number("KD-{extractor}", value, subset=size)
+    yield Number("KD-{extractor}", value, subset=size)
 
 
 def rbf(c: Comparison) -> Numbers:
@@ -73,22 +71,22 @@ def rbf(c: Comparison) -> Numbers:
     some = real[subset(len(real), 500)]
     sigma = float(f"{np.median(neighbors.nearest(some, some, len(some) - 1, exclude_self=True).distances):.4g}")
     value = _not_negative(kernel.rbf_mmd(c.generated.features, real, sigma=sigma, **c.options))
-    yield number("MMD-{extractor}", value, sigma=sigma)
+    yield Number("MMD-{extractor}", value, sigma=sigma)
 
 
 def mind(c: Comparison) -> Numbers:
     """Yields MIND."""
     value = sliced.mind(c.generated.features, c.reference.real.features, **c.options)
-    yield number("MIND-{extractor}", _not_negative(value))
+    yield Number("MIND-{extractor}", _not_negative(value))
 
 
 def neighbor_shares(c: Comparison) -> Numbers:
     """Yields precision and recall with 3 neighbors, density and coverage with 5."""
     generated, real = c.generated.manifold, c.reference.real.manifold
     for name, value in neighbors.precision_recall(generated, real, k=3, **c.options)._asdict().items():
-        yield number(name, value, k=3)
+        yield Number(name, value, k=3)
     for name, value in neighbors.density_coverage(generated, real, k=K, **c.options)._asdict().items():
-        yield number(name, value, k=K)
+        yield Number(name, value, k=K)
 
 
 def copies(c: Comparison) -> Numbers:
@@ -97,8 +95,8 @@ def copies(c: Comparison) -> Numbers:
     sets = (c.generated.features, c.reference.train.features, held_out.features)
     found = memorization.memorization(*sets, near=c.near, held_out_near=c.reference.held_out_near)
     about: dict[str, Any] = {"split": "train", "held_out": len(held_out)}
-    yield number("memorized", found.share, expected=round(found.expected, 6), **about)
-    yield number("memorized-p", Value(found.p_value), **about)
+    yield Number("memorized", found.share, expected=round(found.expected, 6), **about)
+    yield Number("memorized-p", Value(found.p_value), **about)
 
 
 def nearer_than_new(c: Comparison) -> Numbers:
@@ -106,13 +104,13 @@ def nearer_than_new(c: Comparison) -> Numbers:
     held_out = _enough_held_out(c)
     sets = (c.generated.features, c.reference.train.features, held_out.features)
     value = memorization.c_t(*sets, near=c.near, held_out_near=c.reference.held_out_near, **c.options)
-    yield number("C_T", value, split="train", held_out=len(held_out))
+    yield Number("C_T", value, split="train", held_out=len(held_out))
 
 
 def authentic(c: Comparison) -> Numbers:
     """Yields the share of authentic samples."""
     value = memorization.auth_pct(c.generated.features, c.reference.train.features, near=c.near, **c.options)
-    yield number("AuthPct", value, split=None if c.reference.split == "all" else "train")
+    yield Number("AuthPct", value, split=None if c.reference.split == "all" else "train")
 
 
 def _enough_held_out(c: Comparison) -> FeatureSet:
@@ -126,14 +124,14 @@ def vendi(c: Comparison) -> Numbers:
     """Yields the Vendi scores of orders 1 and 2."""
     for order in (1.0, 2.0):
         value = diversity.vendi(c.generated.features, q=order, **c.options)
-        yield number(f"Vendi-{{extractor}}-q{order:g}", value, split="none")
+        yield Number(f"Vendi-{{extractor}}-q{order:g}", value, split="none")
 
 
 def inception_score(c: Comparison) -> Numbers:
     """Yields the Inception score of the extractor's class logits."""
     logits = np.random.default_rng(c.seed).permutation(_logits(c))  # it is of parts, and images may come by class
     value = diversity.inception_score(logits, **c.options)
-    yield number("IS-{extractor}", value, split="none", **_accuracy(c))
+    yield Number("IS-{extractor}", value, split="none", **_accuracy(c))
 
 
 def modes(c: Comparison) -> Numbers:
@@ -142,15 +140,15 @@ def modes(c: Comparison) -> Numbers:
     if not counts.all():
         raise InputError(f"no real image of class {c.reference.class_names[int(counts.argmin())]} to compare with")
     found = labels.modes(logits.argmax(1), counts / counts.sum(), **c.options)
-    yield number("modes-covered", found.covered, classes=len(counts), **_accuracy(c))
-    yield number("modes-divergence", found.divergence, classes=len(counts), **_accuracy(c))
+    yield Number("modes-covered", found.covered, classes=len(counts), **_accuracy(c))
+    yield Number("modes-divergence", found.divergence, classes=len(counts), **_accuracy(c))
 
 
 def agreement(c: Comparison) -> Numbers:
     """Yields the share of samples of the class that was asked for."""
     logits, _ = _class_logits(c)
     value = labels.agreement(logits.argmax(1), _asked(c), **c.options)
-    yield number("class-agreement", value, split="none", **_accuracy(c))
+    yield Number("class-agreement", value, split="none", **_accuracy(c))
 
 
 def class_distances(c: Comparison) -> Numbers:
@@ -161,7 +159,7 @@ def class_distances(c: Comparison) -> Numbers:
     for k, value in found.items():
         if np.isfinite(value.value):  # else a class with one image at most
             name, counts = c.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
-            yield number("FD-{extractor}-class-{part}", _not_negative(value), part=printable(name), counts=counts)
+            yield Number("FD-{extractor}-class-{part}", _not_negative(value), part=printable(name), counts=counts)
 
 
 def _logits(c: Comparison) -> np.ndarray:
@@ -195,14 +193,14 @@ def path_length(c: Comparison) -> Numbers:
     if c.path is None:
         raise InputError("these images come from no latents to walk between")
     value = diversity.path_length(*map(c.extractor.features, c.path), epsilon=EPSILON, **c.options)
-    yield number("PPL-{extractor}", value, split="none", pairs=len(c.path[0]), epsilon=EPSILON)
+    yield Number("PPL-{extractor}", value, split="none", pairs=len(c.path[0]), epsilon=EPSILON)
 
 
 def sliced_wasserstein(c: Comparison) -> Numbers:
     """Yields the sliced Wasserstein distance of patches at each level of the pyramid."""
     levels = sliced.sliced_wasserstein(c.generated.images, c.reference.real.images, **c.options)
     for level, value in levels.items():
-        yield number("SWD-{part}", _not_negative(value), part=str(level))
+        yield Number("SWD-{part}", _not_negative(value), part=str(level))
 
 
 def ms_ssim(c: Comparison) -> Numbers:
@@ -210,7 +208,7 @@ def ms_ssim(c: Comparison) -> Numbers:
     pairs = min(1000, max(1, len(c.generated) // 2))  # more would share their images, and not be as sure as they seem
     options = c.options if pairs >= 20 else {"seed": c.seed, "replicates": 0}
     value = diversity.ms_ssim_diversity(c.generated.images, labels=c.generated.labels, pairs=pairs, **options)
-    yield number("MS-SSIM", value, split="none")
+    yield Number("MS-SSIM", value, split="none")
 
 
 def _not_negative(value: Value) -> Value:

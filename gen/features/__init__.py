@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gen.data import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.features.extractor import Extractor, custom, pixels
@@ -12,9 +14,9 @@ __all__ = ["Extractor", "custom", "parse_extractor", "pixels", "self_supervised_
 _KINDS = ("own", "fid", "pixels")
 
 
-def parse_extractor(text: str | None, source: DatasetSplits) -> Extractor:
+def parse_extractor(text: str | Path | None, source: DatasetSplits) -> Extractor:
     """Returns the extractor that a text names: own (None), fid:WEIGHTS, pixels, package.module:function. InputError."""
-    kind, _, rest = (text or "own").partition(":")
+    kind, _, rest = str(text or "own").partition(":")
     if kind == "own" and not rest:
         return self_supervised_extractor(source)
     if kind == "pixels" and not rest:
