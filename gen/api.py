@@ -219,12 +219,12 @@ class Data:
 
 
 def evaluate(
-    images: np.ndarray, reference: np.ndarray, *, extractor: str | None = None, metrics: str = "all", seed: int = 0
+    images: np.ndarray, reference: np.ndarray, *, extractor: str | None = None, metrics: str = "fast", seed: int = 0
 ) -> Evaluation:
     """Compares images with real ones, as gen.evaluate compares two folders: evaluate(...)["recall"] is a number.
 
-    extractor: "own" (None), "pixels", "fid:WEIGHTS", or "package.module:function". metrics: "all", "fast" or groups of
-    them with commas, see docs/metrics.md. seed: of the intervals.
+    extractor: "own" (None), "pixels", "fid:WEIGHTS", or "package.module:function". metrics: "fast", "all" or
+    groups of them with commas, see docs/metrics.md. seed: of the intervals.
     """
     both = (to_uint8(image_array(given)) for given in (images, reference))
     colored = (np.broadcast_to(x, (*x.shape[:3], 3)) for x in both)  # as files are read

@@ -259,7 +259,8 @@ def test_the_page_about_python_runs(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "python.md").read_text()
     blocks = [part.partition("```")[0] for part in text.split("```python\n")[1:]]
-    found = run_document("".join(blocks), runs, monkeypatch)
+    readme = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    found = run_document("".join([*blocks, readme]), runs, monkeypatch)
     assert found["images"].shape == (16, *tiny.IMAGE_SHAPE)
     assert 0 <= found["results"]["recall"] <= 1
     assert 15 <= sum(bool(line.strip()) for block in blocks for line in block.splitlines()) <= 30
