@@ -94,7 +94,7 @@ def evaluate_folders(
     value = moments.frechet_distance(features, stored, seed=seed)
     cli.say("the Fréchet distance alone: statistics allow no other metric")
     result = MetricResult(
-        metric=METRICS[0].named(by.name),
+        metric=METRICS[0].full_name(by.name),
         value=value.value,
         low=max(0.0, value.low),
         high=value.high,

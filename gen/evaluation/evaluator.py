@@ -92,13 +92,13 @@ class Evaluator:
     def check(self, ema_params: Mapping[str, Tree]) -> None:
         """Raises InputError, before the first step, where best_metric is no metric that will be measured."""
         if self._config.evaluation.best_metric and self.best is None:
-            _named(self._results(ema_params, 0), self._config.evaluation.best_metric)
+            _find(self._results(ema_params, 0), self._config.evaluation.best_metric)
 
     def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
         """Measures these weights; returns the numbers by metric. The best so far becomes `best`."""
         results = self._results(ema_params, step)
         if metric := self._config.evaluation.best_metric:
-            result = _named(results, metric)
+            result = _find(results, metric)
             sign = -1 if result.better == "higher" else 1
             if self.best is None or sign * result.value < sign * self.best.value:
                 self.best = Best(step, metric, result.value)
@@ -127,14 +127,14 @@ def evaluator(
 def _check_best_metric(name: str) -> None:
     """Raises InputError unless a metric, by the networks that training measures with, may have this name."""
     if name and not any(metric.matches(name, "own") for metric in METRICS):
-        known = [metric.named("own", "...") for metric in METRICS]
+        known = [metric.full_name("own", "...") for metric in METRICS]
         raise InputError(
             f"evaluation.best_metric is '{name}'{nearest(name, known)}; training measures by networks of its own; "
             f"allowed: {', '.join(known)}"
         )
 
 
-def _named(results: Sequence[MetricResult], metric: str) -> MetricResult:
+def _find(results: Sequence[MetricResult], metric: str) -> MetricResult:
     found = {result.metric: result for result in results}
     if metric not in found:
         raise InputError(

@@ -18,7 +18,7 @@ from gen.metrics.neighbors import Manifold
 from gen.report import enlarged, grid
 from gen.report.contact_sheet import Tile, beside, sheet, stacked, text
 
-PICTURES = ("nearest", "typical", "untypical", "classes", "map")
+FIGURES = ("nearest", "typical", "untypical", "classes", "map")
 _LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
 _NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
 _TYPICAL = 32  # samples of each kind
@@ -31,7 +31,7 @@ _RIGHT = ((0, 0), (0, 16), (0, 0))  # pixels between pairs
 _REACHED, _MISSED, _INSIDE, _OUTSIDE = (185, 185, 185), (30, 30, 30), (20, 100, 190), (235, 110, 20)
 
 
-def pictures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
+def draw_figures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
     """Draws all figures: file name without suffix -> (what it shows, picture)."""
     threshold, real = _threshold(comparison), "real" if comparison.reference.split == "all" else "training"
     frame = (
@@ -50,7 +50,7 @@ def pictures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
     if (by_class := classes(comparison)) is not None:
         made["classes"] = (
             "Classes: samples of each that was asked for"
-            + ("; per cent, and no red frame, where the classifier agrees" if _told(comparison) else ""),
+            + ("; per cent, and no red frame, where the classifier agrees" if _classifies(comparison) else ""),
             by_class,
         )
     if min(len(comparison.generated), len(comparison.reference.real)) > K:
@@ -110,7 +110,7 @@ def typical(comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     return most, least
 
 
-def _told(comparison: Comparison) -> bool:
+def _classifies(comparison: Comparison) -> bool:
     """Returns whether the extractor classifies into the classes of the data."""
     logits = comparison.generated.logits
     return logits is not None and logits.shape[1] == len(comparison.reference.class_names)
@@ -122,14 +122,14 @@ def classes(comparison: Comparison) -> np.ndarray | None:
     if generated.labels is None or not names:
         return None
     right = np.ones(len(generated), bool)
-    told = _told(comparison)
-    if generated.logits is not None and told:
+    classified = _classifies(comparison)
+    if generated.logits is not None and classified:
         right = generated.logits.argmax(1) == generated.labels
     rows = []
     for k, name in enumerate(names[:_CLASSES]):
         at = np.flatnonzero(generated.labels == k)
         if len(at):
-            lines = [name, *([f"{right[at].mean():.0%}"] if told else [])]
+            lines = [name, *([f"{right[at].mean():.0%}"] if classified else [])]
             head = stacked([text(line, paper=_PAPER) for line in lines], paper=_PAPER)
             rows.append((head, [_framed(generated.images[i], not right[i]) for i in at[:_PER_CLASS]]))
     if not rows:

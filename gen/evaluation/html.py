@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from gen import cli
 from gen.config.values import strict_json
 from gen.evaluation import results
 from gen.evaluation.evaluate_run import Evaluation
-from gen.evaluation.figures import PICTURES, pictures
+from gen.evaluation.figures import FIGURES, draw_figures
 from gen.evaluation.metric_suite import METRICS
 from gen.evaluation.results import MetricResult
 from gen.files import atomic_write, printable
@@ -34,7 +33,7 @@ _SETS = {
 def write(folder: Path, evaluation: Evaluation) -> None:
     """Writes everything into a folder, making it."""
     first, *others = evaluation.results
-    shown = pictures(evaluation.comparisons[first]) if first in evaluation.comparisons else {}
+    shown = draw_figures(evaluation.comparisons[first]) if first in evaluation.comparisons else {}
     values = {
         "verdicts": evaluation.verdicts,
         "about": _about(evaluation.results),
@@ -44,7 +43,7 @@ def write(folder: Path, evaluation: Evaluation) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
-        for path in (folder / f"{title}.png" for title in PICTURES):
+        for path in (folder / f"{title}.png" for title in FIGURES):
             if files.is_own(path):
                 path.unlink()
         for name in map(_file, _SETS):
@@ -89,7 +88,7 @@ def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:
     """Describes what was measured, by what."""
     every = [result for each in sets.values() for result in each]
     result = max(every, key=lambda result: (len(result.extractor_digest), result.num_samples, result.num_references))
-    of = ", ".join(f"{name.replace('_', ' ')} {_brief(value)}" for name, value in result.subject.items())
+    of = ", ".join(f"{name.replace('_', ' ')} {results.short(value)}" for name, value in result.subject.items())
     with_real = f" Compared with {result.num_references:,} real ones ({result.split.replace('_', ' ')})."
     lines = [
         f"{result.num_samples:,} images: {of}; seed {result.seed}.{with_real if result.num_references else ''}",
@@ -101,12 +100,6 @@ def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:
             chain = next((f" {c.subject['refine']}" for c in sets[title] if "refine" in c.subject), "")
             lines.append(f"{title}: {words}{chain}.")
     return lines
-
-
-def _brief(value: Any) -> str:
-    """Shortens digests."""
-    text = str(value)
-    return text[:12] if len(text) == 64 and " " not in text else text
 
 
 def _rows(sets: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, list[tuple[str, str]]]]:

@@ -147,13 +147,13 @@ def modes(c: Comparison) -> Numbers:
 def agreement(c: Comparison) -> Numbers:
     """Yields the share of samples of the class that was asked for."""
     logits, _ = _class_logits(c)
-    value = labels.agreement(logits.argmax(1), _asked(c), **c.options)
+    value = labels.agreement(logits.argmax(1), _wanted_classes(c), **c.options)
     yield Number("class-agreement", value, split="none", **_accuracy(c))
 
 
 def class_distances(c: Comparison) -> Numbers:
     """Yields the Fréchet distance within each class of at least two images."""
-    real, asked = c.reference.real, _asked(c)
+    real, asked = c.reference.real, _wanted_classes(c)
     assert real.labels is not None
     found = labels.class_distances(c.generated.features, asked, real.features, real.labels, **c.options)
     for k, value in found.items():
@@ -177,7 +177,7 @@ def _class_logits(c: Comparison) -> tuple[np.ndarray, np.ndarray]:
     return logits, np.bincount(real.labels, minlength=len(names))
 
 
-def _asked(c: Comparison) -> np.ndarray:
+def _wanted_classes(c: Comparison) -> np.ndarray:
     if c.generated.labels is None or c.reference.real.labels is None:
         raise InputError("the images have no classes")
     return c.generated.labels

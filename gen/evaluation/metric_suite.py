@@ -33,14 +33,14 @@ class Metric(NamedTuple):
     misses: str  # what it does not see, and other traps
     of_pixels: bool = False  # computed without an extractor
 
-    def named(self, extractor: str, part: str = "") -> str:
+    def full_name(self, extractor: str, part: str = "") -> str:
         """Returns the name by an extractor; only the FID Inception makes it FID, KID or IS."""
         name = self.name.format(extractor=extractor, part=part)
         return _OF_FID[name[:6]] + name[6:] if extractor == "fid" and name[:6] in _OF_FID else name
 
     def matches(self, name: str, extractor: str) -> bool:
         """Returns whether a number of this name, by this extractor, is of this metric."""
-        begins = self.named(extractor)
+        begins = self.full_name(extractor)
         return name.startswith(begins) if "{part}" in self.name else name == begins
 
 
@@ -167,7 +167,7 @@ def _result(comparison: Comparison, metric: Metric, number: Number) -> MetricRes
     samples, references = number.counts or (len(comparison.generated), real)
     reconstructed = {"reconstructed": True} if comparison.subject.get("reconstructed") else {}
     return MetricResult(
-        metric=metric.named(extractor.name, number.part),
+        metric=metric.full_name(extractor.name, number.part),
         value=float(number.value.value),
         low=_finite(number.value.low),
         high=_finite(number.value.high),

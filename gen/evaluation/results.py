@@ -110,7 +110,7 @@ def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[
             x, y = _plain(getattr(mine, name)), _plain(getattr(other, name))
             if x != y:
                 raise InputError(
-                    f"{mine.metric}: these numbers do not compare: {name} is {_short(x)} in one, {_short(y)} in the "
+                    f"{mine.metric}: these numbers do not compare: {name} is {short(x)} in one, {short(y)} in the "
                     "other; measure both alike"
                 )
     return pairs
@@ -169,9 +169,10 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Formats a value; of a digest the first digits."""
     text = str(value)
-    return f"{text[:12]}..." if len(text) == 64 else text
+    return f"{text[:12]}..." if len(text) == 64 and " " not in text else text
 
 
 def _names(results: Sequence[MetricResult]) -> str:

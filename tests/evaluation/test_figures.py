@@ -13,7 +13,7 @@ from PIL import Image
 
 from gen.evaluation import html, measure
 from gen.evaluation.evaluate_run import Evaluation
-from gen.evaluation.figures import classes, depth, manifold, nearest, pictures, typical
+from gen.evaluation.figures import classes, depth, draw_figures, manifold, nearest, typical
 from gen.metrics import memorization, neighbors
 from gen.runs.trained_run import RunFolder
 
@@ -32,7 +32,7 @@ def tinted(asked, colors):
 
 
 def test_pictures_are_titled_rgb():
-    made = pictures(comparison())
+    made = draw_figures(comparison())
     assert list(made) == ["nearest", "typical", "untypical", "classes", "map"]
     for title, picture in made.values():
         assert title[0].isupper()
@@ -43,16 +43,16 @@ def test_pictures_are_titled_rgb():
 
 @pytest.mark.parametrize("options", [{"channels": 1, "side": 28}, {"labeled": False}, {"side": 260}, {"features": 1}])
 def test_pictures_of_all_kinds_of_images(options):
-    made = pictures(comparison(12, real=20, held_out=0, **options))
+    made = draw_figures(comparison(12, real=20, held_out=0, **options))
     assert ("classes" in made) == options.get("labeled", True)
     assert all(max(picture.shape) < 1500 for _, picture in made.values())
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 6])
 def test_of_few_images_there_are_fewer_pictures(size):
-    assert "nearest" in pictures(comparison(size))
-    assert ("map" in pictures(comparison(size))) == (size > 5)
-    assert ("map" in pictures(comparison(real=size))) == (size > 5)
+    assert "nearest" in draw_figures(comparison(size))
+    assert ("map" in draw_figures(comparison(size))) == (size > 5)
+    assert ("map" in draw_figures(comparison(real=size))) == (size > 5)
 
 
 def test_depth_is_realism_and_counts_as_precision_and_recall_do():
@@ -104,8 +104,8 @@ def test_nearest_shows_pairs_and_frames_what_is_suspicious():
     assert count(nearest(over_and_over), RED) == 3 * 2 * (100 * 100 - 96 * 96)  # each training image once
     few = dataclasses.replace(copier, reference=dataclasses.replace(asked.reference, held_out=train.take(np.arange(9))))
     assert count(nearest(few), RED) == frames  # copies are suspicious even where nothing is known to be held out
-    assert "red frame" not in pictures(few)["nearest"][0]
-    assert "red frame" in pictures(copier)["nearest"][0]
+    assert "red frame" not in draw_figures(few)["nearest"][0]
+    assert "red frame" in draw_figures(copier)["nearest"][0]
 
 
 def test_classes_frame_what_the_classifier_sees_otherwise():

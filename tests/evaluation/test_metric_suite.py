@@ -288,4 +288,4 @@ def test_a_name_belongs_to_one_metric_at_most(board):
     for name, card in board.items():
         assert [metric.better for metric in METRICS if metric.matches(name, card.extractor)] == [card.better]
     assert not any(metric.matches("FID", "own") for metric in METRICS)
-    assert [metric.named("fid") for metric in METRICS if metric.matches("FID-infinite", "fid")] == ["FID-infinite"]
+    assert [metric.full_name("fid") for metric in METRICS if metric.matches("FID-infinite", "fid")] == ["FID-infinite"]
