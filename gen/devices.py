@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -145,6 +146,11 @@ def constrain(x: jax.Array) -> jax.Array:
     if current.empty or x.shape[0] % current.size:
         return x
     return jax.lax.with_sharding_constraint(x, BATCH)
+
+
+def interleave(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Interleaves [n ...] and [n ...] as a0 b0 a1 b1 ... [2n ...], so that each device keeps the rows it has."""
+    return jnp.stack([a, b], axis=1).reshape(2 * a.shape[0], *a.shape[1:])
 
 
 def rows(arrays: Any, start: int, size: int, mesh: Mesh) -> Any:

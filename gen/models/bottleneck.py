@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from gen.errors import InputError
 from gen.models.bounds import WIDTH, check_bounds
 
+_CODES = 2**20  # at most
+
 
 class Code(NamedTuple):
     """An encoded batch."""
@@ -33,7 +35,7 @@ class Bottleneck(nn.Module):
 
     @property
     def inputs(self) -> int:
-        raise NotImplementedError
+        return self.channels
 
     @property
     def channels(self) -> int:
@@ -65,7 +67,6 @@ class Identity(Bottleneck):
 
     size: int = 4  # channels
 
-    inputs = property(lambda self: self.size)
     channels = property(lambda self: self.size)
 
     def check(self, place: str) -> None:
@@ -114,16 +115,13 @@ class FSQ(Bottleneck):
 
     levels: tuple[int, ...] = (8, 5, 5, 5)  # of each channel
 
-    inputs = property(lambda self: len(self.levels))
     channels = property(lambda self: len(self.levels))
     vocabulary = property(lambda self: math.prod(self.levels))
 
     def check(self, place: str) -> None:
-        _require(
-            all(level >= 2 for level in self.levels) and self.levels, place, "levels", self.levels, "2 or more each"
-        )
-        check_bounds(self, place, levels=(2, 2**20))
-        _require(self.vocabulary <= 2**20, place, "levels", self.levels, f"at most {2**20:,} codes in all")
+        check_bounds(self, place, levels=(2, _CODES))
+        if self.vocabulary > _CODES:
+            raise InputError(f"{place}.levels={self.levels} cannot be used; allowed: at most {_CODES:,} codes in all")
 
     @nn.compact
     def __call__(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
@@ -160,12 +158,11 @@ class LFQ(Bottleneck):
     entropy: float = 0.1
     temperature: float = 1.0
 
-    inputs = property(lambda self: self.bits)
     channels = property(lambda self: self.bits)
     vocabulary = property(lambda self: 2**self.bits)
 
     def check(self, place: str) -> None:
-        _require(1 <= self.bits <= 20, place, "bits", self.bits, "1 to 20")
+        check_bounds(self, place, bits=(1, 20))
 
     @nn.compact
     def __call__(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
@@ -197,14 +194,11 @@ class VectorQuantizer(Bottleneck):
     decay: float = 0.99  # of the running mean, per step
     revive_below: float = 0.1  # expected choices per step; 0: never
 
-    inputs = property(lambda self: self.size)
     channels = property(lambda self: self.size)
     vocabulary = property(lambda self: self.codes)
 
     def check(self, place: str) -> None:
-        check_bounds(self, place, size=WIDTH)
-        _require(2 <= self.codes <= 2**20, place, "codes", self.codes, "2 to 1,048,576")
-        _require(0 <= self.decay < 1, place, "decay", self.decay, "0 up to, not including, 1")
+        check_bounds(self, place, size=WIDTH, codes=(2, _CODES), decay=(0.0, 0.999_999))
 
     def setup(self) -> None:
         self.sums = self.param("sums", lambda key: _unit(jax.random.normal(key, (self.codes, self.size))))
@@ -250,8 +244,3 @@ def _used(tokens: jax.Array, vocabulary: int) -> dict[str, jax.Array]:
         "usage": (counts > 0).mean(),
         "perplexity": jnp.exp(-jax.scipy.special.xlogy(share, share).sum()),
     }
-
-
-def _require(fits: object, place: str, name: str, value: object, allowed: str) -> None:
-    if not fits:
-        raise InputError(f"{place}.{name}={value} cannot be used; allowed: {allowed}")

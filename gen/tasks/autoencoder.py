@@ -89,7 +89,7 @@ class Autoencoder:
             params["lecam"] = {"real": jnp.zeros(()), "fake": jnp.zeros(())}
             optimizers["discriminator"] = self._optimizer(0.0)
         frozen = {} if self.features is None else {"features": self.features.init(keys[2], image, label)}
-        return initial_state(params, optimizers, averaged="autoencoder", frozen=frozen)
+        return initial_state(params, optimizers, "autoencoder", **frozen)
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         code_key, book_key = jax.random.split(key)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen.devices import constrain
+from gen.devices import constrain, interleave
 from gen.models.token_sampling import classifier_free_guidance, sample_token
 from gen.tasks import token_orders
 
@@ -64,10 +64,7 @@ def draw(
     given = jnp.pad(given, ((0, 0), (places.shape[1] - length, 0)), constant_values=True)
     known = jnp.take_along_axis(tokens, places, axis=1)
 
-    def sides(a: Any, b: Any) -> Any:
-        """Puts `a` and `b` in turn, so that each device keeps the rows that it has."""
-        return a if guidance is None else jnp.stack([a, b], axis=1).reshape(2 * n, *a.shape[1:])
-
+    sides: Any = (lambda a, b: a) if guidance is None else interleave
     labels = None if label is None else sides(label, unlabeled)
 
     def step(carry: Any, at: Any) -> tuple[Any, None]:

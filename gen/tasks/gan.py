@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from gen.augment import DEFAULT, augment
-from gen.devices import constrain
+from gen.devices import constrain, interleave
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, squared_gradient_norm
 from gen.tasks import Metrics
@@ -76,7 +76,7 @@ class Gan:
             "generator": init_network(g_key, self.generator, "task.generator", z, label, shape=image.shape),
             "discriminator": init_network(d_key, self.discriminator, "task.discriminator", image, label, shape=(1,)),
         }
-        return initial_state(params, dict.fromkeys(params, self._optimizer), averaged="generator")
+        return initial_state(params, dict.fromkeys(params, self._optimizer), "generator")
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         d_key, g_key, z_key = jax.random.split(key, 3)
@@ -138,12 +138,7 @@ class Gan:
     @property
     def _optimizer(self) -> optax.GradientTransformation:
         adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "eps"))
-        return adam(
-            learning_rate=by_step(self, self.learning_rate),
-            b1=0.0,
-            b2=by_step(self, self.beta2),
-            eps=1e-8,
-        )
+        return adam(by_step(self, self.learning_rate), b1=0.0, b2=by_step(self, self.beta2), eps=1e-8)
 
     def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
         """Computes the logits [b] of augmented images."""
@@ -163,7 +158,7 @@ class Gan:
             """Interleaves real and generated images, and their labels, of columns of the batch as [b/every every]."""
             rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
             real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
-            return _alternate(real_part, fake_part), _alternate(label_part, label_part)
+            return interleave(real_part, fake_part), interleave(label_part, label_part)
 
         images, labels = pairs(slice(0, 1))
         logits, squared_norm = squared_gradient_norm(lambda x: self._logits(d_params, key, x, labels, at), images)
@@ -214,11 +209,6 @@ def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any,
     if embeds and labels is not None and labels.ndim > 1:
         return labels @ context.module.embedding
     return call(*inputs, **options)
-
-
-def _alternate(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Interleaves [n ...] and [n ...] as a0 b0 a1 b1 ... [2n ...], so that each device keeps the rows it has."""
-    return jnp.stack([a, b], axis=1).reshape(2 * a.shape[0], *a.shape[1:])
 
 
 def _apply(network: nn.Module, params: Any, *inputs: jax.Array) -> jax.Array:

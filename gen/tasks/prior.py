@@ -115,7 +115,7 @@ class Prior:
         frozen = {}
         if self.tokenizer is not None:
             frozen["autoencoder"] = self.tokenizer.init(tokenizer_key, jnp.zeros((1, *self.shape)))
-        return initial_state({"prior": prior}, {"prior": self._optimizer}, averaged="prior", frozen=frozen)
+        return initial_state({"prior": prior}, {"prior": self._optimizer}, "prior", **frozen)
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         at = progress(self, state.step)

@@ -22,24 +22,14 @@ class TrainState(flax.struct.PyTreeNode):
     ema_params: dict[str, Tree]  # role -> averaged parameters, for roles that are sampled from
 
 
-def initial_state(
-    params: dict[str, Tree],
-    optimizers: Mapping[str, optax.GradientTransformation],
-    *,
-    averaged: str,
-    frozen: Mapping[str, Tree] | None = None,
-) -> TrainState:
-    """Makes the state before the first step.
+Optimizers = Mapping[str, optax.GradientTransformation]
 
-    optimizers: of each role that is learned by gradients. averaged: the role that is sampled from. frozen: the weights
-    of roles that are not trained.
-    """
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        opt_state={role: optimizer.init(params[role]) for role, optimizer in optimizers.items()},
-        ema_params={averaged: jax.tree.map(jnp.copy, params[averaged]), **(frozen or {})},
-    )
+
+def initial_state(params: dict[str, Tree], optimizers: Optimizers, averaged: str, **frozen: Tree) -> TrainState:
+    """Makes the state before the first step. averaged: the role that is sampled from; frozen: roles not trained."""
+    opt_state = {role: optimizer.init(params[role]) for role, optimizer in optimizers.items()}
+    average = {averaged: jax.tree.map(jnp.copy, params[averaged])}
+    return TrainState(jnp.zeros((), jnp.int32), params, opt_state, average | frozen)
 
 
 def apply_gradients(
@@ -54,11 +44,10 @@ def next_state(
     state: TrainState, params: dict[str, Tree], opt_state: dict[str, Tree], *, half_life: jax.Array, images: int
 ) -> TrainState:
     """Makes the state after a step; the averages of the roles in `params` follow these, see `ema`."""
-    averages = {
-        role: ema(average, params[role], half_life=half_life, images=images) if role in params else average
-        for role, average in state.ema_params.items()
-    }
-    return TrainState(step=state.step + 1, params=params, opt_state=opt_state, ema_params=averages)
+    average = dict(state.ema_params)
+    for role in average.keys() & params.keys():
+        average[role] = ema(average[role], params[role], half_life=half_life, images=images)
+    return TrainState(state.step + 1, params, opt_state, average)
 
 
 def ema(average: Tree, params: Tree, *, half_life: jax.Array | float, images: jax.Array | float) -> Tree:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -32,38 +32,6 @@ from gen.tasks.state import Tree
 _DRAWN = 1024  # latents whose images principal components are taken of
 
 
-class Space(Protocol):
-    """A model as a map between images and latents."""
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of its images."""
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes its latents have; 0: none."""
-
-    @property
-    def spherical(self) -> bool:
-        """Whether its latents lie about a sphere, so that interpolation follows arcs."""
-
-    @property
-    def measured(self) -> bool:
-        """Whether its directions are measured on the latents of example images."""
-
-    def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
-        """Finds the latents of images, as near as the model comes. label: the class of all; None: what fits best."""
-
-    def decode(self, codes: Latents) -> np.ndarray:
-        """Returns the images of latents."""
-
-    def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
-        """Draws the latents that sampling draws from these seeds; for models that sample."""
-
-    def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
-        """Finds at most `count` directions by "closed_form" or "pca". codes: of examples, where they are `measured`."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GanSpace:
     """The latent space of a generator: encoding is projection."""
@@ -74,33 +42,33 @@ class GanSpace:
     projector: Projector
     batch_size: int
 
-    spherical = True
-    measured = False
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return self.task.image_shape
+    spherical = True  # latents lie about a sphere: interpolation follows arcs
+    measured = False  # directions are not measured on the latents of example images
 
     @property
     def num_classes(self) -> int:
+        """The number of classes that its latents have; 0: none."""
         return self.task.num_classes
 
     def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
+        """Finds the latents of images, as near as the model comes. label: the class of all; None: what fits best."""
         return self.projector(images, label=label)
 
     def decode(self, codes: Latents) -> np.ndarray:
+        """Decodes latents to images."""
         make = lambda params, codes: self.task.decode(params, codes.z, codes.label)  # noqa: E731
         return _all(make, self, codes)
 
     def drawn(self, seeds: Sequence[int], *, label: int | None = None) -> Latents:
+        """Draws the latents that sampling draws from these seeds."""
         keys = by_seed.keys(seeds)
         labels = self.task.label(keys) if label is None else np.full(len(keys), label, np.int32)
         z = np.asarray(draw_latents(keys, self.task.latent_shape))
         return Latents(z, None if labels is None else np.asarray(labels))
 
     def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
-        """Closed form: of the generator's first linear map. pca: of what its first stage makes of random latents, each
-        class taken about its mean."""
+        """Finds at most `count` directions, by "closed_form" of the generator's first linear map, or by "pca" of its
+        first stage for random latents, each class taken about its mean."""
         if method == "closed_form":
             vectors = closed_form(np.asarray(first_map(self.task, self.params)), count)
         else:
@@ -125,10 +93,6 @@ class CodeSpace:
     spherical = False
     measured = True
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return self.task.image_shape
-
     def encode(self, images: np.ndarray, *, label: int | None = None) -> Latents:
         return Latents(_all(self.task.encode, self, images), None)
 
@@ -141,8 +105,8 @@ class CodeSpace:
         return Latents(by_seed.drawn_latents(self.task, seeds), None)
 
     def directions(self, method: str, count: int, *, codes: Latents | None = None) -> Directions:
-        """pca: of the latents of examples. Closed form: of how the decoder's first convolution answers where its input
-        is the same at all positions; only the deviations are taken from the examples."""
+        """Finds at most `count` directions, by "pca" of the latents of examples, or by "closed_form" of the decoder's
+        first convolution where its input is the same at all positions; the examples then give the deviations."""
         if codes is None and self.task.can_sample:
             codes = self.drawn(range(_DRAWN))
         if codes is None or len(codes.z) < 2:
@@ -155,7 +119,10 @@ class CodeSpace:
         return Directions(vectors, (codes.z @ vectors.T).std(0))
 
 
-def _all(function: Any, space: GanSpace | CodeSpace, arrays: Any) -> np.ndarray:
+Space = GanSpace | CodeSpace
+
+
+def _all(function: Any, space: Space, arrays: Any) -> np.ndarray:
     """Computes function(params, rows) of all rows of a tree of arrays."""
     return np.concatenate(list(batched(function, space.mesh)(space.params, arrays, at_once=space.batch_size)))
 

@@ -68,7 +68,7 @@ def open_session(
     if labels and len(labels) > 1:
         raise InputError(f"--label={label}: {len(labels)} classes; name one, or leave --label out to try all")
     record = run.record(seed=seed, latents=text)
-    files = Files(out, space.image_shape, run.class_names, record, padding_of(run.data_metadata))
+    files = Files(out, space.task.image_shape, run.class_names, record, padding_of(run.data_metadata))
     return Session(run, space, labels[0] if labels else None, files)
 
 
