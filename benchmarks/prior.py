@@ -36,7 +36,7 @@ from gen.features.network_training import Training
 from gen.report import grid, save_png
 from gen.runs import trained_run
 from gen.sampling import by_seed
-from gen.sampling.conditional import background_bits
+from gen.sampling.conditional.background import background_bits
 from gen.tasks.tokens import Tokenizer
 from gen.training import loop
 

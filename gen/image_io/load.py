@@ -55,7 +55,7 @@ def load_images(
     for index, path in enumerate(paths):
         try:
             images[index] = _load(Path(path), image_shape, padding)
-        except _CannotUseError as error:
+        except Unreadable as error:
             raise InputError(f"{printable(path)}: {error}") from None
     return images
 
@@ -72,7 +72,7 @@ def load_readable(
         try:
             images.append(_load(path, image_shape, padding))
             kept.append(index)
-        except _CannotUseError as error:
+        except Unreadable as error:
             left_out[path] = str(error)
     if line := left_out_line(left_out, len(paths)):
         log.warning("%s", line)
@@ -92,10 +92,6 @@ def left_out_line(left_out: Mapping[Path, str], count: int) -> str:
     return f"{len(reasons):,} of {count:,} files left out: {said}" if reasons else ""
 
 
-class _CannotUseError(ValueError):
-    """Why an image cannot be used, without its name."""
-
-
 def _load(path: Path, image_shape: tuple[int, int, int], padding: Padding) -> np.ndarray:
     """Loads one image, float32 [h w c] in [0, 1]."""
     height, width, channels = image_shape
@@ -106,6 +102,6 @@ def _load(path: Path, image_shape: tuple[int, int, int], padding: Padding) -> np
         pixels = np.asarray(image).reshape(1, image.height, image.width, -1)
         return to_resolution(pixels, height, padding)[0] / np.float32(255)
     except TooSmall as error:
-        raise _CannotUseError(f"{error}; allowed: {width}x{height} or more, of this run's images") from None
+        raise Unreadable(f"{error}; allowed: {width}x{height} or more, of this run's images") from None
     except Unreadable as error:
-        raise _CannotUseError(f"cannot be read ({error})") from None
+        raise Unreadable(f"cannot be read ({error})") from None
