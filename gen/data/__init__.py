@@ -1,4 +1,4 @@
-"""Real images: their sources (`shapes`, `folder`, `npz`, `clips`, `tfds`, `celeba`), and batches (`Dataset`)."""
+"""Real images: data sets (`shapes`, `folder`, `npz`, `frame_pairs`, `tfds`, `celeba`) and batches of them."""
 
 from gen.data.celeba import celeba
 from gen.data.dataset import Batch, BatchSampler, DatasetSplits, Examples

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], *, doing: str, unit: str = "images"
 ) -> Generator[tuple[Item, Result], None, None]:
-    """(item, function(item)) in order of the items; `doing` names the progress bar."""
+    """Yields (item, function(item)) in order of the items; `doing` names the progress bar."""
     with progress_bar(len(items), unit, doing=doing) as bar, ThreadPoolExecutor() as pool:
         for begin in range(0, len(items), _CHUNK):
             chunk = items[begin : begin + _CHUNK]
@@ -66,6 +66,6 @@ def add_images(
 
 
 def small_hint(skipped: Sequence[Mapping[str, str]]) -> str:
-    """What to do about images that are smaller than the resolution, if there are any."""
+    """Names the option that takes images smaller than the resolution, if there are any."""
     small = sum("smaller than resolution" in entry["reason"] for entry in skipped)
     return f"; --config.data.small=enlarge takes the {small} too small" if small else ""

@@ -23,27 +23,27 @@ _MOST = 2**30  # bytes that a small archive may hold in all; a large one 100 tim
 
 
 class BadMember(ValueError):
-    """Why a member of an archive cannot be read, in a few words."""
+    """A member of an archive cannot be read; the text says why."""
 
 
 class Files(Protocol):
-    """What `opened` gives."""
+    """The image files below a folder or in an archive; `open_files` makes one."""
 
     names: list[str]  # of image files, relative, with slashes, sorted
     ignored: dict[str, int]  # how many other files there are, by suffix or reason
 
     def open(self, name: str) -> Path | IO[bytes]:
-        """What an image reader takes. Raises BadMember."""
+        """Opens a file for an image reader. Raises BadMember."""
 
     def beside(self, name: str) -> bytes | None:
-        """The content of a small file of this name among the images, or beside the folder or archive."""
+        """Reads a small file of this name among the images, or beside the folder or archive; None without one."""
 
     def fingerprint(self, names: Sequence[str]) -> str:
-        """sha256 of these names and of what the files hold."""
+        """Computes the sha256 of these names and of the contents of the files."""
 
 
-def opened(path: str | os.PathLike[str], source: str) -> Files:
-    """The image files below a folder or in a zip archive. Raises InputError, which names the `source`, for neither."""
+def open_files(path: str | os.PathLike[str], source: str) -> Files:
+    """Finds the image files below a folder or in a zip archive. Raises InputError, which names the `source`."""
     if not os.fspath(path):
         raise InputError(f"{source}: path is empty: name a folder of images, or a zip of one")
     place = expand(path)
@@ -81,7 +81,7 @@ class Zip:
     """A zip archive; what its members are called never becomes a path on this disk."""
 
     def __init__(self, file: Path, source: str) -> None:
-        """Reads the list of members. Raises InputError, which names the `source`, for what is no such archive."""
+        """Reads the list of members. Raises InputError, which names the `source`, for a file that is no zip archive."""
         self._file = file
         try:
             if not file.is_file():
@@ -115,7 +115,7 @@ class Zip:
         return self._list(inside) if inside else _small(_outside(self._file, name))
 
     def read(self, name: str) -> bytes | None:
-        """The content of a member, or None. Raises InputError when it cannot be read."""
+        """Reads a member; None without one. Raises InputError when it cannot be read."""
         return self._list(self._top + name) if self._top + name in self._members else None
 
     def _list(self, name: str) -> bytes:
@@ -125,7 +125,7 @@ class Zip:
             raise InputError(f"{printable(self._file)}: {printable(name)} {error}") from None
 
     def fingerprint(self, names: Sequence[str]) -> str:
-        """By the checksums that the archive keeps of its members, which are verified when they are read."""
+        """Digests the checksums that the archive keeps of its members; they are verified at reading."""
         found = [(name, self._members[self._top + name]) for name in names]
         listed = [(name, member.CRC, member.file_size) for name, member in found]
         return hashlib.sha256(repr([self._file.stat().st_size, listed]).encode()).hexdigest()
@@ -149,7 +149,7 @@ class Zip:
 
 
 def _shared_folder(names: list[str]) -> str:
-    """The folder that all lie in, "a/b/"; "" for none: an archive of one folder is as good as one of what is in it."""
+    """Returns the folder that holds all names, as "a/b/", or "": an archive of one folder is read as that folder."""
     folders = {posixpath.dirname(name) for name in names}
     shared = (
         posixpath.commonpath(folders) if "" not in folders and len({f.startswith("/") for f in folders}) == 1 else ""
@@ -162,7 +162,7 @@ def _passed_over(name: str) -> bool:
 
 
 def _outside(place: Path, name: str) -> list[Path]:
-    """Where a list may lie beside a folder or archive: as one gets it, or in the folders of the original."""
+    """Lists where a file may lie beside a folder or archive: as downloaded, or in the folders of the original."""
     parent = place.resolve().parent
     return [parent / name, parent / "Anno" / name, parent / "Eval" / name]
 

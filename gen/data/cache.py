@@ -49,7 +49,7 @@ class _WriteError(Exception):
 
 
 def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> DatasetSplits:
-    """The source that `make` fills, from the cache when it was made before.
+    """Returns the splits that `make` fills, from the cache when they were made before.
 
     `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and metadata. `options`
     and `identity` are JSON-able; what must lead to other images must change one of them. A cache that cannot be written
@@ -79,7 +79,7 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
 
 
 def _digest(array: np.ndarray) -> str:
-    """sha256 over the elements, then over type and shape, so that it can be computed while an array grows."""
+    """Computes the sha256 of the elements, then of type and shape: it can be computed while an array grows."""
     hasher = hashlib.sha256(np.ascontiguousarray(array).data)
     hasher.update(f"{array.dtype.str}{array.shape}".encode())
     return hasher.hexdigest()
@@ -169,7 +169,7 @@ def _publish(folder: Path, entry: Path) -> None:
 
 
 def _remove_stale(entry: Path) -> None:
-    """Removes what a process that crashed a day ago left of this entry."""
+    """Removes what a process that crashed over a day ago left of this entry."""
     for folder in entry.parent.glob(f".{entry.name}.*"):
         newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
         if time.time() - newest > _STALE_SECONDS:
@@ -177,7 +177,7 @@ def _remove_stale(entry: Path) -> None:
 
 
 def _read(entry: Path) -> _Stored | None:
-    """The arrays, class names and metadata of an entry; None when there is none or it is damaged, which is logged."""
+    """Reads arrays, class names and metadata of an entry; None when it is missing or damaged, which is logged."""
     if not entry.exists():
         return None
     try:
@@ -188,7 +188,7 @@ def _read(entry: Path) -> _Stored | None:
 
 
 def _load(entry: Path) -> _Stored:
-    """Raises one of _DAMAGE unless all is there as it was written, in a folder where nobody else can write."""
+    """Loads an entry. Raises one of _DAMAGE unless it is as written, in a folder where nobody else can write."""
     private_folder(entry)
     stored = json.loads((entry / "metadata.json").read_text())
     arrays = [_read_array(entry / f"{part}.npy", **stored["metadata"]["files"][part]) for part in _PARTS]
@@ -209,13 +209,13 @@ def _read_array(path: Path, size: int, sha256: str, blocks: str, state: list[int
 
 
 def _state(file: BinaryIO) -> list[int]:
-    """Size, times and inode: they tell whether a file was written to, but for a moment after its last change."""
+    """Returns size, times and inode, which show whether a file was written to, except just after its last change."""
     found = os.fstat(file.fileno())
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def _blocks(file: BinaryIO) -> str:
-    """sha256 of the whole of a small file, of blocks spread over a large one with its head and its end."""
+    """Computes the sha256 of a whole small file, or of blocks spread over a large one with its head and end."""
     size = os.fstat(file.fileno()).st_size
     hasher = hashlib.sha256()
     for start in sorted({max(0, size - _BLOCK) * number // (_BLOCKS - 1) for number in range(_BLOCKS)}):

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from gen.data.add_images import add_images
-from gen.data.archive import BadMember, Files, opened
+from gen.data.archive import BadMember, Files, open_files
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
 from gen.data.layout import File
@@ -30,7 +30,7 @@ def celeba(
     label: str | None = None,  # one of the 40 attributes, e.g. "Smiling", as two classes; needs list_attr_celeba
     held_out: float = 0.05,  # share of the images; unused where the official split is known
 ) -> DatasetSplits:
-    """A source of the aligned JPEGs in a folder, or in a zip file, which is read where it is.
+    """Reads the aligned JPEGs in a folder or in a zip file, which is not unpacked.
 
     list_attr_celeba and list_eval_partition (.txt, or .csv as Kaggle has them) are found among the images and beside
     the folder or file. The split is the official one (train, and test to hold out) when the partition is there or all
@@ -42,7 +42,7 @@ def celeba(
         raise InputError(
             f"celeba: resolution={resolution}, held_out={held_out}: at least 1, and between 0 and 1, are allowed"
         )
-    files = opened(path, "celeba")
+    files = open_files(path, "celeba")
     labels = None if label is None else _attribute(files, label, path)
     parts = _parts(files, held_out)
     options = {"resolution": resolution, "label": label, "held_out": held_out}
@@ -60,7 +60,7 @@ def celeba(
 
 
 def _decode(files: Files, labels: dict[str, int] | None, resolution: int, file: File) -> np.ndarray | str:
-    """The image uint8 [h w 3], or the reason why there is none."""
+    """Returns the image uint8 [h w 3], or the reason why there is none."""
     if labels is not None and _key(file.name) not in labels:
         return "it is not in list_attr_celeba"
     try:
@@ -73,12 +73,12 @@ def _decode(files: Files, labels: dict[str, int] | None, resolution: int, file: 
 
 
 def _key(name: str) -> str:
-    """What the lists know an image by: its number, in whatever format and folder it is."""
+    """Returns the name of an image in the lists: its number, without folder and format."""
     return PurePosixPath(name).stem
 
 
 def _parts(files: Files, held_out: float) -> dict[str, str]:
-    """Key -> "train" or "held_out"; an image of the validation part is in neither, when there is a test part."""
+    """Maps keys to "train" or "held_out"; an image of the validation part is in neither, when there is a test part."""
     keys = sorted({_key(name) for name in files.names})
     if len(keys) != len(files.names):
         raise InputError("celeba: two images have one name, so that the lists would not tell them apart")
@@ -97,7 +97,7 @@ def _parts(files: Files, held_out: float) -> dict[str, str]:
 
 
 def _attribute(files: Files, label: str, path: str | os.PathLike[str]) -> dict[str, int]:
-    """Key -> 1 where the attribute is there, else 0."""
+    """Maps keys to 1 where the attribute is there, else 0."""
     heading, rows = _table(files, "list_attr_celeba")
     if not rows:
         raise InputError(
@@ -113,7 +113,7 @@ def _attribute(files: Files, label: str, path: str | os.PathLike[str]) -> dict[s
 
 
 def _table(files: Files, name: str) -> tuple[list[str], dict[str, list[int]]]:
-    """Heading and rows by key of a list, in the original form (words) or Kaggle's (.csv); both empty without one."""
+    """Reads heading and rows by key of a list, in words or as Kaggle's .csv; both empty without one."""
     content = next((found for suffix in (".txt", ".csv") if (found := files.beside(name + suffix)) is not None), b"")
     heading: list[str] = []
     rows: dict[str, list[int]] = {}

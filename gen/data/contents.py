@@ -1,4 +1,4 @@
-"""Files by what is in them: read once, and again only when the file system says that something may have changed."""
+"""Digests of the contents of files, read again only when the file system reports a possible change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SETTLED = 2.0  # seconds after which another change shows in the times of a fil
 
 
 def fingerprint(root: Path, names: Iterable[str]) -> str:
-    """sha256 over the names and the whole contents of files below `root`; sizes and times alone can be equal.
+    """Computes the sha256 of the names and whole contents of files below `root`: sizes and times may be equal.
 
     The result is remembered in the cache by place, size, times and inode of every file, so that contents are read only
     at the first use, after a change and after a move. A file that cannot be read, or is none, counts by its name.
@@ -46,7 +46,7 @@ def fingerprint(root: Path, names: Iterable[str]) -> str:
 
 
 def _state(file: Path) -> tuple[int, ...] | None:
-    """What changes with the content: size, times (that of the inode can be set by nobody) and place on the disk."""
+    """Returns what changes with the content: size, times (the inode's cannot be set) and place on the disk."""
     try:
         found = file.stat()
     except OSError:

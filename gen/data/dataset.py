@@ -1,4 +1,4 @@
-"""Examples, sources and batches. Images are uint8 [n h w c] in 0..255, labels int32 [n]; numpy only, on the host."""
+"""Examples, splits and batches. Images are uint8 [n h w c] in 0..255, labels int32 [n]; numpy only, on the host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gen.errors import InputError
 
 
 class Batch(TypedDict):
-    """What one step sees: image [b h w c] (uint8 on the host, float in [0, 1] on the device), label int32 [b]."""
+    """The arrays of one step: image [b h w c] (uint8 on the host, float in [0, 1] on the device), label int32 [b]."""
 
     image: Any
     label: Any
@@ -47,7 +47,7 @@ class DatasetSplits:
 
     @property
     def num_classes(self) -> int:
-        """How many classes the labels name; 0 when unlabeled."""
+        """Number of classes; 0 when unlabeled."""
         return len(self.class_names)
 
 
@@ -76,7 +76,7 @@ class BatchSampler:
 
     @property
     def num_examples(self) -> int:
-        """How many different images there are."""
+        """Number of different images."""
         return len(self.examples.images)
 
     @property
@@ -86,7 +86,7 @@ class BatchSampler:
         return height, width, channels
 
     def indices(self, step: int, *, rows: slice = slice(None)) -> np.ndarray:
-        """Which examples the batch of `step` holds: int64 [b], or only its `rows`."""
+        """Returns the indices of the examples in the batch of `step`: int64 [b], or only its `rows`."""
         positions = np.arange(step * self._batch_size, (step + 1) * self._batch_size, dtype=np.int64)[rows]
         epochs, offsets = np.divmod(positions, self.num_examples)
         result = np.empty_like(positions)
@@ -96,6 +96,6 @@ class BatchSampler:
         return result
 
     def batch(self, step: int, *, rows: slice = slice(None)) -> Batch:
-        """The batch of `step`: image uint8 [b h w c], label int32 [b]; `rows` picks one process's share of it."""
+        """Returns the batch of `step`: image uint8 [b h w c], label int32 [b]; `rows` picks the share of a process."""
         indices = self.indices(step, rows=rows)
         return Batch(image=np.asarray(self.examples.images[indices]), label=self.examples.labels[indices])

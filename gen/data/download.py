@@ -26,7 +26,7 @@ _PAGE = 2**20  # bytes of a page that are read to find the way to the file
 
 
 class Expected(NamedTuple):
-    """What the file must be. None: not known."""
+    """Name, size and sha256 that a file must have; None: not known."""
 
     name: str
     size: int | None
@@ -104,7 +104,7 @@ def _continue(url: str, partial: Path, expected: Expected, began: Callable[[], N
 
 
 def _opened(url: str, start: int, expected: Expected) -> Any:
-    """The response whose body is the file from byte `start` on."""
+    """Requests the file from byte `start` on."""
     response = _request(url, start)
     if not _is_page(response) or expected.name.endswith((".html", ".htm")):
         return response

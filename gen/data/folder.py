@@ -1,4 +1,4 @@
-"""Any folder of images as a source: decoded once, with everything that was left out listed with its reason."""
+"""Splits from any folder of images: decoded once, with every file that was left out and the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.data.add_images import add_images, small_hint
-from gen.data.archive import BadMember, Files, Zip, opened
+from gen.data.archive import BadMember, Files, Zip, open_files
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
@@ -39,7 +39,7 @@ def folder(
     small: Small = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
     strict: bool = False,  # True: one unreadable file refuses the whole folder
 ) -> DatasetSplits:
-    """A source of square images from all image files under `path`, a folder or a zip archive of one.
+    """Reads all image files under `path`, a folder or a zip archive of one, as square images.
 
     The subfolders of `path` are the classes; without any (or with one only) the images are unlabeled. A dataset.json
     as of StyleGAN, {"labels": [["00000/img.png", 3], ...]}, gives the labels instead. If the subfolders are train or
@@ -52,7 +52,7 @@ def folder(
     metadata["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out)
-    found, root = opened(path, "folder"), expand(path)
+    found, root = open_files(path, "folder"), expand(path)
     if line := ignored_line(Found([], found.ignored)):
         log.warning("%s: %s", printable(root), line)
     listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
@@ -110,7 +110,7 @@ def _decode(
     small: Small,
     file: File,
 ) -> np.ndarray | str:
-    """The image uint8 [h w c], or the reason why there is none."""
+    """Returns the image uint8 [h w c], or the reason why there is none."""
     try:
         image = open_image(files.open(file.name), grayscale=grayscale, background=background, single=True)
         return center_crop_resize(image, resolution, enlarge=small == "enlarge")
@@ -124,7 +124,7 @@ def _decode(
 
 
 def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dict[str, str]], list[str]]:
-    """The layout without the classes of which no file can be used; those files with reasons, and those classes."""
+    """Returns the layout without classes of which no file is readable; those files with reasons; those classes."""
     if not layout.class_names:
         return layout, [], []
     skipped, bad, of_class = list[dict[str, str]](), set[int](), defaultdict[int, list[File]](list)
@@ -149,7 +149,7 @@ def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dic
 
 
 def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: float, total: int) -> str:
-    """By the folder, or by the hash of the name; at least the first readable file is held out, and not the last."""
+    """Returns the folder's split, else that of the name's hash; the first readable file is held out, the last not."""
     chosen = not counts["held_out"] or (_position(file) < held_out and number < total - 1)
     return file.split or ("held_out" if chosen else "train")
 

@@ -1,4 +1,4 @@
-"""Short films in one .npz file as a source of pairs of frames: the frame before above the frame after.
+"""Splits of pairs of frames from the short films in one .npz file: the frame before above the frame after.
 
 x_train, x_test: uint8 [... frames h w c], all axes before the frames count clips; sequence_names: the names of the
 last of those axes, which are then the classes.
@@ -21,7 +21,7 @@ from gen.npz import texts
 
 
 def frame_pairs(path: str | os.PathLike[str], resolution: int | None = None) -> DatasetSplits:
-    """A source of all pairs of consecutive frames [2h w c] in the clips of an .npz file.
+    """Reads all pairs of consecutive frames [2h w c] in the clips of an .npz file.
 
     resolution: of a frame; larger ones are area-averaged, None: as stored. The class is what is done in the clip, where
     the file has sequence_names. The held-out pairs are those of x_test, which it must have. Raises InputError for a
@@ -47,7 +47,7 @@ def frame_pairs(path: str | os.PathLike[str], resolution: int | None = None) -> 
 
 
 def _films(file: Path, arrays: dict[str, np.ndarray], key: str, names: int) -> np.ndarray:
-    """The clips of a split: uint8 [clips frames h w c], those of all sequences of a subject side by side."""
+    """Returns the clips of a split, uint8 [clips frames h w c], those of all sequences of a subject side by side."""
     if key not in arrays:
         raise InputError(f"clips: {file} has no {key}: the clips to hold out")
     films = arrays[key]
@@ -66,7 +66,7 @@ def _films(file: Path, arrays: dict[str, np.ndarray], key: str, names: int) -> n
 
 
 def _pairs(films: np.ndarray, resolution: int | None) -> np.ndarray:
-    """[n t h w c] to [n*(t-1) 2h w c]."""
+    """Stacks consecutive frames: [n t h w c] to [n*(t-1) 2h w c]."""
     n, t, height, width, channels = films.shape
     frames = films.reshape(-1, height, width, channels)
     frames = frames if resolution is None else to_resolution(frames, resolution, "edge")
@@ -75,6 +75,6 @@ def _pairs(films: np.ndarray, resolution: int | None) -> np.ndarray:
 
 
 def _labels(start: int, films: np.ndarray, names: int) -> np.ndarray:
-    """Of each pair: the sequence that its clip is of; clips start at `start`, sequences following each other."""
+    """Returns the sequence of each pair's clip; clips start at `start`, sequences follow each other."""
     of_clip = np.arange(start, start + len(films)) % max(names, 1)
     return np.repeat(of_clip, films.shape[1] - 1).astype(np.int32)

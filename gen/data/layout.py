@@ -1,4 +1,4 @@
-"""What the layout of a folder of images says: which files are classes of what, and which are held out.
+"""The layout of a folder of images: the class of each file, and which files are held out.
 
 Names are relative to the folder, with slashes. What people and file systems write differently is one: the two ways to
 compose an accent (NFC, NFD), and Train, train and TRAIN.
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def read_layout(root: Path, names: Sequence[str], *, labeled: bool, labels_file: bytes | None = None) -> Layout:
-    """The splits and classes of image files `names` in a folder, and a warning for what may not be as was meant.
+    """Returns splits and classes of the image files `names` in a folder; warns where the layout may not be meant so.
 
     root: may be an archive, with the content of its `labels_file`.
     Raises InputError for a layout that can be meant in several ways, and a file of labels that cannot be read.
@@ -82,12 +82,12 @@ def read_layout(root: Path, names: Sequence[str], *, labeled: bool, labels_file:
 
 
 def plain(name: str) -> str:
-    """A name as it is stored and printed: accents composed, bytes that are not UTF-8 and control signs as escapes."""
+    """Returns a name as it is stored and printed: accents composed, other bytes and control signs as escapes."""
     return printable(unicodedata.normalize("NFC", name))
 
 
 def _splits(root: Path, names: Sequence[str], labeled: bool) -> list[str | None] | None:
-    """The split of each file by the folder that it is in, if the folders say that; else None.
+    """Returns the split of each file where its folder names one; else None.
 
     One folder of splits alone is looked into, and what is held out goes by names. Raises InputError for folders of both
     splits beside others, which would become classes.
@@ -109,7 +109,7 @@ def _splits(root: Path, names: Sequence[str], labeled: bool) -> list[str | None]
 
 
 def _say_empty(root: Path, depth: int, classes: set[str]) -> None:
-    """Folders in the place of classes that hold no image."""
+    """Warns about folders in the place of classes that hold no image."""
     here = [root] if depth == 0 else [Path(entry.path) for entry in _folders(root)]
     found = {plain(entry.name) for folder in here for entry in _folders(folder)} - classes
     if found:
@@ -133,7 +133,7 @@ def _say_unread(root: Path, names: Sequence[str]) -> None:
 
 
 def _listed_labels(root: Path, content: bytes | None) -> Any:
-    """What stands under "labels" in the file of labels; None, with a warning, where there is no such thing."""
+    """Returns the entry "labels" of the file of labels; None, with a warning, where it has none."""
     file = root / LABELS_FILE
     try:
         if content is None and file.stat().st_size > _MOST_BYTES:
@@ -148,7 +148,7 @@ def _listed_labels(root: Path, content: bytes | None) -> Any:
 
 
 def _by_list(root: Path, names: Sequence[str], listed: Any) -> Layout:
-    """Labels by StyleGAN's file; its folders 00000, 00001 ... are no classes."""
+    """Takes the labels from StyleGAN's file; its folders 00000, 00001 ... are no classes."""
     if not listed:
         return Layout([File(name, 0, None) for name in names], (), [])
     labels = dict[str, int]()

@@ -1,4 +1,4 @@
-"""A memory-mapped array that says so when its file was cut, where reading on would end the process (SIGBUS)."""
+"""A memory-mapped array that raises when its file was cut, where reading would end the process (SIGBUS)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _COPIED = 2**26  # bytes; a larger slice stays mapped
 
 
 class Mapped(np.memmap):
-    """The array of an .npy file. Whatever is taken out of it is a copy in memory, unless that would be large."""
+    """The array of an .npy file. Indexing copies into memory, unless the result would be large."""
 
     _path: Path | None = None
 
     @classmethod
     def of(cls, array: np.memmap, path: Path) -> Mapped:
-        """The array, which is mapped from the file at `path`."""
+        """Wraps an array that is mapped from the file at `path`."""
         mapped = array.view(cls)
         mapped._path, mapped._size = path, path.stat().st_size
         return mapped
@@ -30,7 +30,7 @@ class Mapped(np.memmap):
         self._path, self._size = getattr(source, "_path", None), getattr(source, "_size", 0)
 
     def __getitem__(self, key: Any) -> Any:
-        """As of any array. Raises InputError when the file has become shorter, or cannot be reached any more."""
+        """Indexes as any array. Raises InputError when the file has become shorter or cannot be reached any more."""
         if self._path is not None:
             check(self._path, self._size)
         found = np.asarray(self)[key]
@@ -44,7 +44,7 @@ class Mapped(np.memmap):
 
 
 def check(path: Path, size: int) -> None:
-    """Raises InputError when the file at `path` has fewer bytes than `size`. One removed meanwhile still is mapped."""
+    """Raises InputError when the file at `path` has fewer bytes than `size`. A removed file stays mapped."""
     try:
         found = path.stat().st_size
     except FileNotFoundError:

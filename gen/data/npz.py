@@ -1,4 +1,4 @@
-"""Arrays in one .npz file as a source: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names."""
+"""Splits from an .npz file: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def npz(
     limit: int | None = None,  # train on a fixed random choice of this many images; None: on all
     held_out: float = 0.05,  # share of x_train to hold out when there is no x_test
 ) -> DatasetSplits:
-    """A source of the arrays in an .npz file, as numpy.savez writes it; pickled objects are not read.
+    """Reads the arrays of an .npz file, as numpy.savez writes it; pickled objects are refused.
 
     Images larger than `resolution` are cropped to their central square and area-averaged; smaller ones are padded
     evenly on all sides, by at most a quarter of their side (28 to 32, say). Without y_train the images are unlabeled.
@@ -67,7 +67,7 @@ def npz(
 
 
 def sha256_of(file: Path) -> str:
-    """Of the file's content, 64 hexadecimal digits. Raises InputError, with the nearest name, when it is no file."""
+    """Computes the sha256 of a file. Raises InputError, with the nearest name, when it is no file."""
     if not file.is_file():
         beside = [entry.name for entry in file.parent.glob("*.npz")] if file.parent.is_dir() else []
         raise InputError(f"npz: {printable(file)} is not a file{nearest(file.name, beside)}")
@@ -75,7 +75,7 @@ def sha256_of(file: Path) -> str:
 
 
 def arrays_of(file: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """Those of `keys` that the file holds, x_train among them. Raises InputError for a file that cannot be used."""
+    """Reads those of `keys` that the file holds, x_train among them. Raises InputError for an unusable file."""
     try:
         arrays = read_npz(file, keys)
         found = npz_names(file)
@@ -112,7 +112,7 @@ def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) ->
 
 
 def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray | None) -> tuple[str, ...]:
-    """The names given, else the numbers up to the largest label; () when unlabeled."""
+    """Returns the names given, else the numbers up to the largest label; () when unlabeled."""
     if "y_train" not in arrays:
         return ()
     highest = max(int(part.max()) for part in labels if part is not None)

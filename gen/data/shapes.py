@@ -1,4 +1,4 @@
-"""The embedded data: colored shapes on textured backgrounds, drawn from an index, with everything known about them.
+"""A data set without files: colored shapes on textured backgrounds, drawn from an index, with all parameters known.
 
 Images are float [h w c] in [0, 1], RGB; lengths are fractions of the image side, x to the right and y downwards from
 the top left corner. Distances below are signed: negative inside the shape.
@@ -52,7 +52,7 @@ def _box(u: jax.Array, v: jax.Array, half_width: float, half_height: float) -> j
 
 
 def _star(u: jax.Array, v: jax.Array, points: int, inner: float) -> jax.Array:
-    """Corners at distance 1 with dents at distance `inner` between them; the first corner points up."""
+    """Makes a star: corners at distance 1, dents at distance `inner` between them; the first corner points up."""
     half = math.pi / points
     angle = jnp.abs(jnp.mod(jnp.arctan2(u, v) + half, 2 * half) - half)  # all sides folded onto one
     length = jnp.hypot(u, v)
@@ -75,7 +75,7 @@ def _cross(u: jax.Array, v: jax.Array) -> jax.Array:
 
 
 def _heart(u: jax.Array, v: jax.Array) -> jax.Array:
-    """A square on its corner with a half disc on each upper side; `side` and `lift` make it touch the unit circle."""
+    """Makes a heart that touches the unit circle: a square on its corner, a half disc on each upper side."""
     side, lift = 3 / math.sqrt(2) - 1, (math.sqrt(2) - 1) / 2
     u, v = jnp.abs(u), v + lift
     tilted = (u + v) / math.sqrt(2), (v - u) / math.sqrt(2)
@@ -107,7 +107,7 @@ def _luma(rgb: jax.Array) -> jax.Array:
 
 
 def _hue(hue: jax.Array) -> jax.Array:
-    """The pure color [3] of a hue in [0, 1): red, yellow, green, cyan, blue, magenta."""
+    """Returns the pure color [3] of a hue in [0, 1): red, yellow, green, cyan, blue, magenta."""
     return jnp.clip(jnp.abs(jnp.mod(hue * 6 + jnp.array([0.0, 4.0, 2.0]), 6) - 3) - 1, 0, 1)
 
 
@@ -132,7 +132,7 @@ def _factors(key: jax.Array) -> dict[str, jax.Array]:
 
 
 def _interpolation(resolution: int) -> np.ndarray:
-    """Weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centers."""
+    """Computes weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centers."""
     position = (np.arange(resolution) + 0.5) / resolution * (_LATTICE - 1)
     left = np.floor(position).astype(int)
     share = position - left
@@ -141,7 +141,7 @@ def _interpolation(resolution: int) -> np.ndarray:
 
 
 def _texture(key: jax.Array, factors: dict[str, jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
-    """Variation of the background's brightness, [h w] in -1..1."""
+    """Draws the variation of the background's brightness, [h w] in -1..1."""
     turn = 2 * math.pi * factors["frequency"]
     cos, sin = jnp.cos(factors["angle"]), jnp.sin(factors["angle"])
     first = jnp.sin(turn * (x * cos + y * sin))
@@ -187,7 +187,7 @@ def shapes(
     num_held_out: int = 2_000,
     seed: int = 0,
 ) -> DatasetSplits:
-    """A source of `num_train` and `num_held_out` square RGB images of 8 classes, disjoint and drawn from `seed`."""
+    """Draws `num_train` and `num_held_out` square RGB images of 8 classes, disjoint, from `seed`."""
     if resolution < 8 or min(num_train, num_held_out) < 1:
         raise InputError(
             f"shapes: resolution={resolution}, num_train={num_train}, num_held_out={num_held_out}: "

@@ -106,7 +106,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
 
 @contextlib.contextmanager
 def _no_foreign_features() -> Iterator[None]:
-    """Within, a prepared set may name only what tfds or the user has: else its features.json imports any module.
+    """Lets a prepared set name only modules of tfds or of the user: its features.json could import any other.
 
     A run from elsewhere may name a folder of its own as data_dir.
     """
@@ -127,7 +127,7 @@ def _no_foreign_features() -> Iterator[None]:
 
 
 def _data_dir(given: str | None) -> Path:
-    """Where sets are prepared: as given, else where tensorflow_datasets keeps them, else in the cache of gen."""
+    """Returns the folder of prepared sets: as given, else that of tensorflow_datasets, else in the cache of gen."""
     given = given or os.environ.get("TFDS_DATA_DIR")
     if given and "://" in given:
         raise InputError(
@@ -142,7 +142,7 @@ def _data_dir(given: str | None) -> Path:
 
 
 def _label_feature(name: str, features: Any, label: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Path to the label within an example, and the names of its values; both () for an unlabeled source."""
+    """Returns the path to the label within an example, and the names of its values; both () without labels."""
     from tensorflow_datasets.core.features import ClassLabel
 
     usable: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
@@ -171,7 +171,7 @@ def _leaves(features: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 def _chunks(
     builder: Any, test: str | None, path: tuple[str, ...], held_out: float, grayscale: bool
 ) -> Iterator[tuple[str, list[np.ndarray], list[int]]]:
-    """(split, images uint8 [1 h w c] of any size, labels) a few hundred at a time."""
+    """Yields (split, images uint8 [1 h w c] of any size, labels), a few hundred at a time."""
     from tensorflow_datasets.core.decode import SkipDecoding
 
     pending: dict[str, tuple[list[np.ndarray], list[int]]] = {"train": ([], []), "held_out": ([], [])}

@@ -18,7 +18,7 @@ from gen.files import expand, printable
 
 
 class _Known(NamedTuple):
-    """What tensorflow_datasets does not say of a set."""
+    """What tensorflow_datasets does not record of a set."""
 
     images: int | None  # in all splits
     terms: str
@@ -81,7 +81,7 @@ def _manual_dir(builder: Any, given: str | None) -> Path | None:
 
 
 class _Fetch:
-    """Downloads one file after another; says before the first what all this will be."""
+    """Downloads one file after another; before the first it prints names, sizes and terms."""
 
     def __init__(self, builder: Any, missing: list[Any], download: bool) -> None:
         self._builder, self._missing, self._download, self._told = builder, missing, download, False
@@ -134,7 +134,7 @@ def _names(builder: Any) -> str:
 
 
 def _ways(builder: Any) -> str:
-    """How to get the images without a download by this program."""
+    """Describes how to get the images without a download by this program."""
     known = _SETS.get(builder.name, _UNKNOWN)
     ways = (
         f"fetch {_names(builder)} (see {builder.info.homepage.strip()}) into a folder and give it as "
@@ -147,7 +147,7 @@ def _ways(builder: Any) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps remarks of tensorflow_datasets about its own files from the terminal."""
+    """Silences the remarks of tensorflow_datasets about its own files."""
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.ERROR)

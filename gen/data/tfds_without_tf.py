@@ -105,5 +105,5 @@ def _manual_file(manager: Any, expected: Any) -> Any:
 
 
 def manual_file(folder: Path, name: str) -> Path | None:
-    """The file of this name in a folder or below it: archives come unpacked into Img, Anno and Eval."""
+    """Finds the file of this name in a folder or below it: archives come unpacked into Img, Anno and Eval."""
     return next((path for path in (folder / name, *sorted(folder.rglob(name))) if path.is_file()), None)

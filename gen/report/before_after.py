@@ -14,7 +14,7 @@ from gen.report.pictures import encode_png, enlarged
 def before_and_after(
     pairs: Sequence[tuple[np.ndarray, np.ndarray, str]], *, chain: str, total: int | None = None
 ) -> str:
-    """The page, ready to be written as UTF-8.
+    """Renders the page, ready to be written as UTF-8.
 
     pairs: (before, after, name), images [h w c] uint8 or float in [0, 1]. chain: the text of what refined them. total:
     how many images there are, when these are the first of them.

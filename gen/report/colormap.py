@@ -25,13 +25,13 @@ _BAR = 10  # pixels high
 
 
 def apply_colormap(values: np.ndarray, *, high: float) -> np.ndarray:
-    """Values of any shape [...] as uint8 [... 3]: 0 is the darkest color, `high` and more the brightest."""
+    """Maps values of any shape [...] to uint8 [... 3]: 0 is the darkest color, `high` and more the brightest."""
     shares = np.clip(np.asarray(values, np.float64) / (high if high > 0 else 1.0), 0.0, 1.0)
     return _table()[np.rint(255 * shares).astype(int)]
 
 
 def scale(high: float, *, unit: str, width: int = _LEAST_WIDTH) -> np.ndarray:
-    """The colors from 0 to `high` as a bar with the numbers at its ends. width: pixels, at least."""
+    """Draws the colors from 0 to `high` as a bar with the numbers at its ends. width: pixels, at least."""
     width = max(width, _LEAST_WIDTH)
     bar = apply_colormap(np.broadcast_to(np.linspace(0, 1, width), (_BAR, width)), high=1.0)
     left, right = text("0"), text(f"{high:.3g}  {unit}")
@@ -42,7 +42,7 @@ def scale(high: float, *, unit: str, width: int = _LEAST_WIDTH) -> np.ndarray:
 
 
 def heat_map(values: np.ndarray, *, unit: str, times: int | None = None) -> np.ndarray:
-    """Values as a picture with the scale up to the largest of them. times: pixels per value; None: as `grid`."""
+    """Draws values as a picture with the scale up to the largest of them. times: pixels per value; None: as `grid`."""
     high = float(np.max(values))
     picture = enlarged(apply_colormap(values, high=high), times=times)
     beneath = scale(high, unit=unit, width=picture.shape[1])
@@ -53,7 +53,7 @@ def heat_map(values: np.ndarray, *, unit: str, times: int | None = None) -> np.n
 
 @functools.cache
 def _table() -> np.ndarray:
-    """256 colors, uint8 [256 3]."""
+    """Computes 256 colors, uint8 [256 3]."""
     import jax.numpy as jnp
 
     from gen.imaging.color import oklab_to_rgb

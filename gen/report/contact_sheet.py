@@ -23,7 +23,7 @@ _LONGEST_NAME = 160  # pixels
 
 
 def grid(images: np.ndarray, *, columns: int | None = None, pad: int = 2, scale: int | None = None) -> np.ndarray:
-    """All images in one picture, row by row: uint8 [H W 3].
+    """Arranges images in one picture, row by row: uint8 [H W 3].
 
     images: [n h w c]. columns: images in a row; None makes it about square. pad: gray pixels around each image.
     scale: every pixel becomes a square of so many pixels, nothing is smoothed; None enlarges only small images.
@@ -50,7 +50,7 @@ def sheet(
     every_caption: bool = False,
     paper: int = 255,
 ) -> np.ndarray:
-    """All rows as one picture, uint8 [H W 3]. Captions that are those of the row above are left out by default.
+    """Arranges rows of tiles in one picture, uint8 [H W 3]. Captions equal to those of the row above are left out.
 
     rows: each with its title and tiles. scale: every pixel of a tile becomes a square of so many. footer: pictures for
     the last row, as they are. paper: the gray around everything, light enough for dark text.
@@ -75,7 +75,7 @@ def _captioned(tile: Tile, scale: int, with_caption: bool, paper: int) -> np.nda
 
 
 def named_rows(picture: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """A picture of rows of one height, uint8 [h w 3], with the name of each on its left. Long names are cut short."""
+    """Writes names left of a picture of rows of one height, uint8 [h w 3]. Long names are cut short."""
     lines = [text(name)[:, :_LONGEST_NAME] for name in names]
     margin = np.full((picture.shape[0], max(line.shape[1] for line in lines) + 2 * _PAD, 3), 255, np.uint8)
     for i, line in enumerate(lines):
@@ -86,12 +86,12 @@ def named_rows(picture: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 
 def beside(pictures: Sequence[np.ndarray], *, gap: int = 0, paper: int = 255) -> np.ndarray:
-    """Pictures from left to right, aligned at the top, `gap` pixels apart."""
+    """Joins pictures from left to right, aligned at the top, `gap` pixels apart."""
     return _joined(pictures, 1, gap, paper)
 
 
 def stacked(pictures: Sequence[np.ndarray], *, gap: int = 0, paper: int = 255) -> np.ndarray:
-    """Pictures from top to bottom, aligned on the left, `gap` pixels apart."""
+    """Joins pictures from top to bottom, aligned on the left, `gap` pixels apart."""
     return _joined(pictures, 0, gap, paper)
 
 
@@ -106,7 +106,7 @@ def _joined(pictures: Sequence[np.ndarray], axis: int, gap: int, paper: int) -> 
 
 
 def text(line: str, *, paper: int = 255) -> np.ndarray:
-    """One line of small dark text on paper of this gray."""
+    """Draws one line of small dark text on paper of this gray."""
     line, font = printable(line), ImageFont.load_default(_FONT)
     canvas = Image.new("RGB", (max(1, round(font.getlength(line)) + 2), _FONT + 5), "white")
     ImageDraw.Draw(canvas).text((1, 1), line, fill=(40, 40, 40), font=font)

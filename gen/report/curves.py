@@ -21,7 +21,7 @@ class Series(NamedTuple):
 
 
 def compact(value: float) -> str:
-    """A short number for an axis or a legend: 0, 0.002, 1.25, 20k, 1.5M, 3e-7."""
+    """Formats a number for an axis or a legend: 0, 0.002, 1.25, 20k, 1.5M, 3e-7."""
     size = abs(value)
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if limit <= size < 1e12:
@@ -34,7 +34,7 @@ def compact(value: float) -> str:
 
 
 def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) that lie in [low, high], about `count` of them."""
+    """Returns round numbers (1, 2 or 5 times a power of ten apart) that lie in [low, high], about `count` of them."""
     raw = (high - low) / max(count, 1)
     if not raw > 0:
         return [low]
@@ -45,7 +45,7 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def thin(series: Series, *, limit: int = 500) -> Series:
-    """At most `limit` points of a line, which keep its peaks: of each stretch, the lowest and the highest point."""
+    """Reduces a line to at most `limit` points, of each stretch the lowest and the highest, so that peaks stay."""
     if len(series.x) <= limit:
         return series
     kept: set[int] = set()
@@ -87,7 +87,7 @@ class Chart:
 
 
 def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -> Chart | None:
-    """One or more lines over the same x, with the last values in a legend; None where there is nothing to draw."""
+    """Lays out lines over the same x, with the last values in a legend; None where there is nothing to draw."""
     lines = [thin(line) for line in series]
     values = [value for line in lines for value in line.y if value is not None and math.isfinite(value)]
     if not values:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +16,13 @@ from gen.errors import InputError
 
 
 class Events:
-    """The event files of a run. Each method raises OSError for what cannot be written; the next begins a new file.
+    """The event files of a run. A method raises OSError when it cannot write; the next one begins a new file.
 
     TensorBoard reads all files of a folder, and each until a record that is cut.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises InputError when the package tensorboard is missing."""
+        """Opens the first file. Raises InputError when the package tensorboard is missing."""
         try:
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.record_writer import RecordWriter
@@ -35,7 +36,7 @@ class Events:
         self._open()
 
     def rewind(self, step: int) -> None:
-        """Says that training goes on after `step`: TensorBoard hides what earlier files say about later ones."""
+        """Marks that training goes on after `step`: TensorBoard hides later steps of earlier files."""
         self._add(step=step + 1, session_log=self._event.SessionLog(status=self._event.SessionLog.START))
 
     def scalars(self, step: int, line: Mapping[str, Any]) -> None:
@@ -47,9 +48,10 @@ class Events:
         ]
         self._add(step=step, summary=self._summary.Summary(value=values))
 
-    def image(self, step: int, png: bytes, shape: tuple[int, ...]) -> None:
+    def image(self, step: int, png: bytes) -> None:
         """Adds a picture [H W 3], given as its PNG."""
-        image = self._summary.Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=png)
+        width, height = struct.unpack(">II", png[16:24])  # in the header
+        image = self._summary.Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
         value = self._summary.Summary.Value(tag="preview", image=image)
         self._add(step=step, summary=self._summary.Summary(value=[value]))
 

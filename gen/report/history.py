@@ -1,4 +1,4 @@
-"""metrics.jsonl as it is found: what can be kept of it is kept, and nothing in it stops a run."""
+"""Reads metrics.jsonl: every valid line is kept, and no damage stops a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Line = dict[str, Any]  # {"step": 20, "images": 640, "seconds": 3.1, "d_loss": 0
 
 
 class Found(NamedTuple):
-    """What a metrics.jsonl holds."""
+    """The content of a metrics.jsonl."""
 
     lines: list[Line]  # by step
     fault: str  # what else it holds, in words; "" for nothing but half a last line, as a kill leaves it
 
 
 def read(path: Path) -> Found:
-    """The records of a metrics.jsonl, which may be absent, damaged, or no file at all."""
+    """Reads the records of a metrics.jsonl, which may be absent, damaged, or no file at all."""
     try:
         if not path.is_file():
             return Found([], "it is no file" if path.exists() else "")
@@ -42,7 +42,7 @@ def read(path: Path) -> Found:
 
 
 def _may_be_cut(text: bytes) -> bool:
-    """Whether it can be the beginning of a line of ours."""
+    """Tests whether this can be the beginning of a line of ours."""
     return text[: len(_BEGINNING)] == _BEGINNING[: len(text)]
 
 

@@ -32,10 +32,10 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Text in characters that a page can hold, unless it is markup."""
+    """Escapes what a page cannot hold in text that is no markup."""
     return printable(value, longest=_LONGEST) if type(value) is str else value
 
 
 def data_uri(content: bytes, *, kind: str = "png") -> str:
-    """An encoded image as an address that holds it."""
+    """Returns an encoded image as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

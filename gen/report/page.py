@@ -38,7 +38,7 @@ class Picture(NamedTuple):
 
 
 class RunSummary(NamedTuple):
-    """All that the page shows. `history` holds the lines of metrics.jsonl, `previews` are in order of time."""
+    """The content of the page. `history` holds the lines of metrics.jsonl, `previews` are in order of time."""
 
     workdir: str
     status: str  # "running", "finished", "interrupted", "stopped because ..."
@@ -49,11 +49,11 @@ class RunSummary(NamedTuple):
     real: Picture | None
     now: datetime.datetime
     refined: Picture | None = None  # the last of `previews` after config["refine"]
-    evaluation: str = ""  # what gen.evaluate says of the run, as HTML
+    evaluation: str = ""  # the section that gen.evaluate wrote, as HTML
 
 
 def duration(seconds: float) -> str:
-    """A time in its two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """Formats a time in its two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     whole = round(min(max(0.0, seconds), 1e12))
     units = (("d", whole // 86400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))
     first = next((index for index, (_, value) in enumerate(units) if value), 3)
@@ -62,7 +62,7 @@ def duration(seconds: float) -> str:
 
 
 def render(summary: RunSummary) -> str:
-    """The whole page, ready to be written as UTF-8."""
+    """Renders the page, ready to be written as UTF-8."""
     config, data = summary.config, summary.data
     groups = {name: value for name, value in config.items() if isinstance(value, Mapping)}
     scalars = {name: value for name, value in config.items() if name not in groups}
@@ -97,7 +97,7 @@ def _summary(data: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _progress(summary: RunSummary) -> dict[str, Any]:
-    """How far the run is, how fast it goes, and after how long without news it counts as interrupted."""
+    """Computes progress, speed, and after how long without news the run counts as interrupted."""
     last = summary.history[-1] if summary.history else {}
     total, shown = summary.config.get("total_images", 0), last.get("images", 0)
     running, finished = summary.status.startswith("running"), summary.status.startswith("finished")
@@ -124,7 +124,7 @@ def _progress(summary: RunSummary) -> dict[str, Any]:
 
 
 def _samples(summary: RunSummary) -> dict[str, Any]:
-    """The pictures, the widths that give all one scale, and what the previews are of."""
+    """Returns the pictures, their captions, and the width of the widest, which sets the scale of all."""
     widest = max((picture.width for picture in (*summary.previews, summary.real) if picture), default=1)
     last = summary.history[-1] if summary.history else {}
     known = last.get("step") and "images" in last
@@ -162,7 +162,7 @@ def _command(summary: RunSummary) -> str:
 
 
 def _skipped(entries: Any) -> Iterable[tuple[str, str]]:
-    """(file, reason) of each entry of a mapping, of a list of mappings, of pairs, or of names."""
+    """Yields (file, reason) for each entry of a mapping, of a list of mappings, of pairs, or of names."""
     for entry in entries.items() if isinstance(entries, Mapping) else entries:
         if isinstance(entry, Mapping):
             entry = tuple(entry.values())
@@ -171,13 +171,13 @@ def _skipped(entries: Any) -> Iterable[tuple[str, str]]:
 
 
 def _rows(tree: Mapping[str, Any]) -> Iterable[tuple[list[str], str]]:
-    """(parts of the dotted name, between which a line may break, and a readable value) of every leaf."""
+    """Yields (parts of the dotted name, between which a line may break, and a readable value) for every leaf."""
     for name, value in _flatten(tree):
         yield re.split(r"(?<=[._:])", name), value
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """(dotted name, readable value) of every leaf."""
+    """Yields (dotted name, readable value) for every leaf."""
     for name, value in tree.items():
         if isinstance(value, Mapping) and value:
             yield from _flatten(value, f"{prefix}{name}.")

@@ -18,18 +18,18 @@ _TILE = 96  # pixels: small images are enlarged to about this
 
 
 def enlargement(height: int, width: int) -> int:
-    """How many times a small image must be enlarged to be seen well: 3 for 32 pixels, 1 from 64 pixels on."""
+    """Returns how many times a small image is enlarged to be seen well: 3 for 32 pixels, 1 from 64 pixels on."""
     return max(1, _TILE // max(height, width))
 
 
 def enlarged(images: np.ndarray, *, times: int | None = None) -> np.ndarray:
-    """Images [... h w c] with every pixel as a square of so many; None: of `enlargement`."""
+    """Enlarges images [... h w c], every pixel to a square of `times` pixels; None: of `enlargement`."""
     times = times or enlargement(*images.shape[-3:-1])
     return images.repeat(times, axis=-3).repeat(times, axis=-2)
 
 
 def encode_png(array: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
-    """The PNG file of uint8 [H W 3] or [H W 1], with optional text chunks."""
+    """Encodes uint8 [H W 3] or [H W 1] as PNG, with optional text chunks."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value)

@@ -1,4 +1,4 @@
-"""How far a run is and how fast it goes."""
+"""Progress and speed of a training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEASURED = ("step", "images", "seconds", "steps_per_second", "images_per_second"
 
 
 class Progress:
-    """How far a run is and how fast it goes, as numbers for the log and as one line for a person.
+    """Measures progress and speed, as numbers for the log and as one line for a person.
 
     Call `measure` (or `show`) once after the first step: compilation lies before it, and counts in no speed.
     """
@@ -37,7 +37,7 @@ class Progress:
         self._last: tuple[int, float] | None = None  # step and time of the last measurement
 
     def measure(self, step: int) -> dict[str, float]:
-        """images, seconds, and steps_per_second and images_per_second since the last call (absent at the first)."""
+        """Measures images, seconds, and from the second call on steps_per_second and images_per_second."""
         now = self._clock()
         measured: dict[str, float] = {"images": step * self._batch_size, "seconds": round(now - self._began, 3)}
         if self._last is not None and step > self._last[0] and now > self._last[1]:
@@ -47,7 +47,7 @@ class Progress:
         return measured
 
     def text(self, step: int, metrics: Mapping[str, float]) -> str:
-        """step 500/2,000 · 25 % · 310 images/s · 4.8 steps/s · ETA 5 min 13 s · d_loss 0.69 ..."""
+        """Formats a line: step 500/2,000 · 25 % · 310 images/s · 4.8 steps/s · ETA 5 min 13 s · d_loss 0.69 ..."""
         total = self._total_steps
         parts = [f"step {step:,}/{total:,}", f"{100 * step // max(1, total)} %"]
         if speed := metrics.get("steps_per_second"):

@@ -1,4 +1,4 @@
-"""The files of a run that tell about its training: metrics.jsonl, previews, TensorBoard events, report.html.
+"""The files of a run that show its training: metrics.jsonl, previews, TensorBoard events, report.html.
 
 Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Only one process of a run writes.
 """
@@ -35,12 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 class Report:
-    """Writes what a run folder says about its training. Everything in it can be read at any moment."""
+    """Writes log, previews and page of a run. Every file can be read at any moment."""
 
     def __init__(
         self, workdir: str | Path, *, config_json: str, data_metadata: Mapping[str, Any], tensorboard: bool = False
     ) -> None:
-        """Goes on with what `workdir` holds already. Raises InputError when TensorBoard is asked for and missing."""
+        """Continues what `workdir` holds already. Raises InputError when TensorBoard is wanted and missing."""
         self._workdir = Path(workdir)
         self._metrics = self._workdir / "metrics.jsonl"
         self._previews = self._workdir / "previews"
@@ -54,7 +54,7 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """How long the run has trained so far, over all its processes."""
+        """Seconds that the run has trained so far, over all its processes."""
         return self._history[-1].get("seconds", 0.0) if self._history else 0.0
 
     def rewind(self, step: int) -> None:
@@ -89,7 +89,7 @@ class Report:
             self._events.rewind(step)
 
     def _rewrite(self) -> None:
-        """Makes metrics.jsonl what the history is. A damaged one stays beside it."""
+        """Rewrites metrics.jsonl from the history. A damaged one stays beside it."""
         if self._fault:
             _put_aside(self._metrics, self._fault, f"; {len(self._history):,} lines of it go on")
         atomic_write(self._metrics, "".join(map(_to_line, self._history)))
@@ -120,25 +120,22 @@ class Report:
 
     def preview(self, images: np.ndarray, step: int, *, columns: int | None = None) -> Path:
         """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path."""
-        picture = grid(images, columns=columns)
         self._previews.mkdir(parents=True, exist_ok=True)
-        path = self._previews / f"{step:09d}.png"
-        save_png(path, picture)
-        self._pictures.pop(path, None)
+        path = self._store(f"previews/{step:09d}.png", images, columns)
         if self._events:
-            self._events.image(step, path.read_bytes(), picture.shape)
+            self._events.image(step, path.read_bytes())
         return path
 
     def real(self, images: np.ndarray, *, columns: int | None = None) -> Path:
         """Stores the grid of real images [n h w c] to compare with, real.png; give as many as previews show."""
-        path = self._workdir / "real.png"
-        save_png(path, grid(images, columns=columns))
-        self._pictures.pop(path, None)
-        return path
+        return self._store("real.png", images, columns)
 
     def refined(self, images: np.ndarray, *, columns: int | None = None) -> Path:
         """Stores the grid of the newest samples after refinement, refined.png; the config says by which chain."""
-        path = self._workdir / "refined.png"
+        return self._store("refined.png", images, columns)
+
+    def _store(self, name: str, images: np.ndarray, columns: int | None) -> Path:
+        path = self._workdir / name
         save_png(path, grid(images, columns=columns))
         self._pictures.pop(path, None)
         return path
@@ -169,12 +166,12 @@ class Report:
 
     @property
     def status(self) -> str:
-        """How the run ended, or would have by now: "finished" when it has shown all its images, else "interrupted"."""
+        """Returns how the run ended: "finished" when it has shown all its images, else "interrupted"."""
         shown = self._history[-1].get("images", 0) if self._history else 0
         return "finished" if shown >= self._config["total_images"] else "interrupted"
 
     def _picture(self, path: Path, step: int) -> page.Picture | None:
-        """The picture for the page; None, with one warning, where the file is damaged."""
+        """Returns the picture for the page; None, with one warning, where the file is damaged."""
         if path not in self._pictures:
             try:
                 self._pictures[path] = _embed(path, step)
@@ -202,7 +199,7 @@ class Report:
 
 
 def _plain(value: Any) -> float | int | None:
-    """A number that JSON can hold: what is not finite becomes null."""
+    """Converts to a number that JSON can hold: what is not finite becomes null."""
     number = np.asarray(value).item()
     return number if math.isfinite(number) else None
 
@@ -221,7 +218,7 @@ def _put_aside(path: Path, why: str, more: str = "") -> None:
 
 
 def _spread(paths: list[Path], limit: int) -> list[Path]:
-    """At most `limit` of the paths: every 1st, 2nd, 4th, 8th, ... and the last.
+    """Chooses at most `limit` of the paths: every 1st, 2nd, 4th, 8th, ... and the last.
 
     As a list grows, only its last path is new in the choice: evenly spaced places would all move, and each picture
     would be encoded, or kept in memory, at some time.
@@ -233,7 +230,7 @@ def _spread(paths: list[Path], limit: int) -> list[Path]:
 
 
 def _embed(path: Path, step: int) -> page.Picture:
-    """A picture for the page: the PNG itself, or a JPEG, halved until it is small enough, where that is too large."""
+    """Embeds the PNG itself, or where that is too large a JPEG, halved until it is small enough."""
     content, kind = path.read_bytes(), "png"
     smaller = open_image(content)
     width = smaller.width
