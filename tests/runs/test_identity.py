@@ -17,7 +17,7 @@ from PIL import Image
 from gen.config import Config, digest, from_json, spec, to_json
 from gen.data import folder as folder_of_images
 from gen.errors import InputError
-from gen.main import main
+from gen.main import main, parse_command
 from gen.runs import digests, identity
 from gen.runs.run_folder import RunFolder
 from gen.runs.trained_run import load
@@ -232,8 +232,8 @@ def test_the_flag_reaches_the_loop(tmp_path, monkeypatch):
     monkeypatch.setattr("gen.training.loop.train", lambda config, workdir, **options: got.update(options) or 0)
     tiny.experiment(tmp_path)
     argv = ["gen.main", "--config=tiny_experiment.py", "--workdir=run", "--compilation_cache=none"]
-    assert (main(argv), got) == (0, {})
-    assert (main([*argv, "--accept_changed_data"]), got) == (0, {"accept_changed_data": True})
+    assert (main(parse_command(argv)), got) == (0, {"accept_changed_data": False})
+    assert (main(parse_command([*argv, "--accept_changed_data"])), got) == (0, {"accept_changed_data": True})
 
 
 # -- What training does not need

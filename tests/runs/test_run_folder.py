@@ -14,8 +14,7 @@ from mutations import mutated
 from gen.config import to_json
 from gen.config.values import strict_json
 from gen.errors import InputError
-from gen.main import _prepare
-from gen.runs import trained_run
+from gen.runs import identity, trained_run
 from gen.runs.run_folder import RunFolder, write_json
 from gen.training.loop import train
 
@@ -71,7 +70,7 @@ def test_links_in_a_run_are_refused_before_anything_is_written(folder, tmp_path,
     before = contents(tmp_path)
     for use in (
         folder.refuse_links,
-        lambda: _prepare(folder.path, tiny.config(), elsewhere=False),
+        lambda: identity.check_folder(folder, tiny.config()),
         lambda: train(tiny.config(total_images=8), folder.path),
     ):
         with pytest.raises(
