@@ -1,4 +1,4 @@
-"""What every imaging operator does with its arrays: check, batch, compile, keep the dtype; and the one border rule.
+"""The decorator of every imaging operator: checks, batch axis, compilation, dtype; and shared helpers.
 
 Images are [b h w c] or [h w c] float in [0, 1], display-referred sRGB; labels int32 [b h w] or [h w], 0 for what
 belongs to no region; masks float [b h w 1] or [h w 1]. Outputs are not clipped unless a docstring says so. Sizes and
@@ -29,10 +29,10 @@ _LAYOUT = {4: "[b h w c] or [h w c]", 3: "[b h w] or [h w]"}
 def operator(*, work: Callable[..., float] | None = None) -> Callable[[Function], Function]:
     """Makes an operator of a function of batched arrays.
 
-    What comes out is compiled, takes single images too, checks its arguments in words, computes 16-bit floats in
-    float32, and returns floats in the dtype of the first array. Arrays are known by the names in `bounds.KINDS`; what
-    else a parameter takes says its annotation: int, float, bool, str, tuple and Literal are Python values, static;
-    Any is traced. work: steps for each pixel, from parameters by their names, where they grow with them.
+    The operator is compiled, also takes single images, checks its arguments, computes 16-bit floats in float32, and
+    returns floats in the dtype of the first array. Arrays are known by the names in `bounds.KINDS`, other parameters by
+    their annotations: int, float, bool, str, tuple and Literal are Python values, static; Any is traced. work: steps
+    for each pixel, from parameters by their names, where they grow with them.
     """
 
     def decorate(function: Function) -> Function:
@@ -40,7 +40,7 @@ def operator(*, work: Callable[..., float] | None = None) -> Callable[[Function]
         names, place = list(parameters), function.__name__
         first = next(name for name in names if name in KINDS)
         taken = bounds.arguments(function)
-        static = frozenset(name for name, argument in taken.items() if argument.kind)
+        static = tuple(name for name, argument in taken.items() if argument.kind)
         compiled = jax.jit(function, static_argnames=static)
         counted = inspect.signature(work).parameters if work else ()
 

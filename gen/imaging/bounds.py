@@ -1,4 +1,4 @@
-"""What the parameters of an operator take, read from their annotations: kinds of values, texts, and limits of numbers.
+"""The parameters of operators, read from their annotations: kinds of values, allowed texts, and limits of numbers.
 
 Limits of sizes keep time and memory bounded by the image; limits of strengths keep finite images finite. They are
 checked when an operator is called and when a chain is read.

@@ -1,4 +1,4 @@
-"""The operators of the chain language: what makes an image of an image, by name, and what a text may give it."""
+"""The operators of the chain language, by name, and their listing."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ from gen.imaging.steps import Chain, Step
 __all__ = ["OPERATORS", "Chain", "chain"]
 
 _LONGEST, _MOST_STEPS, _DEEPEST = 10_000, 100, 4
-_LARGEST = 1e15  # of numbers; above, float32 and int32 have no room for what is made of them
+_LARGEST = 1e15  # of numbers; sums and products of larger ones overflow float32 and int32
 _EXAMPLE = "allowed: operators joined by |, as in gaussian(2)|sepia(0.5)"
 _QUOTES = "texts stand in quotes, ' or \""
-# What Python says clearly itself; of anything else only the place is told.
+# Python's messages that are clear; for the others only the place is reported.
 _CLEAR = re.compile(r"'.' was never closed|unmatched '.'|unterminated string|positional argument follows")
 
 

@@ -1,6 +1,6 @@
-"""Refinement of a part of a picture: any function of images inside a mask, or in each segment by itself.
+"""Applies functions of images inside a mask, or to each segment by itself.
 
-What lies outside stays as it is, bit by bit. A mask is float [b h w 1] in [0, 1], given, or "foreground" or
+What lies outside stays the same, bit by bit. A mask is float [b h w 1] in [0, 1], given, or "foreground" or
 "background", found by `segment.foreground`. Labels are int32 [b h w], given or found by "kmeans(4)",
 "threshold_otsu" or "threshold_multiotsu(3)".
 """
@@ -27,7 +27,7 @@ _SEGMENTERS = [name.partition("(")[0] for name in SEGMENTERS]
 
 
 def is_automatic(name: str) -> bool:
-    """Tells whether `name` is found in the picture itself, as opposed to the name of a given array."""
+    """Checks whether `name` is a mask or labels found in the picture itself, not the name of a given array."""
     return name in MASKS or name.partition("(")[0] in _SEGMENTERS
 
 

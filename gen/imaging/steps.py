@@ -108,7 +108,7 @@ class Chain:
 
     @property
     def random(self) -> bool:
-        """Tells whether any step draws random numbers, so that a key must be given."""
+        """Checks whether any step draws random numbers, so that a key must be given."""
         return any(step.random for step in self.steps)
 
     @property
@@ -144,7 +144,7 @@ class Chain:
         """Refines images [b h w c] or [h w c] in [0, 1]; the result is finite, and clipped to [0, 1].
 
         Between the steps values may leave [0, 1], up to the largest half float, 65504: a later step may bring them
-        back. Operators that take no negative values say what they make of them.
+        back. Docstrings state how operators treat negative values that they cannot take.
 
         references: images by name. masks: masks float [b h w 1] or labels int32 [b h w] by name. key: for random
         operators. strengths: numbers or arrays [] or [b] in place of those of the text, see `strengths`; traced, so

@@ -190,7 +190,7 @@ def test_the_record_has_the_names_and_digests_of_files_and_can_be_applied_again(
     assert (again(image(), masks=masks) == post(image(), masks=masks)).all()
     assert again.record_text == post.record_text
     path.write_text("LUT_1D_SIZE 2\n0 0 0\n1 1 1\n")
-    with pytest.raises(InputError, match=r"look\.cube: not the file that is asked for: its sha256 is another one"):
+    with pytest.raises(InputError, match=r"look\.cube: another file than the expected one: its sha256 differs"):
         chain(inner)(image())
     assert chain("gamma(1.1)|lut('look.cube')").record_text.endswith("')")
 

@@ -1,6 +1,6 @@
 """White balance: a light is estimated, or a neutral color is given, and in linear light the picture is adapted to it.
 
-Adaptation is by Bradford cones (Lam 1985, as in ICC profiles) unless "diagonal" is asked for, which scales linear R, G
+Adaptation is by Bradford cones (Lam 1985, as in ICC profiles) or "diagonal", which scales linear R, G
 and B. Either makes the estimated light gray and keeps its luminance.
 """
 

@@ -34,7 +34,7 @@ def read_cube(path: str | os.PathLike[str], *, sha256: str | None = None) -> Lut
     """
     content = _content(path)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise InputError(f"{files.printable(path)}: not the file that is asked for: its sha256 is another one")
+        raise InputError(f"{files.printable(path)}: another file than the expected one: its sha256 differs")
     return _parse(files.printable(path), content)
 
 
@@ -51,7 +51,7 @@ def _content(path: str | os.PathLike[str]) -> bytes:
 
 
 def _lines(file: str, content: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Where each line that says something is, for messages, and its words."""
+    """Yields the place, for messages, and the words of each line that is neither empty nor a comment."""
     text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig")
     number = 0
     try:

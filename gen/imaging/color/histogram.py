@@ -1,6 +1,6 @@
-"""Histograms made flat, made flat tile by tile with a limit, or made like another image's; curves, so no banding.
+"""Histogram equalization, CLAHE and matching, by piecewise linear curves, so without banding.
 
-The curves come from counts and are constants to a gradient: what is differentiated is the way of a pixel through them.
+Gradients treat the curves, which are made of counts, as constants.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Space = Literal["luma", "lab", "channels"]
 def equalize(x: jax.Array, *, amount: Any = 1.0, space: Space = "luma", bins: Bins = 256) -> jax.Array:
     """Spreads the values so that all of [0, 1] is used equally often; the darkest becomes 0, the brightest 1.
 
-    x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` says what of a color image is spread:
+    x [b h w c]. `amount` blends with x: 0 leaves it, [b] for each image. `space` is what is spread in a color image:
     "luma" (Rec. 709, its change is added to all channels), "lab" (lightness), "channels" (each alone, shifts colors).
     Clipped to [0, 1]; a constant image stays. Between its `bins` levels the curve is linear, and a pixel between two
     levels counts for both, so different values stay different.
@@ -66,7 +66,7 @@ def clahe(
 
     x [b h w c]. `clip` is the steepest slope of a curve, as a multiple of the even histogram: 1 changes little, 2 to 4
     is usual, 0 or less means no limit; [b] for each image. `tiles` (rows, columns). `space` as in `equalize`: color
-    images through "luma" unless told otherwise. Clipped to [0, 1]. Curves have 256 levels and are linear between them.
+    images through "luma" by default. Clipped to [0, 1]. Curves have 256 levels and are linear between them.
     Source: Zuiderveld, Graphics Gems IV (1994), with the choices of OpenCV: tiles blend from half a pixel off
     their centers (so flipping the image is not exactly flipping the result) and curves are rounded to 8 bits.
     Equals cv2.createCLAHE(clip, tiles[::-1]).apply before its last rounding, on gray images of 8-bit values.
@@ -205,7 +205,7 @@ def _look(tables: jax.Array, at: jax.Array) -> jax.Array:
 
 
 def _through(x: jax.Array, space: str, change: Any, amount: Any = 1.0) -> jax.Array:
-    """change(y [n h w]) applied to what `space` says of x [b h w c], blended with x by amount, clipped to [0, 1]."""
+    """change(y [n h w]) applied to the `space` of x [b h w c], blended with x by amount, clipped to [0, 1]."""
     b, h, w, c = x.shape
     if c == 3 and space == "lab":
         lab = rgb_to_lab(x)

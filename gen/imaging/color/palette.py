@@ -69,7 +69,7 @@ def quantize(x: jax.Array, colors: Annotated[Any, Numbers(-1e9, 1e9)], *, dither
 
 
 def _mix(light: jax.Array, colors: jax.Array, first: jax.Array, pattern: jax.Array) -> jax.Array:
-    """light [b h w 3], colors [b k 3] linear, first [b h w]: that, or the best partner where the pattern says so."""
+    """light [b h w 3], colors [b k 3] linear, first [b h w]: that, or the best partner, by the pattern."""
     b = light.shape[0]
     start = jnp.take_along_axis(colors, first.reshape(b, -1, 1), axis=1).reshape(light.shape)
     gap = light - start

@@ -1,4 +1,4 @@
-"""From the light of a scene to a picture."""
+"""Tone mapping: from the light of a scene to a picture."""
 
 from __future__ import annotations
 

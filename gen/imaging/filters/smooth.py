@@ -1,4 +1,4 @@
-"""Smoothing by a window that knows nothing of the picture: box, gaussian, median, percentile_filter."""
+"""Smoothing by a fixed window: box, gaussian, median, percentile_filter."""
 
 from __future__ import annotations
 

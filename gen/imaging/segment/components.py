@@ -1,4 +1,4 @@
-"""Connected pieces of equal label, found over the whole batch as one graph, and what is done with their numbers."""
+"""Connected components, found over the whole batch as one graph, and operations on labels."""
 
 from __future__ import annotations
 

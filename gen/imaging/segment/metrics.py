@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with another one, or with the picture. One number for each image, [b]."""
+"""Metrics of segmentations against another one, or against the picture: one number for each image, [b]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in each region: its size, its place and its colors."""
+"""Properties of regions: size, place and colors."""
 
 from __future__ import annotations
 
