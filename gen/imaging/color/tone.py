@@ -1,8 +1,8 @@
 """Grading: exposure, curves, contrast, saturation, hue, temperature and the color wheels.
 
 x is display-referred sRGB [b h w c] in [0, 1], gray or color unless a docstring says color; nothing is clipped.
-Strengths are scalars or [b], one for each image. An amount (exposure, brightness, vibrance, hue, ...) is 0 for no change; a factor
-(gamma, contrast, saturation, gain) is 1.
+Strengths are scalars or [b], one for each image. An amount (exposure, brightness, vibrance, hue, ...) is 0 for no
+change; a factor (gamma, contrast, saturation, gain) is 1.
 """
 
 from __future__ import annotations
