@@ -49,21 +49,16 @@ _PLACEHOLDERS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 _WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}
 
 
-def option(
-    default: Any,  # ... for none: the option must be given
-    help: str,
-    *,
-    group: str = "",  # begins a group of --help, which the options below it belong to
-    at_least: float | None = None,
-    at_most: float | None = None,
-    flag: str = "",  # its name on the command line, where that is not the field's
-    positional: str = "",  # the word in --help for an argument without a name; a sequence takes all that are left
-) -> Any:
-    """Makes a field of options, with what its flag needs beyond the annotation. Bounds are included."""
-    rules = {"at_least": at_least, "at_most": at_most, "group": group, "flag": flag, "positional": positional}
-    given = {name: rule for name, rule in rules.items() if rule not in (None, "")}
-    default = dataclasses.MISSING if default is ... else default
-    return dataclasses.field(default=default, metadata={"help": help, **given})
+def option(default: Any, help: str, **rules: Any) -> Any:
+    """Makes a field of options; the default ... stands for none: the option must be given.
+
+    rules, all optional: group begins a group of --help, which the options below belong to. at_least, at_most: bounds,
+    both included. flag: the name on the command line, where it is not the field's. positional: the word in --help for
+    an argument without a name, of which a sequence takes all that are left.
+    """
+    return dataclasses.field(
+        default=dataclasses.MISSING if default is ... else default, metadata={"help": help} | rules
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +74,6 @@ class Option(typing.NamedTuple):
     """One option: a field with its annotation taken apart."""
 
     name: str  # of the field
-    flag: str
     kind: Any  # of one value: bool, int, float, str, Path
     many: bool
     texts: tuple[str, ...]  # those of a Literal
@@ -87,74 +81,71 @@ class Option(typing.NamedTuple):
     rules: typing.Mapping[str, Any]  # what `option` was given
 
     @property
+    def flag(self) -> str:
+        """The name on the command line."""
+        return str(self.rules.get("flag", self.name))
+
+    @property
     def shown(self) -> str:
         """The name in errors."""
         return str(self.rules.get("positional", f"--{self.flag}"))
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words; "" for none."""
+        low, high = self.rules.get("at_least"), self.rules.get("at_most")
+        if None not in (low, high):
+            return f"from {low} to {high}"
+        return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
 
     @property
     def allowed(self) -> str:
         """What a value must be, in words."""
         if self.texts:
             return f"one of {', '.join(self.texts)}"
-        low, high = self.rules.get("at_least"), self.rules.get("at_most")
-        if low is not None and high is not None:
-            return f"{_WORDS[self.kind]} from {low} to {high}"
-        bound = f" of at least {low}" if low is not None else f" of at most {high}" if high is not None else ""
-        return _WORDS[self.kind] + bound
+        return f"{_WORDS[self.kind]} {self.bounds}".replace(" at ", " of at ").strip()
 
     def conform(self, value: Any) -> Any:
         """Checks a value from Python and brings it to the annotation. Raises InputError."""
         if value is None and self.default is None:
             return None
         if not self.many:
-            return self._one(value)
-        return tuple(map(self._one, (value,) if isinstance(value, str | os.PathLike) else value))
+            return self._one(value, value)
+        return tuple(self._one(v, v) for v in ((value,) if isinstance(value, str | os.PathLike) else value))
 
-    def read(self, text: str) -> Any:
-        """Reads one value of a text on the command line. Raises InputError."""
+    def read(self, texts: Sequence[str]) -> Any:
+        """Reads what the command line gives, of which the last counts unless there may be many. Raises InputError."""
+        values = [self._one(self._typed(text), text) for text in texts]
+        return tuple(values) if self.many else values[-1]
+
+    def _typed(self, text: str) -> Any:
         try:
-            if self.kind is bool:
-                return flags.BooleanParser().parse(text)
-            return self._one(self._at_home(text) if self.kind is Path else self.kind(text), text)
-        except InputError:
-            raise
+            if self.kind is Path:  # also NAME=PATH and KIND:PATH
+                before, path = re.fullmatch(r"(?s)([\w.]+[=:](?=~))?(.*)", text).groups(default="")  # type: ignore[union-attr]
+                return before + (str(expand(path)) if path.startswith("~") else path)
+            return flags.BooleanParser().parse(text) if self.kind is bool else self.kind(text)
+        except InputError as error:
+            raise InputError(f"{self.shown}: {error}") from None
         except ValueError:
             raise self._refused(text) from None
 
-    def _at_home(self, text: str) -> str:
-        """Puts the home in the place of a leading ~ of PATH, NAME=PATH or KIND:PATH."""
-        before, path = re.fullmatch(r"(?s)([\w.]+[=:](?=~))?(.*)", text).groups(default="")  # type: ignore[union-attr]
-        try:
-            return before + (str(expand(path)) if path.startswith("~") else path)
-        except InputError as error:
-            raise InputError(f"{self.shown}: {error}") from None
-
-    def _one(self, value: Any, text: Any = None) -> Any:
-        """Checks one value, which errors show as `text`, if it was read from that."""
-        text = value if text is None else text
-        if self.kind in (int, float):
-            accepted: Any = numbers.Integral if self.kind is int else numbers.Real
-            if not isinstance(value, accepted) or isinstance(value, bool):
-                raise self._refused(text)
-            low, high = self.rules.get("at_least", -math.inf), self.rules.get("at_most", math.inf)
-            if value < low or value > high:
-                raise self._refused(text)
-            if not math.isfinite(value):
-                raise InputError(f"{self.shown}={text}; it must be a finite number")
-            if abs(value) >= 2**63:
-                raise InputError(f"{self.shown}={text}; it must be less than 2**63")
-            return self.kind(value)
-        if self.kind is bool:
-            if not isinstance(value, bool):
-                raise self._refused(text)
-            return value
-        if not isinstance(value, str | os.PathLike) or (self.texts and value not in self.texts):
-            raise self._refused(text)
+    def _one(self, value: Any, shown: Any) -> Any:
+        """Checks one value, which errors show as `shown`."""
+        number = self.kind in (int, float)
+        types = {int: numbers.Integral, float: numbers.Real, bool: bool}.get(self.kind, str | os.PathLike)
+        low, high = self.rules.get("at_least", -math.inf), self.rules.get("at_most", math.inf)
+        fits = isinstance(value, types) and isinstance(value, bool) == (self.kind is bool)
+        if not fits or (number and (value < low or value > high)) or (self.texts and value not in self.texts):
+            raise self._refused(shown)
+        if number and not math.isfinite(value):
+            raise InputError(f"{self.shown}={shown}; it must be a finite number")
+        if number and abs(value) >= 2**63:
+            raise InputError(f"{self.shown}={shown}; it must be less than 2**63")
         if not str(value).strip():
             raise InputError(f"{self.shown} is empty; leave it out, or give it a value")
         if "\0" in str(value):
-            raise InputError(f"{self.shown}={value}: a value cannot hold a NUL character")
-        return str(value)
+            raise InputError(f"{self.shown}={shown}: a value cannot hold a NUL character")
+        return str(value) if self.kind is Path else self.kind(value)
 
     def _refused(self, value: Any) -> InputError:
         meant = nearest(str(value), self.texts) if self.texts else ""
@@ -168,38 +159,30 @@ def options_of(kind: type[Options]) -> list[Option]:
 
 
 def _option(field: dataclasses.Field[Any], annotation: Any) -> Option:
-    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    members = [a for a in (typing.get_args(annotation) if union else [annotation]) if a is not types.NoneType]
-    if many := typing.get_origin(members[0]) is not None and typing.get_origin(members[0]) is not typing.Literal:
-        inner = typing.get_args(members[0])[0]
-        members = list(typing.get_args(inner)) or [inner]
+    members = _members(annotation)
+    if many := typing.get_origin(members[0]) is Sequence:
+        members = _members(typing.get_args(members[0])[0])
     texts = typing.get_args(members[0]) if typing.get_origin(members[0]) is typing.Literal else ()
     kind = str if texts else Path if Path in members else members[0]
-    flag = field.metadata.get("flag", field.name)
-    return Option(field.name, flag, kind, many, texts, field.default, field.metadata)
+    return Option(field.name, kind, many, texts, field.default, field.metadata)
 
 
-class _Parser(flags.ArgumentParser[Any]):
-    """Lets an option read its texts."""
-
-    def __init__(self, option: Option) -> None:
-        self.option = option
-
-    def parse(self, argument: Any) -> Any:
-        return self.option.read(argument) if isinstance(argument, str) else argument
+def _members(annotation: Any) -> list[Any]:
+    """The members of a union but None; of other annotations, themselves."""
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return [a for a in (typing.get_args(annotation) if union else [annotation]) if a is not types.NoneType]
 
 
 def flags_from(kind: type[Options]) -> flags.FlagValues:
-    """Makes the flags of a program: one for each option that is not positional."""
+    """Makes the flags of a program, one for each option that is not positional. They hold texts, for `Option.read`."""
     values = flags.FlagValues()
     for option in options_of(kind):
-        if not option.rules.get("positional"):
-            parser, given = _Parser(option), (option.flag, None, option.rules["help"])
-            if option.kind is bool:
-                flag: flags.Flag[Any] = flags.BooleanFlag(*given)
-                flag.parser = parser
-            else:
-                flag = (flags.MultiFlag if option.many else flags.Flag)(parser, flags.ArgumentSerializer(), *given)
+        if "positional" not in option.rules:
+            given = (option.flag, None, option.rules["help"])
+            flag: flags.Flag[Any] = flags.BooleanFlag(*given)
+            if option.kind is not bool:
+                flag = flags.MultiFlag(flags.ArgumentParser(), flags.ArgumentSerializer(), *given)
+            flag.parser = flags.ArgumentParser()
             flags.DEFINE_flag(flag, values)
     return values
 
@@ -219,43 +202,39 @@ def parse(argv: Sequence[str], kind: type[T]) -> T:
     except flags.UnrecognizedFlagError as error:
         meant = nearest(f"--{error.flagname}", [f"--{name}" for name in values])
         raise InputError(f"unknown flag --{error.flagname}{meant or '; --help lists the flags'}") from None
-    except flags.CantOpenFlagFileError as error:
+    except (flags.CantOpenFlagFileError, OSError, UnicodeDecodeError) as error:
         told = str(error).removeprefix("ERROR:: Unable to open flagfile: ")
         raise InputError(f"--flagfile cannot be read ({told})") from error
     except flags.Error as error:
-        if isinstance(error.__context__, InputError):
-            raise error.__context__ from None
-        if found := re.match(r"Missing value for flag --([\w.]+)", str(error)):
-            raise InputError(f"--{found[1]} needs a value, --{found[1]}=VALUE: {values[found[1]].help}") from None
-        raise InputError(str(error)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--flagfile cannot be read ({error})") from error
+        if not (found := re.match(r"Missing value for flag --([\w.]+)", str(error))):
+            raise InputError(str(error)) from None
+        meaning = values[found[1]].help.partition(";\n")[0]  # to which absl adds a line
+        raise InputError(f"--{found[1]} needs a value, --{found[1]}=VALUE: {meaning}") from None
     flags.FLAGS.mark_as_parsed()  # libraries read their own flags, at their defaults
-    given: dict[str, Any] = {o.name: values[o.flag].value for o in options_of(kind) if _given(o, values)}
-    rest = [str(expand(argument)) if argument.startswith("~") else argument for argument in rest]
+    given = dict[str, Any]()
     for option in options_of(kind):
-        if option.rules.get("positional") and rest:
-            given[option.name], rest = (rest, []) if option.many else (rest[0], rest[1:])
-    if rest:
-        raise InputError(f"unexpected argument '{rest[0]}'; every argument is a flag, --name=value")
-    for option in options_of(kind):
-        if option.name in given:
-            option.conform(given[option.name])
+        if texts := _texts(option, values, rest):
+            given[option.name] = option.read(texts)
         elif option.default is dataclasses.MISSING:
             what = option.allowed if option.texts else option.rules["help"]
             raise InputError(f"{option.shown} is missing: {what}")
+    if rest:
+        raise InputError(f"unexpected argument '{rest[0]}'; every argument is a flag, --name=value")
     return kind(**given)
 
 
-def _given(option: Option, values: flags.FlagValues) -> bool:
-    """Tells whether the command line gives an option. Raises InputError when its value is the flag that follows it."""
-    if option.flag not in values or not values[option.flag].present:
-        return False
-    given: Any = values[option.flag].value
-    for value in map(str, given if option.many else [given]):
-        if value.startswith("--") and value.lstrip("-").partition("=")[0] in values:
-            raise InputError(f"--{option.flag} has no value: the flag {value} follows it")
-    return True
+def _texts(option: Option, values: flags.FlagValues, rest: list[str]) -> list[str]:
+    """The texts that the command line gives for an option; a positional one takes its own out of `rest`."""
+    if "positional" in option.rules:
+        texts = rest[: None if option.many else 1]
+        del rest[: len(texts)]
+        return texts
+    value: Any = values[option.flag].value if values[option.flag].present else []
+    texts = value if isinstance(value, list) else [value]
+    for text in texts:
+        if text.startswith("--") and text.lstrip("-").partition("=")[0] in values:
+            raise InputError(f"--{option.flag} has no value: the flag {text} follows it")
+    return texts
 
 
 def run_main(main: Callable[[T], int | None], kind: type[T]) -> NoReturn:
@@ -287,8 +266,8 @@ def grouped(kind: type[Options]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 def _row(option: Option) -> tuple[str, str]:
     about, rules = list[str](), option.rules
-    if "at_least" in rules or "at_most" in rules:
-        about.append(option.allowed.removeprefix(_WORDS[option.kind]).removeprefix(" of").strip())
+    if option.bounds:
+        about.append(option.bounds)
     if option.default is dataclasses.MISSING:
         about.append("required")
     elif option.default is not False and option.default not in (None, ()):
