@@ -1,4 +1,4 @@
-"""Files and names, in one way everywhere: homes, folders to trust, whole writes, text that can be printed."""
+"""Paths, private folders, atomic writes, digests, and text that can be printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST = 300  # characters of a text of somebody else's that a message repeats
 
 
 def expand(path: str | os.PathLike[str]) -> Path:
-    """`path` with a leading ~ or ~user replaced by that home; a file that is there under such a name is itself.
+    """Replaces a leading ~ or ~user by that home; an existing file of such a name is itself.
 
     Raises InputError when there is no such home, or `path` holds NUL.
     """
@@ -36,10 +36,10 @@ def expand(path: str | os.PathLike[str]) -> Path:
 
 
 def cache_home() -> Path:
-    """Where caches of gen live: $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
+    """Returns the folder of caches: $GEN_CACHE, else $XDG_CACHE_HOME/gen, else ~/.cache/gen.
 
-    A user without a home, or whose home cannot be written as in `docker run --user 12345`, gets a folder of this user
-    in the folder for temporary files. The folder may not exist yet; see `private_folder`.
+    Without a home that can be written, as in `docker run --user 12345`, it lies in the folder for temporary files. It
+    may not exist yet; see `private_folder`.
     """
     if given := os.environ.get("GEN_CACHE"):
         return expand(given)
@@ -53,10 +53,10 @@ def cache_home() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Makes a folder (mode 0700) whose content this user can trust, with its parents, and returns it.
+    """Makes a folder (mode 0700) with its parents, and returns it.
 
-    Raises PermissionError when somebody else owns the folder or may write in it: who can do that decides what is read
-    back. Raises other OSErrors when it cannot be made.
+    Raises PermissionError when another user owns it or may write in it, who would decide what is read back; other
+    OSErrors when it cannot be made.
     """
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = path.stat()
@@ -68,11 +68,10 @@ def private_folder(path: Path) -> Path:
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Writes a file such that readers, and whoever comes after a crash, see the old content or the new one.
+    """Writes a file such that readers, also after a crash, see the old content or the new one.
 
-    The content is on the disk before it gets its name. Beside `path` it is written under a random name, opened
-    exclusively and through no link; after any error nothing of it is left. Text becomes UTF-8; of a name that is not,
-    a byte becomes \\udcff, which JSON reads back as what it was. Raises OSError.
+    The content is synced under a random name beside `path`, opened exclusively and through no link, and renamed; after
+    an error nothing of it is left. Text becomes UTF-8, a byte of a name that is not UTF-8 \\udcff. Raises OSError.
     """
     path = Path(path)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
@@ -102,7 +101,7 @@ def write_result(path: Path, content: bytes | str) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text of somebody else's. Raises ValueError for all else, what is nested too deeply too."""
+    """Parses untrusted JSON. Raises ValueError, for text nested too deeply too."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -110,10 +109,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def set_aside(path: Path) -> Path:
-    """Renames what is in the way, and is not to be lost, to NAME.damaged, NAME.damaged-2, ...; returns the new path.
-
-    Raises OSError.
-    """
+    """Renames a file that is in the way to NAME.damaged, NAME.damaged-2, ...; returns that path. Raises OSError."""
     target, count = path.with_name(f"{path.name}.damaged"), 1
     while os.path.lexists(target):
         count += 1
@@ -123,7 +119,7 @@ def set_aside(path: Path) -> Path:
 
 
 def storage_fault(error: OSError) -> str:
-    """What the system refused, in one line: which file, why, and how much is free where a disk or a quota is full."""
+    """Describes an OSError in one line: file, reason, and free space where a disk or a quota is full."""
     path = error.filename2 or error.filename
     told = ": ".join(printable(part) for part in (path, error.strerror or str(error)) if part)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not isinstance(path, str | bytes | os.PathLike):
@@ -137,16 +133,15 @@ def storage_fault(error: OSError) -> str:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file's content, 64 hexadecimal digits. Raises OSError."""
+    """Returns the sha256 of a file, 64 hexadecimal digits. Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes, or of one that a link leads to.
+    """Reads a regular file of at most `most` bytes, following links.
 
-    Does not wait for a pipe, nor read a device without end: raises InputError for these, for folders and for larger
-    files, OSError for what cannot be read.
+    Raises InputError for pipes, devices, folders and larger files, OSError for what cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -162,7 +157,7 @@ def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
 
 
 def printable(text: Any, *, longest: int = _LONGEST) -> str:
-    """A name or text of somebody else's as one line that a terminal and UTF-8 can take.
+    """Converts an untrusted text to one line that is safe to print and to encode.
 
     Control characters and bytes that are not UTF-8 become escapes (\\x1b, \\xff); beyond `longest` characters the
     middle is left out.

@@ -13,7 +13,7 @@ Padding = Literal["zero", "edge"]  # the border of images that are a little smal
 
 
 class TooSmall(ValueError):
-    """The image has fewer pixels along its shorter side than asked for."""
+    """The image has fewer pixels along its shorter side than needed."""
 
 
 def center_crop_resize(

@@ -26,7 +26,7 @@ _STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # as str() writes it: other digits, o
 
 
 class CorruptError(Exception):
-    """A step cannot be trusted; the message says why, in one line."""
+    """A step is corrupt; the message is one line."""
 
 
 class Table(NamedTuple):
@@ -72,7 +72,7 @@ def in_threads(function: Callable[[Any], Any], values: Iterable[Any]) -> list[An
 
 
 def write(directory: Path, step: int, marks: Mapping[str, str], leaves: Mapping[str, list[Any]]) -> None:
-    """Writes DIGESTS of the files in `directory`; they and it are on the disk then. Raises OSError."""
+    """Writes DIGESTS of the files in `directory`, and syncs all. Raises OSError."""
     found = sorted(directory.rglob("*"))
     files = [path for path in found if path.is_file()]
     names = [path.relative_to(directory).as_posix() for path in files]

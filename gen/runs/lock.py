@@ -1,4 +1,4 @@
-"""One training in a run folder: WORKDIR/.lock names the process that trains there. Who only reads a run needs no lock.
+"""Locks a run folder for one training: WORKDIR/.lock names the process. Reading a run needs no lock.
 
 The kernel holds the lock (flock) while its process lives: it outlives no crash, whatever process has that number now.
 Between machines flock may not reach, so the holder renews the file's time, and another host's lock is watched for a
@@ -37,9 +37,9 @@ _PARTIAL = re.compile(
 
 
 class RunLock:
-    """A context manager that makes a run folder, holds its lock, and removes what an earlier process left half written.
+    """Makes a run folder, holds its lock, and removes what an earlier process left half written.
 
-    At the end the lock goes, and so do the folders that it made, where nothing was written into them.
+    At the end it removes the lock, and the folders that it made, where they are empty.
     """
 
     def __init__(self, workdir: Path, *, holds: bool = True) -> None:
@@ -52,7 +52,7 @@ class RunLock:
         self._released = threading.Event()
 
     def __enter__(self) -> RunLock:
-        """Raises InputError, who holds it, when another process trains here; OSError when the folder cannot be made."""
+        """Raises InputError when another process trains here; OSError when the folder cannot be made."""
         if self._holds:
             self._made = [path for path in (self._workdir, *self._workdir.parents) if not path.exists()]
             try:
@@ -142,9 +142,9 @@ class RunLock:
 
 
 def remove_leftovers(workdir: Path) -> None:
-    """Frees what a killed process left half written: a checkpoint being saved, partial files of gen's own names.
+    """Removes what a killed process left: an unfinished checkpoint, partial files of gen's own names.
 
-    Follows no links, and leaves everything else alone. Only the holder of the lock may call it.
+    Follows no links. Only the holder of the lock may call it.
     """
     for folder in (workdir, workdir / "previews"):
         for path in _entries(folder):

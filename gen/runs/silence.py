@@ -1,8 +1,7 @@
-"""What orbax and tensorstore print beside the errors that they raise, which gen.runs.checkpoint says in one line.
+"""Silences what orbax and tensorstore print beside the error that they raise.
 
-When one of the many writes of a checkpoint fails, the error of the first is raised. Those of the others reach the log
-of orbax, asyncio's of tasks that nobody waits for, and, as the event loop is closed by then, the hooks that Python
-calls for exceptions outside of any call.
+When writes of a checkpoint fail, the first error is raised. The others reach orbax's log, asyncio's log of tasks that
+nobody awaits, and, as the event loop is closed by then, Python's hooks for uncaught exceptions.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 @functools.cache
 def silence_orbax() -> None:
-    """Drops all that, for this process; everything else goes where it went before."""
+    """Drops these messages, for this process."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).addFilter(_is_not_of_orbax)
     excepthook, unraisablehook = sys.excepthook, sys.unraisablehook
