@@ -1,4 +1,4 @@
-"""The board of runs: how good and how varied their samples are, and whether they are copies, with what they cost.
+"""A table of runs: how good and how varied their samples are, and whether they are copies, with what they cost.
 
     python benchmarks/quality.py --runs runs/fashion_mnist runs/fashion_mnist_prior runs/shapes \
         --hardware "2 cores of an Intel Xeon"

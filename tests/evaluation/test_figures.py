@@ -137,7 +137,7 @@ def test_the_map_has_all_kinds_of_points_and_no_others():
 def test_the_page_has_every_number_and_picture(tmp_path):
     asked = comparison()
     boards = {"samples": measure(asked, groups=QUICK), "refined": measure(comparison(50), groups=QUICK)}
-    boards["refined"] = [dataclasses.replace(card, subject={"refine": "blur(<1>)"}) for card in boards["refined"]]
+    boards["refined"] = [dataclasses.replace(result, subject={"refine": "blur(<1>)"}) for result in boards["refined"]]
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
     html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": comparison(50)}))
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -147,9 +147,9 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     assert page.count("<img ") == 5
     assert not re.search("https?:", page)
     for board in boards.values():
-        for card in board:
-            assert f">{card.metric}" in page
-            assert f"<td>{card.value:.4g}" in page
+        for result in board:
+            assert f">{result.metric}" in page
+            assert f"<td>{result.value:.4g}" in page
     assert "FD-own ↓" in page
     assert "precision ↑" in page
     assert "blur(&lt;1&gt;)" in page

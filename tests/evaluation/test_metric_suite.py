@@ -1,4 +1,4 @@
-"""The board: every metric on a card that tells its making; what cannot be had is left out with a word."""
+"""The suite: every result records what it depends on; a metric that cannot be computed is left out with the reason."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from gen.metrics import diversity, kernel, labels, memorization, moments, neighb
 QUICK = tuple(name for name in GROUPS if name not in ("sliced", "ms_ssim"))
 
 
-def cards(asked, *metrics):
-    return {card.metric: card for card in measure(asked, groups=metrics or QUICK)}
+def measured(asked, *metrics):
+    return {result.metric: result for result in measure(asked, groups=metrics or QUICK)}
 
 
 def words(asked, *metrics) -> list[str]:
@@ -38,12 +38,12 @@ def asked():
 
 
 @pytest.fixture(scope="module")
-def board(asked):
-    return cards(asked) | cards(comparison(40, real=12), "sliced", "ms_ssim")
+def everything(asked):
+    return measured(asked) | measured(comparison(40, real=12), "sliced", "ms_ssim")
 
 
-def test_every_metric_is_there_with_its_way_and_an_interval(board):
-    ways = {name: card.better for name, card in board.items()}
+def test_every_metric_is_there_with_its_way_and_an_interval(everything):
+    ways = {name: result.better for name, result in everything.items()}
     assert ways == {
         **dict.fromkeys(["FD-own", "FD-own-infinite", "KD-own", "MMD-own", "MIND-own"], "lower"),
         **dict.fromkeys(["precision", "recall", "density", "coverage"], "higher"),
@@ -55,12 +55,12 @@ def test_every_metric_is_there_with_its_way_and_an_interval(board):
         **{f"FD-own-class-{name}": "lower" for name in ("circle", "square", "star")},
         **dict.fromkeys(["PPL-own", "SWD-16", "MS-SSIM"], "lower"),
     }
-    for name, card in board.items():
+    for name, result in everything.items():
         if name != "memorized-p":
-            assert card.low <= card.value <= card.high, name
+            assert result.low <= result.value <= result.high, name
 
 
-def test_values_are_those_of_the_metrics(asked, board):
+def test_values_are_those_of_the_metrics(asked, everything):
     x, real = asked.generated, asked.reference.real
     train, held_out = asked.reference.train.features, asked.reference.held_out.features
     options = asked.options
@@ -68,7 +68,7 @@ def test_values_are_those_of_the_metrics(asked, board):
         "FD-own": moments.frechet_distance(x.features, real.features),
         "FD-own-infinite": moments.frechet_infinite(x.features, real.features),
         "KD-own": kernel.kernel_distance(x.features, real.features, size=60),
-        "MMD-own": kernel.rbf_mmd(x.features, real.features, sigma=board["MMD-own"].settings["sigma"]),
+        "MMD-own": kernel.rbf_mmd(x.features, real.features, sigma=everything["MMD-own"].settings["sigma"]),
         "MIND-own": sliced.mind(x.features, real.features),
         "precision": neighbors.precision_recall(x.features, real.features).precision,
         "recall": neighbors.precision_recall(x.features, real.features).recall,
@@ -86,38 +86,38 @@ def test_values_are_those_of_the_metrics(asked, board):
         "PPL-own": diversity.path_length(*map(asked.extractor.features, asked.path), epsilon=EPSILON),
     }
     for name, value in wanted.items():
-        assert board[name].value == pytest.approx(value.value, rel=1e-12), name
-    assert board["FD-own"].high == moments.frechet_distance(x.features, real.features, **options).high
+        assert everything[name].value == pytest.approx(value.value, rel=1e-12), name
+    assert everything["FD-own"].high == moments.frechet_distance(x.features, real.features, **options).high
 
 
 def test_values_of_pixels_are_those_of_the_metrics():
     asked = comparison(8, real=12)
-    found, x = cards(asked, "sliced", "ms_ssim"), asked.generated
+    found, x = measured(asked, "sliced", "ms_ssim"), asked.generated
     assert found["SWD-16"].value == sliced.sliced_wasserstein(x.images, asked.reference.real.images)[16].value
     assert found["MS-SSIM"].value == diversity.ms_ssim_diversity(x.images, labels=x.labels, pairs=4).value
     assert found["MS-SSIM"].low is None  # four pairs do not say how sure that is
 
 
-def test_cards_tell_what_each_number_rests_on(board):
-    sizes = {name: (card.num_samples, card.num_references, card.split) for name, card in board.items()}
+def test_results_tell_what_each_number_rests_on(everything):
+    sizes = {name: (result.num_samples, result.num_references, result.split) for name, result in everything.items()}
     assert sizes["FD-own"] == (60, 150, "train")
     assert sizes["Vendi-own-q1"] == (60, 0, "none")
     assert sizes["memorized"] == (60, 150, "train")
-    assert board["memorized"].settings == {"expected": pytest.approx(1 / 111, abs=1e-6), "held_out": 110}
-    assert board["precision"].settings == {"k": 3}
-    assert board["coverage"].settings == {"k": 5}
-    assert board["KD-own"].settings == {"subset": 60}
-    assert board["class-agreement"].settings["classifier_accuracy"] == 0.9
-    assert board["SWD-16"].extractor == "pixels alone"
-    assert board["SWD-16"].extractor_digest == ""
-    assert {card.extractor for card in board.values()} == {"own", "pixels alone"}
-    assert {tuple(card.subject.items()) for card in board.values()} == {(("step", 7),)}
+    assert everything["memorized"].settings == {"expected": pytest.approx(1 / 111, abs=1e-6), "held_out": 110}
+    assert everything["precision"].settings == {"k": 3}
+    assert everything["coverage"].settings == {"k": 5}
+    assert everything["KD-own"].settings == {"subset": 60}
+    assert everything["class-agreement"].settings["classifier_accuracy"] == 0.9
+    assert everything["SWD-16"].extractor == "pixels alone"
+    assert everything["SWD-16"].extractor_digest == ""
+    assert {result.extractor for result in everything.values()} == {"own", "pixels alone"}
+    assert {tuple(result.subject.items()) for result in everything.values()} == {(("step", 7),)}
 
 
-def test_the_width_of_the_kernel_is_that_of_real_images(asked, board):
+def test_the_width_of_the_kernel_is_that_of_real_images(asked, everything):
     x = asked.reference.real.features.astype(np.float64)
     apart = np.sqrt(np.square(x[:, None] - x[None]).sum(-1))[np.triu_indices(len(x), 1)]
-    assert board["MMD-own"].settings["sigma"] == pytest.approx(np.median(apart), rel=1e-3)
+    assert everything["MMD-own"].settings["sigma"] == pytest.approx(np.median(apart), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_width_of_the_kernel_is_that_of_real_images(asked, board):
 )
 def test_only_the_fid_inception_gives_fid(name, frechet, kernel_, score):
     asked = comparison(by=extractor(name))
-    found = list(cards(asked, "frechet", "frechet_infinite", "kernel", "score", "classes", "mind", "vendi"))
+    found = list(measured(asked, "frechet", "frechet_infinite", "kernel", "score", "classes", "mind", "vendi"))
     assert {frechet, f"{frechet}-infinite", kernel_, score, f"{frechet}-class-star"} <= set(found)
     assert [metric for metric in found if "FID" in metric or "KID" in metric] == [
         metric for metric in found if name == "fid" and metric.startswith(("FID", "KID"))
@@ -148,7 +148,9 @@ def test_only_the_fid_inception_gives_fid(name, frechet, kernel_, score):
 def test_distances_do_not_end_below_nothing():
     copies = comparison(real=30)
     copies = dataclasses.replace(copies, generated=copies.reference.train)
-    ends = {name: card.low for name, card in cards(copies, "frechet", "mind", "sliced", "kernel", "classes").items()}
+    ends = {
+        name: result.low for name, result in measured(copies, "frechet", "mind", "sliced", "kernel", "classes").items()
+    }
     assert all(ends[f"FD-own{part}"] == 0 for part in ("", "-class-star"))
     assert ends["MIND-own"] == 0
     assert ends["SWD-16"] >= 0
@@ -159,17 +161,17 @@ def test_copies_are_seen():
     asked = comparison()
     train = asked.reference.train
     copier = dataclasses.replace(asked, generated=train.take(np.arange(60)))
-    found = cards(copier, "memorization")
+    found = measured(copier, "memorization")
     assert found["memorized"].value == 1.0
     assert found["memorized-p"].value < 1e-6
-    assert cards(asked, "memorization")["memorized-p"].value > 0.01
+    assert measured(asked, "memorization")["memorized-p"].value > 0.01
 
 
 def test_held_out_copies_of_training_images_leave_one_number_out():
     asked = comparison()
     reference = dataclasses.replace(asked.reference, held_out=asked.reference.train.take(np.arange(110)))
     asked = dataclasses.replace(asked, reference=reference)
-    assert set(cards(asked, "memorization", "frechet")) == {"C_T", "AuthPct", "FD-own"}
+    assert set(measured(asked, "memorization", "frechet")) == {"C_T", "AuthPct", "FD-own"}
     (line,) = words(asked, "memorization", "frechet")
     assert line.startswith("memorization in ")
     assert "110 of 110 held-out samples are copies of training samples" in line
@@ -177,7 +179,7 @@ def test_held_out_copies_of_training_images_leave_one_number_out():
 
 def test_few_held_out_images_tell_nothing_of_copies():
     asked = comparison(held_out=99)
-    assert set(cards(asked, "memorization")) == {"AuthPct"}
+    assert set(measured(asked, "memorization")) == {"AuthPct"}
     (line,) = words(asked, "memorization")
     assert "99 held-out images do not tell how near new ones are; 100 do" in line
 
@@ -193,10 +195,10 @@ def test_few_held_out_images_tell_nothing_of_copies():
 )
 def test_of_few_samples_there_are_fewer_numbers(count, missing):
     few = comparison(count)
-    found = cards(few)
+    found = measured(few)
     assert not missing & set(found)
     assert {"memorized", "AuthPct", "Vendi-own-q1"} <= set(found)
-    assert all(np.isfinite(card.value) for card in found.values())
+    assert all(np.isfinite(result.value) for result in found.values())
     if missing:
         assert words(few)
     if count > 1:
@@ -205,20 +207,20 @@ def test_of_few_samples_there_are_fewer_numbers(count, missing):
 
 def test_of_few_samples_there_are_fewer_numbers_of_pixels():
     for count, wanted in ((1, set()), (2, {"SWD-16"}), (4, {"SWD-16", "MS-SSIM"})):
-        assert set(cards(comparison(count, real=10), "sliced", "ms_ssim")) == wanted
+        assert set(measured(comparison(count, real=10), "sliced", "ms_ssim")) == wanted
 
 
 @pytest.mark.parametrize("real", [1, 2, 5])
 def test_of_few_real_images_there_are_fewer_numbers(real):
-    found = cards(comparison(real=real))
-    assert all(np.isfinite(card.value) for card in found.values())
+    found = measured(comparison(real=real))
+    assert all(np.isfinite(result.value) for result in found.values())
     assert "precision" not in found
     assert "Vendi-own-q1" in found
 
 
 def test_without_classes_there_are_no_numbers_of_classes():
     asked = comparison(by=extractor(classes=0), labeled=False)
-    assert not cards(asked, "classes", "score")
+    assert not measured(asked, "classes", "score")
     assert words(asked, "classes") == [
         "classes left out: the extractor own does not classify these images; the images have no classes"
     ]
@@ -228,7 +230,7 @@ def test_another_network_s_classes_are_none_of_the_data():
     asked = comparison(by=extractor("fid"))
     other = dataclasses.replace(asked.generated, logits=np.zeros((60, 1008), np.float32))
     asked = dataclasses.replace(asked, generated=other)
-    assert [name for name in cards(asked, "classes") if "FID" not in name] == []
+    assert [name for name in measured(asked, "classes") if "FID" not in name] == []
     assert "knows 1008 classes, the data has 3" in words(asked, "classes")[0]
 
 
@@ -238,16 +240,16 @@ def test_a_class_that_real_images_lack():
 
 
 def test_gray_images_and_small_ones():
-    assert {"SWD-28", "MS-SSIM"} <= set(cards(comparison(20, real=30, side=28, channels=1), "sliced", "ms_ssim"))
+    assert {"SWD-28", "MS-SSIM"} <= set(measured(comparison(20, real=30, side=28, channels=1), "sliced", "ms_ssim"))
     small = comparison(side=8)
     assert [line.split()[0] for line in words(small, "sliced", "ms_ssim")] == ["sliced", "ms_ssim"]
-    assert not cards(small, "sliced", "ms_ssim")
+    assert not measured(small, "sliced", "ms_ssim")
 
 
 def test_metrics_come_in_the_order_asked_for_and_say_how_long_they_took():
     said = []
     found = measure(comparison(), groups=("kernel", "frechet"), say=said.append)
-    assert [card.metric for card in found] == ["KD-own", "FD-own"]
+    assert [result.metric for result in found] == ["KD-own", "FD-own"]
     assert [line.split(" in ")[0] for line in said] == ["kernel", "frechet"]
 
 
@@ -258,14 +260,14 @@ def test_an_unknown_metric():
 
 def test_the_same_question_has_the_same_answer():
     one, other = (measure(comparison(), groups=QUICK) for _ in range(2))
-    assert [dataclasses.replace(card, time="") for card in one] == [
-        dataclasses.replace(card, time="") for card in other
+    assert [dataclasses.replace(result, time="") for result in one] == [
+        dataclasses.replace(result, time="") for result in other
     ]
 
 
 def test_worse_images_have_worse_numbers():
     good, bad = (
-        cards(comparison(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbors") for shift in (0.0, 1.5)
+        measured(comparison(shift=shift), "frechet", "kernel", "rbf", "mind", "neighbors") for shift in (0.0, 1.5)
     )
     for name in good:
         sign = 1 if good[name].better == "lower" else -1
@@ -284,8 +286,8 @@ def test_flags_and_configs_know_the_groups_that_the_records_have():
     assert typing.get_args(MetricGroup) == GROUPS
 
 
-def test_a_name_belongs_to_one_metric_at_most(board):
-    for name, card in board.items():
-        assert [metric.better for metric in METRICS if metric.matches(name, card.extractor)] == [card.better]
+def test_a_name_belongs_to_one_metric_at_most(everything):
+    for name, result in everything.items():
+        assert [metric.better for metric in METRICS if metric.matches(name, result.extractor)] == [result.better]
     assert not any(metric.matches("FID", "own") for metric in METRICS)
     assert [metric.full_name("fid") for metric in METRICS if metric.matches("FID-infinite", "fid")] == ["FID-infinite"]

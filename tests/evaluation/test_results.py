@@ -1,4 +1,4 @@
-"""Cards: they come back as they were, and are compared only where all that matters is equal."""
+"""Results: they come back as they were, and are compared only where all that matters is equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gen.evaluation import measure, results
 from gen.evaluation.results import MetricResult, better_of, compare
 
 DIGEST = "0123456789abcdef" * 4
-CARD = MetricResult(
+RESULT = MetricResult(
     metric="FD-own",
     value=3.5,
     low=3.0,
@@ -36,10 +36,10 @@ CARD = MetricResult(
 
 
 def like(**changes) -> MetricResult:
-    return dataclasses.replace(CARD, **changes)
+    return dataclasses.replace(RESULT, **changes)
 
 
-def test_a_card_says_all_that_a_number_depends_on(tmp_path):
+def test_a_result_says_all_that_a_number_depends_on(tmp_path):
     asked = comparison()
     found = measure(asked, groups=("neighbors",))
     results.write(tmp_path / "evaluation.json", found)
@@ -67,8 +67,8 @@ def test_a_card_says_all_that_a_number_depends_on(tmp_path):
     assert abs((datetime.datetime.now(datetime.UTC) - made).total_seconds()) < 60
 
 
-def test_cards_come_back_as_they_were(tmp_path):
-    given = [CARD, like(metric="KD-own", value=-1e-9, low=None, high=None), like(metric="IS-own", value=math.nan)]
+def test_results_come_back_as_they_were(tmp_path):
+    given = [RESULT, like(metric="KD-own", value=-1e-9, low=None, high=None), like(metric="IS-own", value=math.nan)]
     path = tmp_path / "evaluation" / "evaluation.json"
     path.parent.mkdir()
     results.write(path, given)
@@ -82,14 +82,14 @@ def test_cards_come_back_as_they_were(tmp_path):
     "text",
     [
         *("", "{", "{}x", '{"a": 1}', "[1]", '[{"metric": "FID"}]', '["a"]', b"\xff\xfe"),
-        *("[" * 100_000, '[{"seed": NaN}]', '[{"seed": 1, "seed": 2}]', "card with a word", "card with a list"),
+        *("[" * 100_000, '[{"seed": NaN}]', '[{"seed": 1, "seed": 2}]', "result with a word", "result with a list"),
     ],
 )
 def test_what_is_no_evaluation_is_refused_in_one_line(tmp_path, text):
     path = tmp_path / "evaluation.json"
-    if text == "card with a word":
+    if text == "result with a word":
         text = json.dumps([dataclasses.asdict(like(value="good"))])
-    if text == "card with a list":
+    if text == "result with a list":
         text = json.dumps([dataclasses.asdict(like(metric=["a"]))])
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match="is not an evaluation of gen") as caught:
@@ -115,20 +115,20 @@ def test_an_evaluation_that_is_not_there(tmp_path):
         ("settings", {"k": 5}, "'k': 3"),
     ],
 )
-def test_cards_that_differ_in_what_matters_are_not_compared(field, other, shown):
+def test_results_that_differ_in_what_matters_are_not_compared(field, other, shown):
     with pytest.raises(InputError, match=f"FD-own: these numbers do not compare: {field} is .*{shown}"):
-        compare([like(metric="recall"), CARD], [like(metric="recall"), like(**{field: other})])
+        compare([like(metric="recall"), RESULT], [like(metric="recall"), like(**{field: other})])
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"subject": {"step": 20}}, {"time": "later"}, {"version": "9"}])
 def test_what_is_measured_may_differ(change):
     other = like(value=9.0, **change)
-    assert compare([CARD], [like(metric="x"), other]) == [(CARD, other)]
+    assert compare([RESULT], [like(metric="x"), other]) == [(RESULT, other)]
 
 
 def test_nothing_in_common():
     with pytest.raises(InputError, match="nothing to compare: one has FD-own, the other no metrics"):
-        compare([CARD], [])
+        compare([RESULT], [])
 
 
 def test_settings_count_as_they_are_stored(tmp_path):
@@ -138,16 +138,16 @@ def test_settings_count_as_they_are_stored(tmp_path):
 
 def test_the_better_one_is_named_only_where_intervals_do_not_overlap():
     worse = like(value=9.0, low=5.0, high=12.0)
-    assert (better_of(CARD, worse), better_of(worse, CARD)) == ("first", "second")
+    assert (better_of(RESULT, worse), better_of(worse, RESULT)) == ("first", "second")
     assert better_of(like(better="higher"), dataclasses.replace(worse, better="higher")) == "second"
-    assert better_of(CARD, like(value=9.0, low=4.25, high=12.0)) == ""
+    assert better_of(RESULT, like(value=9.0, low=4.25, high=12.0)) == ""
     assert better_of(like(better="neither"), worse) == ""
-    assert better_of(CARD, dataclasses.replace(worse, low=None, high=None)) == ""
+    assert better_of(RESULT, dataclasses.replace(worse, low=None, high=None)) == ""
 
 
 def test_the_table_has_value_interval_direction_and_sizes():
     table = results.table(
-        [CARD, like(metric="Vendi-own-q1", low=None, better="higher", num_references=0, value=123456.0)]
+        [RESULT, like(metric="Vendi-own-q1", low=None, better="higher", num_references=0, value=123456.0)]
     )
     assert [" ".join(line.split()) for line in table.splitlines()[1:]] == [
         "FD-own 3.5 3 .. 4.25 lower 1,000 vs 2,000 train",

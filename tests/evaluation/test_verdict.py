@@ -62,13 +62,15 @@ def test_half_of_the_kinds_is_neither_good_nor_poor():
 
 def test_copies_decide():
     plain = asked(real(800, 1))
-    (card,) = measure(plain, groups=("frechet",))
-    cards = [replace(card, metric=name, value=value) for name, value in (("memorized", 0.2), ("memorized-p", 1e-30))]
-    found = verdict(plain, cards)
+    (result,) = measure(plain, groups=("frechet",))
+    results = [
+        replace(result, metric=name, value=value) for name, value in (("memorized", 0.2), ("memorized-p", 1e-30))
+    ]
+    found = verdict(plain, results)
     assert found.level == "poor"
     assert found.words[-1].startswith("Training images are copied: 20.0%")
-    cards[1] = replace(cards[1], value=0.4)
-    assert verdict(plain, cards).level == "good"
+    results[1] = replace(results[1], value=0.4)
+    assert verdict(plain, results).level == "good"
 
 
 @pytest.mark.parametrize("count", [3, 99])
