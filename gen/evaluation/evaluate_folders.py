@@ -91,12 +91,12 @@ def evaluate_folders(
         raise InputError(
             f"{path} is of {len(stored.mean)} features, {by.name} gives {features.shape[1]}: another extractor"
         )
-    value = moments.frechet_distance(features, stored, seed=seed)
+    value = moments.frechet_distance(features, stored, seed=seed).within(0)
     cli.say("the Fréchet distance alone: statistics allow no other metric")
     result = MetricResult(
         metric=METRICS[0].full_name(by.name),
         value=value.value,
-        low=max(0.0, value.low),
+        low=value.low,
         high=value.high,
         better="lower",
         extractor=by.name,

@@ -46,7 +46,7 @@ Numbers = Iterable[Number]
 def frechet(c: Comparison) -> Numbers:
     """Yields the Fréchet distance."""
     value = moments.frechet_distance(c.generated.features, c.reference.real.features, **c.options)
-    yield Number("FD-{extractor}", _not_negative(value))
+    yield Number("FD-{extractor}", value.within(0))
 
 
 def frechet_infinite(c: Comparison) -> Numbers:
@@ -70,14 +70,14 @@ def rbf(c: Comparison) -> Numbers:
     real = c.reference.real.features
     some = real[subset(len(real), 500)]
     sigma = float(f"{np.median(neighbors.nearest(some, some, len(some) - 1, exclude_self=True).distances):.4g}")
-    value = _not_negative(kernel.rbf_mmd(c.generated.features, real, sigma=sigma, **c.options))
+    value = kernel.rbf_mmd(c.generated.features, real, sigma=sigma, **c.options).within(0)
     yield Number("MMD-{extractor}", value, sigma=sigma)
 
 
 def mind(c: Comparison) -> Numbers:
     """Yields MIND."""
     value = sliced.mind(c.generated.features, c.reference.real.features, **c.options)
-    yield Number("MIND-{extractor}", _not_negative(value))
+    yield Number("MIND-{extractor}", value.within(0))
 
 
 def neighbor_shares(c: Comparison) -> Numbers:
@@ -159,7 +159,7 @@ def class_distances(c: Comparison) -> Numbers:
     for k, value in found.items():
         if np.isfinite(value.value):  # else a class with one image at most
             name, counts = c.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
-            yield Number("FD-{extractor}-class-{part}", _not_negative(value), part=printable(name), counts=counts)
+            yield Number("FD-{extractor}-class-{part}", value.within(0), part=printable(name), counts=counts)
 
 
 def _logits(c: Comparison) -> np.ndarray:
@@ -200,7 +200,7 @@ def sliced_wasserstein(c: Comparison) -> Numbers:
     """Yields the sliced Wasserstein distance of patches at each level of the pyramid."""
     levels = sliced.sliced_wasserstein(c.generated.images, c.reference.real.images, **c.options)
     for level, value in levels.items():
-        yield Number("SWD-{part}", _not_negative(value), part=str(level))
+        yield Number("SWD-{part}", value.within(0), part=str(level))
 
 
 def ms_ssim(c: Comparison) -> Numbers:
@@ -209,8 +209,3 @@ def ms_ssim(c: Comparison) -> Numbers:
     options = c.options if pairs >= 20 else {"seed": c.seed, "replicates": 0}
     value = diversity.ms_ssim_diversity(c.generated.images, labels=c.generated.labels, pairs=pairs, **options)
     yield Number("MS-SSIM", value, split="none")
-
-
-def _not_negative(value: Value) -> Value:
-    """With the interval of what cannot be negative."""
-    return value._replace(low=max(value.low, 0.0))

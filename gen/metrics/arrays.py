@@ -47,10 +47,11 @@ def pair(
     return one, other
 
 
-def same_dimensions(generated: int, real: int) -> None:
-    """Raises InputError unless both sets have as many dimensions."""
-    if generated != real:
-        raise InputError(f"generated has {generated} dimensions and real {real}; both must come from one extractor")
+def same_dimensions(one: int, other: int, *names: str) -> None:
+    """Raises InputError unless two sets have as many dimensions. names: of both, by default generated and real."""
+    if one != other:
+        first, second = names or ("generated", "real")
+        raise InputError(f"{first} has {one} dimensions and {second} {other}; both must come from one extractor")
 
 
 def images(x: np.ndarray | jax.Array, name: str, *, least: int = 1, smallest: int = 1) -> np.ndarray:
@@ -78,7 +79,11 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def blocks(n: int, width: int) -> Iterator[slice]:
     """Yields slices that cover range(n), each of about BLOCK numbers where a row has `width` of them."""
-    step = max(1, BLOCK // width)
+    return slices(n, max(1, BLOCK // width))
+
+
+def slices(n: int, step: int) -> Iterator[slice]:
+    """Yields slices of `step` that cover range(n)."""
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 

@@ -20,6 +20,11 @@ class Value(NamedTuple):
     low: float = np.nan
     high: float = np.nan
 
+    def within(self, least: float, most: float = np.inf) -> Value:
+        """Cuts the interval to what is possible."""
+        low, high = np.clip([self.low, self.high], least, most)
+        return Value(self.value, float(low), float(high))
+
 
 def bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, *, replicates: int = REPLICATES, seed: int = 0

@@ -100,13 +100,7 @@ def modes(predicted: np.ndarray, real_share: np.ndarray, *, replicates: int = RE
     if replicates >= 2:
         drawn = np.random.default_rng(seed).multinomial(n, counts / n, replicates)
         covered, kl = centered((drawn > 0).sum(axis=-1), covered.value), centered(divergence(drawn), kl.value)
-    return Modes(_within(covered, len(share)), _within(kl, np.inf))
-
-
-def _within(value: Value, most: float) -> Value:
-    """The interval cut to what is possible, 0 to `most`."""
-    low, high = np.clip([value.low, value.high], 0, most)
-    return Value(value.value, float(low), float(high))
+    return Modes(covered.within(0, len(share)), kl.within(0))
 
 
 def _labels(x: np.ndarray, name: str, beside: np.ndarray | None = None) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.errors import InputError
-from gen.metrics.arrays import checked
+from gen.metrics.arrays import checked, same_dimensions, slices
 from gen.metrics.bootstrap import LEVEL, REPLICATES, Value
 
 BLOCK = 2048  # rows and columns of the distances that are held at a time: 32 MiB
@@ -61,7 +61,7 @@ def nearest(x: np.ndarray, y: np.ndarray, k: int, *, exclude_self: bool = False)
     InputError if y has fewer than k points to choose from.
     """
     x, y = checked(x, "x"), checked(y, "y")
-    same_width(x, y, "x", "y")
+    same_dimensions(x.shape[1], y.shape[1], "x", "y")
     if exclude_self and len(x) != len(y):
         raise InputError(f"exclude_self wants one set twice; x has {len(x)} points, y {len(y)}")
     if not 1 <= k <= len(y) - exclude_self:
@@ -90,21 +90,15 @@ def squared_distances(x: np.ndarray, y: np.ndarray, *, slack: float = 0.0) -> It
     falls below 0. The block is the caller's, to overwrite.
     """
     center = y.mean(axis=0, dtype=np.float64)
-    for rows in _blocks(len(x)):
+    for rows in slices(len(x), BLOCK):
         a = x[rows] - center
         a_norm = np.einsum("nd,nd->n", a, a)
-        for columns in _blocks(len(y)):
+        for columns in slices(len(y), BLOCK):
             b = y[columns] - center
             block = a @ (-2 * b).T
             block += (1 + slack) * a_norm[:, None]
             block += (1 + slack) * np.einsum("nd,nd->n", b, b)
             yield rows, columns, np.maximum(block, 0, out=block)
-
-
-def same_width(x: np.ndarray, y: np.ndarray, name: str, other: str) -> None:
-    """Raises InputError unless x [n d] and y [m d] have one d."""
-    if x.shape[1] != y.shape[1]:
-        raise InputError(f"{name} has {x.shape[1]} features for each sample, {other} {y.shape[1]}; one width is wanted")
 
 
 def manifold(x: np.ndarray, *, k: int = 5) -> Manifold:
@@ -135,10 +129,9 @@ def precision_recall(
     one with the balls held fixed was as little as half as wide. None (nan) where a quarter has k points or fewer.
     InputError for sets with k points or fewer.
     """
-    generated, real = _as_manifold(generated, "generated", k), _as_manifold(real, "real", k)
-    values = _precision_recall(generated, real, k)
-    spread = _spread(_precision_recall, generated, real, k, replicates, seed)
-    return PrecisionRecall(*(_interval(value, half, 1) for value, half in zip(values, spread, strict=True)))
+    sets = _as_manifold(generated, "generated", k), _as_manifold(real, "real", k)
+    one, other = _with_intervals(_precision_recall, *sets, k, replicates, seed)
+    return PrecisionRecall(one.within(0, 1), other.within(0, 1))
 
 
 def density_coverage(
@@ -156,13 +149,9 @@ def density_coverage(
     share of real balls with a generated point inside; it falls when modes are missing. Equal distributions of n points
     each have coverage `expected_coverage(n, n, k)`, not 1. Intervals and errors as in `precision_recall`.
     """
-    generated, real = _as_manifold(generated, "generated", 0), _as_manifold(real, "real", k)
-    values = _density_coverage(generated, real, k)
-    spread = _spread(_density_coverage, generated, real, k, replicates, seed)
-    most = (np.inf, 1)
-    return DensityCoverage(
-        *(_interval(value, half, top) for value, half, top in zip(values, spread, most, strict=True))
-    )
+    sets = _as_manifold(generated, "generated", 0), _as_manifold(real, "real", k)
+    density, coverage = _with_intervals(_density_coverage, *sets, k, replicates, seed)
+    return DensityCoverage(density.within(0), coverage.within(0, 1))
 
 
 def expected_coverage(n: int, m: int, k: int) -> float:
@@ -184,19 +173,20 @@ def _density_coverage(generated: Manifold, real: Manifold, k: int) -> tuple[floa
     return float(inside.mean() / k), float(covered.mean())
 
 
-def _spread(
+def _with_intervals(
     metric: Callable[[Manifold, Manifold, int], tuple[float, float]],
     generated: Manifold,
     real: Manifold,
     k: int,
     replicates: int,
     seed: int,
-) -> np.ndarray:
-    """Half the width of the intervals of both numbers of `metric` [2], or nan; see `precision_recall`."""
+) -> list[Value]:
+    """Both numbers of `metric` with their intervals, see `precision_recall`."""
+    values = metric(generated, real, k)
     share = min(0.25, LARGEST / max(len(generated.points), len(real.points)))
     drawn, rng = [], np.random.default_rng(seed)
     if min(len(generated.points), len(real.points)) * share < k + 1 or replicates < 2:
-        return np.full(2, np.nan)
+        return [Value(value) for value in values]
     for _ in range(min(replicates, SUBSAMPLES)):
         some = [x.points[rng.permutation(len(x.points))[: int(share * len(x.points))]] for x in (generated, real)]
         own = k if generated.distances.shape[1] else 0
@@ -206,19 +196,14 @@ def _spread(
     # The variance of a share s of the sample about the sample's own value is (1 - s) / s of the variance wanted.
     deviation = np.std(drawn, axis=0, ddof=1) * np.sqrt(share / (1 - share))
     deviation[deviation == 0] = np.nan  # all in or all out, which does not say how sure that is
-    return deviation * stdtrit(len(drawn) - 1, (1 + LEVEL) / 2)
-
-
-def _interval(value: float, half: float, most: float) -> Value:
-    """value -+ half, cut to what is possible, 0 to `most`."""
-    low, high = np.clip([value - half, value + half], 0, most)
-    return Value(value, float(low), float(high))
+    halves = deviation * stdtrit(len(drawn) - 1, (1 + LEVEL) / 2)
+    return [Value(value, value - half, value + half) for value, half in zip(values, halves, strict=True)]
 
 
 def _membership(generated: Manifold, real: Manifold, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each generated point the number [n] of real balls it is in; for each real point whether it is in a generated
     ball [m], where those were measured, and whether its ball has a generated point inside [m]."""
-    same_width(generated.points, real.points, "generated", "real")
+    same_dimensions(generated.points.shape[1], real.points.shape[1])
     if k < 1:
         raise InputError(f"k = {k}; balls reach to the k-th nearest other point, k at least 1")
     inside = np.zeros(len(generated.points), np.int64)
@@ -249,13 +234,9 @@ def _as_manifold(x: np.ndarray | Manifold, name: str, k: int) -> Manifold:
 def _measured(x: np.ndarray, y: np.ndarray, indices: np.ndarray) -> Neighbors:
     """Distances from differences, and all in the order of distance."""
     distances = np.empty(indices.shape)
-    for rows in _blocks(len(x)):
+    for rows in slices(len(x), BLOCK):
         for column in range(indices.shape[1]):
             difference = x[rows].astype(np.float64) - y[indices[rows, column]]
             distances[rows, column] = np.sqrt(np.einsum("nd,nd->n", difference, difference))
     order = np.lexsort((indices, distances), axis=1)
     return Neighbors(np.take_along_axis(distances, order, 1), np.take_along_axis(indices, order, 1))
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))

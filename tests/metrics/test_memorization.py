@@ -180,7 +180,7 @@ def test_neighbors_at_hand_change_nothing(honest):
         (lambda g, t, h: c_t(g, t, h, cells=0), "cells = 0 for 1500 training samples"),
         (lambda g, t, h: c_t(g[:10], t, h), "none of 3 cells has 20 generated"),
         (lambda g, t, h: auth_pct(g, t[:1]), "k = 2 nearest of 1"),
-        (lambda g, t, h: memorization(g[:, :3], t, h), "x has 3 features for each sample, y 16"),
+        (lambda g, t, h: memorization(g[:, :3], t, h), "x has 3 dimensions and y 16"),
     ],
 )
 def test_refuses(honest, call, message):

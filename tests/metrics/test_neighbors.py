@@ -178,13 +178,13 @@ def test_intervals_are_those_of_new_samples_of_both_sets(d):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nearest(normal(3), normal(3, 7), 1), "x has 8 features for each sample, y 7"),
+        (lambda: nearest(normal(3), normal(3, 7), 1), "x has 8 dimensions and y 7"),
         (lambda: nearest(normal(3), normal(3), 4), "k = 4 nearest of 3"),
         (lambda: nearest(normal(3), normal(3), 3, exclude_self=True), "k = 3 nearest of 2"),
         (lambda: nearest(normal(3), normal(4), 1, exclude_self=True), "one set twice; x has 3 points, y 4"),
         (lambda: precision_recall(normal(3), normal(9)), "generated has 3 samples"),
         (lambda: density_coverage(normal(9), normal(5)), "real has 5 samples"),
-        (lambda: density_coverage(normal(9), normal(9, 7)), "generated has 8 features for each sample, real 7"),
+        (lambda: density_coverage(normal(9), normal(9, 7)), "generated has 8 dimensions and real 7"),
         (lambda: precision_recall(normal(9), normal(9), k=0), "k = 0"),
         (lambda: density_coverage(normal(9), normal(9), k=-1), "k = -1"),
         (lambda: density_coverage(normal(9) * np.nan, normal(9)), "generated is not finite"),
