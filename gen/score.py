@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gen.cli import Options, option, run_main
-from gen.cli.arguments import parse_labels
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -53,14 +52,13 @@ def score(options: ScoreOptions) -> ScoreResult:
     check_writable(out)
     from gen import devices
     from gen.runs import trained_run as runs
+    from gen.sampling.arguments import label_of
     from gen.sampling.conditional.scoring import score_files
 
     mesh = devices.mesh(-1, 1)
     run = runs.load(options.workdir, step=options.step, mesh=mesh)
-    labels = parse_labels(options.label, run.class_names)
-    if labels and len(labels) > 1:
-        raise InputError(f"--label={options.label}: all images are scored as of one class; name one")
-    label, background, batch_size = labels[0] if labels else None, options.background_samples, options.batch_size
+    label = label_of(options.label, run.class_names)
+    background, batch_size = options.background_samples, options.batch_size
     return score_files(run, options.inputs, out, label=label, background=background, batch_size=batch_size, mesh=mesh)
 
 

@@ -111,7 +111,7 @@ def test_a_label_is_told_to_the_model(scored, color):
         (["absent"], "no such file or folder"),
         (["torn.png"], r"torn\.png: cannot be read"),
         (["in.png", "--label=rond"], "did you mean 'round'"),
-        (["in.png", "--label=all"], "one class"),
+        (["in.png", "--label=all"], "3 classes; name one"),
         (["in.png", "--out=o.png"], "looks like a file"),
         (["in.png", "--out="], "--out is empty"),
         (["in.png", "--workdir="], "--workdir is empty"),

@@ -50,11 +50,11 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
             raise InputError("the name of a file or folder is empty")
         path = expand(text)
         if os.path.isdir(path):
-            files, others = images_in(path)
-            if not files:
+            names, others = names_in(path)
+            if not names:
                 said = ignored_line(Found([], others)) or "it is empty"
                 raise InputError(f"{printable(path)}: no image files in this folder; {said}")
-            found += files
+            found += [path / name for name in names]
             ignored.update(others)
         elif not os.path.lexists(path):
             beside = os.listdir(path.parent) if os.path.isdir(path.parent) and len(path.name) <= 80 else []
@@ -67,14 +67,8 @@ def find_images(inputs: Iterable[str | os.PathLike[str]]) -> Found:
     return Found(found, dict(ignored))
 
 
-def images_in(root: Path) -> tuple[list[Path], dict[str, int]]:
-    """Finds the image files of one folder with its subfolders, in order of names, and what was passed over."""
-    names, ignored = names_in(root)
-    return [root / name for name in names], ignored
-
-
 def names_in(root: Path) -> tuple[list[str], dict[str, int]]:
-    """Does as `images_in`, with names relative to the folder, with slashes."""
+    """Finds the image files of a folder with its subfolders: names in it, in order, and what was passed over."""
     names, ignored, start = list[str](), Counter[str](), len(os.path.join(root, ""))
     for entry in _walk(root, ignored):
         suffix = os.path.splitext(entry.name)[1].lower()

@@ -1,11 +1,12 @@
 """Keeps a list of the files that gen wrote into a folder, which it may replace.
 
-A folder that `write` wrote into holds `.gen-written.jsonl`, with a line for each file: the name, the sha256 of what was
-written, the program. A file that has another content now was changed by its owner, and is theirs.
+A folder that `write` wrote into holds `.gen-written.jsonl`, with a line for each file: the name and the sha256 of what
+was written. A file that has another content now was changed by its owner, and is theirs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ _LARGEST = 2**28  # bytes of a manifest that are read
 def check(
     paths: Iterable[Path],
     *,
-    is_own: Callable[[Path], bool] = lambda path: by(path) is not None,
+    is_own: Callable[[Path], bool] = lambda path: wrote(path),
     what: str = "--out",
     remedy: str = "name another place, or move it away",
 ) -> None:
@@ -38,19 +39,16 @@ def check(
         raise InputError(f"{what}: {printable(foreign[0])}{more} there, not written by gen or changed since; {remedy}")
 
 
-def by(path: Path) -> str | None:
-    """Returns the program that wrote the present content of a file, such as "gen.refine"; None if none did."""
+def wrote(path: Path) -> bool:
+    """Returns whether `write` wrote the present content of a file."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        lines = _lines(path.parent, path.name)
-        digest = sha256(path) if lines else None
+        known = _digests(path.parent, path.name) if stat.S_ISREG(os.lstat(path).st_mode) else set()
+        return bool(known) and sha256(path) in known
     except OSError:
-        return None
-    return next((program for found, program in reversed(lines) if found == digest), None)
+        return False
 
 
-def write(path: Path, content: bytes, *, program: str, overwrite: bool = False) -> None:
+def write(path: Path, content: bytes, *, overwrite: bool = False) -> None:
     """Writes a file whole, makes its folder, and enters it in the manifest.
 
     Raises InputError for a file that gen did not write, unless `overwrite`, and for what the system refuses.
@@ -60,30 +58,27 @@ def write(path: Path, content: bytes, *, program: str, overwrite: bool = False) 
     digest = hashlib.sha256(content).hexdigest()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if (digest, program) not in _lines(path.parent, path.name):
+        if digest not in _digests(path.parent, path.name):
             # Before the file: after a crash between the two, an old file is still known by its older line.
-            _append(path.parent, {"name": path.name, "sha256": digest, "by": program})
+            _append(path.parent, {"name": path.name, "sha256": digest})
     except OSError as error:
         raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
     write_result(path, content)
 
 
-def _lines(folder: Path, name: str) -> list[tuple[str, str]]:
-    """Returns digest and program of each line about `name`; none for a manifest that is missing or damaged."""
+def _digests(folder: Path, name: str) -> set[str]:
+    """Returns the digests in the lines about `name`; none for a manifest that is missing or damaged."""
     try:
         with os.fdopen(_open(folder, os.O_RDONLY), "rb") as file:
             content = file.read(_LARGEST)
     except OSError:
-        return []
-    found, at = [], 0
+        return set()
+    found, at = set[str](), 0
     beginning = f'{{"name": {json.dumps(name)}, '.encode()  # found by bytes: thousands of files ask, one by one
     while (at := content.find(beginning, at)) >= 0:
         end = content.find(b"\n", at)
-        try:
-            line = json.loads(content[at : None if end < 0 else end])
-            found.append((str(line["sha256"]), str(line["by"])))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            found.add(str(json.loads(content[at : None if end < 0 else end])["sha256"]))
         at += len(beginning)
     return found
 

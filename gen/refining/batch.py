@@ -15,7 +15,7 @@ from gen.files import printable
 from gen.image_io import Unreadable
 from gen.outputs import image_writer, manifest
 from gen.refining.original import Original, encode, open_original, refine, shrunk, stacked
-from gen.refining.targets import PROGRAM, Job
+from gen.refining.targets import Job
 from gen.report.contact_sheet import Tile, sheet
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
         except (MemoryError, RuntimeError) as error:  # of jax, which may not have got the memory
             left_out.append(LeftOut(job.source, f"cannot be refined ({printable(error) or 'out of memory'})"))
         else:
-            manifest.write(job.target, content, program=PROGRAM, overwrite=overwrite)
+            manifest.write(job.target, content, overwrite=overwrite)
             made += 1
             if preview and len(shown) < _PREVIEW_IMAGES:
                 before = shrunk(stacked(original.frames[0]))
@@ -104,7 +104,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
     if preview and shown:
         record = recipe.record(shows="before and after")
         picture = image_writer.encode([sheet(shown)], format="png", record=record)
-        manifest.write(preview, picture, program=PROGRAM, overwrite=overwrite)
+        manifest.write(preview, picture, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
         raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")

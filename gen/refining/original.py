@@ -15,6 +15,7 @@ from gen.files import printable, sha256
 from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
 from gen.outputs import image_writer
 from gen.refining import transparency
+from gen.refining.targets import records_of
 
 if TYPE_CHECKING:
     from gen.imaging.chain import Chain
@@ -42,7 +43,7 @@ def open_original(path: Path, *, first: bool = False) -> Original:
         film = still.frames > 1 and still.format in _ANIMATED and not first
         frames = list(open_frames(path)) if film else [still]
         plays = _plays(path) if film else 0
-        return Original(frames, still.frames - len(frames), plays, sha256(path), _records(path))
+        return Original(frames, still.frames - len(frames), plays, sha256(path), records_of(path))
     except OSError as error:
         raise Unreadable(error.strerror or printable(error)) from None
 
@@ -141,13 +142,6 @@ def shrunk(image: np.ndarray) -> np.ndarray:
 def stacked(picture: Picture) -> np.ndarray:
     """Returns the pixels with alpha, if there is one, last."""
     return picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[..., None]], -1)
-
-
-def _records(path: Path) -> dict[str, provenance.Record]:
-    try:
-        return provenance.read_all(path)
-    except InputError:  # its pixels can be read, and that is enough
-        return {}
 
 
 def _floats(values: np.ndarray) -> np.ndarray:

@@ -14,8 +14,6 @@ from gen.image_io import find_images, ignored_line
 from gen.outputs import image_writer, manifest
 from gen.outputs.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
 
-PROGRAM = "gen.refine"
-
 
 class Job(NamedTuple):
     """A file to refine."""
@@ -82,9 +80,12 @@ def _suffix(place: Path, format: str) -> str:
 
 
 def _made_before(file: Path, is_result: Callable[[provenance.Record], bool]) -> bool:
-    if manifest.by(file) == PROGRAM:
-        return True
+    return manifest.wrote(file) or any(map(is_result, records_of(file).values()))
+
+
+def records_of(file: Path) -> dict[str, provenance.Record]:
+    """Reads the records of an image file; none where it cannot be read."""
     try:
-        return any(map(is_result, provenance.read_all(file).values()))
+        return provenance.read_all(file)
     except InputError:
-        return False
+        return {}

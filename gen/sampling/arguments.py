@@ -40,7 +40,7 @@ def label_of(label: Label, class_names: Sequence[str]) -> int | None:
     """Returns the number of one class at most. Raises InputError."""
     labels = labels_of(label, class_names)
     if labels and len(labels) > 1:
-        raise InputError(f"label={label!r}: {len(labels)} classes; name one")
+        raise InputError(f"label={label}: {len(labels)} classes; name one")
     return labels[0] if labels else None
 
 

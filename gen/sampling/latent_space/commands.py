@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gen import cli, devices
-from gen.cli.arguments import parse_labels, parse_seeds
+from gen.cli.arguments import parse_seeds
 from gen.config import digest
 from gen.errors import InputError
 from gen.image_io.load import padding_of
@@ -22,6 +22,7 @@ from gen.report import enlarged, grid
 from gen.runs import trained_run
 from gen.runs.run_folder import write_json
 from gen.runs.trained_run import TrainedRun
+from gen.sampling.arguments import label_of
 from gen.sampling.latent_space import codes, figures
 from gen.sampling.latent_space.adapters import Space, of_run
 from gen.sampling.latent_space.codes import Latents
@@ -64,12 +65,10 @@ def open_session(
     mesh = devices.mesh(-1, 1)
     run = trained_run.load(workdir, step=step, mesh=mesh)
     space = of_run(run, workdir, mesh=mesh, batch_size=batch_size, steps=steps, seed=seed)
-    labels = parse_labels(label, run.class_names if space.num_classes else [])
-    if labels and len(labels) > 1:
-        raise InputError(f"--label={label}: {len(labels)} classes; name one, or leave --label out to try all")
+    number = label_of(label, run.class_names if space.num_classes else [])
     record = run.record(seed=seed, latents=text)
     files = Files(out, space.task.image_shape, run.class_names, record, padding_of(run.data_metadata))
-    return Session(run, space, labels[0] if labels else None, files)
+    return Session(run, space, number, files)
 
 
 def encode(session: Session, inputs: Sequence[str]) -> LatentsResult:
