@@ -66,12 +66,12 @@ def images(
     conditions: others that the task knows, scalars or arrays [n ...]. batch_size: how many may be on their way,
     see `devices.batched`.
     """
-    asked = {"truncation": np.float32(truncation), **(conditions or {})}
-    each = {name: value for name, value in asked.items() if np.ndim(value)}
+    values = {"truncation": np.float32(truncation), **(conditions or {})}
+    each = {name: value for name, value in values.items() if np.ndim(value)}
     for name, given, dtype in (("label", labels, np.int32), ("latent", latents, np.float32)):
         if given is not None:
             each[name] = np.asarray(given, dtype)
-    shared = {name: value for name, value in asked.items() if name not in each}
+    shared = {name: value for name, value in values.items() if name not in each}
 
     def make(fixed: Any, batch: Any) -> jax.Array:
         given = {name: value for name, value in batch.items() if name != "seed"}
