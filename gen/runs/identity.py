@@ -44,26 +44,16 @@ class Begun(NamedTuple):
     faults: dict[Path, str]  # files of the folder that cannot be used, and why
 
 
-def check_config(folder: RunFolder, config: Config) -> None:
-    """Raises InputError, with the first field that differs, if the folder has checkpoints of another config.
-
-    Without a valid config.json, `begin` compares with the checkpoints.
-    """
-    if digests.steps(folder.checkpoints):
-        try:
-            stored = folder.read_config()
-        except InputError:
-            return
-        check_resumable(stored, config)
-
-
 def marks_of(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
     """Returns the marks that checkpoints of this config and data.json must have."""
     return {"run": str(facts.get("run", "unknown")), "config": digest(config)}
 
 
 def check_folder(folder: RunFolder, config: Config) -> None:
-    """Raises InputError when a run folder cannot be written or made, holds links, or another experiment's run."""
+    """Raises InputError if a run folder holds links, cannot be written, or has checkpoints of another config.
+
+    Without a valid config.json, `begin` compares with the checkpoints.
+    """
     folder.refuse_links()
     there = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
     try:
@@ -71,7 +61,12 @@ def check_folder(folder: RunFolder, config: Config) -> None:
             pass
     except OSError as error:
         raise InputError(f"cannot write to --workdir {folder.path}: {error.strerror or error}") from error
-    check_config(folder, config)
+    if digests.steps(folder.checkpoints):
+        try:
+            stored = folder.read_config()
+        except InputError:
+            return
+        check_resumable(stored, config)
 
 
 def begin(folder: RunFolder, config: Config, facts: Facts, *, accept_changed_data: bool = False) -> Begun:

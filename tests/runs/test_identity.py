@@ -132,13 +132,13 @@ def test_a_folder_without_checkpoints_protects_nothing(tmp_path, monkeypatch):
     begun = identity.begin(folder, config(), facts)
     identity.write(folder, config(), begun)
     smaller = config(batch_size=4)  # as advised after too little memory
-    identity.check_config(folder, smaller)
+    identity.check_folder(folder, smaller)
     again = identity.begin(folder, smaller, facts | {"num_classes": 3})
     assert again.faults == {}
     assert again.facts["run"] != begun.facts["run"]
     (tmp_path / "checkpoints" / "2").mkdir(parents=True)
     with pytest.raises(InputError, match="the run folder holds another experiment: batch_size is 8 there, 4 here"):
-        identity.check_config(folder, smaller)
+        identity.check_folder(folder, smaller)
 
 
 def test_files_of_somebody_else_are_not_overwritten(tmp_path, caplog):
