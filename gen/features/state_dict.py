@@ -128,7 +128,7 @@ def _tensors(state: Any) -> Iterator[tuple[str, _Tensor]]:
 
 
 def _arrays(tensors: dict[str, _Tensor], storages: dict[str, bytes]) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays, if they are not many times what is stored: tensors may share numbers, and each becomes a copy."""
+    """Makes the arrays, unless they are many times what is stored: tensors may share numbers, and each is copied."""
     for name, tensor in tensors.items():
         _check(name, tensor, storages[tensor.storage.key])
     stored = sum(map(len, storages.values()))
@@ -155,7 +155,7 @@ def _check(name: str, tensor: _Tensor, content: bytes) -> None:
 
 
 def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
-    """A copy of the window."""
+    """Copies the window."""
     storage, offset, shape, strides = tensor
     if math.prod(shape) == 0:
         return np.zeros(shape, storage.dtype)
@@ -165,7 +165,7 @@ def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
 
 
 def _unpickled(stream: io.BytesIO) -> Any:
-    """What the pickle that begins here describes; the stream is left behind it."""
+    """Interprets the pickle that begins here, and leaves the stream behind it."""
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
@@ -179,7 +179,7 @@ def _unpickled(stream: io.BytesIO) -> Any:
         return items
 
     def items_of(name: str, count: int) -> list[Any]:
-        """Those of one entry, or for a name that ends with S all since the last mark."""
+        """Pops one entry, or for a name that ends with S all since the last mark."""
         return popped(len(stack) - marks.pop() if name.endswith("S") else count)
 
     for index, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
