@@ -49,17 +49,14 @@ def record(
     label: str | None = None,
     truncation: float = 1.0,
     refine: str | None = None,
-    version: str = __version__,
     **more: Any,
 ) -> Record:
-    """Returns what is needed to make an image again, given the run folder that it came from.
+    """Returns what is needed to make an image again, given the run folder that it came from; None is left out.
 
-    config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image, or a list of seeds
-    as text for an animation. label: the class, asked for or drawn; None if there is none. truncation: 1 = off. refine:
-    the chain that refined it, whose random operators were seeded by the image's seed; None if none did. version: of
-    gen. more: what else says how it was made; None is left out.
+    config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image; several as text.
+    label: the class, given or drawn. refine: the chain that refined it; its random operators had the image's seed.
     """
-    fields = {"version": version, "config_digest": config_digest, "step": step, "seed": seed}
+    fields = {"version": __version__, "config_digest": config_digest, "step": step, "seed": seed}
     fields |= {"label": label, "truncation": truncation, "refine": refine} | more
     return _stored(fields)
 
@@ -69,8 +66,7 @@ def refined(
 ) -> Record:
     """Extends the record (or None) of an image to that of its refinement by a chain.
 
-    chain: its text. seed: of its random operators. source: sha256 of the file that was refined. shows: what the picture
-    is, if not the refined image itself.
+    seed: of random operators. source: sha256 of the file that was refined. shows: what the picture is, if no image.
     """
     fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source, "shows": shows}
     return (record or {}) | _stored(fields)
