@@ -38,23 +38,21 @@ class Best(NamedTuple):
 
 
 class NoEvaluator:
-    """The `Evaluator` of a run that is not measured: never due."""
+    """The `Evaluator` of a run that is not measured: it is never due, and does nothing."""
 
     best_step: int | None = None
 
     def due(self, step: int, total: int) -> bool:
-        """Returns False."""
         return False
 
     def check(self, ema_params: Mapping[str, Tree]) -> None:
-        """Does nothing."""
+        pass
 
     def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
-        """Returns no metrics."""
         return {}
 
     def remember(self) -> None:
-        """Does nothing."""
+        pass
 
 
 class Evaluator:
