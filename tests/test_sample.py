@@ -255,6 +255,17 @@ def test_one_file_per_seed_with_its_record(unconditional, tmp_path, capsys):
     assert "3 images of checkpoint 10" in capsys.readouterr().out
 
 
+def test_the_function_returns_the_files_that_it_wrote(unconditional, tmp_path):
+    result = sample.sample(
+        sample.SampleOptions(workdir=unconditional, out=tmp_path, seeds="3,4", grid=True, refine="invert")
+    )
+    assert [path.name for path in result.files] == ["seed0003.png", "seed0004.png", "grid.png", "refinement.html"]
+    assert files(tmp_path) == sorted(path.name for path in result.files)
+    assert (result.num_images, result.step) == (2, 10)
+    with pytest.raises(InputError, match="--truncation=3; it must be a number from 0"):
+        sample.SampleOptions(workdir=unconditional, out=tmp_path, truncation=3)
+
+
 def test_pixels_are_those_of_the_task(conditional, tmp_path):
     program(conditional, tmp_path, "--seeds=3", "--label=sandal", "--truncation=0.5", "--step=5")
     loaded = trained_run.load(conditional, step=5)
