@@ -275,6 +275,12 @@ def test_the_list_of_rooms_is_that_of_contributing():
     assert there == set(DEPTH)
 
 
+def test_tests_lie_in_the_folders_of_gen_under_names_of_their_own():
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    assert [path for path in files if not (ROOT / "gen" / path.parent.relative_to(ROOT / "tests")).is_dir()] == []
+    assert len({path.name for path in files}) == len(files)  # tests are in no package: pytest imports them by name
+
+
 def test_every_folder_of_gen_is_a_package():
     assert {name_of(path.parent) for path in sources("gen") if not (path.parent / "__init__.py").exists()} == set()
 
