@@ -32,7 +32,7 @@ def frame_pairs(path: str | os.PathLike[str], resolution: int | None = None) -> 
     def make(add: Add) -> Made:
         arrays = arrays_of(file, ("x_train", "x_test", "sequence_names"))
         given = arrays.get("sequence_names")
-        names = () if given is None else texts(given, f"clips: {printable(file)}: sequence_names")
+        names = () if given is None else texts(given, f"frame_pairs: {printable(file)}: sequence_names")
         for split, key in (("train", "x_train"), ("held_out", "x_test")):
             films = _films(file, arrays, key, len(names))
             for start in range(0, len(films), 256):
@@ -40,7 +40,7 @@ def frame_pairs(path: str | os.PathLike[str], resolution: int | None = None) -> 
                 try:
                     add(split, _pairs(chunk, resolution), _labels(start, chunk, len(names)))
                 except ValueError as error:
-                    raise InputError(f"clips: {file}: {error}") from error
+                    raise InputError(f"frame_pairs: {file}: {error}") from error
         return names, {"source": "pairs of frames of the clips in an .npz file", "skipped": []}
 
     return cached("frame_pairs", {"file": file.name, "resolution": resolution}, make, identity=sha256_of(file))
@@ -49,17 +49,17 @@ def frame_pairs(path: str | os.PathLike[str], resolution: int | None = None) -> 
 def _films(file: Path, arrays: dict[str, np.ndarray], key: str, names: int) -> np.ndarray:
     """Returns the clips of a split, uint8 [clips frames h w c], those of all sequences of a subject side by side."""
     if key not in arrays:
-        raise InputError(f"clips: {file} has no {key}: the clips to hold out")
+        raise InputError(f"frame_pairs: {file} has no {key}: the clips to hold out")
     films = arrays[key]
     fits = films.dtype == np.uint8 and films.ndim >= 5 and films.shape[-1] in (1, 3) and films.shape[-4] > 1
     if not fits or 0 in films.shape:
         raise InputError(
-            f"clips: {file}: {key} is {films.dtype} {list(films.shape)}; "
+            f"frame_pairs: {file}: {key} is {films.dtype} {list(films.shape)}; "
             "it must be uint8 [clips, at least 2 frames, height, width, 1 or 3]"
         )
     if names and (films.ndim < 6 or films.shape[-5] != names):
         raise InputError(
-            f"clips: {file}: {key} is {list(films.shape)}, but there are {names} sequence_names; "
+            f"frame_pairs: {file}: {key} is {list(films.shape)}, but there are {names} sequence_names; "
             f"it must be [..., {names} sequences, frames, height, width, channels]"
         )
     return films.reshape(-1, *films.shape[-4:])

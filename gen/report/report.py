@@ -145,7 +145,7 @@ class Report:
 
         pictures: False makes a small page, for a disk that is full.
         """
-        paths = _spread(self._found_previews(), MAX_PREVIEWS) if pictures else []
+        paths = _thinned(self._found_previews(), MAX_PREVIEWS) if pictures else []
         real, refined = self._workdir / "real.png", self._workdir / "refined.png"
         self._pictures = {path: self._pictures[path] for path in (*paths, real, refined) if path in self._pictures}
         summary = page.RunSummary(
@@ -217,7 +217,7 @@ def _put_aside(path: Path, why: str, more: str = "") -> None:
     _log.warning("%s is damaged (%s): kept as %s%s", path, why, set_aside(path).name, more)
 
 
-def _spread(paths: list[Path], limit: int) -> list[Path]:
+def _thinned(paths: list[Path], limit: int) -> list[Path]:
     """Chooses at most `limit` of the paths: every 1st, 2nd, 4th, 8th, ... and the last.
 
     As a list grows, only its last path is new in the choice: evenly spaced places would all move, and each picture
