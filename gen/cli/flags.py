@@ -200,7 +200,7 @@ def parse(argv: Sequence[str], kind: type[T]) -> T:
     try:
         rest = values(list(argv))[1:]
     except flags.UnrecognizedFlagError as error:
-        meant = nearest(f"--{error.flagname}", [f"--{name}" for name in values])
+        meant = nearest(error.flagname, values).replace("'", "'--", 1)  # without the dashes, which make all names alike
         raise InputError(f"unknown flag --{error.flagname}{meant or '; --help lists the flags'}") from None
     except (flags.CantOpenFlagFileError, OSError, UnicodeDecodeError) as error:
         told = str(error).removeprefix("ERROR:: Unable to open flagfile: ")

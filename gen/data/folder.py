@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.config.values import require
 from gen.data.add_images import add_images, small_hint
 from gen.data.archive import BadMember, Files, Zip, open_files
 from gen.data.cache import Add, Made, cached
@@ -52,6 +53,7 @@ def folder(
     metadata["classes_left_out"]. Raises InputError when that leaves too little, and as options say.
     """
     _check(resolution, background, held_out)
+    require(small, Small, "folder: small")
     found, root = open_files(path, "folder"), expand(path)
     if line := ignored_line(Found([], found.ignored)):
         log.warning("%s: %s", printable(root), line)

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from gen.config.values import require
+
 Small = Literal["skip", "enlarge", "refuse"]  # what to do with images smaller than resolution
 Padding = Literal["zero", "edge"]  # the border of images that are a little smaller than resolution
 
@@ -38,9 +40,10 @@ def center_crop_resize(
 def to_resolution(images: np.ndarray, resolution: int, padding: Padding) -> np.ndarray:
     """Fits images uint8 [n h w c] of one size: [n resolution resolution c].
 
-    Larger ones as `fit` does it; smaller ones get a border, of zeros or of their edge pixels, of at most a quarter of
-    their side (28 to 32, say). Raises TooSmall beyond that.
+    Larger ones as by `center_crop_resize`; smaller ones get a border of zeros or of their edge pixels, of at most a
+    quarter of their side (28 to 32, say). Raises TooSmall beyond that, InputError for another padding.
     """
+    require(padding, Padding, "padding")
     height, width = images.shape[1:3]
     if height == width == resolution:
         return images

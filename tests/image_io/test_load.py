@@ -8,7 +8,7 @@ from PIL import Image
 
 from gen import provenance
 from gen.errors import InputError
-from gen.image_io.fit import center_crop_resize
+from gen.image_io.fit import center_crop_resize, to_resolution
 from gen.image_io.load import image_files, load_images, load_readable
 from gen.outputs import image_writer
 
@@ -102,3 +102,8 @@ def test_what_cannot_be_used_is_left_out_with_one_line(tmp_path, caplog):
     assert line.endswith("; and 2 more")
     with pytest.raises(InputError, match=r"none of the 2 files can be used: .*b\.png: cannot be read .*; .*d\.png"):
         load_readable([files[1], files[3]], (8, 8, 3))
+
+
+def test_a_padding_that_there_is_not_is_refused():
+    with pytest.raises(InputError, match="padding is 'zer'; did you mean 'zero'"):
+        to_resolution(np.zeros((1, 8, 8, 3), np.uint8), 9, "zer")
