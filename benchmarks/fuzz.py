@@ -115,7 +115,7 @@ def _trained_on(root: pathlib.Path, files: list[pathlib.Path]) -> Verdicts:
 
 def _evaluated(root: pathlib.Path, files: list[pathlib.Path]) -> Verdicts:
     """By how many images there are, as the reader of whole folders names only the first that it leaves out."""
-    count = len(read_folder(str(root), SIDE, lambda line: None))
+    count = len(read_folder(str(root), SIDE))
     large = [SINGLE["refine"](file) and min(open_image(file).size) >= SIDE for file in files]
     return {} if count == sum(large) else {root.name: False}
 
