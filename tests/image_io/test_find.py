@@ -1,6 +1,7 @@
 """What a person means by a folder of images, and what is said of the rest."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -84,6 +85,8 @@ def test_deep_folders_are_no_trouble(tmp_path):
             os.mkdir("d")
             os.chdir("d")
         open("a.png", "wb").close()
+        os.chdir(here)
+        assert find_images([tmp_path]).files == [deep / "a.png"]
     finally:
         os.chdir(here)
-    assert find_images([tmp_path]).files == [deep / "a.png"]
+        subprocess.run(["rm", "-r", tmp_path / "d"], check=True)  # pytest goes down by recursion when it clears away
