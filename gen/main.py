@@ -57,7 +57,7 @@ class TrainOptions(Options):
         False, "Print the fields of the experiment, their values and meanings, and stop", group="Without training"
     )
     check: Literal["here", "copied", "mounted"] | None = option(
-        None, "Only check: here, for a machine with a copy of this folder, for one with mounted storage"
+        None, "Only check: this machine, one with a copy of this folder, or one with mounted storage"
     )
 
 

@@ -88,7 +88,7 @@ def main(options: RefineOptions) -> int:
     began = time.monotonic()
     done = refine(options)
     images = f"{done.refined:,} image{'' if done.refined == 1 else 's'}"
-    beside = f", beside {done.passed_over:,} made by gen before," if done.passed_over else ""
+    beside = f", beside {done.passed_over:,} composed or refined by gen before," if done.passed_over else ""
     print(f"{images}{beside} in {time.monotonic() - began:.1f} s: {printable(options.out)}")
     for line in done.lines():
         cli.say(line)

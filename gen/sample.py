@@ -49,7 +49,9 @@ class SampleOptions(Options):
     out: str | Path = option(..., "Where the images go: a folder, or one file")
     format: Literal["png", "jpeg", "webp", "gif"] | None = option(None, "By default png, of animations webp")
     batch_size: int = option(64, "Images on their way at once; they do not depend on it", at_least=1, at_most=65_536)
-    seeds: str | None = option(None, "0-63 (default), 3,7,11 or 5, with both ends; of a prior's IN 0-4", group="Images")
+    seeds: str | None = option(
+        None, "Ranges, both ends included, or a list: 0-63 (default; 0-4 with IN), 3,7,11 or 5", group="Images"
+    )
     label: str | None = option(None, "Class: a name, a number, several with commas, or all; each with every seed")
     truncation: float = option(1.0, "Below 1: more typical, less varied images", **SAMPLING["truncation"])
     refine: str | None = option(None, "Chain for every image, docs/imaging.md; default: the run's; none: none")

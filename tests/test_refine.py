@@ -340,7 +340,7 @@ def test_sheets_of_gen_are_no_input(tmp_path, capsys):
     save_png(tmp_path / "in" / "grid.png", pixels)
     assert program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}") == 0
     assert files(tmp_path / "out") == ["a.png"]
-    assert "1 image, beside 1 made by gen before, in" in capsys.readouterr().out
+    assert "1 image, beside 1 composed or refined by gen before, in" in capsys.readouterr().out
 
 
 def test_list_names_operators(capsys):

@@ -254,7 +254,7 @@ def help_text(kind: type[Options]) -> str:
 
 def grouped(kind: type[Options]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Yields the groups: a title, and of each option how it is written and what it means, allows, defaults to."""
-    title, rows = "Options", list[tuple[str, str]]()
+    title, rows = "Arguments", list[tuple[str, str]]()
     for option in options_of(kind):
         if (begun := option.rules.get("group")) and rows:
             yield title, rows

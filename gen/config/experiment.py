@@ -151,7 +151,11 @@ def override(config: Config, path: str, text: str | None) -> None:
         place = ".".join(names[: depth - 1])
         if name not in kinds:
             inside = f"; {place or 'the config'} has: {', '.join(kinds)}" if kinds else f"; {place} holds no fields"
-            raise InputError(f"unknown field '{path}'{nearest(path, _all_fields(config))}{inside}")
+            known = {field.rpartition(".")[2]: field for field in _all_fields(config)}
+            meant = nearest(path, known.values()) or nearest(path.rpartition(".")[2], known)
+            for last, field in known.items():  # a name without its group
+                meant = meant.replace(f"'{last}'", f"'{field}'")
+            raise InputError(f"unknown field '{path}'{meant}{inside}")
         kind, value = kinds[name], holder.get(name)
         items = None if isinstance(value, Spec) else _kind_of_items(kind)
         if depth == len(names):

@@ -128,8 +128,8 @@ def check_groups(names: Sequence[str]) -> None:
 
 
 def parse_groups(text: str) -> tuple[str, ...]:
-    """The groups of metrics in "all", "fast", or names with commas. Raises InputError for an unknown one."""
-    several: dict[str, tuple[str, ...]] = {"all": GROUPS, "fast": FAST}
+    """The groups of "all", "fast", or names with commas, of groups or metrics. Raises InputError for an unknown one."""
+    several = {metric.name: (metric.group,) for metric in METRICS} | {"all": GROUPS, "fast": FAST}
     names = [name.strip() for name in text.split(",")]
     groups = tuple(dict.fromkeys(group for name in names for group in several.get(name, (name,))))
     check_groups(groups)

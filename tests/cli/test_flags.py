@@ -160,7 +160,7 @@ def test_help_is_the_docstring_and_every_option_in_its_group(capsys):
     assert help_text(Drawing).splitlines() == [
         *str(__doc__).splitlines(),
         "",
-        "Options:",
+        "Arguments:",
         "  IN...               Image files",
         "",
         "Files:",

@@ -287,3 +287,8 @@ def test_the_sweep_of_an_experiment_has_folders_that_can_be_read():
     assert folder_name({"task.gamma": (0.5, 0.25), "mirror": True}) == "task.gamma=0.5,0.25,mirror=true"
     runs = sweep(str(pathlib.Path(__file__).parents[2] / "experiments" / "shapes.py"))
     assert len(runs) == 6
+
+
+def test_a_field_named_without_its_group_is_found():
+    with pytest.raises(InputError, match=r"unknown field 'best_metrc'; did you mean 'evaluation\.best_metric'\?"):
+        override(config(), "best_metrc", "FD-own")
