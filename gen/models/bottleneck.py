@@ -200,7 +200,7 @@ class VectorQuantizer(Bottleneck):
     def check(self, place: str) -> None:
         check_bounds(self, place, size=WIDTH, codes=(2, _CODES), decay=(0.0, 1.0))
         if self.decay == 1:
-            raise InputError(f"{place}.decay=1 cannot be used; allowed: 0 up to, not including, 1")
+            raise InputError(f"{place}.decay={self.decay} cannot be used; allowed: 0 up to, not including, 1")
 
     def setup(self) -> None:
         self.sums = self.param("sums", lambda key: _unit(jax.random.normal(key, (self.codes, self.size))))
