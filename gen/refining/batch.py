@@ -17,6 +17,7 @@ from gen.outputs import image_writer, manifest
 from gen.refining.original import Original, encode, open_original, refine, shrunk, stacked
 from gen.refining.targets import Job
 from gen.report.contact_sheet import Tile, sheet
+from gen.report.pictures import enlargement
 
 if TYPE_CHECKING:
     from gen.imaging.chain import Chain
@@ -103,7 +104,8 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
                 )
     if preview and shown:
         record = recipe.record(shows="before and after")
-        picture = image_writer.encode([sheet(shown)], format="png", record=record)
+        scale = min(enlargement(*tile.shape[:2]) for _, tiles in shown for _, tile in tiles)  # so that captions fit
+        picture = image_writer.encode([sheet(shown, scale=scale)], format="png", record=record)
         manifest.write(preview, picture, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
