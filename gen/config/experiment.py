@@ -152,7 +152,7 @@ def override(config: Config, path: str, text: str | None) -> None:
         if name not in kinds:
             inside = f"; {place or 'the config'} has: {', '.join(kinds)}" if kinds else f"; {place} holds no fields"
             known = {field.rpartition(".")[2]: field for field in _all_fields(config)}
-            meant = nearest(path, known.values()) or nearest(path.rpartition(".")[2], known)
+            meant = nearest(path, _all_fields(config)) or nearest(path.rpartition(".")[2], known)
             for last, field in known.items():  # a name without its group
                 meant = meant.replace(f"'{last}'", f"'{field}'")
             raise InputError(f"unknown field '{path}'{meant}{inside}")
