@@ -7,8 +7,9 @@ import os
 import pathlib
 import tempfile
 
-# Before jax is imported: jax reads these once, and subprocesses inherit them.
+# Before jax is imported: jax reads its own once, and subprocesses inherit all.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["SOURCE_DATE_EPOCH"] = "1796000000"  # the date in all records, so that files can be compared by their bytes
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 CACHE = pathlib.Path(tempfile.gettempdir()) / f"gen-test-cache-{os.getuid()}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))

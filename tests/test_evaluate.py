@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -338,7 +339,7 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
     after = load_data(run, moved={"path": str(tmp_path / "new")})
     assert after.metadata["digest"] == before.metadata["digest"]
     with pytest.raises(InputError, match=r"have changed since \(digest .*, was 0123"):
-        load_data(run._replace(data_metadata={"digest": "0123"}), moved={"path": str(tmp_path / "new")})
+        load_data(dataclasses.replace(run, data_metadata={"digest": "0123"}), moved={"path": str(tmp_path / "new")})
 
 
 # What is wrong

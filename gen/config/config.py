@@ -83,6 +83,7 @@ class Config:
         default_factory=dict, metadata={"later": True}
     )  # role -> RUN[:ROLE] to start from
     refine: str = _field("", may_change=True)  # chain of gen.imaging on what previews and gen.sample make; "": none
+    experiment: str = _field("", may_change=True)  # FILE:VARIANT that this comes from, without folder and .py
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
 

@@ -58,6 +58,7 @@ def load(name: str, overrides: Iterable[Override] = ()) -> Config:
     config = _call(path, "get_config", *filter(None, [arg]))
     if not isinstance(config, Config):
         raise InputError(f"{path}: get_config() must return a gen.config.Config, not {type(config).__name__}")
+    config.experiment = config.experiment or ":".join(filter(None, (pathlib.Path(path).stem, arg)))
     for override_path, text in overrides:
         override(config, override_path, text)
     return config

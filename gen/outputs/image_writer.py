@@ -20,7 +20,7 @@ from gen.errors import InputError
 from gen.files import printable, write_result
 from gen.image_io.pixels import to_uint8
 from gen.outputs import deep_png, manifest
-from gen.provenance import Record, read_all, save_options
+from gen.provenance import Record, read_all, save_options, with_xmp
 
 STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}
@@ -103,7 +103,7 @@ def encode(
         pictures[0].save(buffer, format=format.upper(), **options)
     except (OSError, ValueError, OverflowError, struct.error) as error:
         raise InputError(f"{width}x{height} pixels cannot become {format} ({printable(error)})") from error
-    return buffer.getvalue()
+    return with_xmp(buffer.getvalue(), record) if format == "gif" else buffer.getvalue()
 
 
 def on_white(image: np.ndarray) -> np.ndarray:

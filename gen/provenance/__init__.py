@@ -1,15 +1,36 @@
-"""Where images come from: the record inside each file. C2PA and watermark will join it."""
+"""Where images come from: the record inside each file."""
 
+from gen.provenance.places import exif, png_text, save_options, with_xmp
+from gen.provenance.reading import disagreements, read, read_all
 from gen.provenance.record import (
+    COMPOSITE,
+    NOT_AUDITED,
     PREFIX,
+    TRAINED,
     Record,
-    exif,
-    png_text,
-    read,
-    read_all,
+    pixels_digest,
     record,
     refined,
-    save_options,
+    run_tag,
+    software,
 )
 
-__all__ = ["PREFIX", "Record", "exif", "png_text", "read", "read_all", "record", "refined", "save_options"]
+__all__ = [
+    "COMPOSITE",
+    "NOT_AUDITED",
+    "PREFIX",
+    "TRAINED",
+    "Record",
+    "disagreements",
+    "exif",
+    "pixels_digest",
+    "png_text",
+    "read",
+    "read_all",
+    "record",
+    "refined",
+    "run_tag",
+    "save_options",
+    "software",
+    "with_xmp",
+]

@@ -1,34 +1,52 @@
-"""The record of how an image was made, carried inside the file: text chunks in PNG, EXIF in JPEG and WebP.
+"""The record of how an image was made: a flat dict whose keys begin with "gen:" and whose values are text or numbers.
 
-Editors copy texts from one place to another and add their own: a record is looked for in all places.
+It is plain text that anyone can remove, change, or copy to another file: it helps whoever wants to make an image again,
+and proves nothing. Where it stands in a file, see gen/provenance/places.py.
 
-A record is a flat dict whose keys begin with "gen:" and whose values are text or numbers. It is plain text that anyone
-can remove or change: it helps whoever wants to make an image again, and proves nothing.
+    gen:version, gen:software          of gen; of gen, jax, numpy, and the kind of device
+    gen:date                           when it was made, ISO 8601 in UTC; $SOURCE_DATE_EPOCH, if set, decides
+    gen:run, gen:experiment            the name of the run folder; the experiment that it was trained by
+    gen:config_digest, gen:step        the digest of the run's config; the step of its checkpoint
+    gen:weights_digest                 of the averaged weights, see gen.runs.leaves.weights_digest
+    gen:data_digest, gen:audit         the digest of the training data; what an audit of them found
+    gen:seed, gen:label, ...           of the image, and all options that decide it
+    gen:refine, gen:refine_seed        the chain that refined it, and the seed of its random operators
+    gen:source                         the sha256 of the file, or of the files, that it was made from
+    gen:shows                          what it shows, if it is a grid, a figure or the like, and no image itself
+    gen:digital_source_type            the last part of a term of IPTC, see SOURCE_TYPES
+    gen:pixels                         `pixels_digest` of the image before it was marked
 """
 
 from __future__ import annotations
 
-import html
-import json
-import re
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import os
+import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from PIL import Image, PngImagePlugin
+import numpy as np
 
 from gen import __version__
-from gen.errors import InputError
 from gen.files import printable
-from gen.image_io import Unreadable, opening
-from gen.image_io.metadata import DATE_TAKEN, EXIF_IFD, EXIF_TAGS, PNG_TEXTS
 
 Record = dict[str, Any]
+SourceType = Literal[
+    "trainedAlgorithmicMedia",  # made by a model
+    "compositeWithTrainedAlgorithmicMedia",  # a photograph that was refined, or of which a model made a part
+    "composite",  # several images in one picture, whatever made them
+    "dataDrivenMedia",  # a figure that shows data
+]
 
 PREFIX = "gen:"
-_LONGEST = 20_000  # characters of a text
-_SOFTWARE = 0x0131  # EXIF tag
-_LONGEST_RECORD = 2**20  # characters of a text that may be one
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"  # IPTC's list; the terms follow
+TRAINED: SourceType = "trainedAlgorithmicMedia"
+COMPOSITE: SourceType = "compositeWithTrainedAlgorithmicMedia"
+NOT_AUDITED = "not audited"
+_LONGEST = 100_000  # characters of a text
 _NUMBERS = {
     "gen:step": int,
     "gen:seed": int,
@@ -37,6 +55,7 @@ _NUMBERS = {
     "gen:top_k": int,
     "gen:top_p": float,
     "gen:guidance": float,
+    "gen:frames": int,
     "gen:refine_seed": int,
 }  # PNG stores text: what to turn back, if it can
 
@@ -49,144 +68,104 @@ def record(
     label: str | None = None,
     truncation: float = 1.0,
     refine: str | None = None,
+    digital_source_type: SourceType = TRAINED,
     **more: Any,
 ) -> Record:
     """Returns what is needed to make an image again, given the run folder that it came from; None is left out.
 
     config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image; several as text.
     label: the class, given or drawn. refine: the chain that refined it; its random operators had the image's seed.
+    more: other fields, without "gen:".
     """
     fields = {"version": __version__, "config_digest": config_digest, "step": step, "seed": seed}
-    fields |= {"label": label, "truncation": truncation, "refine": refine} | more
-    return _stored(fields)
+    fields |= {"label": label, "truncation": truncation, "refine": refine}
+    fields |= {"digital_source_type": digital_source_type, "date": now(), "software": software()}
+    return _stored(fields | more)
 
 
 def refined(
-    record: Record | None, *, chain: str, seed: int, source: str | None = None, shows: str | None = None
+    record: Record | None,
+    *,
+    chain: str,
+    seed: int,
+    source: str | None = None,
+    shows: str | None = None,
+    device: str | None = None,
 ) -> Record:
     """Extends the record (or None) of an image to that of its refinement by a chain.
 
-    seed: of random operators. source: sha256 of the file that was refined. shows: what the picture is, if no image.
+    What a model made stays that; without a record it is a photograph, and becomes COMPOSITE. seed: of random operators.
+    source: sha256 of the file that was refined. shows: what the picture is, if no image. device: see `software`.
     """
+    kept = {name: value for name, value in (record or {}).items() if name != PREFIX + "pixels"}
+    made = kept.get(PREFIX + "digital_source_type", TRAINED if PREFIX + "config_digest" in kept else COMPOSITE)
     fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source, "shows": shows}
-    return (record or {}) | _stored(fields)
+    return kept | _stored(fields | {"digital_source_type": made, "date": now(), "software": software(device)})
 
 
-def _stored(fields: Mapping[str, Any]) -> Record:
-    """Returns those that are not None, texts as every format can hold them: names may hold anything."""
-    texts = {name: printable(value, longest=_LONGEST) for name, value in fields.items() if isinstance(value, str)}
-    return {PREFIX + name: texts.get(name, value) for name, value in fields.items() if value is not None}
+def pixels_digest(array: np.ndarray) -> str:
+    """Returns the sha256 over dtype, shape and bytes of pixels, as in "uint8[32, 32, 3]" and then the values."""
+    values = np.ascontiguousarray(array)
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)  # the same on machines of the other order
+    hashed = hashlib.sha256(f"{values.dtype.name}{list(values.shape)}".encode())
+    hashed.update(values.reshape(-1).view(np.uint8).data)
+    return hashed.hexdigest()
 
 
-def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
-    """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`; about: as for `exif`."""
-    info = PngImagePlugin.PngInfo()
-    for key, value in record.items():
-        info.add_itxt(key, str(value))
-    for name, value in (about or {}).items():
-        if name != "description":  # which may say what the original showed
-            info.add_itxt(PNG_TEXTS[name], value)
-    return info
+def run_tag(record: Mapping[str, Any]) -> int:
+    """Returns the number of a run that a watermark carries: 24 bits of the sha256 of its config digest; 0: no run."""
+    digest = record.get(PREFIX + "config_digest")
+    return int.from_bytes(hashlib.sha256(digest.encode()).digest()[:3], "big") if isinstance(digest, str) else 0
 
 
-def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
-    """Returns the record as EXIF, JSON in ImageDescription, for `image.save(path, exif=...)`.
-
-    about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
-    """
-    tags = Image.Exif()
-    tags[EXIF_TAGS["description"]] = json.dumps(record)
-    tags[_SOFTWARE] = f"gen {record.get('gen:version', __version__)}"
-    return _add(tags, about or {})
-
-
-def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Returns arguments of `image.save` for a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) with the record.
-
-    about: as for `exif`; a GIF has no place for it.
-    """
-    if format == "PNG":
-        tags = _add(Image.Exif(), about or {})
-        return {"pnginfo": png_text(record, about)} | ({"exif": tags} if len(tags) else {})
-    if format == "GIF":
-        return {"comment": json.dumps(record).encode()}
-    return {"exif": exif(record, about)}
-
-
-def read(path: str | Path) -> Record | None:
-    """Reads the record of an image file; None when it has none; of several the first of `read_all`.
-
-    Raises InputError when `path` is not a readable image.
-    """
-    return next(iter(read_all(path).values()), None)
-
-
-def read_all(path: str | Path) -> dict[str, Record]:
-    """Reads the records of an image file by place: "text" (of PNG), "EXIF", "comment", "XMP", most trusted first.
-
-    They may disagree: some editors copy one of them and change another. Raises InputError when `path` is not a readable
-    image.
-    """
+def now() -> str:
+    """Returns the time as in 2026-11-29T08:15:00Z; $SOURCE_DATE_EPOCH, seconds since 1970, decides where it is set."""
     try:
-        with opening(Path(path)) as image:
-            image.load()  # PNG text may stand behind the pixels
-            texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
-            description = _exif_description(image)
-            comment, xmp = image.info.get("comment"), image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
-    except Unreadable as error:
-        raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
-    found = {
-        "text": {key: _number(key, value) for key, value in texts.items()} or None,
-        "EXIF": _parse(description),
-        "comment": _parse(comment),
-        "XMP": _parse(_description_of(xmp)),
-    }
-    return {place: record for place, record in found.items() if record}
+        seconds = int(os.environ.get("SOURCE_DATE_EPOCH", ""))
+        return _iso(seconds)
+    except (ValueError, OverflowError, OSError):
+        return _iso(int(time.time()))
 
 
-def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
-    """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
-    for name in ("author", "copyright"):
-        if about.get(name):
-            tags[EXIF_TAGS[name]] = about[name].encode()  # of a text Pillow keeps ASCII alone
-    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
-        tags[EXIF_TAGS["date"]] = about["date"]
-        tags[EXIF_IFD] = {DATE_TAKEN: about["date"]}
-    return tags
+def _iso(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _exif_description(image: Image.Image) -> Any:
-    try:
-        return image.getexif().get(EXIF_TAGS["description"])
-    except Exception:  # EXIF that cannot be parsed holds no record
-        return None
+@functools.cache
+def software(device: str | None = None) -> str:
+    """Returns the versions that decide what is computed, as in "gen 0.1.0, jax 0.10.2, numpy 2.4.6, cpu".
+
+    device: its kind, as jax names it; None: not said.
+    """
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("jax", "numpy")]
+    return ", ".join([f"gen {__version__}", *versions, *([device] if device else [])])
 
 
-def _number(key: str, text: str) -> Any:
+def number(key: str, text: str) -> Any:
+    """Turns the text of a field into a number, where the field is known to hold one and the text is one."""
     try:
         return _NUMBERS.get(key, str)(text)
     except ValueError:
         return text
 
 
-def _description_of(xmp: Any) -> str | None:
-    """Returns the description in an XMP packet, where editors put that of EXIF."""
-    text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else xmp
-    if not isinstance(text, str) or len(text) > _LONGEST_RECORD:
-        return None
-    found = re.search(r"<dc:description\b.{0,200}?<rdf:li\b[^>]*>([^<]*)</rdf:li>", text, re.DOTALL)
-    return html.unescape(found[1]) if found else None
+def shortened(text: str, longest: int) -> str:
+    """Cuts the middle out of a longer text, and says how long it was and its sha256."""
+    if len(text) <= longest:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    said = f" ... ({len(text):,} characters, sha256 {digest}) ... "
+    kept = max(0, longest - len(said))
+    return text[: kept - kept // 3] + said + text[len(text) - kept // 3 :]
 
 
-def _parse(description: Any) -> Record | None:
-    """Parses the record in a text; None for anything else that may stand there."""
-    if not isinstance(description, str | bytes) or len(description) > _LONGEST_RECORD:
-        return None
-    try:
-        found = json.loads(description)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    plain = {key: value for key, value in found.items() if key.startswith(PREFIX)}
-    return {key: value for key, value in plain.items() if isinstance(value, str | int | float)} or None
+def _stored(fields: Mapping[str, Any]) -> Record:
+    """Returns those that are not None, texts as every format can hold them: names may hold anything."""
+    return {PREFIX + name: _text(value) for name, value in fields.items() if value is not None}
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    plain = value if value.isprintable() else printable(value, longest=len(value))
+    return shortened(plain, _LONGEST)

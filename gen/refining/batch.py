@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PREVIEW_IMAGES = 8
 _MOST_LISTED = 50  # files that are left out
+_MOST_FIELDS = 3  # in a line about records that disagree
 _log = logging.getLogger(__name__)
 
 
@@ -121,12 +122,13 @@ def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndar
     given = {"references": recipe.references, "masks": recipe.masks}
     images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
     records = list(original.records.values())
-    if any(_texts(record) != _texts(records[0]) for record in records):
-        places = " and ".join(original.records)
-        _log.warning("%s: its records in %s disagree; the first is kept", printable(job.source), places)
+    if lines := provenance.disagreements(original.records):
+        first = next(iter(original.records))
+        _log.warning("%s: its records disagree, that in %s is kept: %s", printable(job.source), first, _listed(lines))
     record = recipe.record(records[0] if records else None, source=original.digest)
     return images, encode(original, images, format=job.format, record=record)
 
 
-def _texts(record: provenance.Record) -> dict[str, str]:
-    return {key: str(value) for key, value in record.items()}
+def _listed(lines: Sequence[str]) -> str:
+    more = [f"and {len(lines) - _MOST_FIELDS:,} more"] if len(lines) > _MOST_FIELDS else []
+    return "; ".join([*lines[:_MOST_FIELDS], *more])

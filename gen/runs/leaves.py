@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,21 @@ def described(leaf: Any) -> list[Any]:
         hashed.update(values.reshape(-1).view(np.uint8).data)
         digest = hashed.hexdigest()
     return [str(leaf.dtype), list(leaf.shape), digest]
+
+
+def weights_digest(params: Any) -> str:
+    """Returns the digest of weights, a tree of arrays: 64 hexadecimal digits, the same wherever they are stored.
+
+    It is the sha256 of one line for each leaf, `NAME DTYPE[SHAPE] DIGEST`, as in "generator/out/bias float32[3] 5f...",
+    in order of the names, where DIGEST is that of `described`: it hashes dtype and shape, then the bytes of the values.
+    """
+    lines = [f"{name} {dtype}{shape} {digest}\n" for name, (dtype, shape, digest) in sorted(_described(params).items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _described(params: Any) -> dict[str, list[Any]]:
+    found = named(params)
+    return dict(zip(found, digests.in_threads(described, found.values()), strict=True))
 
 
 def check(directory: Path, stored: Mapping[str, list[Any]], abstract: Leaves, *, whole: bool) -> None:

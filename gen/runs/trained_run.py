@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -16,7 +18,7 @@ from gen import provenance
 from gen.config.resolve import blamed
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.runs import identity
+from gen.runs import identity, leaves
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.run_folder import RunFolder, write_json
 from gen.tasks import Task
@@ -27,7 +29,8 @@ __all__ = ["RunFolder", "TrainedRun", "abstract", "init_from_runs", "load", "loa
 _log = logging.getLogger(__name__)
 
 
-class TrainedRun(NamedTuple):
+@dataclass(frozen=True)
+class TrainedRun:
     """A run, ready to sample from."""
 
     config: configs.Config
@@ -35,6 +38,12 @@ class TrainedRun(NamedTuple):
     task: Task
     ema_params: dict[str, Tree]  # role -> averaged parameters
     step: int  # of the checkpoint
+    name: str = ""  # of its folder
+
+    @functools.cached_property
+    def weights_digest(self) -> str:
+        """The digest of the averaged weights, see `leaves.weights_digest`."""
+        return leaves.weights_digest(self.ema_params)
 
     @property
     def class_names(self) -> list[str]:
@@ -49,7 +58,21 @@ class TrainedRun(NamedTuple):
 
     def record(self, **fields: Any) -> provenance.Record:
         """Makes the record of a file by this checkpoint, with these fields but None, see `gen.provenance.record`."""
-        return provenance.record(config_digest=configs.digest(self.config), step=self.step, **fields)
+        return provenance.record(**(self._facts | fields))
+
+    @functools.cached_property
+    def _facts(self) -> dict[str, Any]:
+        """What the records of all its files say."""
+        return {
+            "run": self.name or None,
+            "experiment": self.config.experiment or None,
+            "config_digest": configs.digest(self.config),
+            "step": self.step,
+            "weights_digest": self.weights_digest,
+            "data_digest": self.data_metadata.get("digest"),
+            "audit": provenance.NOT_AUDITED,
+            "software": provenance.software(jax.devices()[0].device_kind),
+        }
 
 
 def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> TrainedRun:
@@ -61,7 +84,8 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     folder = RunFolder(expand(workdir))
     config, data_metadata, task = described(folder)
     part, restored_step = _restore(folder, config, data_metadata, {"ema_params": abstract(task).ema_params}, step, mesh)
-    return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step)
+    name = folder.path.resolve().name
+    return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step, name)
 
 
 def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:

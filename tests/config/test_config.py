@@ -214,6 +214,7 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
         preview_images=1,
         tensorboard=True,
         refine="invert",
+        experiment="shapes:other",
         mesh=MeshConfig(fsdp=2),
     )
     check_resumable(config(), changed)

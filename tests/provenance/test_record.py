@@ -22,7 +22,8 @@ def picture() -> Image.Image:
 
 def test_record_has_prefixed_keys_and_leaves_out_an_absent_label():
     expected = {"version": __version__, "config_digest": "ab" * 32, "step": 500, "seed": 17, "truncation": 0.75}
-    expected["label"] = "crème brûlée · 靴"
+    expected |= {"label": "crème brûlée · 靴", "digital_source_type": "trainedAlgorithmicMedia"}
+    expected |= {"date": "2026-11-30T00:53:20Z", "software": provenance.software()}
     assert {f"gen:{name}": value for name, value in expected.items()} == RECORD
     assert "gen:label" not in provenance.record(config_digest="", step=1, seed=2)
 
@@ -98,8 +99,10 @@ def test_a_comment_of_an_editor_hides_no_record(tmp_path):
 
 def test_records_are_found_in_all_places(tmp_path):
     path, other = tmp_path / "image.jpg", RECORD | {"gen:seed": 18}
-    xmp = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:description><rdf:Alt><rdf:li xml:lang='x-default'>"
-    xmp += html.escape(json.dumps(RECORD)) + "</rdf:li></rdf:Alt></dc:description></x:xmpmeta>"
+    xmp = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+    xmp += "<r:Description xmlns:d='http://purl.org/dc/elements/1.1/'><d:description><r:Alt><r:li xml:lang='x-default'>"
+    xmp += html.escape(json.dumps(RECORD))
+    xmp += "</r:li></r:Alt></d:description></r:Description></r:RDF></x:xmpmeta>"
     picture().save(path, comment=json.dumps(other), xmp=xmp.encode())
     assert provenance.read_all(path) == {"comment": other, "XMP": RECORD}
     assert provenance.read(path) == other

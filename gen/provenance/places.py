@@ -1,0 +1,105 @@
+"""Where a record stands in a file: text chunks of PNG, EXIF and XMP of PNG, JPEG and WebP, comment and XMP of GIF.
+
+Each is lost on other ways: ImageMagick loses the text of PNG and keeps EXIF; others keep XMP alone. What a place holds:
+
+    text      gen:NAME for each field
+    EXIF      the record as JSON in ImageDescription; Software
+    XMP       the record as JSON in gen:record; Iptc4xmpExt:DigitalSourceType, xmp:CreatorTool
+    comment   of GIF: the record as JSON
+
+JPEG has room for less than 64 KiB in each: there the longest texts of a larger record are cut, see `shortened`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+from gen import __version__
+from gen.image_io.metadata import DATE_TAKEN, EXIF_IFD, EXIF_TAGS, PNG_TEXTS
+from gen.provenance import xmp
+from gen.provenance.record import PREFIX, Record, shortened
+
+XMP_CHUNK = "XML:com.adobe.xmp"  # of PNG
+GIF_XMP = b"!\xff\x0bXMP DataXMP"  # what begins the block of GIF
+_GIF_END = bytes([1, *range(255, -1, -1), 0])  # leads a reader of blocks, from wherever it is, to the end
+_LARGEST = {"JPEG": 60_000}  # bytes of a record
+_LARGEST_ELSEWHERE = 1_000_000
+_SHORTEST = 200  # characters that stay of a text, about
+_SOFTWARE = 0x0131  # EXIF tag
+
+
+def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Returns arguments of `image.save` for a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) with the record.
+
+    about: as for `exif`; a GIF has no place for it, and needs `with_xmp` besides.
+    """
+    record = _fitting(record, format)
+    if format == "GIF":
+        return {"comment": json.dumps(record).encode()}
+    tags, packet = exif(record, about), xmp.packet(record)
+    if format == "PNG":
+        info = png_text(record, about)
+        info.add_itxt(XMP_CHUNK, packet.decode())
+        return {"pnginfo": info, "exif": tags}
+    return {"exif": tags, "xmp": packet}
+
+
+def with_xmp(content: bytes, record: Record) -> bytes:
+    """Puts XMP with the record into the content of a GIF, behind its first colors, as Pillow cannot."""
+    at = 13 + (3 * 2 ** (content[10] % 8 + 1) if content[10] & 128 else 0)
+    packet = xmp.packet(_fitting(record, "GIF"), writable=False)
+    return content[:at] + GIF_XMP + packet + _GIF_END + content[at:]
+
+
+def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
+    """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`; about: as for `exif`."""
+    info = PngImagePlugin.PngInfo()
+    for key, value in record.items():
+        info.add_itxt(key, str(value))
+    for name, value in (about or {}).items():
+        if name != "description":  # which may say what the original showed
+            info.add_itxt(PNG_TEXTS[name], value)
+    return info
+
+
+def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
+    """Returns the record as EXIF, JSON in ImageDescription, for `image.save(path, exif=...)`.
+
+    about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
+    """
+    tags = Image.Exif()
+    tags[EXIF_TAGS["description"]] = json.dumps(record)
+    tags[_SOFTWARE] = f"gen {record.get(PREFIX + 'version', __version__)}"
+    return _add(tags, about or {})
+
+
+def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
+    """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
+    for name in ("author", "copyright"):
+        if about.get(name):
+            tags[EXIF_TAGS[name]] = about[name].encode()  # of a text Pillow keeps ASCII alone
+    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
+        tags[EXIF_TAGS["date"]] = about["date"]
+        tags[EXIF_IFD] = {DATE_TAKEN: about["date"]}
+    return tags
+
+
+def _fitting(record: Record, format: str) -> Record:
+    """Returns the record, its longest texts shortened until its JSON fits where it goes."""
+    most = _LARGEST.get(format, _LARGEST_ELSEWHERE)
+    while _size(record) > most:
+        longest = max((key for key, value in record.items() if isinstance(value, str)), key=lambda k: len(record[k]))
+        if len(record[longest]) <= _SHORTEST:
+            break
+        record = record | {longest: shortened(record[longest], max(_SHORTEST, len(record[longest]) // 2))}
+    return record
+
+
+def _size(record: Record) -> int:
+    text = json.dumps(record)
+    return len(text) + sum(4 * text.count(character) for character in "&<>")  # as XMP escapes them

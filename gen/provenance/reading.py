@@ -1,0 +1,117 @@
+"""Reads the records of image files from all places where they may stand. Editors copy texts from one place to another,
+add their own, and lose some: the places may disagree, which whoever uses a record is told.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gen.errors import InputError
+from gen.files import printable
+from gen.image_io import Unreadable, opening
+from gen.image_io.metadata import EXIF_TAGS
+from gen.provenance import xmp
+from gen.provenance.places import GIF_XMP, XMP_CHUNK
+from gen.provenance.record import PREFIX, Record, number
+
+_LONGEST = 2**20  # characters of a text that may be a record
+_LONGEST_SHOWN = 80  # characters of a value in a line
+
+
+def read(path: str | Path) -> Record | None:
+    """Reads the record of an image file; None when it has none; of several the first of `read_all`.
+
+    Raises InputError when `path` is not a readable image.
+    """
+    return next(iter(read_all(path).values()), None)
+
+
+def read_all(path: str | Path) -> dict[str, Record]:
+    """Reads the records of an image file by place: "text" (of PNG), "EXIF", "comment", "XMP", most trusted first.
+
+    They may disagree, see `disagreements`. Raises InputError when `path` is not a readable image.
+    """
+    try:
+        with opening(Path(path)) as image:
+            packet = _gif_xmp(image)
+            image.load()  # PNG text may stand behind the pixels
+            texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
+            description, comment = _exif_description(image), image.info.get("comment")
+            packet = image.info.get("xmp") or image.info.get(XMP_CHUNK) or packet
+    except Unreadable as error:
+        raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
+    found = {"EXIF": _parse(description), "comment": _parse(comment), "XMP": _parse_xmp(packet)}
+    typed = [record for record in found.values() if record]
+    text = {key: _typed(key, value, typed) for key, value in texts.items()}
+    return {place: record for place, record in ({"text": text} | found).items() if record}
+
+
+def disagreements(records: Mapping[str, Record]) -> list[str]:
+    """Returns a line for each field that is not the same in all places: "gen:seed is 17 in text, but 18 in EXIF"."""
+    lines = []
+    for key in dict.fromkeys(key for record in records.values() for key in record):
+        said = {place: str(record[key]) if key in record else None for place, record in records.items()}
+        if len(set(said.values())) > 1:
+            values = dict.fromkeys(said.values())
+            parts = [
+                f"{'missing' if value is None else printable(value, longest=_LONGEST_SHOWN)} in "
+                + " and ".join(place for place in said if said[place] == value)
+                for value in values
+            ]
+            lines.append(f"{printable(key, longest=_LONGEST_SHOWN)} is {', but '.join(parts)}")
+    return lines
+
+
+def _typed(key: str, text: str, others: list[Record]) -> Any:
+    """Returns the value of a text of PNG: a number where another place has the same as a number."""
+    same = (record[key] for record in others if key in record and str(record[key]) == text)
+    return next(same, number(key, text))
+
+
+def _exif_description(image: Image.Image) -> Any:
+    try:
+        return image.getexif().get(EXIF_TAGS["description"])
+    except Exception:  # EXIF that cannot be parsed holds no record
+        return None
+
+
+def _gif_xmp(image: Any) -> bytes | None:
+    """Returns the packet of a GIF, which Pillow passes over."""
+    if image.format != "GIF":
+        return None
+    stream, here = image.fp, image.fp.tell()
+    stream.seek(0)
+    content = stream.read(xmp.LARGEST)
+    stream.seek(here)
+    start = content.find(GIF_XMP) + len(GIF_XMP)
+    end = content.find(b"<?xpacket end", start)
+    return content[start:end] if len(GIF_XMP) <= start < end else None
+
+
+def _parse_xmp(packet: Any) -> Record | None:
+    """Returns the record in a packet: ours, or where other programs put the description of EXIF."""
+    found = xmp.properties(packet)
+    return next(filter(None, map(_parse, [*found.get(xmp.RECORD, []), *found.get(xmp.DESCRIPTION, [])])), None)
+
+
+def _parse(description: Any) -> Record | None:
+    """Parses the record in a text; None for anything else that may stand there."""
+    if not isinstance(description, str | bytes) or len(description) > _LONGEST:
+        return None
+    try:
+        found = json.loads(description)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {key: value for key, value in found.items() if key.startswith(PREFIX) and _is_plain(value)} or None
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
