@@ -40,7 +40,7 @@ image_io
 devices
 config
 cli
-augment imaging losses metrics models
+augment imaging losses metrics models watermark
 npz
 files
 errors

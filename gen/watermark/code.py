@@ -1,0 +1,82 @@
+"""The payload: bits to chips of +-1 and back.
+
+Each block of b bits is a word of the first-order Reed-Muller code RM(1, b - 1): 2^(b - 1) chips, any two words differ in
+at least a half of them. The best word is found by one Hadamard transform of the received chips (maximum likelihood for
+Gaussian noise); MacWilliams and Sloane, The Theory of Error-Correcting Codes, chapter 14.
+
+The payload of 33 bits: 24 of the tag, the first first; 4 of the version; 5 zeros. Small images carry its first bits.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from gen.watermark.key import BLOCKS, VERSION, Carriers
+
+TAG_BITS = 24
+
+
+def payload(tag: int, size: int) -> list[int]:
+    """The words of the blocks of a canonical size, as integers."""
+    bits, left = (tag << 9) | (VERSION << 5), 33
+    words = []
+    for length in BLOCKS[size]:
+        left -= length
+        words.append(bits >> left & ((1 << length) - 1))
+    return words
+
+
+@functools.lru_cache(maxsize=8)
+def hadamard(length: int) -> np.ndarray:
+    """int8 [length, length], Sylvester's."""
+    matrix = np.ones((1, 1), np.int8)
+    while len(matrix) < length:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
+
+
+def chips(word: int, bits: int) -> np.ndarray:
+    """+-1 [2^(bits - 1)]: the row of the last bits of the word; the first bit turns it over."""
+    row = hadamard(1 << (bits - 1))[word & ((1 << (bits - 1)) - 1)]
+    return row * (1 - 2 * (word >> (bits - 1)))
+
+
+def target(key_carriers: Carriers, tag: int, size: int) -> np.ndarray:
+    """The signs that a mark with this tag has, complex [C, C / 2 + 1]."""
+    parts = np.stack([key_carriers.signs.real, key_carriers.signs.imag]).reshape(-1)
+    for word, bits, order in zip(payload(tag, size), BLOCKS[size], key_carriers.order, strict=True):
+        parts[order] *= np.resize(chips(word, bits), len(order))
+    real, imaginary = parts.reshape(2, *key_carriers.signs.shape)
+    return (real + 1j * imaginary).astype(np.complex64)
+
+
+def decode(spectrum: np.ndarray, key_carriers: Carriers, size: int) -> list[tuple[int, float]]:
+    """For each block its likeliest word, and a bound of the probability that a word fits so well by chance.
+
+    The bound is Hoeffding's over the random signs, for all words together.
+    """
+    received = np.stack([spectrum.real * key_carriers.signs.real, spectrum.imag * key_carriers.signs.imag]).reshape(-1)
+    found = []
+    for bits, order in zip(BLOCKS[size], key_carriers.order, strict=True):
+        length = 1 << (bits - 1)
+        values = received[order].astype(np.float64)
+        sums = np.bincount(np.arange(len(order)) % length, values, length)
+        fits = hadamard(length) @ sums
+        best = int(np.argmax(np.abs(fits)))
+        word = best | (int(fits[best] < 0) << (bits - 1))
+        power = float(np.sum(values**2))
+        bound = 2.0**bits * np.exp(-(fits[best] ** 2) / (2 * power)) if power > 0 else 1.0
+        found.append((word, float(min(1.0, bound))))
+    return found
+
+
+def tag_of(words: list[tuple[int, float]], size: int, known: float) -> tuple[int, int]:
+    """The tag, and how many of its leading bits are known: of the leading blocks whose bound is below `known`."""
+    tag, bits = 0, 0
+    for (word, bound), length in zip(words, BLOCKS[size], strict=True):
+        if bound >= known:
+            break
+        tag, bits = tag << length | word, bits + length
+    return (tag << 33 - bits) >> 9, min(bits, TAG_BITS)

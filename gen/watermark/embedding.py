@@ -1,0 +1,111 @@
+"""Puts the mark into images: carriers of equal strength, shaped by the local contrast, to a PSNR that is asked for."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gen.errors import InputError
+from gen.watermark import code, frame
+from gen.watermark.key import Key, carriers
+
+MIN, MAX = 16, 2048  # pixels of the short side, of the long side
+TAGS = 1 << code.TAG_BITS
+PIXELS_AT_ONCE = 1 << 21
+ROUNDS = 4  # of the search for the strength
+
+
+def default_psnr(height: int, width: int) -> float:
+    """38 dB up to a short side of 64, 40 at 128, 42 from 256."""
+    return float(np.clip(26 + 2 * np.log2(min(height, width)), 38, 42))
+
+
+@functools.partial(jax.jit, static_argnames="step")
+def _mark(
+    images: jax.Array,
+    allowed: jax.Array,
+    signs: jax.Array,
+    sized: dict[str, Any],
+    rms: jax.Array,
+    *,
+    step: float,
+) -> jax.Array:
+    """images [n h w c] in [0, 255], allowed [n h w 1] in 0 or 1; rounded to multiples of `step` (0: not at all)."""
+    samples = frame.around(frame.luma(images), *sized["down"])
+    _, contrast = frame.local_contrast(samples, sized["smooth"])
+    tile = jnp.fft.irfft2(signs)[None]
+    pattern = frame.around(tile, sized["fold"][0].T, sized["fold"][1].T)
+    change = frame.around(contrast * pattern, *sized["up"])[..., None] * allowed
+    count = jnp.maximum(jnp.sum(allowed, axis=(1, 2, 3), keepdims=True) * images.shape[-1], 1)
+
+    def marked(strength: jax.Array) -> jax.Array:
+        moved = images + strength * change
+        if step:
+            moved = jnp.round(moved / step) * step
+        return jnp.where(allowed > 0, jnp.clip(moved, 0, 255), images)
+
+    def rms_of(moved: jax.Array) -> jax.Array:
+        return jnp.sqrt(jnp.sum((moved - images) ** 2, axis=(1, 2, 3), keepdims=True) / count)
+
+    def stronger(_: int, strength: jax.Array) -> jax.Array:
+        return strength * jnp.clip(rms / jnp.maximum(rms_of(marked(strength)), 1e-3), 0.25, 4)
+
+    first = rms / jnp.maximum(rms_of(images + change), 1e-6)
+    return marked(jax.lax.fori_loop(0, ROUNDS, stronger, first))
+
+
+def embed(
+    images: np.ndarray | jax.Array,
+    secret_key: Key,
+    *,
+    tag: int,
+    psnr: float | None = None,
+    region: np.ndarray | None = None,
+) -> np.ndarray:
+    """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
+
+    The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
+    the marked ones, where they may change; None: `default_psnr`. region: bool [h w] or [n h w], where they may change.
+    Images whose short side is below MIN pixels, or whose long side is above MAX, are returned as they are.
+    """
+    images = np.asarray(images)
+    _check(images, tag)
+    number, height, width, channels = images.shape
+    if min(height, width) < MIN or max(height, width) > MAX or not number:
+        return images.copy()
+    colors = channels - (channels in (2, 4))
+    peak = {"u1": 255.0, "u2": 65535.0}.get(images.dtype.str[1:], 1.0)
+    step = 255 / peak if images.dtype.kind == "u" else 0.0
+    size = frame.natural_size(height, width)
+    signs = code.target(carriers(secret_key, size), tag, size)
+    sized = frame.matrices(height, width, size)
+    rms = np.float32(255 * 10 ** (-(psnr or default_psnr(height, width)) / 20))
+    where = np.ones((number, height, width), bool) if region is None else np.asarray(region, bool)
+    where = np.broadcast_to(where, (number, height, width))
+    marked = images.copy()
+    tall, broad = frame.bucket(height), frame.bucket(width)
+    at_once = max(1, PIXELS_AT_ONCE // (tall * broad))
+    for start in range(0, number, at_once):
+        part = images[start : start + at_once, ..., :colors]
+        padding = (0, (1 << (len(part) - 1).bit_length()) - len(part)), (0, tall - height), (0, broad - width)
+        x = np.pad(part.astype(np.float32) * np.float32(255 / peak), (*padding, (0, 0)))
+        allowed = np.pad(where[start : start + at_once], padding).astype(np.float32)[..., None]
+        y = np.asarray(_mark(x, allowed, signs, sized, rms, step=step))[: len(part), :height, :width]
+        y = y * (peak / 255)
+        marked[start : start + at_once, ..., :colors] = np.rint(y) if step else y
+    return marked
+
+
+def _check(images: np.ndarray, tag: int) -> None:
+    kind = images.dtype.kind == "f" or images.dtype in (np.uint8, np.uint16)
+    if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or not kind:
+        raise InputError(
+            f"watermark: {images.dtype} {list(images.shape)}; "
+            "allowed: uint8, uint16 or float in [0, 1], [n h w c], c 1 to 4"
+        )
+    if not 0 <= tag < TAGS:
+        raise InputError(f"watermark: tag {tag}; allowed: 0 to {TAGS - 1}")
