@@ -1,7 +1,7 @@
 """The payload: bits to chips of +-1 and back.
 
-Each block of b bits is a word of the first-order Reed-Muller code RM(1, b - 1): 2^(b - 1) chips, any two words differ in
-at least a half of them. The best word is found by one Hadamard transform of the received chips (maximum likelihood for
+Each block of b bits is a word of the first-order Reed-Muller code RM(1, b - 1): 2^(b - 1) chips, any two of them differ
+in at least a half. The best word is found by one Hadamard transform of the received chips (maximum likelihood for
 Gaussian noise); MacWilliams and Sloane, The Theory of Error-Correcting Codes, chapter 14.
 
 The payload of 33 bits: 24 of the tag, the first first; 4 of the version; 5 zeros. Small images carry its first bits.

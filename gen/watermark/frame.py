@@ -4,7 +4,7 @@ Luma Y = 0.299 R + 0.587 G + 0.114 B of the values as stored, 0 to 255, [n h w].
 samples, both sides by the same factor s = C / S, by a Lanczos kernel of 3 lobes (wider by 1 / s where that shrinks) of
 normalized weights; what lies outside of the image has none. Samples lie at 1/2, 3/2, 5/2, ... steps of 1 / s from the
 middle of the image to all sides; of the long side only what fits: 2 floor(s * long / 2) samples. The mark repeats
-after C samples in both directions: they are folded (added up modulo C, the middle of the image in the middle) to a tile.
+after C samples both ways: they are folded (added up modulo C, the center of the image at its center) to a tile.
 """
 
 from __future__ import annotations
