@@ -47,7 +47,17 @@ errors
 """
 DEPTH = {room: depth for depth, line in enumerate(ROOMS.split("\n")) for room in line.split()}
 # Costly or optional, so imported where they are used; gen itself must be importable without them.
-LAZY = {"tensorflow_datasets", "importlib_resources", "grain", "c2pa", "tensorboard", "xprof", "scipy", "tensorflow"}
+LAZY = {
+    "tensorflow_datasets",
+    "importlib_resources",
+    "grain",
+    "c2pa",
+    "cryptography",
+    "tensorboard",
+    "xprof",
+    "scipy",
+    "tensorflow",
+}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 SCALARS = {"int", "float", "bool", "str"}
 

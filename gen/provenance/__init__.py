@@ -1,4 +1,4 @@
-"""Where images come from: the record inside each file."""
+"""Where images come from: the record inside each file, and signatures (gen.provenance.c2pa)."""
 
 from gen.provenance.places import exif, png_text, save_options, with_xmp
 from gen.provenance.reading import disagreements, read, read_all
