@@ -65,8 +65,8 @@ def issue(
 ) -> Any:
     """Issues a certificate for a private key, from an hour ago on.
 
-    issuer: certificate and private key; None: self-signed. extensions: replace those of a signer (or an authority) by class; None leaves
-    one out. The class `datetime` stands for the date that it begins.
+    issuer: certificate and private key; None: self-signed. extensions: replace those of a signer (or an authority) by
+    class; None leaves one out. The class `datetime` stands for the date that it begins.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
