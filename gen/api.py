@@ -10,6 +10,7 @@ Images are float32 [n h w c] in [0, 1]; those that are given may be uint8, too. 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from gen.files import expand
 from gen.image_io.pixels import image_array, to_float, to_uint8
 from gen.imaging.chain import chain
 from gen.outputs import image_writer
+from gen.outputs.image_writer import Still
 from gen.outputs.output_path import parse_output
 from gen.provenance import read as read_record
+from gen.provenance.policy import Policy, policy
 from gen.report import grid
 from gen.runs import identity, trained_run
 from gen.runs.run_data import load_data
@@ -43,7 +46,7 @@ from gen.sampling.latent_space import Latents
 from gen.sampling.settings import seeds_text
 from gen.tasks.prior import Prior
 
-__all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "read_record", "show", "train"]
+__all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "policy", "read_record", "show", "train"]
 
 
 def load(workdir: str | Path, *, step: int | None = None) -> Model:
@@ -155,12 +158,23 @@ class Model:
         return bits.sum((1, 2), dtype=np.float64)
 
     def save(
-        self, path: str | Path, images: np.ndarray, *, seeds: Seeds | None = None, label: Label = None, **fields: Any
+        self,
+        path: str | Path,
+        images: np.ndarray,
+        *,
+        seeds: Seeds | None = None,
+        label: Label = None,
+        provenance: str | Policy | None = None,
+        key: str | Path | None = None,
+        **fields: Any,
     ) -> list[Path]:
         """Writes images, with the record of this run, into a folder, or as one grid into a .png or .jpg file.
 
-        seeds: of the images; they are in the names and records. label, fields: what else the records say.
+        seeds: of the images; they are in the names and records. provenance: "off", "record", "mark", "sign", or what
+        `policy` returns; None: as gen.sample. key: file of the watermark's secret. label, fields: what else the records
+        say.
         """
+        rules = provenance if isinstance(provenance, Policy) else policy(provenance, key=key)
         output, pixels = parse_output(str(path), None, False), to_uint8(image_array(images))
         numbers = seeds_of(seeds) if seeds is not None else None
         labels = labels_of(label, self.class_names)
@@ -170,16 +184,16 @@ class Model:
             shows = None if len(pixels) == 1 else "grid"
             picture = pixels[0] if shows is None else grid(pixels)
             record = self.run.record(seed=text, shows=shows, **fields)
-            image_writer.save(output.file, [picture], format=output.format, record=record)
+            image_writer.save(output.file, [picture], format=output.format, record=record, policy=rules)
             return [output.file]
         if numbers is not None and len(numbers) != len(pixels):
             raise InputError(f"save: {len(pixels)} images, and {len(numbers)} seeds; give one for each")
         names = [f"image{i:04d}" for i in range(len(pixels))] if numbers is None else [f"seed{s:04d}" for s in numbers]
         paths = [output.folder / f"{name}{output.suffix}" for name in names]
         image_writer.check(paths)
-        for i, (file, image) in enumerate(zip(paths, pixels, strict=True)):
-            record = self.run.record(seed=numbers[i] if numbers else None, **fields)
-            image_writer.save(file, [image], format=output.format, record=record)
+        each = zip(paths, pixels, numbers or itertools.repeat(None), strict=False)
+        stills = (Still(file, image, self.run.record(seed=seed, **fields)) for file, image, seed in each)
+        image_writer.save_all(stills, format=output.format, policy=rules)
         return paths
 
     def data(self, **moved: str) -> Data:

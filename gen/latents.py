@@ -25,17 +25,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gen.cli import Options, option, run_main
+from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import parse_target
+from gen.provenance.policy import ProvenanceOptions
 
 if TYPE_CHECKING:
     from gen.sampling.latent_space.commands import LatentsResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentsOptions(Options):
+class LatentsOptions(ProvenanceOptions):
     """What to do in which latent space."""
 
     command: Literal["encode", "decode", "project", "interpolate", "directions", "edit"] = option(
@@ -89,11 +90,12 @@ def latents(options: LatentsOptions) -> LatentsResult:
     if name == "edit" and options.direction is None:
         raise InputError("--direction is missing: the number of a row in what `directions` shows")
     out = parse_target(options.out, command.suffixes, name)
+    policy = options.policy(marks=name != "encode")  # which writes no image
     from gen.sampling.latent_space import commands
 
     text = " ".join([name, *(f"--{flag}={getattr(options, flag)}" for flag in (*command.settings, "steps"))])
     given = {flag: getattr(options, flag) for flag in ("workdir", "step", "label", "steps", "seed", "batch_size")}
-    session = commands.open_session(out, text=text, **given)
+    session = commands.open_session(out, text=text, policy=policy, **given)
     call = getattr(commands, name)
     wanted = list(inspect.signature(call).parameters)[1:]
     return call(session, **{argument: getattr(options, argument) for argument in wanted})

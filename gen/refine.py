@@ -21,19 +21,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gen import cli
-from gen.cli import Options, option, run_main
+from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import SUFFIXES
 from gen.outputs import manifest
 from gen.outputs.output_path import check_writable
+from gen.provenance.policy import ProvenanceOptions
 
 if TYPE_CHECKING:
     from gen.refining import RefineResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefineOptions(Options):
+class RefineOptions(ProvenanceOptions):
     """What to refine, how, and where the results go."""
 
     inputs: Sequence[str | Path] = option(
@@ -74,7 +75,8 @@ def refine(options: RefineOptions) -> RefineResult:
     if not options.overwrite:
         targets = [*(job.target for job in jobs), *filter(None, [preview])]
         manifest.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
-    result = refining.refine_all(recipe, jobs, preview=preview, overwrite=options.overwrite)
+    policy = options.policy()
+    result = refining.refine_all(recipe, jobs, policy, preview=preview, overwrite=options.overwrite)
     return result._replace(notes=notes)
 
 

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gen.cli import SAMPLING, Options, option, run_main
+from gen.cli import SAMPLING, option, run_main
 from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable, parse_output
+from gen.provenance.policy import ProvenanceOptions
 
 if TYPE_CHECKING:
     from gen.sampling.settings import SampleResult
@@ -40,7 +41,7 @@ _CONDITIONS = ("temperature", "top_k", "top_p", "guidance")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions(Options):
+class SampleOptions(ProvenanceOptions):
     """Which images to make, by which run, and where they go."""
 
     inputs: Sequence[str | Path] = option((), "Image files and folders, for a prior to work on", positional="IN...")
@@ -88,6 +89,7 @@ def sample(options: SampleOptions) -> SampleResult:
     if request and (output.file or output.format == "jpeg"):
         raise InputError(f"--out={options.out}: results are .png files in a folder, and --out must name the folder")
     check_writable(output.folder)
+    policy = options.policy()
     from gen import devices
     from gen.imaging.chain import chain
     from gen.runs import trained_run
@@ -105,14 +107,16 @@ def sample(options: SampleOptions) -> SampleResult:
         conditional.prior(run, f"--{name}")
     settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh)
     if options.inpaint:
-        return conditional.write(run, conditional.inpaint_files(run, options.inputs, options.inpaint), settings, output)
-    if options.upscale:
-        return conditional.write(run, conditional.upscale_files(run, options.inputs), settings, output)
-    if options.predict_frames:
-        return conditional.write(run, conditional.predict_frames_files(run, options.inputs, frames), settings, output)
-    if options.interpolate:
-        return outputs.write_animation(run, settings, output, post, frames=frames)
-    return outputs.write_stills(run, settings, output, post, with_grid=options.grid)
+        asked = conditional.inpaint_files(run, options.inputs, options.inpaint)
+    elif options.upscale:
+        asked = conditional.upscale_files(run, options.inputs)
+    elif options.predict_frames:
+        asked = conditional.predict_frames_files(run, options.inputs, frames)
+    elif options.interpolate:
+        return outputs.write_animation(run, settings, output, post, policy=policy, frames=frames)
+    else:
+        return outputs.write_stills(run, settings, output, post, policy=policy, with_grid=options.grid)
+    return conditional.write(run, asked, settings, output, policy=policy)
 
 
 def _request(options: SampleOptions) -> str | None:

@@ -18,17 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gen.cli import Options, option, run_main
+from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
+from gen.provenance.policy import ProvenanceOptions
 
 if TYPE_CHECKING:
     from gen.sampling.conditional.scoring import ScoreResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(Options):
+class ScoreOptions(ProvenanceOptions):
     """Which images to score, by which run, and where the results go."""
 
     inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")
@@ -50,6 +51,7 @@ def score(options: ScoreOptions) -> ScoreResult:
     if out.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".json", ".jsonl"):
         raise InputError(f"--out={out}: looks like a file; gen.score writes into a folder")
     check_writable(out)
+    policy = options.policy(marks=False)  # nothing that it shows was made by gen
     from gen import devices
     from gen.runs import trained_run as runs
     from gen.sampling.arguments import label_of
@@ -58,8 +60,8 @@ def score(options: ScoreOptions) -> ScoreResult:
     mesh = devices.mesh(-1, 1)
     run = runs.load(options.workdir, step=options.step, mesh=mesh)
     label = label_of(options.label, run.class_names)
-    background, batch_size = options.background_samples, options.batch_size
-    return score_files(run, options.inputs, out, label=label, background=background, batch_size=batch_size, mesh=mesh)
+    sizes = {"background": options.background_samples, "batch_size": options.batch_size}
+    return score_files(run, options.inputs, out, label=label, **sizes, mesh=mesh, policy=policy)
 
 
 def main(options: ScoreOptions) -> None:

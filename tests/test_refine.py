@@ -13,7 +13,7 @@ from PIL import Image
 from gen import image_io, provenance, refine
 from gen.cli import flags
 from gen.errors import InputError
-from gen.outputs import image_writer, manifest
+from gen.outputs import encoding, manifest
 from gen.refining import transparency
 from gen.report import save_png
 
@@ -266,7 +266,7 @@ def test_the_letters_of_an_author_stay(tmp_path, encoding):
     picture(tmp_path / "in.jpg", exif=tags)
     for format in ("jpeg", "webp", "png"):
         program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
-        found = image_io.open_picture(tmp_path / "out" / f"in{image_writer.suffix(format)}").metadata
+        found = image_io.open_picture(tmp_path / "out" / f"in{encoding.suffix(format)}").metadata
         assert (found["author"], found["copyright"]) == ("Zoë Núñez", "© Zoë")
 
 
@@ -275,16 +275,16 @@ def test_the_author_stays_and_where_it_was_taken_goes(tmp_path):
     tags[0x013B], tags[0x8298] = "Ada", "(c) Ada"
     tags[0x8769] = {0x9003: "2020:02:03 04:05:06", 0xA431: "serial 17"}
     tags[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
-    picture(tmp_path / "in.jpg", exif=tags, icc_profile=image_writer.srgb_profile())
+    picture(tmp_path / "in.jpg", exif=tags, icc_profile=encoding.srgb_profile())
     for format in ("png", "jpeg", "webp"):
         program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
-        with Image.open(tmp_path / "out" / f"in{image_writer.suffix(format)}") as made:
+        with Image.open(tmp_path / "out" / f"in{encoding.suffix(format)}") as made:
             found = made.getexif()
             assert (found[0x013B], found[0x8298], found[0x0132]) == ("Ada", "(c) Ada", "2020:02:03 04:05:06")
             assert found.get_ifd(0x8769) == {0x9003: "2020:02:03 04:05:06"}
             assert not found.get_ifd(0x8825)
-            assert made.info["icc_profile"] == image_writer.srgb_profile()
-        assert provenance.read(tmp_path / "out" / f"in{image_writer.suffix(format)}")["gen:refine"] == "invert"
+            assert made.info["icc_profile"] == encoding.srgb_profile()
+        assert provenance.read(tmp_path / "out" / f"in{encoding.suffix(format)}")["gen:refine"] == "invert"
 
 
 def test_no_path_stands_in_a_result(tmp_path):

@@ -20,6 +20,7 @@ the annotation names Path, a leading ~ on the command line is that home.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import numbers
 import os
@@ -153,9 +154,13 @@ class Option(typing.NamedTuple):
 
 
 def options_of(kind: type[Options]) -> list[Option]:
-    """Lists the options of a program in the order of the dataclass; fields that `option` did not make are none."""
-    hints = typing.get_type_hints(kind)
-    return [_option(field, hints[field.name]) for field in dataclasses.fields(kind) if field.metadata]
+    """Lists the options of a program: its own in the order of the dataclass, then those that it shares with others.
+
+    Fields that `option` did not make are none.
+    """
+    hints, own = typing.get_type_hints(kind), inspect.get_annotations(kind)
+    fields = sorted(dataclasses.fields(kind), key=lambda field: field.name not in own)
+    return [_option(field, hints[field.name]) for field in fields if field.metadata]
 
 
 def _option(field: dataclasses.Field[Any], annotation: Any) -> Option:

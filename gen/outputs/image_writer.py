@@ -1,69 +1,112 @@
-"""Image files as gen writes them: whole or not at all, with the record of how they were made, and never over a file
-that has no such record.
+"""Writes image files: with the record of how they were made, marked, signed, whole or not at all, and never over a file
+that gen did not write.
+
+What is said of an image, and whether it is marked and signed, is decided by a `Policy`. Pixels are marked here, as late
+as can be: as 8 bits (16 in PNG), on white where there is no alpha. Nothing else in gen sees a marked image.
 
 Frames are [h w c]: uint8, uint16, or float in [0, 1], all finite. c: 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
 """
 
 from __future__ import annotations
 
-import functools
-import io
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms
 
 from gen.errors import InputError
 from gen.files import printable, write_result
-from gen.image_io.pixels import to_uint8
-from gen.outputs import deep_png, manifest
-from gen.provenance import Record, read_all, save_options, with_xmp
+from gen.outputs import encoding, manifest, marking
+from gen.outputs.marking import Unmarked
+from gen.provenance import PREFIX, Record, read_all, run_tag, save_options, with_xmp
+from gen.provenance.policy import Policy
 
-STILLS, ANIMATIONS = ("png", "jpeg"), ("webp", "gif")  # formats
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".webp": "webp", ".gif": "gif"}
-_FRAME_MILLISECONDS = 40
-_LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383, "gif": 65_535}  # pixels
+PIXELS = f"{PREFIX}pixels"
+SIGNED = ("png", "jpeg", "webp")  # formats
+_AT_ONCE, _GATHERED = 64, 2**24  # images, and bytes of them, that are marked and written together
+_WRITERS = 8  # a disk makes each wait
 
 
-def suffix(format: str) -> str:
-    """Returns the suffix of files of this format."""
-    return ".jpg" if format == "jpeg" else f".{format}"
+class Still(NamedTuple):
+    """An image and its file."""
+
+    path: Path
+    image: np.ndarray
+    record: Record
+    region: np.ndarray | None = None  # bool [h w], what was made, and is marked; None: all of it
 
 
 def check(paths: Iterable[Path]) -> None:
-    """Raises InputError unless each of `paths` is free, or an image with a record of gen, which may be replaced."""
+    """Raises InputError unless each of `paths` is free, or an image that gen wrote, which may be replaced."""
     manifest.check(paths, is_own=is_own, what="cannot write")
 
 
 def is_own(path: Path) -> bool:
-    """Returns whether an image file carries a record of gen."""
+    """Returns whether an image file carries a record of gen, or is as gen wrote it without one."""
     try:
-        return path.is_file() and not path.is_symlink() and bool(read_all(path))
+        return path.is_file() and not path.is_symlink() and (bool(read_all(path)) or manifest.wrote(path))
     except (InputError, OSError):
         return False
 
 
 def check_finite(images: np.ndarray, what: str | Path) -> None:
     """Raises InputError when images, of any shape, that `what` shall show are not finite."""
-    if bad := _not_finite(images):
+    if bad := encoding.not_finite(images):
         raise InputError(f"cannot write {printable(what)}: {bad}")
 
 
-def save(path: Path, frames: Sequence[np.ndarray], *, format: str, record: Record) -> None:
-    """Writes an image with its record, making the folder; several frames as an endless animation.
+class Carried(NamedTuple):
+    """What a file takes over from the one that it was made of."""
 
-    Raises InputError when the file cannot be written, when another one is in its place (see `check`), and when the
-    image is not finite.
+    about: Mapping[str, str] = {}  # the author's texts: author, copyright, date
+    durations: Sequence[float] | None = None  # of frames, milliseconds; None: 40 each
+    plays: int = 0  # how often an animation is shown, 0 = without end
+    tagged: bool = False  # with a color profile, that of sRGB
+    sources: Sequence[bytes] = ()  # the contents of the files that it was made of, which a signature names
+
+
+NOTHING = Carried()
+
+
+def save(
+    path: Path,
+    frames: Sequence[np.ndarray],
+    *,
+    format: str,
+    record: Record,
+    policy: Policy,
+    mark: bool = True,
+    region: np.ndarray | None = None,
+) -> None:
+    """Writes an image, making the folder; several frames as an endless animation.
+
+    mark, region: as for `encode`. Raises InputError when the file cannot be written, when another one is in its place
+    (see `check`), and when the image is not finite.
     """
     check([path])
     try:
-        content = encode(frames, format=format, record=record)
+        content = encode(frames, format=format, record=record, policy=policy, mark=mark, region=region)
     except InputError as error:
         raise InputError(f"cannot write {printable(path)}: {error}") from error
-    write_result(path, content)
+    _write(path, content, policy)
+
+
+def save_all(stills: Iterable[Still], *, format: str, policy: Policy) -> None:
+    """Writes images as `save` does, many at once: they are marked together, and written while the next are made."""
+    with ThreadPoolExecutor(1 if policy.signer else _WRITERS) as pool:
+        writing = list[Future[None]]()
+        for part in _gathered(stills):
+            pixels = [_as_written(still, format) for still in part]
+            marked = marking.mark([_unmarked(p, s.record, s.region) for p, s in zip(pixels, part, strict=True)], policy)
+            for done in writing:
+                done.result()
+            each = zip(part, pixels, marked, strict=True)
+            writing = [pool.submit(_save_marked, *one, format=format, policy=policy) for one in each]
+        for done in writing:
+            done.result()
 
 
 def encode(
@@ -71,97 +114,90 @@ def encode(
     *,
     format: str,
     record: Record,
-    about: Mapping[str, str] | None = None,
-    durations: Sequence[float] | None = None,
-    plays: int = 0,
-    tagged: bool = False,
+    policy: Policy,
+    mark: bool = True,
+    region: np.ndarray | None = None,
+    carried: Carried = NOTHING,
 ) -> bytes:
-    """Encodes an image; several frames become an animation, in all formats but JPEG.
+    """Encodes an image as the policy wants it; several frames become an animation, in all formats but JPEG.
 
-    about: the author's texts to carry over: author, copyright, date. durations: of the frames, milliseconds. plays: how
-    often an animation is shown, 0 = without end. tagged: with a color profile, that of sRGB. What a format cannot hold
-    is left out: transparency in JPEG (on white), degrees of it in GIF, more than 8 bits in all but a still PNG, texts
-    and profiles in GIF. Raises InputError for values that are not finite, and what cannot be encoded.
+    mark: False for a figure or map that shows no image. region: bool [h w], or of each frame [t h w], what was made and
+    may be marked; None: all. What a format cannot hold is left out: transparency in JPEG (on white), degrees of it in
+    GIF, more than 8 bits in all but a still PNG, texts and profiles in GIF. Raises InputError for values that are not
+    finite, and what cannot be encoded.
     """
-    height, width = frames[0].shape[:2]
-    if max(height, width) > (most := _LONGEST_SIDE.get(format, 2**31)):
-        raise InputError(f"{width}x{height} pixels cannot become {format}: at most {most:,} on a side")
-    options = save_options(record, format.upper(), about or {})
-    if tagged and format != "gif" and frames[0].shape[-1] > 2:  # for gray a profile of colors is none
-        options["icc_profile"] = srgb_profile()
-    if format == "png" and len(frames) == 1 and frames[0].dtype == np.uint16:
-        return deep_png.encode(frames[0], **options)
-    pictures = [_picture(_eight_bits(frame), format) for frame in frames]
-    if format == "jpeg":
-        options |= {"quality": 95, "subsampling": 0}
-    if format == "webp":
-        options |= {"quality": 90}
-    if format in ANIMATIONS or len(frames) > 1:
-        options |= _animated(pictures, format, durations, plays)
-    buffer = io.BytesIO()
+    pixels = encoding.as_written(frames, format)
+    regions = [region] * len(pixels) if region is None or region.ndim == 2 else list(region)
+    unmarked = [_unmarked(p, record, r) for p, r in zip(pixels, regions, strict=True)]
+    marked = marking.mark(unmarked, policy) if mark else pixels
+    return _content(pixels, marked, format=format, record=record, policy=policy, carried=carried)
+
+
+def encode_all(images: Sequence[np.ndarray], records: Sequence[Record], *, format: str, policy: Policy) -> list[bytes]:
+    """Encodes images as `encode` does each, and marks them together."""
+    pixels = [encoding.as_written([image], format)[0] for image in images]
+    marked = marking.mark([_unmarked(p, record, None) for p, record in zip(pixels, records, strict=True)], policy)
+    each = zip(pixels, marked, records, strict=True)
+    return [_content([p], [m], format=format, record=r, policy=policy, carried=NOTHING) for p, m, r in each]
+
+
+def _unmarked(pixels: np.ndarray, record: Record, region: np.ndarray | None) -> Unmarked:
+    return Unmarked(pixels, run_tag(record), region)
+
+
+def _as_written(still: Still, format: str) -> np.ndarray:
     try:
-        pictures[0].save(buffer, format=format.upper(), **options)
-    except (OSError, ValueError, OverflowError, struct.error) as error:
-        raise InputError(f"{width}x{height} pixels cannot become {format} ({printable(error)})") from error
-    return with_xmp(buffer.getvalue(), record) if format == "gif" else buffer.getvalue()
+        return encoding.as_written([still.image], format)[0]
+    except InputError as error:
+        raise InputError(f"cannot write {printable(still.path)}: {error}") from error
 
 
-def on_white(image: np.ndarray) -> np.ndarray:
-    """Composites uint8 [h w c] on white: gray or RGB."""
-    if image.shape[-1] in (1, 3):
-        return image
-    color, alpha = image[..., :-1].astype(np.uint32), image[..., -1:].astype(np.uint32)
-    return ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _gathered(stills: Iterable[Still]) -> Iterator[list[Still]]:
+    """Yields images in parts of at most 64, fewer where they are large."""
+    left = iter(stills)
+    for first in left:
+        count = max(1, min(_AT_ONCE, _GATHERED // first.image.nbytes))
+        yield [first, *itertools.islice(left, count - 1)]
 
 
-@functools.cache
-def srgb_profile() -> bytes:
-    """Returns the ICC profile of sRGB, always the same bytes."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # littleCMS puts the time there
-    profile[84:100] = bytes(16)  # a digest of the rest, which may be missing
-    return bytes(profile)
+def _save_marked(still: Still, pixels: np.ndarray, marked: np.ndarray, *, format: str, policy: Policy) -> None:
+    check([still.path])
+    try:
+        content = _content([pixels], [marked], format=format, record=still.record, policy=policy, carried=NOTHING)
+    except InputError as error:
+        raise InputError(f"cannot write {printable(still.path)}: {error}") from error
+    _write(still.path, content, policy)
 
 
-def _not_finite(images: np.ndarray) -> str:
-    bad = images.size - int(np.isfinite(images).sum())
-    return f"{bad:,} of its {images.size:,} values are NaN or infinite" if bad else ""
+def _content(
+    pixels: Sequence[np.ndarray],
+    marked: Sequence[np.ndarray],
+    *,
+    format: str,
+    record: Record,
+    policy: Policy,
+    carried: Carried,
+) -> bytes:
+    """Returns the content of the file of an image. pixels, marked: before and after the mark."""
+    said = {} if policy.level == "off" else record | {PIXELS: encoding.digest(pixels)}
+    options = save_options(said, format.upper(), carried.about)
+    if carried.tagged and format != "gif" and marked[0].shape[-1] > 2:  # for gray a profile of colors is none
+        options["icc_profile"] = encoding.srgb_profile()
+    content = encoding.encode(marked, format, durations=carried.durations, plays=carried.plays, **options)
+    if said and format == "gif":
+        content = with_xmp(content, said)
+    if policy.signer is None or format not in SIGNED:
+        return content
+    from gen.provenance import c2pa
+
+    changed = any((before != after).any() for before, after in zip(pixels, marked, strict=True))
+    mark = {"key": policy.key.name, "tag": run_tag(record)} if policy.key and changed else None
+    return c2pa.sign(content, format, said, policy.signer, mark=mark, sources=carried.sources)
 
 
-def _eight_bits(frame: np.ndarray) -> np.ndarray:
-    if frame.dtype == np.uint16:
-        return ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if bad := _not_finite(frame):
-        raise InputError(bad)
-    return to_uint8(frame)
-
-
-def _picture(frame: np.ndarray, format: str) -> Image.Image:
-    if format == "jpeg":
-        frame = on_white(frame)
-    elif format == "gif" and frame.shape[-1] in (2, 4):
-        frame = _on_or_off(frame)
-    return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
-
-
-def _on_or_off(frame: np.ndarray) -> np.ndarray:
-    """Converts uint8 with alpha to RGBA with an alpha of 0 or 255, all that GIF has; Pillow would lose the rest."""
-    color = frame[..., :-1].repeat(3, -1) if frame.shape[-1] == 2 else frame[..., :3]
-    opaque = frame[..., -1:] >= 128
-    return np.concatenate([color * opaque, opaque * np.uint8(255)], -1)
-
-
-def _animated(
-    pictures: Sequence[Image.Image], format: str, durations: Sequence[float] | None, plays: int
-) -> dict[str, Any]:
-    """Returns the options of Pillow for an animation."""
-    times = [round(t) for t in durations] if durations else [_FRAME_MILLISECONDS] * len(pictures)
-    options: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "duration": times, "loop": plays}
-    if format == "gif":
-        if pictures[0].mode in ("LA", "RGBA"):
-            options["disposal"] = 2  # else an older frame shows where this one is transparent
-        if plays == 1:
-            del options["loop"]  # a GIF counts what follows the first time
-        elif plays:
-            options["loop"] = plays - 1
-    return options
+def _write(path: Path, content: bytes, policy: Policy) -> None:
+    """Writes a file; one without a record is entered in the manifest, by which it is known as gen's."""
+    if policy.level == "off":
+        manifest.write(path, content, overwrite=True)
+    else:
+        write_result(path, content)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from gen.errors import InputError
-from gen.outputs import image_writer
+from gen.outputs import encoding
 
 
 class OutputPath(NamedTuple):
@@ -22,7 +22,7 @@ class OutputPath(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        return image_writer.suffix(self.format)
+        return encoding.suffix(self.format)
 
     @property
     def refinement(self) -> Path:
@@ -32,8 +32,8 @@ class OutputPath(NamedTuple):
 
 def parse_output(out: str | Path, format: str | None, animated: bool) -> OutputPath:
     """Parses --out and --format. Raises InputError when they do not fit each other or what is made."""
-    path, allowed = Path(out), image_writer.ANIMATIONS if animated else image_writer.STILLS
-    by_suffix = image_writer.FORMATS.get(path.suffix.lower())
+    path, allowed = Path(out), encoding.ANIMATIONS if animated else encoding.STILLS
+    by_suffix = encoding.FORMATS.get(path.suffix.lower())
     if by_suffix is None and path.suffix.lower() in Image.registered_extensions():
         raise InputError(
             f"--out={out}: cannot write {path.suffix}; allowed: a folder, or a file in {' or '.join(allowed)}"

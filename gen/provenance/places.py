@@ -36,17 +36,19 @@ _SOFTWARE = 0x0131  # EXIF tag
 def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Returns arguments of `image.save` for a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) with the record.
 
-    about: as for `exif`; a GIF has no place for it, and needs `with_xmp` besides.
+    about: as for `exif`; a GIF has no place for it, and needs `with_xmp` besides. An empty record leaves no trace.
     """
     record = _fitting(record, format)
     if format == "GIF":
-        return {"comment": json.dumps(record).encode()}
-    tags, packet = exif(record, about), xmp.packet(record)
+        return {"comment": json.dumps(record).encode()} if record else {}
+    tags, packet = exif(record, about), xmp.packet(record) if record else b""
+    options: dict[str, Any] = {"exif": tags} if len(tags) else {}
     if format == "PNG":
         info = png_text(record, about)
-        info.add_itxt(XMP_CHUNK, packet.decode())
-        return {"pnginfo": info, "exif": tags}
-    return {"exif": tags, "xmp": packet}
+        if record:
+            info.add_itxt(XMP_CHUNK, packet.decode())
+        return options | {"pnginfo": info}
+    return options | ({"xmp": packet} if record else {})
 
 
 def with_xmp(content: bytes, record: Record) -> bytes:
@@ -73,8 +75,9 @@ def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
     about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
     """
     tags = Image.Exif()
-    tags[EXIF_TAGS["description"]] = json.dumps(record)
-    tags[_SOFTWARE] = f"gen {record.get(PREFIX + 'version', __version__)}"
+    if record:
+        tags[EXIF_TAGS["description"]] = json.dumps(record)
+        tags[_SOFTWARE] = f"gen {record.get(PREFIX + 'version', __version__)}"
     return _add(tags, about or {})
 
 

@@ -14,6 +14,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable
 from gen.outputs import image_writer, manifest
+from gen.provenance.policy import Policy
 from gen.refining.original import Original, encode, open_original, refine, shrunk, stacked
 from gen.refining.targets import Job
 from gen.report.contact_sheet import Tile, sheet
@@ -73,7 +74,9 @@ class RefineResult(NamedTuple):
         return [*self.notes, *listed, *([f"and {more:,} more left out"] if more else [])]
 
 
-def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, overwrite: bool) -> RefineResult:
+def refine_all(
+    recipe: Recipe, jobs: Sequence[Job], policy: Policy, *, preview: Path | None, overwrite: bool
+) -> RefineResult:
     """Writes the results. Raises InputError when there are none, and for what the disk refuses.
 
     preview: where the first ones go, before and after. overwrite: also files that gen did not write.
@@ -86,7 +89,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
             if not job.named and any(map(recipe.passes, original.records.values())):
                 again += 1
                 continue
-            images, content = _refined(recipe, job, original)
+            images, content = _refined(recipe, job, original, policy)
         except Unreadable as error:
             left_out.append(LeftOut(job.source, f"cannot be read ({error})"))
         except InputError as error:
@@ -106,7 +109,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
     if preview and shown:
         record = recipe.record(shows="before and after")
         scale = min(enlargement(*tile.shape[:2]) for _, tiles in shown for _, tile in tiles)  # so that captions fit
-        picture = image_writer.encode([sheet(shown, scale=scale)], format="png", record=record)
+        picture = image_writer.encode([sheet(shown, scale=scale)], format="png", record=record, policy=policy)
         manifest.write(preview, picture, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
@@ -117,7 +120,7 @@ def refine_all(recipe: Recipe, jobs: Sequence[Job], *, preview: Path | None, ove
     return RefineResult(made, again, left_out)
 
 
-def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndarray], bytes]:
+def _refined(recipe: Recipe, job: Job, original: Original, policy: Policy) -> tuple[list[np.ndarray], bytes]:
     """Returns the frames after the chain, and the content of their file."""
     given = {"references": recipe.references, "masks": recipe.masks}
     images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
@@ -126,7 +129,7 @@ def _refined(recipe: Recipe, job: Job, original: Original) -> tuple[list[np.ndar
         first = next(iter(original.records))
         _log.warning("%s: its records disagree, that in %s is kept: %s", printable(job.source), first, _listed(lines))
     record = recipe.record(records[0] if records else None, source=original.digest)
-    return images, encode(original, images, format=job.format, record=record)
+    return images, encode(original, images, format=job.format, record=record, policy=policy)
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -13,7 +13,9 @@ from gen import provenance
 from gen.errors import InputError
 from gen.files import printable, sha256
 from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
-from gen.outputs import image_writer
+from gen.outputs import encoding, image_writer
+from gen.outputs.image_writer import Carried
+from gen.provenance.policy import Policy
 from gen.refining import transparency
 from gen.refining.targets import records_of
 
@@ -29,6 +31,7 @@ _PREVIEW_SIDE = 384
 class Original(NamedTuple):
     """An opened image file."""
 
+    file: Path
     frames: list[Picture]  # one, or those of an animation
     left: int  # further frames or pages, which are not here
     plays: int  # how often an animation is shown, 0 = without end
@@ -43,7 +46,7 @@ def open_original(path: Path, *, first: bool = False) -> Original:
         film = still.frames > 1 and still.format in _ANIMATED and not first
         frames = list(open_frames(path)) if film else [still]
         plays = _plays(path) if film else 0
-        return Original(frames, still.frames - len(frames), plays, sha256(path), records_of(path))
+        return Original(path, frames, still.frames - len(frames), plays, sha256(path), records_of(path))
     except OSError as error:
         raise Unreadable(error.strerror or printable(error)) from None
 
@@ -81,18 +84,15 @@ def refine(
     return out if picture.alpha is None else np.concatenate([out, _whole_numbers(seen, dtype)[..., None]], -1)
 
 
-def encode(original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record) -> bytes:
+def encode(
+    original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record, policy: Policy
+) -> bytes:
     """Encodes refined frames, with the texts of the original's author. Raises InputError."""
     first = original.frames[0]
-    return image_writer.encode(
-        images,
-        format=format,
-        record=record,
-        about=first.metadata,
-        durations=[_SLOW if frame.duration is None else frame.duration for frame in original.frames],
-        plays=original.plays,
-        tagged=first.icc_profile is not None,
-    )
+    durations = [_SLOW if frame.duration is None else frame.duration for frame in original.frames]
+    sources = [original.file.read_bytes()] if policy.signer else []
+    carried = Carried(first.metadata, durations, original.plays, first.icc_profile is not None, sources)
+    return image_writer.encode(images, format=format, record=record, policy=policy, carried=carried)
 
 
 def reference(path: Path) -> np.ndarray:
@@ -134,7 +134,7 @@ def widened(image: np.ndarray, channels: int) -> np.ndarray:
 def shrunk(image: np.ndarray) -> np.ndarray:
     """Shrinks an image, uint8 or uint16 [h w c], for a preview: uint8 [h w 3] on white."""
     image = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
-    shown = Image.fromarray(widened(image_writer.on_white(image), 3))
+    shown = Image.fromarray(widened(encoding.on_white(image), 3))
     shown.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     return np.asarray(shown)
 

@@ -11,7 +11,7 @@ from gen import provenance
 from gen.errors import InputError
 from gen.files import expand, printable
 from gen.image_io import find_images, ignored_line
-from gen.outputs import image_writer, manifest
+from gen.outputs import encoding, manifest
 from gen.outputs.naming import Input, check_apart, check_inputs_stay, distinct_names, folded, inputs_in
 
 
@@ -47,9 +47,7 @@ def jobs_of(
         raise InputError(f"--out={printable(out)}: all images there are results of gen.refine; nothing is left to do")
     if results:
         lines.append(f"{len(results):,} results of gen.refine in {printable(out)} are not refined again")
-    formats = [
-        image_writer.FORMATS.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files
-    ]
+    formats = [encoding.FORMATS.get(file.place.suffix.lower(), "png") if format == "same" else format for file in files]
     suffixes = [_suffix(file.place, kind) for file, kind in zip(files, formats, strict=True)]
     names = distinct_names([file.place for file in files], suffixes)
     jobs = [Job(f.file, out / name, kind, f.named) for f, name, kind in zip(files, names, formats, strict=True)]
@@ -75,8 +73,8 @@ def _files(inputs: Sequence[str | Path], lines: list[str]) -> Iterator[Input]:
 
 
 def _suffix(place: Path, format: str) -> str:
-    kept = format != "png" and image_writer.FORMATS.get(place.suffix.lower()) == format
-    return place.suffix if kept else image_writer.suffix(format)
+    kept = format != "png" and encoding.FORMATS.get(place.suffix.lower()) == format
+    return place.suffix if kept else encoding.suffix(format)
 
 
 def _made_before(file: Path, is_result: Callable[[provenance.Record], bool]) -> bool:

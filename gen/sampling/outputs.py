@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from gen.files import atomic_write
 from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import Chain
 from gen.outputs import image_writer
+from gen.outputs.image_writer import Still
 from gen.outputs.output_path import OutputPath
 from gen.provenance import Record
+from gen.provenance.policy import Policy
 from gen.report import before_and_after, enlarged, grid
 from gen.report.contact_sheet import named_rows
 from gen.runs.trained_run import TrainedRun
@@ -30,7 +33,13 @@ _MAX_ROW = 32  # images in a row of the grid, where a row is a class
 
 
 def write_stills(
-    run: TrainedRun, settings: Settings, output: OutputPath, chain: Chain | None, *, with_grid: bool = False
+    run: TrainedRun,
+    settings: Settings,
+    output: OutputPath,
+    chain: Chain | None,
+    *,
+    policy: Policy,
+    with_grid: bool = False,
 ) -> SampleResult:
     """Writes one file per image, all images in one grid, or both. Raises InputError."""
     began, classes = time.monotonic(), settings.labels or ()
@@ -46,30 +55,37 @@ def write_stills(
         allowed = f"allowed are {_MAX_GRID_IMAGES:,}: fewer --seeds, or a folder"
         raise InputError(f"a grid of {len(seeds):,} images; {allowed}")
     image_writer.check([*paths, *[sheet] * with_grid])
-    done, shown, pairs = 0, list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, str]]()
-    for before, images in _drawn(run, settings, seeds, chain, labels=labels):
-        here = slice(done, done := done + len(images))
-        for i, path in enumerate(paths[here], here.start):
-            record = _record(run, settings, chain, seeds[i], labels[i : i + 1] if labels else None)
-            image_writer.save(path, [images[i - here.start]], format=output.format, record=record)
-        if with_grid:
-            shown += list(images)
-        if chain and len(pairs) < _MAX_PAIRS:
-            pairs += zip(before, images, (name.stem for name in names[here]), strict=True)
+    shown, pairs, class_names = list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, Record, str]](), run.class_names
+
+    def stills() -> Iterator[Still]:
+        """Yields the images with their files, if each has one; keeps those to show on grid and page."""
+        drawn = _drawn(run, settings, seeds, chain, labels=labels)
+        for i, (before, image) in enumerate(pair for batch in drawn for pair in zip(*batch, strict=True)):
+            record = _record(run, settings, chain, seeds[i], [class_names[labels[i]]] if labels else None)
+            if with_grid:
+                shown.append(image)
+            if chain and len(pairs) < _MAX_PAIRS:
+                pairs.append((before, image, record, names[i].stem))
+            yield Still(paths[i] if output.file is None else output.file, image, record)
+
+    if paths:
+        image_writer.save_all(stills(), format=output.format, policy=policy)
+    else:
+        deque(stills(), maxlen=0)
     if with_grid:
-        record = _record(run, settings, chain, seeds_text(settings.seeds), settings.labels)
-        picture = _sheet(np.stack(shown), [run.class_names[label] for label in classes])
-        image_writer.save(sheet, [picture], format=output.format, record=record | {"gen:shows": "grid"})
+        shown_classes = [class_names[label] for label in classes]
+        record = _record(run, settings, chain, seeds_text(settings.seeds), shown_classes) | {"gen:shows": "grid"}
+        picture = _sheet(np.stack(shown), shown_classes)
+        image_writer.save(sheet, [picture], format=output.format, record=record, policy=policy)
         paths.append(sheet)
     if chain:
-        page = before_and_after(pairs[:_MAX_PAIRS], chain=chain.record_text, total=len(seeds))
-        atomic_write(output.refinement, page)
+        atomic_write(output.refinement, _page(pairs, chain, len(seeds), policy))
         paths.append(output.refinement)
     return SampleResult(paths, len(seeds), run.step, time.monotonic() - began)
 
 
 def write_animation(
-    run: TrainedRun, settings: Settings, output: OutputPath, chain: Chain | None, *, frames: int
+    run: TrainedRun, settings: Settings, output: OutputPath, chain: Chain | None, *, policy: Policy, frames: int
 ) -> SampleResult:
     """Writes an animation that moves from each seed to the next in `frames` images. Raises InputError."""
     began, labels = time.monotonic(), settings.labels
@@ -84,8 +100,9 @@ def write_animation(
     film = list[np.ndarray]()
     for _, images in _drawn(run, settings, [*first] * len(latents), chain, **given):
         film += list(enlarged(images))
-    record = _record(run, settings, chain, seeds_text(settings.seeds), labels or by_seed.drawn_labels(run.task, first))
-    image_writer.save(path, film, format=output.format, record=record | {"gen:shows": "interpolation"})
+    shown = [run.class_names[label] for label in labels or by_seed.drawn_labels(run.task, first) or ()]
+    record = _record(run, settings, chain, seeds_text(settings.seeds), shown) | {"gen:shows": "interpolation"}
+    image_writer.save(path, film, format=output.format, record=record, policy=policy)
     return SampleResult([path], len(film), run.step, time.monotonic() - began)
 
 
@@ -111,6 +128,18 @@ def _sheet(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     return named_rows(np.concatenate([grid(row, columns=columns) for row in rows]), class_names)
 
 
+def _page(pairs: Sequence[tuple[np.ndarray, np.ndarray, Record, str]], chain: Chain, total: int, policy: Policy) -> str:
+    """Renders the page of images before and after the chain, whose pictures are marked as files are."""
+    shown = [enlarged(image) for before, after, *_ in pairs for image in (before, after)]
+    records = list[Record]()
+    for _, _, record, _ in pairs:
+        plain = {key: value for key, value in record.items() if key != "gen:refine"}
+        records += [plain | {"gen:shows": "before refinement"}, record | {"gen:shows": "after refinement"}]
+    pictures = image_writer.encode_all(shown, records, format="png", policy=policy)
+    each = zip(pictures[::2], pictures[1::2], (name for *_, name in pairs), strict=True)
+    return before_and_after(list(each), chain=chain.record_text, total=total)
+
+
 def names_of(
     seeds: Sequence[int], labels: Sequence[int] | None, class_names: Sequence[str], suffix: str, *, folders: bool
 ) -> list[Path]:
@@ -127,9 +156,9 @@ def names_of(
 
 
 def _record(
-    run: TrainedRun, settings: Settings, chain: Chain | None, seed: int | str, labels: Sequence[int] | None
+    run: TrainedRun, settings: Settings, chain: Chain | None, seed: int | str, class_names: Sequence[str] | None
 ) -> Record:
-    label = None if labels is None else ", ".join(run.class_names[label] for label in labels)
+    label = ", ".join(class_names) if class_names else None
     refine = chain.record_text if chain else None
     shared = {"truncation": settings.truncation, "refine": refine, **settings.conditions}
     return run.record(seed=seed, label=label, **shared)

@@ -11,18 +11,18 @@ from PIL import Image
 
 from gen import provenance
 from gen.errors import InputError
-from gen.outputs import image_writer
+from gen.outputs import encoding, image_writer
 
 RECORD = provenance.record(config_digest="d", step=5, seed=7, label="Sandal")
 
 
-@pytest.mark.parametrize("format", image_writer.STILLS + image_writer.ANIMATIONS)
+@pytest.mark.parametrize("format", encoding.STILLS + encoding.ANIMATIONS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_format_keeps_pixels_and_record(tmp_path, format, channels):
     frames = [np.full((8, 6, channels), value, np.uint8) for value in (40, 200)][
         : 2 if format in ("webp", "gif") else 1
     ]
-    path = tmp_path / "new" / f"x{image_writer.suffix(format)}"
+    path = tmp_path / "new" / f"x{encoding.suffix(format)}"
     image_writer.save(path, frames, format=format, record=RECORD)
     assert provenance.read(path) == RECORD
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -102,7 +102,7 @@ def test_sixteen_bits_are_written_whole(shape):
     content = image_writer.encode([image], format="png", record=RECORD, about={"author": "Ada"}, tagged=True)
     with Image.open(io.BytesIO(content)) as made:
         made.load()
-        assert made.info.get("icc_profile") == (image_writer.srgb_profile() if shape[-1] > 2 else None)
+        assert made.info.get("icc_profile") == (encoding.srgb_profile() if shape[-1] > 2 else None)
         assert (made.info["Author"], made.getexif()[0x013B]) == ("Ada", "Ada")
         if shape[-1] == 1:
             np.testing.assert_array_equal(np.asarray(made), image[..., 0])

@@ -13,6 +13,7 @@ import numpy as np
 from gen.outputs import image_writer
 from gen.outputs.output_path import OutputPath
 from gen.provenance import Record
+from gen.provenance.policy import Policy
 from gen.report import enlarged, enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
@@ -26,7 +27,7 @@ _MAX_SHOWN = 32  # inputs on the sheet
 VARIANCE, SURPRISAL = "variance", "bits per pixel"
 
 
-def write(run: TrainedRun, request: Request, settings: Settings, output: OutputPath) -> SampleResult:
+def write(run: TrainedRun, request: Request, settings: Settings, output: OutputPath, *, policy: Policy) -> SampleResult:
     """Writes what a prior makes of a request into a folder; the format of `output` is that of films. InputError."""
     began, seeds, text, folder = time.monotonic(), settings.seeds, seeds_text(settings.seeds), output.folder
     stems = [f"seed{seed:04d}" for seed in seeds]
@@ -39,24 +40,25 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
     fields["label"] = None if label is None else run.class_names[label]
     written = list[Path]()
 
-    def save(name: str, frames: Sequence[np.ndarray], record: Record, format: str = "png") -> None:
+    def save(name: str, frames: Sequence[np.ndarray], record: Record, format: str = "png", **marking: Any) -> None:
         written.append(folder / f"{name}.{format}")
-        image_writer.save(written[-1], frames, format=format, record=record)
+        image_writer.save(written[-1], frames, format=format, record=record, policy=policy, **marking)
 
     for i, name in enumerate(request.names):
         about = request.records[i] | fields
         for seed, stem, result in zip(seeds, stems, results[i], strict=True):
             record = run.record(seed=seed, **about)
             if request.frames is None:
-                save(f"{name}-{stem}", [result[0]], record)
+                save(f"{name}-{stem}", [result[0]], record, region=request.made(i))
                 continue
-            film = np.concatenate([request.shown[i], result])
-            save(f"{name}-{stem}", [_strip(film)], record | {"gen:shows": "strip"})
-            shown = enlarged(film).repeat(_HOLD, axis=0)
-            save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format)
+            film, given = np.concatenate([request.shown[i], result]), len(request.shown[i])
+            made = np.broadcast_to((np.arange(len(film)) >= given)[:, None, None], film.shape[:3])
+            save(f"{name}-{stem}", [_strip(film)], record | {"gen:shows": "strip"}, region=_strip(made))
+            shown, made = (enlarged(values).repeat(_HOLD, axis=0) for values in (film, made[..., None]))
+            save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format, region=made[..., 0])
         for what, values, unit in (("variance", variance[i], VARIANCE), ("surprisal", surprisal[i], SURPRISAL)):
             picture = heat_map(_strip(values), unit=unit, times=enlargement(*values.shape[1:3]))
-            save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about))
+            save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about), mark=False)
     about = request.records[0] | fields | {"seed": text, "shows": "predictions"}
     about["source"] = ",".join(entry["source"] for entry in request.records[:_MAX_SHOWN])
     save("predictions", [_overview(request, seeds, results, variance, surprisal)], run.record(**about))

@@ -33,6 +33,11 @@ class Request(NamedTuple):
     records: list[dict[str, Any]]  # fields of the records of the results
     frames: int | None = None  # to predict; None: this is no film
 
+    def made(self, index: int) -> np.ndarray | None:
+        """Returns where the result of an input is not what was given: bool [h w]; None: everywhere."""
+        known = self.conditions.get("known")
+        return None if known is None else ~known[index, ..., 0]
+
 
 def prior(run: TrainedRun, what: str) -> Prior:
     """Returns the task of a run. Raises InputError, with `what` needs it, unless it is a prior."""

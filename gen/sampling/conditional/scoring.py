@@ -15,6 +15,7 @@ from gen.files import atomic_write, printable, sha256
 from gen.image_io.pixels import to_uint8
 from gen.outputs import image_writer
 from gen.provenance import PREFIX, Record
+from gen.provenance.policy import Policy
 from gen.report import enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
@@ -60,6 +61,7 @@ def score_files(
     background: int,
     batch_size: int,
     mesh: Mesh,
+    policy: Policy,
 ) -> ScoreResult:
     """Writes scores.jsonl, a map of the bits of each image, and surprisal.png, into the folder `out`.
 
@@ -81,19 +83,26 @@ def score_files(
     order = sorted(range(len(rows)), key=lambda i: -rows[i].get("unusual", rows[i]["bits"]))
     result = ScoreResult([rows[i] for i in order], run.step)
     record = run.record(shows="surprisal", label=None if label is None else run.class_names[label])
-    _write_pictures(out, [named[i][0] for i in order], images[order], values[order], result.rows, record)
+    _write_pictures(out, [named[i][0] for i in order], images[order], values[order], result.rows, record, policy)
     atomic_write(out / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in result.rows))
     return result
 
 
 def _write_pictures(
-    out: Path, names: Sequence[str], images: np.ndarray, bits: np.ndarray, rows: list[dict[str, Any]], record: Record
+    out: Path,
+    names: Sequence[str],
+    images: np.ndarray,
+    bits: np.ndarray,
+    rows: list[dict[str, Any]],
+    record: Record,
+    policy: Policy,
 ) -> None:
     """Writes a map of the bits [n h w] of each image [n h w c], and one sheet."""
     digests = [sha256(row["file"]) for row in rows]
 
     def save(name: str, picture: np.ndarray, source: str) -> None:
-        image_writer.save(out / name, [picture], format="png", record=record | {f"{PREFIX}source": source})
+        said = record | {f"{PREFIX}source": source}
+        image_writer.save(out / name, [picture], format="png", record=said, policy=policy, mark=False)
 
     for name, digest, values in zip(names, digests, bits, strict=True):
         save(f"{name}-surprisal.png", heat_map(values, unit=SURPRISAL), digest)

@@ -18,6 +18,7 @@ from gen.errors import InputError
 from gen.image_io.load import padding_of
 from gen.image_io.pixels import to_uint8
 from gen.outputs import image_writer
+from gen.provenance.policy import Policy
 from gen.report import enlarged, grid
 from gen.runs import trained_run
 from gen.runs.run_folder import write_json
@@ -60,6 +61,7 @@ def open_session(
     seed: int,
     batch_size: int,
     text: str,
+    policy: Policy,
 ) -> Session:
     """Loads a run and its latent space. text: the command and its settings, for the records. Raises InputError."""
     mesh = devices.mesh(-1, 1)
@@ -67,7 +69,7 @@ def open_session(
     space = of_run(run, workdir, mesh=mesh, batch_size=batch_size, steps=steps, seed=seed)
     number = label_of(label, run.class_names if space.num_classes else [])
     record = run.record(seed=seed, latents=text)
-    files = Files(out, space.task.image_shape, run.class_names, record, padding_of(run.data_metadata))
+    files = Files(out, space.task.image_shape, run.class_names, record, padding_of(run.data_metadata), policy)
     return Session(run, space, number, files)
 
 

@@ -13,8 +13,10 @@ from gen.errors import InputError
 from gen.image_io.fit import Padding
 from gen.image_io.load import image_files, load_readable
 from gen.outputs import image_writer
+from gen.outputs.image_writer import Still
 from gen.outputs.naming import check_inputs_stay, distinct_names
 from gen.provenance import PREFIX, Record
+from gen.provenance.policy import Policy
 from gen.sampling.latent_space.codes import Latents
 
 _MAX_SHEET = 1024  # images in one picture
@@ -28,6 +30,7 @@ class Files(NamedTuple):
     class_names: Sequence[str]
     record: Record  # of everything that is written
     padding: Padding  # of images that are a little too small
+    policy: Policy  # of what is written about where images come from
 
     def load(self, inputs: Sequence[str | Path]) -> tuple[list[Path], np.ndarray]:
         """Reads the image files in `inputs`, files and folders; leaves out what cannot be used, with a warning.
@@ -50,6 +53,10 @@ class Files(NamedTuple):
         shows: str | None = None,
     ) -> None:
         """Writes a picture, or an animation, that was made from the source files; shows: what, if not one image."""
+        record, format = self._record(sources, label=label, shows=shows), path.suffix[1:].lower()
+        image_writer.save(path, frames, format=format, record=record, policy=self.policy)
+
+    def _record(self, sources: Sequence[Path], *, label: int | None = None, shows: str | None = None) -> Record:
         record = dict(self.record)
         if label is not None:
             record[PREFIX + "label"] = self.class_names[label]
@@ -60,7 +67,7 @@ class Files(NamedTuple):
             record[PREFIX + "source"] = content.hexdigest()
         if shows:
             record[PREFIX + "shows"] = shows
-        image_writer.save(path, frames, format=path.suffix[1:].lower(), record=record)
+        return record
 
     def save_all(
         self,
@@ -81,8 +88,9 @@ class Files(NamedTuple):
             image_writer.check(path / f"{stem}.png" for stem in [*names, name])
             plain = codes.label is None or codes.label.ndim > 1  # no class, or mixed ones
             labels = [None] * len(images) if plain else list(map(int, codes.label))  # type: ignore[arg-type]
-            for stem, image, source, label in zip(names, images, sources, labels, strict=True):
-                self.save(path / f"{stem}.png", [image], sources=[source], label=label)
+            each = zip(names, images, sources, labels, strict=True)
+            stills = (Still(path / f"{n}.png", image, self._record([s], label=label)) for n, image, s, label in each)
+            image_writer.save_all(stills, format="png", policy=self.policy)
             path = path / f"{name}.png"
         self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet")
         return path

@@ -1,0 +1,138 @@
+"""Decides what image files say about where they come from: nothing, a record, a watermark too, a signature too.
+
+    off      nothing: no record, no mark, no signature
+    record   how the image was made, in all places of the file, see gen/provenance/record.py
+    mark     the record, and an invisible mark in the pixels, see gen/watermark
+    sign     the record, the mark, and a signature that others can check (C2PA), in PNG, JPEG and WebP
+
+Without a level it is "mark", and "sign" where c2pa-python and a certificate are there. $GEN_PROVENANCE is the level of
+all programs that are given none.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from gen import cli
+from gen.cli import Options, option
+from gen.errors import InputError, nearest
+from gen.files import expand, printable
+from gen.provenance.key import key_of
+
+if TYPE_CHECKING:
+    from gen.provenance.c2pa import Signer
+    from gen.watermark import Key
+
+Level = Literal["off", "record", "mark", "sign"]
+LEVEL, CERTIFICATE, PRIVATE_KEY = "GEN_PROVENANCE", "GEN_C2PA_CERTIFICATE", "GEN_C2PA_PRIVATE_KEY"  # of the environment
+_INSTALL = "python -m pip install 'gen[provenance]'"
+_MEANINGS = {
+    "off": "the files say nothing about where they come from",
+    "record": "the files say how they were made; no watermark, no signature",
+    "mark": "the files say how they were made and have a watermark; no signature",
+    "sign": "the files say how they were made, have a watermark, and are signed",
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is written into image files. It holds secrets, which it does not show."""
+
+    level: Level
+    key: Key | None = field(default=None, repr=False)  # of the watermark; None: no mark
+    signer: Signer | None = field(default=None, repr=False)  # None: no signature
+
+    @property
+    def records(self) -> bool:
+        """Whether files carry the record of how they were made."""
+        return self.level != "off"
+
+
+RECORD = Policy("record")
+
+
+def policy(
+    level: str | None = None,
+    *,
+    key: str | Path | None = None,
+    certificate: str | Path | None = None,
+    private_key: str | Path | None = None,
+    tsa: str | None = None,
+    marks: bool = True,
+) -> Policy:
+    """Returns the policy of a level; None: of $GEN_PROVENANCE, else as the module says. A level that is given is told.
+
+    key: file of the watermark's secret, see `key_of`. certificate, private_key: PEM files, by default those that
+    $GEN_C2PA_CERTIFICATE and $GEN_C2PA_PRIVATE_KEY name. tsa: URL of an authority that signs the time. marks: False
+    where nothing is written that would be marked. Raises InputError, before any work is done.
+    """
+    chosen = _level(level)
+    given = {"key": key, "certificate": certificate, "private_key": private_key, "tsa": tsa}
+    fitting = {"off": (), "record": (), "mark": ("key",)}.get(chosen or "", tuple(given))
+    for name, value in given.items():
+        if value is not None and name not in fitting:
+            where = f"--provenance={chosen}" if level is not None else f"${LEVEL}={chosen}"
+            raise InputError(f"--{name} and {where} do not go together; leave one out")
+    signed = chosen == "sign" or (chosen is None and any(given[name] for name in ("certificate", "private_key", "tsa")))
+    signer = _signer(certificate, private_key, tsa, needed=signed) if signed or chosen is None else None
+    found: Level = chosen or ("sign" if signer else "mark")
+    made = Policy(found, key_of(key) if marks and found in ("mark", "sign") else None, signer)
+    if level is not None or chosen == "off":
+        cli.say(f"provenance: {found}: {_MEANINGS[found]}")
+    return made
+
+
+def _level(level: str | None) -> Level | None:
+    """Checks the level that is given, or that of the environment. Raises InputError."""
+    text, place = (level, "--provenance") if level is not None else (os.environ.get(LEVEL) or None, f"${LEVEL}")
+    for known in get_args(Level):
+        if text == known:
+            return known
+    if text is None:
+        return None
+    allowed = f"it must be one of {', '.join(get_args(Level))}{nearest(text, get_args(Level))}"
+    raise InputError(f"{place}={printable(text)}; {allowed}")
+
+
+def _signer(
+    certificate: str | Path | None, private_key: str | Path | None, tsa: str | None, *, needed: bool
+) -> Signer | None:
+    """Returns what signs; None where it is not needed and something is missing. Raises InputError."""
+    from gen.provenance import c2pa
+
+    files = {
+        f"--certificate or ${CERTIFICATE}": certificate or os.environ.get(CERTIFICATE),
+        f"--private_key or ${PRIVATE_KEY}": private_key or os.environ.get(PRIVATE_KEY),
+    }
+    missing = [names for names, file in files.items() if not file]
+    if not needed and len(missing) == len(files):
+        return None
+    if missing:
+        raise InputError(f"to sign, a certificate and its private key are needed: give {' and '.join(missing)}")
+    if not c2pa.available():
+        if needed:
+            raise InputError(f"to sign, c2pa-python is needed: {_INSTALL}")
+        cli.say(f"there is a certificate, and no c2pa-python: files are not signed; {_INSTALL}")
+        return None
+    return c2pa.signer(*(expand(file) for file in files.values() if file), tsa=tsa)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvenanceOptions(Options):
+    """The options of programs that write images: what the files say about where they come from."""
+
+    provenance: Level | None = option(
+        None, "What files say of their making; default mark, and sign if there is a certificate", group="Provenance"
+    )
+    key: str | Path | None = option(None, "File of the watermark's secret; default $GEN_WATERMARK_KEY, else your own")
+    certificate: str | Path | None = option(None, f"Certificates to sign with, PEM; default ${CERTIFICATE}")
+    private_key: str | Path | None = option(None, f"Private key of the certificate, PEM; default ${PRIVATE_KEY}")
+    tsa: str | None = option(None, "URL of an authority that signs the time; by default none does")
+
+    def policy(self, *, marks: bool = True) -> Policy:
+        """Returns the policy of these options, see `policy`."""
+        files = {"key": self.key, "certificate": self.certificate, "private_key": self.private_key}
+        return policy(self.provenance, **files, tsa=self.tsa, marks=marks)
