@@ -63,7 +63,7 @@ class SampleOptions(ProvenanceOptions):
     )
     inpaint: str | Path | None = option(
         None,
-        "To make anew: bottom_half, top_half, left_half, right_half, center, border, a mask file",
+        "To make anew: bottom_half, top_half, left_half, right_half, center, border, or a mask",
         group="Priors",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")

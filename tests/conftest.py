@@ -10,6 +10,8 @@ import tempfile
 # Before jax is imported: jax reads its own once, and subprocesses inherit all.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["SOURCE_DATE_EPOCH"] = "1796000000"  # the date in all records, so that files can be compared by their bytes
+os.environ["XDG_CONFIG_HOME"] = str(pathlib.Path(tempfile.gettempdir()) / f"gen-test-config-{os.getuid()}")
+os.environ["GEN_PROVENANCE"] = "record"  # no marks, which are compiled for every size, but where a test is about them
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 CACHE = pathlib.Path(tempfile.gettempdir()) / f"gen-test-cache-{os.getuid()}"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))

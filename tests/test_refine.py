@@ -259,10 +259,10 @@ def test_sixteen_bits_stay(tmp_path):
     assert provenance.read(tmp_path / "out" / "a.png")["gen:refine"] == "invert"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_the_letters_of_an_author_stay(tmp_path, encoding):
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_the_letters_of_an_author_stay(tmp_path, charset):
     tags = Image.Exif()
-    tags[0x013B], tags[0x8298] = "Zoë Núñez".encode(encoding), "© Zoë".encode(encoding)
+    tags[0x013B], tags[0x8298] = "Zoë Núñez".encode(charset), "© Zoë".encode(charset)
     picture(tmp_path / "in.jpg", exif=tags)
     for format in ("jpeg", "webp", "png"):
         program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")

@@ -21,11 +21,10 @@ from gen.errors import InputError
 from gen.files import printable, write_result
 from gen.outputs import encoding, manifest, marking
 from gen.outputs.marking import Unmarked
-from gen.provenance import PREFIX, Record, read_all, run_tag, save_options, with_xmp
+from gen.provenance import PREFIX, Record, c2pa, read_all, run_tag, save_options, with_xmp
 from gen.provenance.policy import Policy
 
 PIXELS = f"{PREFIX}pixels"
-SIGNED = ("png", "jpeg", "webp")  # formats
 _AT_ONCE, _GATHERED = 64, 2**24  # images, and bytes of them, that are marked and written together
 _WRITERS = 8  # a disk makes each wait
 
@@ -96,7 +95,7 @@ def save(
 
 def save_all(stills: Iterable[Still], *, format: str, policy: Policy) -> None:
     """Writes images as `save` does, many at once: they are marked together, and written while the next are made."""
-    with ThreadPoolExecutor(1 if policy.signer else _WRITERS) as pool:
+    with ThreadPoolExecutor(_WRITERS) as pool:
         writing = list[Future[None]]()
         for part in _gathered(stills):
             pixels = [_as_written(still, format) for still in part]
@@ -186,13 +185,11 @@ def _content(
     content = encoding.encode(marked, format, durations=carried.durations, plays=carried.plays, **options)
     if said and format == "gif":
         content = with_xmp(content, said)
-    if policy.signer is None or format not in SIGNED:
+    if policy.signer is None or not c2pa.can_sign(format):
         return content
-    from gen.provenance import c2pa
-
     changed = any((before != after).any() for before, after in zip(pixels, marked, strict=True))
-    mark = {"key": policy.key.name, "tag": run_tag(record)} if policy.key and changed else None
-    return c2pa.sign(content, format, said, policy.signer, mark=mark, sources=carried.sources)
+    mark = {"algorithm": marking.ALGORITHM, "key": policy.key.name, "tag": run_tag(record)} if policy.key else None
+    return c2pa.sign(content, format, said, policy.signer, mark=mark if changed else None, sources=carried.sources)
 
 
 def _write(path: Path, content: bytes, policy: Policy) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gen.provenance.policy import Policy
 
+ALGORITHM = "org.gen-images.watermark.1"  # what a signature calls it
 _AT_ONCE = 64  # images, of at most _PIXELS together
 _PIXELS = 2**18
 

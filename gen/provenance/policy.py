@@ -20,6 +20,7 @@ from gen import cli
 from gen.cli import Options, option
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
+from gen.provenance.c2pa import CERTIFICATE, PRIVATE_KEY
 from gen.provenance.key import key_of
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from gen.watermark import Key
 
 Level = Literal["off", "record", "mark", "sign"]
-LEVEL, CERTIFICATE, PRIVATE_KEY = "GEN_PROVENANCE", "GEN_C2PA_CERTIFICATE", "GEN_C2PA_PRIVATE_KEY"  # of the environment
-_INSTALL = "python -m pip install 'gen[provenance]'"
+LEVEL = "GEN_PROVENANCE"  # of the environment
 _MEANINGS = {
     "off": "the files say nothing about where they come from",
     "record": "the files say how they were made; no watermark, no signature",
@@ -112,10 +112,8 @@ def _signer(
         return None
     if missing:
         raise InputError(f"to sign, a certificate and its private key are needed: give {' and '.join(missing)}")
-    if not c2pa.available():
-        if needed:
-            raise InputError(f"to sign, c2pa-python is needed: {_INSTALL}")
-        cli.say(f"there is a certificate, and no c2pa-python: files are not signed; {_INSTALL}")
+    if not c2pa.available() and not needed:
+        cli.say(f"there is a certificate, but files are not signed, as c2pa-python is not there: {c2pa.INSTALL}")
         return None
     return c2pa.signer(*(expand(file) for file in files.values() if file), tsa=tsa)
 
@@ -125,7 +123,7 @@ class ProvenanceOptions(Options):
     """The options of programs that write images: what the files say about where they come from."""
 
     provenance: Level | None = option(
-        None, "What files say of their making; default mark, and sign if there is a certificate", group="Provenance"
+        None, "What files say of themselves; default mark, sign if there is a certificate", group="Provenance"
     )
     key: str | Path | None = option(None, "File of the watermark's secret; default $GEN_WATERMARK_KEY, else your own")
     certificate: str | Path | None = option(None, f"Certificates to sign with, PEM; default ${CERTIFICATE}")

@@ -11,6 +11,7 @@ from gen.errors import InputError
 from gen.image_io.fit import center_crop_resize, to_resolution
 from gen.image_io.load import image_files, load_images, load_readable
 from gen.outputs import image_writer
+from gen.provenance import policy
 
 
 def save(path, shape, seed=0) -> np.ndarray:
@@ -77,9 +78,8 @@ def test_grids_in_folders_are_not_taken_for_images(tmp_path, caplog):
     save(tmp_path / "set/a.png", (4, 4, 3))
     for suffix in ("png", "jpeg", "webp"):
         record = provenance.record(config_digest="0", step=1, seed="0-3", shows="grid")
-        image_writer.save(
-            tmp_path / f"set/grid.{suffix}", [np.zeros((9, 9, 3), np.uint8)], format=suffix, record=record
-        )
+        grid, path = np.zeros((9, 9, 3), np.uint8), tmp_path / f"set/grid.{suffix}"
+        image_writer.save(path, [grid], format=suffix, record=record, policy=policy.RECORD)
     assert image_files([tmp_path / "set"]) == [tmp_path / "set/a.png"]
     assert "3 files ignored: 3 composed by gen (grids and figures)" in caplog.text
     assert image_files([tmp_path / "set/grid.png"]) == [tmp_path / "set/grid.png"]  # named by itself

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gen.report import before_and_after
 
 
 def test_the_page_says_how_many_it_leaves_out():
-    pairs = [(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4, 3), np.float32), f"<{i}>") for i in range(2)]
+    pairs = [(b"before", b"after", f"<{i}>") for i in range(2)]
     assert "The first 2 of 128 images." in before_and_after(pairs, chain="invert", total=128)
     for total in (None, 2):
         page = before_and_after(pairs, chain="a<b", total=total)
