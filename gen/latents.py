@@ -29,14 +29,14 @@ from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import parse_target
-from gen.provenance.policy import ProvenanceOptions
+from gen.provenance.policy import PolicyOptions
 
 if TYPE_CHECKING:
     from gen.sampling.latent_space.commands import LatentsResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentsOptions(ProvenanceOptions):
+class LatentsOptions(PolicyOptions):
     """What to do in which latent space."""
 
     command: Literal["encode", "decode", "project", "interpolate", "directions", "edit"] = option(

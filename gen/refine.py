@@ -27,14 +27,14 @@ from gen.files import printable
 from gen.image_io import SUFFIXES
 from gen.outputs import manifest
 from gen.outputs.output_path import check_writable
-from gen.provenance.policy import ProvenanceOptions
+from gen.provenance.policy import PolicyOptions
 
 if TYPE_CHECKING:
     from gen.refining import RefineResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefineOptions(ProvenanceOptions):
+class RefineOptions(PolicyOptions):
     """What to refine, how, and where the results go."""
 
     inputs: Sequence[str | Path] = option(

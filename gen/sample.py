@@ -31,7 +31,7 @@ from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable, parse_output
-from gen.provenance.policy import ProvenanceOptions
+from gen.provenance.policy import PolicyOptions
 
 if TYPE_CHECKING:
     from gen.sampling.settings import SampleResult
@@ -41,7 +41,7 @@ _CONDITIONS = ("temperature", "top_k", "top_p", "guidance")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions(ProvenanceOptions):
+class SampleOptions(PolicyOptions):
     """Which images to make, by which run, and where they go."""
 
     inputs: Sequence[str | Path] = option((), "Image files and folders, for a prior to work on", positional="IN...")
@@ -59,11 +59,11 @@ class SampleOptions(ProvenanceOptions):
     grid: bool = option(False, "Also write all images as one picture, a row per class")
     interpolate: bool = option(False, "Write an animation that moves from each seed to the next")
     frames: int | None = option(
-        None, "Of --interpolate for each pair, or of --predict_frames; default 24", at_least=1, at_most=10_000
+        None, "Of --interpolate for each pair, of --predict_frames; default 24", at_least=1, at_most=10_000
     )
     inpaint: str | Path | None = option(
         None,
-        "To make anew: bottom_half, top_half, left_half, right_half, center, border, or a mask",
+        "To make anew: bottom_half, top_half, left_half, right_half, center, border; a mask",
         group="Priors",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")

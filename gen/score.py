@@ -22,14 +22,14 @@ from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
-from gen.provenance.policy import ProvenanceOptions
+from gen.provenance.policy import PolicyOptions
 
 if TYPE_CHECKING:
     from gen.sampling.conditional.scoring import ScoreResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(ProvenanceOptions):
+class ScoreOptions(PolicyOptions):
     """Which images to score, by which run, and where the results go."""
 
     inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")

@@ -16,6 +16,7 @@ from typing import Literal
 from gen.cli import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
+from gen.provenance.certificates import INSTALL
 from gen.provenance.test_ca import CAFiles, init_test_ca
 
 
@@ -32,7 +33,7 @@ def provenance(options: ProvenanceOptions) -> CAFiles:
     try:
         return init_test_ca(options.folder)
     except ImportError:
-        raise InputError("certificates need the package cryptography: pip install 'gen-images[provenance]'") from None
+        raise InputError(f"certificates need the package cryptography: {INSTALL}") from None
 
 
 def main(options: ProvenanceOptions) -> None:

@@ -22,7 +22,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.provenance.c2pa_manifest import ingredient, manifest
 from gen.provenance.c2pa_read import FORMATS, Signature, format_of, read, settings
-from gen.provenance.certificates import Credentials, load_credentials
+from gen.provenance.certificates import INSTALL, Credentials, load_credentials
 from gen.provenance.record import Record
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def signer(certificate: str | Path, private_key: str | Path, *, tsa: str | None 
     tsa: address of a time stamp authority (RFC 3161), which is asked for each file. Raises InputError.
     """
     if not available():
-        raise InputError("signing needs c2pa-python and cryptography: pip install 'gen-images[provenance]'")
+        raise InputError(f"signing needs c2pa-python and cryptography: {INSTALL}")
     made = Signer(load_credentials(certificate, private_key), _checked_tsa(tsa))
     if stat.S_IMODE(os.stat(private_key).st_mode) & 0o077:
         logging.warning("%s: others can read this private key; chmod 600 it", printable(private_key))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gen.errors import InputError
 from gen.files import printable, read_regular
 from gen.provenance.c2pa_manifest import RECORD_LABEL, source_type_term
-from gen.provenance.certificates import SIGNING_USES, is_authority, load_certificates
+from gen.provenance.certificates import INSTALL, SIGNING_USES, is_authority, load_certificates
 from gen.provenance.record import PREFIX, Record
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def read(content: bytes, format: str | None = None, *, trust: Sequence[str | Pat
     try:
         import c2pa
     except ImportError:
-        raise InputError("signatures need c2pa-python and cryptography: pip install 'gen-images[provenance]'") from None
+        raise InputError(f"signatures need c2pa-python and cryptography: {INSTALL}") from None
     context = _context(os.getpid(), load_trust(trust))
     mime = FORMATS.get((format or "").upper()) or format_of(content)
     if mime is None:

@@ -23,6 +23,7 @@ from gen.files import printable, read_regular
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+INSTALL = "pip install 'gen-images[provenance]'"
 PASSPHRASE = "GEN_C2PA_PASSPHRASE"
 TEST_CHAIN = "for tests, python -m gen.provenance init-test-ca DIR makes one"
 SIGNING_USES = {  # extended key usages, RFC 5280 4.2.1.12, RFC 9336 and C2PA 14.5

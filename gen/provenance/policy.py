@@ -21,6 +21,7 @@ from gen.cli import Options, option
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.provenance.c2pa import CERTIFICATE, PRIVATE_KEY
+from gen.provenance.certificates import INSTALL
 from gen.provenance.key import key_of
 
 if TYPE_CHECKING:
@@ -113,13 +114,13 @@ def _signer(
     if missing:
         raise InputError(f"to sign, a certificate and its private key are needed: give {' and '.join(missing)}")
     if not c2pa.available() and not needed:
-        cli.say(f"there is a certificate, but files are not signed, as c2pa-python is not there: {c2pa.INSTALL}")
+        cli.say(f"there is a certificate, but files are not signed, as c2pa-python is not there: {INSTALL}")
         return None
     return c2pa.signer(*(expand(file) for file in files.values() if file), tsa=tsa)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProvenanceOptions(Options):
+class PolicyOptions(Options):
     """The options of programs that write images: what the files say about where they come from."""
 
     provenance: Level | None = option(
