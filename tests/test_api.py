@@ -6,41 +6,23 @@ import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
 from prior_runs import make_run
+from untrained import untrained
 
 from gen import api, provenance, sample, score
 from gen import evaluate as evaluate_program
-from gen.config import build, spec, to_json
+from gen.config import spec
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
 from gen.image_io.pixels import to_uint8
-from gen.runs import trained_run
-from gen.runs.checkpoint import Checkpoints
-from gen.runs.identity import data_metadata
 from gen.tasks.autoencoder import Autoencoder
 
 ROOT = Path(__file__).parents[1]
 AUTOENCODER = spec(Autoencoder, network=tiny.tokenizer(), schedule_images=1)
-
-
-def untrained(folder: Path, task_spec) -> Path:
-    """A run of the tiny shapes at step 3, with random weights, drawn without compiling anything."""
-    config = tiny.config(task=task_spec)
-    place = trained_run.RunFolder(folder)
-    place.path.mkdir(parents=True)
-    place.config.write_text(to_json(config))
-    trained_run.write_json(place.data, data_metadata(build(config.data, "data")))
-    task = build(task_spec, "task", image_shape=tiny.IMAGE_SHAPE, num_classes=tiny.NUM_CLASSES, batch_size=8)
-    rng = np.random.default_rng(0)
-    draw = lambda leaf: jnp.asarray(0.1 * rng.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
-    with Checkpoints(place.checkpoints) as checkpoints:
-        checkpoints.save(3, jax.tree.map(draw, trained_run.abstract(task)), wait=True)
-    return folder
 
 
 @pytest.fixture(scope="module")

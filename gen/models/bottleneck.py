@@ -75,7 +75,7 @@ class Identity(Bottleneck):
     @nn.compact
     def __call__(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
         statistics = {"latent_rms": jnp.sqrt(jnp.square(features).mean())}
-        return Code(features, None, jnp.zeros(len(features)), statistics, features)
+        return Code(features, None, jnp.zeros(features.shape[:1]), statistics, features)
 
 
 class DiagonalGaussian(Bottleneck):
@@ -134,7 +134,7 @@ class FSQ(Bottleneck):
         middle = levels // 2
         digits = jnp.round(jax.lax.stop_gradient(rounded)).astype(jnp.int32) + middle.astype(jnp.int32)
         tokens = (digits * jnp.asarray(self._bases)).sum(-1)
-        return Code(rounded / middle, tokens, jnp.zeros(len(features)), _used(tokens, self.vocabulary), features)
+        return Code(rounded / middle, tokens, jnp.zeros(features.shape[:1]), _used(tokens, self.vocabulary), features)
 
     def lookup(self, tokens: jax.Array) -> jax.Array:
         levels = jnp.asarray(self.levels)

@@ -72,7 +72,9 @@ LEAKY_RELU_GAIN = math.sqrt(2 / (1 + 0.2**2))  # keeps the variance (He et al. 2
 
 
 def _pad_edges(x: jax.Array, axis: int) -> jax.Array:
-    return jnp.pad(x, [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)], mode="edge")
+    """Repeats the edges along an axis: what jnp.pad does, in operations that also convert to ONNX."""
+    first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, x.shape[axis] - 1))
+    return jnp.concatenate([first, x, last], axis=axis)
 
 
 # With repeated edges the two filters are each other's adjoint up to a factor. Declared, because the transpose that JAX

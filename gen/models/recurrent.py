@@ -48,7 +48,7 @@ class CausalConv(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(_TAPS**-0.5), (_TAPS, d))
         bias = self.param("bias", nn.initializers.zeros, (d,))
         x = jnp.concatenate([past, x], axis=1)
-        shape = (len(x), n, d)
+        shape = (x.shape[0], n, d)
         taps = (broadcast_rows(kernel[i], shape) * x[:, i : i + n] for i in range(_TAPS))
         return sum(taps, start=broadcast_rows(bias, shape)), x[:, n:]
 

@@ -26,11 +26,24 @@ def sample_token(
     section 3.1), after the other two; None: all. Drawn by the Gumbel-max trick, with one number for each token, so that
     a key's choice changes only where the settings rule it out.
     """
+    noise = jax.random.gumbel(key, jnp.shape(logits), jnp.float32)
+    return choose_token(noise, logits, temperature=temperature, top_k=top_k, top_p=top_p)
+
+
+def choose_token(
+    noise: jax.Array,
+    logits: jax.Array,
+    *,
+    temperature: Scalar | None = None,
+    top_k: jax.Array | int | None = None,
+    top_p: Scalar | None = None,
+) -> jax.Array:
+    """Does what `sample_token` does with this standard Gumbel noise [v]."""
     logits, temperature = jnp.asarray(logits), 1.0 if temperature is None else temperature
     if top_k is not None or top_p is not None:
         logits = jnp.where(_kept(logits, temperature, top_k, top_p), logits, -jnp.inf)
     # Not logits / temperature + noise, which has the same maximum, but none at 0.
-    return jnp.argmax(logits + temperature * jax.random.gumbel(key, logits.shape, jnp.float32)).astype(jnp.int32)
+    return jnp.argmax(logits + temperature * noise).astype(jnp.int32)
 
 
 def _kept(logits: jax.Array, temperature: Scalar, top_k: jax.Array | int | None, top_p: Scalar | None) -> jax.Array:

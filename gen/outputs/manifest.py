@@ -55,15 +55,22 @@ def write(path: Path, content: bytes, *, overwrite: bool = False) -> None:
     """
     if not overwrite:
         check([path], what="cannot write")
-    digest = hashlib.sha256(content).hexdigest()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if digest not in _digests(path.parent, path.name):
-            # Before the file: after a crash between the two, an old file is still known by its older line.
-            _append(path.parent, {"name": path.name, "sha256": digest})
+        enter(path, content)
     except OSError as error:
         raise InputError(f"cannot write {printable(path)}: {error.strerror or error}") from error
     write_result(path, content)
+
+
+def enter(path: Path, content: bytes) -> None:
+    """Enters a file that will get this content in the manifest of its folder. Raises OSError.
+
+    Before it is written: after a crash between the two, an old file is still known by its older line.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    if digest not in _digests(path.parent, path.name):
+        _append(path.parent, {"name": path.name, "sha256": digest})
 
 
 def _digests(folder: Path, name: str) -> set[str]:

@@ -50,11 +50,17 @@ def marks_of(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_folder(folder: RunFolder, config: Config) -> None:
-    """Raises InputError if a run folder holds links, cannot be written, or has checkpoints of another config.
+    """Raises InputError if a run folder holds links, an exported model, or checkpoints of another config, or cannot be
+    written.
 
     Without a valid config.json, `begin` compares with the checkpoints.
     """
     folder.refuse_links()
+    if folder.is_exported:
+        raise InputError(
+            f"--workdir {printable(folder.path)} is an exported model, which cannot be trained on; use another "
+            "--workdir, and --config.init_from to start with its weights"
+        )
     there = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):

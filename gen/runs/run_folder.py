@@ -60,6 +60,15 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether it is no run, but a model by gen.export, see gen/runs/exported.py."""
+        return os.path.lexists(self.weights) and not self.checkpoints.exists()
+
     def refuse_links(self) -> None:
         """Raises InputError if the folder holds a link, or a device or pipe in place of a file or folder.
 
@@ -97,7 +106,7 @@ class RunFolder:
 
     def write_metadata(self, facts: Mapping[str, Any]) -> None:
         """Writes data.json with a digest of its content. Raises OSError."""
-        write_json(self.data, {**facts, _DIGEST: _facts_digest(facts)})
+        write_json(self.data, signed(facts))
 
     def _there(self, path: Path) -> Path:
         if not self.path.is_dir():
@@ -109,7 +118,17 @@ class RunFolder:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes readable JSON, replacing the file at once."""
-    atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    atomic_write(path, to_text(value))
+
+
+def to_text(value: Mapping[str, Any]) -> str:
+    """Returns readable JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def signed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of data.json: facts and their digest."""
+    return {**facts, _DIGEST: _facts_digest(facts)}
 
 
 def read_text(path: Path) -> str:

@@ -1,9 +1,13 @@
-"""Trained runs: their models without their data, and their weights for other runs."""
+"""Trained runs: their models without their data, and their weights for other runs.
+
+A folder by gen.export stands for the run that it was made from, see gen/runs/exported.py.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +22,7 @@ from gen import provenance
 from gen.config.resolve import blamed
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.runs import identity, leaves
+from gen.runs import exported, identity, leaves
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.run_folder import RunFolder, write_json
 from gen.tasks import Task
@@ -38,7 +42,7 @@ class TrainedRun:
     task: Task
     ema_params: dict[str, Tree]  # role -> averaged parameters
     step: int  # of the checkpoint
-    name: str = ""  # of its folder
+    name: str = ""  # of its folder; of an exported model that of its run
 
     @functools.cached_property
     def weights_digest(self) -> str:
@@ -83,9 +87,12 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     """
     folder = RunFolder(expand(workdir))
     config, data_metadata, task = described(folder)
-    part, restored_step = _restore(folder, config, data_metadata, {"ema_params": abstract(task).ema_params}, step, mesh)
-    name = folder.path.resolve().name
-    return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step, name)
+    ema_params = abstract(task).ema_params
+    if folder.is_exported:
+        found = _exported(folder, folder.weights.name, config, ema_params, step, mesh)
+        return TrainedRun(config, data_metadata, task, found.tree, found.step, found.run)
+    part, restored_step = _restore(folder, config, data_metadata, {"ema_params": ema_params}, step, mesh)
+    return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step, folder.path.resolve().name)
 
 
 def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:
@@ -102,6 +109,13 @@ def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) 
     if name not in roles:
         known = {**state.params, **state.ema_params}
         raise InputError(f"{path} has no role '{name}'{nearest(name, known)}; it has: {', '.join(known)}")
+    if folder.is_exported:
+        if kind == "ema_params":
+            return _exported(folder, folder.weights.name, config, state.ema_params, step, mesh).tree[name]
+        file = f"{name}.safetensors"
+        if file != exported.DISCRIMINATOR or not os.path.lexists(folder.path / file):
+            raise InputError(f"{printable(path)} is an exported model without the weights of '{name}'; use its run")
+        return _exported(folder, file, config, {name: roles[name]}, step, mesh).tree[name]
     part, _ = _restore(folder, config, data_metadata, {kind: {name: roles[name]}}, step, mesh)
     return part[kind][name]
 
@@ -157,6 +171,23 @@ def abstract(task: Task) -> TrainState:
         return cast(TrainState, jax.eval_shape(task.init, jax.random.key(0)))
 
 
+def _exported(
+    folder: RunFolder, file: str, config: configs.Config, part: Tree, step: int | None, mesh: Mesh | None
+) -> exported.Weights:
+    """Reads the weights of `part` from a file of an exported model."""
+    digest = configs.digest(config)
+    found = exported.read(folder.path / file, _placed(part, mesh), config_digest=digest)
+    if step not in (None, found.step):
+        raise InputError(f"no checkpoint {step} in {printable(folder.path)}; this exported model is of {found.step}")
+    return found
+
+
+def _placed(part: Tree, mesh: Mesh | None) -> Tree:
+    """Returns the shapes of `part` with the devices of `mesh`, each of which gets a copy."""
+    sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
+
+
 def _restore(
     folder: RunFolder,
     config: configs.Config,
@@ -166,11 +197,9 @@ def _restore(
     mesh: Mesh | None,
 ) -> tuple[Tree, int]:
     """Restores the leaves of `part` from a checkpoint; returns them and its step."""
-    sharding = NamedSharding(mesh, PartitionSpec()) if mesh else None
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), part)
     with Checkpoints(folder.checkpoints, identity=identity.marks_of(config, data_metadata)) as checkpoints:
         if not checkpoints.steps():
             raise InputError(
                 f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
             )
-        return checkpoints.restore_part(abstract, step=step)
+        return checkpoints.restore_part(_placed(part, mesh), step=step)

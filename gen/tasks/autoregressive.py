@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from gen.devices import constrain, interleave
-from gen.models.token_sampling import classifier_free_guidance, sample_token
+from gen.models.token_sampling import choose_token, classifier_free_guidance, sample_token
 from gen.tasks import token_orders
 
 
@@ -51,14 +51,16 @@ def draw(
     *,
     unlabeled: jax.Array | None = None,
     guidance: jax.Array | float | None = None,
+    noise: jax.Array | None = None,
     settings: Mapping[str, Any],
 ) -> jax.Array:
     """Samples the tokens of images, [n G]: those in the cells `inside`, bool [n cells], are given, the others drawn.
 
     Token t of image i is drawn with fold_in(keys[i], t) and the settings of `sample_token`. guidance: every step is
-    done with the conditions and, beside it, without the context and with the labels `unlabeled`; None: once.
+    done with the conditions and, beside it, without the context and with the labels `unlabeled`; None: once. noise: for
+    each token, in this order, standard Gumbel noise [n G v]; None: by the keys.
     """
-    n, length, cells = len(keys), math.prod(network.grid), token_orders.first(inside)
+    n, length, cells = keys.shape[0], math.prod(network.grid), token_orders.first(inside)
     places = positions(network, cells)
     given = jnp.take_along_axis(inside, cells, axis=1).repeat(network.grid[2], axis=1)
     given = jnp.pad(given, ((0, 0), (places.shape[1] - length, 0)), constant_values=True)
@@ -69,19 +71,24 @@ def draw(
 
     def step(carry: Any, at: Any) -> tuple[Any, None]:
         state, canvas, token, position = carry
-        t, target, known, given = at
+        t, target, known, given, noise = at
         absent = jnp.where(position >= length, -1, token)
         pairs = (canvas, canvas), (token, absent), (position, position), (target, target)
         logits, state = network.apply(params, state, *(sides(*pair) for pair in pairs), labels, method="step")
         if guidance is not None:
             logits = classifier_free_guidance(logits[::2], logits[1::2], guidance)
-        drawn = jax.vmap(lambda key, row: sample_token(jax.random.fold_in(key, t), row, **settings))(keys, logits)
+        if noise is None:
+            drawn = jax.vmap(lambda key, row: sample_token(jax.random.fold_in(key, t), row, **settings))(keys, logits)
+        else:
+            drawn = jax.vmap(lambda g, row: choose_token(g, row, **settings))(noise, logits)
         token = jnp.where(given, known, drawn)
         canvas = jax.vmap(lambda c, i, s: c.at[i].set(s, mode="drop"))(canvas, target, token)
         return (state, canvas, token, target), None
 
     state = jax.tree.map(constrain, network.apply(params, n if guidance is None else 2 * n, method="initialize_carry"))
     nothing, empty = (constrain(jnp.full(shape, -1, jnp.int32)) for shape in ((n,), (n, length)))
-    steps = jnp.arange(places.shape[1]), places.T, known.T, given.T
+    if noise is not None:  # the context before the image is given
+        noise = jnp.pad(noise.swapaxes(0, 1), ((places.shape[1] - length, 0), (0, 0), (0, 0)))
+    steps = jnp.arange(places.shape[1]), places.T, known.T, given.T, noise
     (_, canvas, _, _), _ = jax.lax.scan(step, (state, empty, nothing, nothing), steps)
     return canvas

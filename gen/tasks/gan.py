@@ -200,7 +200,7 @@ class Gan:
 
 def int_labels(latents: jax.Array, labels: jax.Array | None) -> jax.Array:
     """Returns labels int [n] for the network, also where `labels` are none or mixed."""
-    return jnp.zeros(len(latents), jnp.int32) if labels is None or labels.ndim > 1 else labels
+    return jnp.zeros(latents.shape[:1], jnp.int32) if labels is None or labels.ndim > 1 else labels
 
 
 def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:

@@ -142,21 +142,23 @@ class Prior:
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: cells all of whose pixels are known keep the tokens of
             the given images; the others are drawn after these, in raster order.
         "context" [n h w c] in [0, 1], of `context_shape`.
+        "noise" [n t v], standard Gumbel, for each token of the image and of the vocabulary: used instead of the keys.
         Raises InputError for what this prior has not learned.
         """
         asked = {name: value for name, value in conditions.items() if value is not None}
+        n = keys.shape[0]
         label = asked.get("label") if self.num_classes else None
         if label is None:
             unknown = self.drop_labels_probability and ("given" in asked or "context" in asked)
-            label = self._unknown(len(keys)) if unknown else self.label(keys)
-        context = self._context(ema_params, len(keys), asked.get("context"))
+            label = self._unknown(n) if unknown else self.label(keys)
+        context = self._context(ema_params, n, asked.get("context"))
         if "given" in asked:
             known = asked["known"] > 0
             image = self._tokens.encode_known(ema_params, of_shape(asked["given"], self.shape, "given images"), known)
             inside = self._tokens.whole_cells(known)
         else:
-            image = jnp.zeros((len(keys), math.prod(self.network.grid)), jnp.int32)
-            inside = jnp.zeros((len(keys), math.prod(self.network.grid[:2])), bool)
+            image = jnp.zeros((n, math.prod(self.network.grid)), jnp.int32)
+            inside = jnp.zeros((n, math.prod(self.network.grid[:2])), bool)
         if "guidance" in asked and self.context == "none" and not (self.num_classes and self.drop_labels_probability):
             raise InputError(
                 "guidance needs a prior learned with a context, or with classes and drop_labels_probability"
@@ -169,8 +171,9 @@ class Prior:
             jnp.concatenate([image, context], axis=1),
             inside,
             label,
-            unlabeled=self._unknown(len(keys)) if self.drop_labels_probability else label,
+            unlabeled=self._unknown(n) if self.drop_labels_probability else label,
             guidance=asked.get("guidance"),
+            noise=asked.get("noise"),
             settings=settings | {"temperature": asked.get("temperature", asked.get("truncation"))},
         )
         if self.context == "previous_frame" and "context" in asked:

@@ -41,9 +41,9 @@ class Tokenizer:
     def encode(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
         """Encodes images to tokens."""
         if self.tokenizer is None:
-            return jnp.round(images * 255).astype(jnp.int32).reshape(len(images), -1)
+            return jnp.round(images * 255).astype(jnp.int32).reshape(images.shape[0], -1)
         tokens: jax.Array = self.tokenizer.apply(params["autoencoder"], 2 * images - 1, method="tokens")
-        return tokens.reshape(len(images), -1)
+        return tokens.reshape(images.shape[0], -1)
 
     def encode_known(self, params: Mapping[str, Any], images: jax.Array, known: jax.Array) -> jax.Array:
         """Encodes images of which only some pixels are known, bool [b h w 1]; the others have no influence."""

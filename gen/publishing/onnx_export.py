@@ -1,0 +1,88 @@
+"""Generators and decoders as model.onnx, in float32, checked against jax in onnxruntime before it is kept.
+
+jax2onnx and onnxruntime are no dependencies of gen: docs/export.md shows the environment that has them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from gen.errors import InputError
+from gen.files import printable
+from gen.publishing.sampler import Sampler, flat, of_run
+from gen.runs.trained_run import TrainedRun
+from gen.tasks.prior import Prior
+
+TOLERANCE = 1e-4  # of a pixel in [0, 1]
+_CHECKED = ((0,), (1, 2, 3, 4, 5))  # seeds of the batches that are compared
+
+
+def serialize(run: TrainedRun) -> bytes:
+    """Converts the sampler of a run: each input but numbers, see `Sampler`, in; "images" out; any number of images.
+
+    Raises InputError for a prior, where the packages are missing, and for a network that cannot be converted.
+    """
+    if isinstance(run.task, Prior):
+        raise InputError("a prior draws its tokens one after the other; model.onnx is for generators and decoders")
+    try:
+        import jax2onnx
+        import onnxruntime
+    except ImportError as error:
+        needed = "jax2onnx and onnxruntime, in an environment of their own (docs/export.md)"
+        raise InputError(f"--onnx needs {needed}: {printable(error)}") from None
+    for name in ("onnx_ir", "jax2onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    sampler, weights = of_run(_in_float32(run)), flat(run.ema_params)
+    arrays = {name: given for name, given in sampler.inputs.items() if given.shape is not None}
+
+    def function(*given: jax.Array) -> jax.Array:
+        numbers = {n: jnp.asarray(i.neutral, i.dtype) for n, i in sampler.inputs.items() if i.shape is None}
+        return sampler.function(weights, dict(zip(arrays, given, strict=True)) | numbers)
+
+    (b,) = export.symbolic_shape("b")
+    specs = [jax.ShapeDtypeStruct((b, *i.shape), jnp.dtype(i.dtype)) for i in arrays.values()]  # type: ignore[misc]
+    try:
+        names = {"input_names": list(arrays), "output_names": ["images"]}
+        model = jax2onnx.to_onnx(function, inputs=specs, model_name="gen", **names)
+        for name, value in (("step", str(run.step)), ("weights_digest", run.weights_digest)):
+            model.metadata_props.add(key=name, value=value)
+        content: bytes = model.SerializeToString()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        difference = max(_difference(session, function, sampler, list(arrays), seeds) for seeds in _CHECKED)
+    except Exception as error:  # a converter and a runtime have many for what they cannot do
+        reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
+        raise InputError(f"this network cannot become model.onnx ({reason})") from None
+    if not difference <= TOLERANCE:
+        raise InputError(f"model.onnx would differ from the model by {difference:.1e}; allowed: {TOLERANCE:.0e}")
+    return content
+
+
+def _difference(session: Any, function: Any, sampler: Sampler, names: list[str], seeds: tuple[int, ...]) -> float:
+    """Returns how far the images of onnxruntime are from those of jax, at most."""
+    drawn = sampler.draw(seeds)
+    given = {name: np.asarray(drawn[name]) for name in names}
+    (made,) = session.run(["images"], given)
+    wanted = np.asarray(jax.jit(function)(*given.values()))
+    return float(np.abs(made - wanted).max()) if made.shape == wanted.shape else math.inf
+
+
+def _in_float32(run: TrainedRun) -> TrainedRun:
+    """Returns the run with networks that compute in float32 alone: onnxruntime has no bfloat16 on CPUs."""
+    changed: Any = {}
+    for role in ("generator", "network"):
+        network = getattr(run.task, role, None)
+        off = {name: off for name, off in (("bfloat16", False), ("bfloat16_from", None)) if hasattr(network, name)}
+        if network is not None and off:
+            changed[role] = network.clone(**off)
+    task = dataclasses.replace(run.task, **changed)  # type: ignore[type-var]
+    return dataclasses.replace(run, task=task)
