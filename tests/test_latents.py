@@ -113,6 +113,9 @@ def test_projection_into_an_autoencoder_is_its_reconstruction(name, runs, images
     assert record["gen:latents"].startswith("project")
     assert record["gen:step"] == 3
     assert len(record["gen:source"]) == 64
+    assert record["gen:digital_source_type"] == "trainedAlgorithmicMedia"
+    sheet = provenance.read(tmp_path / "out" / "project.png")  # which shows the given images, too
+    assert sheet["gen:digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
 
 
 def test_the_sheet_shows_given_projected_and_difference(runs, images, tmp_path):

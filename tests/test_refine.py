@@ -50,13 +50,17 @@ def test_folders_keep_their_shape_and_files_tell_their_making(tmp_path):
     found = provenance.read(tmp_path / "out" / "two.png")
     assert found["gen:refine"] == "invert"
     assert len(found["gen:source"]) == 64
+    assert found["gen:digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"
+    assert found["gen:software"] == provenance.software("cpu")
 
 
 def test_the_record_of_a_generated_image_is_kept(tmp_path):
     record = provenance.record(config_digest="d", step=5, seed=7)
     picture(tmp_path / "made.png", pnginfo=provenance.png_text(record))
     program(tmp_path / "made.png", "--chain=invert", f"--out={tmp_path / 'out'}")
-    assert record.items() <= provenance.read(tmp_path / "out" / "made.png").items()
+    made = provenance.read(tmp_path / "out" / "made.png")
+    assert record.items() <= made.items()
+    assert made["gen:refine_software"] == provenance.software("cpu")
 
 
 def test_transparency_is_kept(tmp_path):

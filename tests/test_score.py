@@ -92,6 +92,7 @@ def test_every_picture_tells_how_it_was_made(scored):
     found = provenance.read(folder / "out" / "x" / "a-surprisal.png")
     assert found["gen:source"] == sha256(folder / "in" / "x" / "a.png")
     assert (found["gen:step"], found["gen:shows"]) == (3, "surprisal")
+    assert found["gen:digital_source_type"] == "dataDrivenMedia"
     assert read(folder / "out" / "surprisal.png").shape[-1] == 3
 
 

@@ -22,6 +22,7 @@ from gen.evaluation.samples import interpolated_pairs, model_images, subject
 from gen.evaluation.verdict import Verdict, verdict
 from gen.features import Extractor
 from gen.imaging.chain import Chain
+from gen.provenance import COMPOSITE, TRAINED, Record
 from gen.runs.trained_run import TrainedRun
 
 _PAIRS = 2000  # on ways between latents
@@ -33,6 +34,7 @@ class Evaluation:
 
     results: dict[str, list[MetricResult]]
     comparisons: dict[str, Comparison]
+    record: Record | None = None  # of the run, for pictures of the first set
 
     @functools.cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -79,7 +81,8 @@ def evaluate_run(
     about: what every result says of the run. Tells the progress. Raises InputError for a model that makes no images.
     """
     real = reference(splits, extractor, split=settings.split, references=settings.num_references)
-    evaluation = Evaluation({}, {})
+    source_type = TRAINED if run.task.can_sample else COMPOSITE
+    evaluation = Evaluation({}, {}, run.record(shows="figure", digital_source_type=source_type))
 
     def add(title: str, examples: Examples, more: Mapping[str, Any], path: Any = None) -> None:
         generated = extract_features(examples, extractor, labeled=bool(splits.num_classes))

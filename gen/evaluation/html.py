@@ -17,6 +17,7 @@ from gen.evaluation.metric_suite import METRICS
 from gen.evaluation.results import MetricResult
 from gen.files import atomic_write, printable
 from gen.outputs import image_writer as files
+from gen.provenance import Record
 from gen.report import Report, save_png
 from gen.report.html import data_uri, render
 from gen.report.pictures import encode_png
@@ -39,7 +40,7 @@ def write(folder: Path, evaluation: Evaluation) -> None:
         "about": _about(evaluation.results),
         "titles": list(evaluation.results),
         "rows": _rows(evaluation.results),
-        "figures": [_figure(name, words, picture) for name, (words, picture) in shown.items()],
+        "figures": [_figure(name, words, picture, evaluation.record) for name, (words, picture) in shown.items()],
     }
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
@@ -56,7 +57,7 @@ def write(folder: Path, evaluation: Evaluation) -> None:
         if os.path.lexists(path) and not files.is_own(path):
             cli.say(f"{printable(path)} is not of gen and stays; the picture is in evaluation.html")
         else:
-            save_png(path, picture)
+            save_png(path, picture, record=evaluation.record)
     atomic_write(folder / Path(EVALUATION).name, render("evaluation_section.html", **values))
     atomic_write(folder / "evaluation.html", render("evaluation.html", **values))
 
@@ -78,10 +79,11 @@ def refresh(workdir: Path) -> None:
         report.write_html(report.status)
 
 
-def _figure(name: str, words: str, picture: np.ndarray) -> dict[str, str]:
+def _figure(name: str, words: str, picture: np.ndarray, record: Record | None) -> dict[str, str]:
     """Splits the words of a figure at the colon, and embeds it."""
     title, _, rest = words.partition(": ")
-    return {"name": name, "title": title, "words": rest[:1].upper() + rest[1:], "uri": data_uri(encode_png(picture))}
+    uri = data_uri(encode_png(picture, record=record))
+    return {"name": name, "title": title, "words": rest[:1].upper() + rest[1:], "uri": uri}
 
 
 def _about(sets: Mapping[str, Sequence[MetricResult]]) -> list[str]:

@@ -4,10 +4,15 @@ from gen.provenance.places import exif, png_text, save_options, with_xmp
 from gen.provenance.reading import disagreements, read, read_all
 from gen.provenance.record import (
     COMPOSITE,
+    DATA,
+    FIGURE,
     NOT_AUDITED,
     PREFIX,
     TRAINED,
     Record,
+    SourceType,
+    changed,
+    picture,
     pixels_digest,
     record,
     refined,
@@ -17,12 +22,17 @@ from gen.provenance.record import (
 
 __all__ = [
     "COMPOSITE",
+    "DATA",
+    "FIGURE",
     "NOT_AUDITED",
     "PREFIX",
     "TRAINED",
     "Record",
+    "SourceType",
+    "changed",
     "disagreements",
     "exif",
+    "picture",
     "pixels_digest",
     "png_text",
     "read",

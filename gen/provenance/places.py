@@ -7,7 +7,7 @@ Each is lost on other ways: ImageMagick loses the text of PNG and keeps EXIF; ot
     XMP       the record as JSON in gen:record; Iptc4xmpExt:DigitalSourceType, xmp:CreatorTool
     comment   of GIF: the record as JSON
 
-JPEG has room for less than 64 KiB in each: there the longest texts of a larger record are cut, see `shortened`.
+JPEG has room for less than 64 KiB in each: the longest texts of a larger record are cut there, see `shortened`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ GIF_XMP = b"!\xff\x0bXMP DataXMP"  # what begins the block of GIF
 _GIF_END = bytes([1, *range(255, -1, -1), 0])  # leads a reader of blocks, from wherever it is, to the end
 _LARGEST = {"JPEG": 60_000}  # bytes of a record
 _LARGEST_ELSEWHERE = 1_000_000
+_LEFT_OUT = PREFIX + "left_out"  # how many fields
 _SHORTEST = 200  # characters that stay of a text, about
 _SOFTWARE = 0x0131  # EXIF tag
 
@@ -93,14 +94,23 @@ def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
 
 
 def _fitting(record: Record, format: str) -> Record:
-    """Returns the record, its longest texts shortened until its JSON fits where it goes."""
-    most = _LARGEST.get(format, _LARGEST_ELSEWHERE)
-    while _size(record) > most:
-        longest = max((key for key, value in record.items() if isinstance(value, str)), key=lambda k: len(record[k]))
-        if len(record[longest]) <= _SHORTEST:
-            break
-        record = record | {longest: shortened(record[longest], max(_SHORTEST, len(record[longest]) // 2))}
-    return record
+    """Returns the record, long texts shortened and after that the largest fields left out, until it fits its place.
+
+    For a chain of thousands of operators, and for what strangers wrote into the files that are refined.
+    """
+    most, fitting = _LARGEST.get(format, _LARGEST_ELSEWHERE), record
+    longest = max((len(value) for value in record.values() if isinstance(value, str)), default=0)
+    while _size(fitting) > most and longest > _SHORTEST:
+        longest = max(_SHORTEST, longest // 2)
+        fitting = {k: shortened(v, longest) if isinstance(v, str) else v for k, v in record.items()}
+    if (size := _size(fitting)) <= most:
+        return fitting
+    sizes, out = {key: _size({key: value}) for key, value in fitting.items()}, set[str]()
+    for key in sorted(sizes, key=lambda key: -sizes[key]):
+        if size + len(_LEFT_OUT) + 10 > most:
+            size -= sizes[key]
+            out.add(key)
+    return {key: value for key, value in fitting.items() if key not in out} | {_LEFT_OUT: len(out)}
 
 
 def _size(record: Record) -> int:

@@ -18,7 +18,7 @@ from gen.image_io import Unreadable, opening
 from gen.image_io.metadata import EXIF_TAGS
 from gen.provenance import xmp
 from gen.provenance.places import GIF_XMP, XMP_CHUNK
-from gen.provenance.record import PREFIX, Record, number
+from gen.provenance.record import Record, is_key, number
 
 _LONGEST = 2**20  # characters of a text that may be a record
 _LONGEST_SHOWN = 80  # characters of a value in a line
@@ -38,14 +38,19 @@ def read_all(path: str | Path) -> dict[str, Record]:
     They may disagree, see `disagreements`. Raises InputError when `path` is not a readable image.
     """
     try:
-        with opening(Path(path)) as image:
-            packet = _gif_xmp(image)
-            image.load()  # PNG text may stand behind the pixels
-            texts = {str(key): str(value) for key, value in image.info.items() if str(key).startswith(PREFIX)}
-            description, comment = _exif_description(image), image.info.get("comment")
-            packet = image.info.get("xmp") or image.info.get(XMP_CHUNK) or packet
+        return records_in(Path(path))
     except Unreadable as error:
         raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
+
+
+def records_in(file: Path | bytes) -> dict[str, Record]:
+    """Reads the records of an image file, or of the content of one, as `read_all` does. Raises Unreadable."""
+    with opening(file) as image:
+        packet = _gif_xmp(image)
+        image.load()  # PNG text may stand behind the pixels
+        texts = {str(key): str(value) for key, value in image.info.items() if is_key(key)}
+        description, comment = _exif_description(image), image.info.get("comment")
+        packet = image.info.get("xmp") or image.info.get(XMP_CHUNK) or packet
     found = {"EXIF": _parse(description), "comment": _parse(comment), "XMP": _parse_xmp(packet)}
     typed = [record for record in found.values() if record]
     text = {key: _typed(key, value, typed) for key, value in texts.items()}
@@ -110,7 +115,7 @@ def _parse(description: Any) -> Record | None:
         return None
     if not isinstance(found, dict):
         return None
-    return {key: value for key, value in found.items() if key.startswith(PREFIX) and _is_plain(value)} or None
+    return {key: value for key, value in found.items() if is_key(key) and _is_plain(value)} or None
 
 
 def _is_plain(value: Any) -> bool:

@@ -10,7 +10,8 @@ and proves nothing. Where it stands in a file, see gen/provenance/places.py.
     gen:weights_digest                 of the averaged weights, see gen.runs.leaves.weights_digest
     gen:data_digest, gen:audit         the digest of the training data; what an audit of them found
     gen:seed, gen:label, ...           of the image, and all options that decide it
-    gen:refine, gen:refine_seed        the chain that refined it, and the seed of its random operators
+    gen:refine, gen:refine_seed        the chain that refined it, and the seed of its random operators; of a file that
+                                       had a record also gen:refine_date and gen:refine_software
     gen:source                         the sha256 of the file, or of the files, that it was made from
     gen:shows                          what it shows, if it is a grid, a figure or the like, and no image itself
     gen:digital_source_type            the last part of a term of IPTC, see SOURCE_TYPES
@@ -24,6 +25,7 @@ import functools
 import hashlib
 import importlib.metadata
 import os
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -31,22 +33,25 @@ from typing import Any, Literal
 import numpy as np
 
 from gen import __version__
-from gen.files import printable
+from gen.errors import InputError
+from gen.files import printable, shown
 
 Record = dict[str, Any]
 SourceType = Literal[
     "trainedAlgorithmicMedia",  # made by a model
-    "compositeWithTrainedAlgorithmicMedia",  # a photograph that was refined, or of which a model made a part
+    "compositeWithTrainedAlgorithmicMedia",  # a photograph that was refined or of which a model made a part; both kinds
     "composite",  # several images in one picture, whatever made them
-    "dataDrivenMedia",  # a figure that shows data
+    "dataDrivenMedia",  # a map or a curve
 ]
 
 PREFIX = "gen:"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"  # IPTC's list; the terms follow
 TRAINED: SourceType = "trainedAlgorithmicMedia"
 COMPOSITE: SourceType = "compositeWithTrainedAlgorithmicMedia"
+FIGURE: SourceType = "composite"
+DATA: SourceType = "dataDrivenMedia"
 NOT_AUDITED = "not audited"
-_LONGEST = 100_000  # characters of a text
+_KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_]{{1,60}}")
 _NUMBERS = {
     "gen:step": int,
     "gen:seed": int,
@@ -75,8 +80,10 @@ def record(
 
     config_digest: of the run, see gen.config.digest. step: of the checkpoint. seed: of the image; several as text.
     label: the class, given or drawn. refine: the chain that refined it; its random operators had the image's seed.
-    more: other fields, without "gen:".
+    more: other fields, without "gen:". Raises InputError for a name that is no key.
     """
+    if wrong := next((name for name in more if not is_key(PREFIX + name)), None):
+        raise InputError(f"a record has no field {shown(wrong)}: allowed are letters, digits and _, at most 60")
     fields = {"version": __version__, "config_digest": config_digest, "step": step, "seed": seed}
     fields |= {"label": label, "truncation": truncation, "refine": refine}
     fields |= {"digital_source_type": digital_source_type, "date": now(), "software": software()}
@@ -94,13 +101,31 @@ def refined(
 ) -> Record:
     """Extends the record (or None) of an image to that of its refinement by a chain.
 
-    What a model made stays that; without a record it is a photograph, and becomes COMPOSITE. seed: of random operators.
-    source: sha256 of the file that was refined. shows: what the picture is, if no image. device: see `software`.
+    When and by what the image was made stays, with refine_date and refine_software beside it; see `changed` for its
+    source type. seed: of random operators. source: sha256 of the file that was refined. shows: what the picture is, if
+    no image. device: see `software`.
     """
     kept = {name: value for name, value in (record or {}).items() if name != PREFIX + "pixels"}
-    made = kept.get(PREFIX + "digital_source_type", TRAINED if PREFIX + "config_digest" in kept else COMPOSITE)
-    fields = {"version": __version__, "refine": chain, "refine_seed": seed, "source": source, "shows": shows}
-    return kept | _stored(fields | {"digital_source_type": made, "date": now(), "software": software(device)})
+    when = "refine_" if kept else ""
+    fields = {"version": kept.get(PREFIX + "version", __version__), "refine": chain, "refine_seed": seed}
+    fields |= {"source": source, "shows": shows, "digital_source_type": changed(record)}
+    return kept | _stored(fields | {f"{when}date": now(), f"{when}software": software(device)})
+
+
+def changed(record: Record | None) -> SourceType:
+    """Returns what an image becomes when a part of it, or its look, is changed: TRAINED stays, all else is COMPOSITE.
+
+    record: of the image; one of an earlier version, without a source type, is that of a model.
+    """
+    kept = record or {}
+    made = kept.get(PREFIX + "digital_source_type", TRAINED if PREFIX + "config_digest" in kept else None)
+    return TRAINED if made == TRAINED else COMPOSITE
+
+
+def picture(shows: str, *, digital_source_type: SourceType = FIGURE, **more: Any) -> Record:
+    """Returns the record of a picture that is no image itself, and of no run: what it shows, and other fields."""
+    fields = {"version": __version__, "shows": shows, "digital_source_type": digital_source_type}
+    return _stored(fields | {"date": now(), "software": software()} | more)
 
 
 def pixels_digest(array: np.ndarray) -> str:
@@ -141,6 +166,11 @@ def software(device: str | None = None) -> str:
     return ", ".join([f"gen {__version__}", *versions, *([device] if device else [])])
 
 
+def is_key(key: Any) -> bool:
+    """Returns whether it may name a field: PNG allows names of 79 characters, and EXIF and XMP any."""
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
 def number(key: str, text: str) -> Any:
     """Turns the text of a field into a number, where the field is known to hold one and the text is one."""
     try:
@@ -153,7 +183,7 @@ def shortened(text: str, longest: int) -> str:
     """Cuts the middle out of a longer text, and says how long it was and its sha256."""
     if len(text) <= longest:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
     said = f" ... ({len(text):,} characters, sha256 {digest}) ... "
     kept = max(0, longest - len(said))
     return text[: kept - kept // 3] + said + text[len(text) - kept // 3 :]
@@ -165,7 +195,4 @@ def _stored(fields: Mapping[str, Any]) -> Record:
 
 
 def _text(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    plain = value if value.isprintable() else printable(value, longest=len(value))
-    return shortened(plain, _LONGEST)
+    return printable(value, longest=len(value)) if isinstance(value, str) and not value.isprintable() else value

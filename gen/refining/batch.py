@@ -122,13 +122,16 @@ def refine_all(
 
 def _refined(recipe: Recipe, job: Job, original: Original, policy: Policy) -> tuple[list[np.ndarray], bytes]:
     """Returns the frames after the chain, and the content of their file."""
+    import jax
+
     given = {"references": recipe.references, "masks": recipe.masks}
     images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
     records = list(original.records.values())
     if lines := provenance.disagreements(original.records):
         first = next(iter(original.records))
         _log.warning("%s: its records disagree, that in %s is kept: %s", printable(job.source), first, _listed(lines))
-    record = recipe.record(records[0] if records else None, source=original.digest)
+    device = jax.devices()[0].device_kind
+    record = recipe.record(records[0] if records else None, source=original.digest, device=device)
     return images, encode(original, images, format=job.format, record=record, policy=policy)
 
 

@@ -5,14 +5,14 @@ Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uin
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from gen.files import atomic_write
+from gen.outputs import image_writer
+from gen.provenance import PREFIX, Record, picture
+from gen.provenance.policy import RECORD
 
 _TILE = 96  # pixels: small images are enlarged to about this
 
@@ -28,19 +28,16 @@ def enlarged(images: np.ndarray, *, times: int | None = None) -> np.ndarray:
     return images.repeat(times, axis=-3).repeat(times, axis=-2)
 
 
-def encode_png(array: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
-    """Encodes uint8 [H W 3] or [H W 1] as PNG, with optional text chunks."""
-    chunks = PngImagePlugin.PngInfo()
-    for key, value in (text or {}).items():
-        chunks.add_itxt(key, value)
-    buffer = io.BytesIO()
-    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(buffer, format="PNG", pnginfo=chunks)
-    return buffer.getvalue()
+def encode_png(array: np.ndarray, *, record: Record | None = None) -> bytes:
+    """Encodes uint8 [H W 3] or [H W 1] as PNG with a record, of what it shows; None: that it is a figure.
 
-
-def save_png(path: str | Path, array: np.ndarray, *, text: Mapping[str, str] | None = None) -> None:
-    """Writes uint8 [H W 3] or [H W 1] as PNG, replacing the file at once, with optional text chunks.
-
-    Another one, gen:shows, says that this is a figure, which nothing takes for an image to measure or to learn from.
+    The field gen:shows, which is added where it is missing, keeps the picture from being taken for an image to measure
+    or to learn from.
     """
-    atomic_write(path, encode_png(array, text={"gen:shows": "figure"} | dict(text or {})))
+    record = picture("figure") if record is None else {PREFIX + "shows": "figure"} | record
+    return image_writer.encode([array], format="png", record=record, policy=RECORD)
+
+
+def save_png(path: str | Path, array: np.ndarray, *, record: Record | None = None) -> None:
+    """Writes what `encode_png` encodes, replacing the file at once."""
+    atomic_write(path, encode_png(array, record=record))

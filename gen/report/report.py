@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from gen import provenance
 from gen.files import atomic_write, printable, set_aside
 from gen.image_io import open_image
 from gen.report import history, page
@@ -118,25 +119,37 @@ class Report:
             file.write(_to_line(line))
         self._behind = False
 
-    def preview(self, images: np.ndarray, step: int, *, columns: int | None = None) -> Path:
-        """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path."""
+    def preview(self, images: np.ndarray, step: int, *, columns: int | None = None, **about: Any) -> Path:
+        """Stores the grid of samples [n h w c] that the model makes at `step`, and returns its path.
+
+        about: what else its record says, see `gen.provenance.record`.
+        """
         self._previews.mkdir(parents=True, exist_ok=True)
-        path = self._store(f"previews/{step:09d}.png", images, columns)
+        path = self._store(f"previews/{step:09d}.png", images, columns, self._record(step, about))
         if self._events:
             self._events.image(step, path.read_bytes())
         return path
 
     def real(self, images: np.ndarray, *, columns: int | None = None) -> Path:
         """Stores the grid of real images [n h w c] to compare with, real.png; give as many as previews show."""
-        return self._store("real.png", images, columns)
+        record = provenance.picture("grid", data_digest=self._data.get("digest"))
+        return self._store("real.png", images, columns, record)
 
-    def refined(self, images: np.ndarray, *, columns: int | None = None) -> Path:
+    def refined(self, images: np.ndarray, step: int, *, columns: int | None = None, **about: Any) -> Path:
         """Stores the grid of the newest samples after refinement, refined.png; the config says by which chain."""
-        return self._store("refined.png", images, columns)
+        about = {"refine": self._config.get("refine")} | about
+        return self._store("refined.png", images, columns, self._record(step, about))
 
-    def _store(self, name: str, images: np.ndarray, columns: int | None) -> Path:
+    def _record(self, step: int, about: Mapping[str, Any]) -> provenance.Record:
+        """Makes the record of a grid of what this run makes, by weights that may be in no checkpoint."""
+        run = {"run": self._workdir.resolve().name, "experiment": self._config.get("experiment") or None}
+        data = {"data_digest": self._data.get("digest"), "audit": provenance.NOT_AUDITED}
+        of = {"config_digest": self._config.get("digest", ""), "step": step, "shows": "grid"}
+        return provenance.record(**(of | run | data | dict(about)))
+
+    def _store(self, name: str, images: np.ndarray, columns: int | None, record: provenance.Record) -> Path:
         path = self._workdir / name
-        save_png(path, grid(images, columns=columns))
+        save_png(path, grid(images, columns=columns), record=record)
         self._pictures.pop(path, None)
         return path
 
@@ -233,10 +246,12 @@ def _embed(path: Path, step: int) -> page.Picture:
     """Embeds the PNG itself, or where that is too large a JPEG, halved until it is small enough."""
     content, kind = path.read_bytes(), "png"
     smaller = open_image(content)
-    width = smaller.width
+    width, options = smaller.width, dict[str, Any]()
+    if len(content) > _MAX_PICTURE_BYTES and (record := provenance.read(path)):
+        options = provenance.save_options(record, "JPEG")
     while len(content) > _MAX_PICTURE_BYTES:
         buffer = io.BytesIO()
-        smaller.save(buffer, format="JPEG", quality=88, subsampling=0)
+        smaller.save(buffer, format="JPEG", quality=88, subsampling=0, **options)
         content, kind = buffer.getvalue(), "jpeg"
         smaller = smaller.reduce(2)
     return page.Picture(data_uri(content, kind=kind), width, step)

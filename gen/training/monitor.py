@@ -20,9 +20,11 @@ from gen.data import DatasetSplits
 from gen.errors import InputError
 from gen.files import storage_fault
 from gen.imaging.chain import chain
+from gen.provenance import COMPOSITE, TRAINED, software
 from gen.report import Progress, Report
 from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed
+from gen.sampling.settings import seeds_text
 from gen.tasks import Task
 from gen.tasks.state import TrainState
 
@@ -58,6 +60,11 @@ class Monitor:
         else:
             held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
             show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
+        self._about = {  # what the records of previews say
+            "seed": seeds_text(seeds.tolist()) if task.can_sample else None,
+            "digital_source_type": TRAINED if task.can_sample else COMPOSITE,  # beside real images
+            "software": software(jax.devices()[0].device_kind),
+        }
         self._show = jax.jit(show, out_shardings=replicated, compiler_options=devices.compiler_options())
         self._progress = Progress(config.total_steps, config.batch_size)
         if self._writes:
@@ -89,11 +96,11 @@ class Monitor:
         images = np.asarray(self._show(state.ema_params))
         if self._writes:
             with self._optional("previews"):
-                self._report.preview(images, step, columns=self._columns)
+                self._report.preview(images, step, columns=self._columns, **self._about)
                 if self._refine is not None:
                     try:
                         refined = by_seed.refine(self._refine, images, range(len(images)))
-                        self._report.refined(refined, columns=self._columns)
+                        self._report.refined(refined, step, columns=self._columns, **self._about)
                     except InputError as error:  # what is only shown never ends a training
                         self.say(f"no refined preview: {error}")
                 self._report.write_html("running")

@@ -11,6 +11,7 @@ import pytest
 from comparisons import comparison
 from PIL import Image
 
+from gen import provenance
 from gen.evaluation import html, measure
 from gen.evaluation.evaluate_run import Evaluation
 from gen.evaluation.figures import classes, depth, draw_figures, manifold, nearest, typical
@@ -139,7 +140,9 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     boards = {"samples": measure(asked, groups=QUICK), "refined": measure(comparison(50), groups=QUICK)}
     boards["refined"] = [dataclasses.replace(result, subject={"refine": "blur(<1>)"}) for result in boards["refined"]]
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
-    html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": comparison(50)}))
+    record = provenance.record(config_digest="d", step=5, shows="figure")
+    html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": comparison(50)}, record))
+    assert record.items() <= provenance.read(tmp_path / "out" / "nearest.png").items()
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
     assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import io
 import json
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen import provenance
 from gen.errors import InputError
 from gen.image_io.pixels import to_uint8
 from gen.report import Progress, Report, enlargement, grid, html, save_png
@@ -92,11 +94,30 @@ def test_integers_other_than_uint8_are_refused():
 def test_save_png_replaces_at_once_and_keeps_text(tmp_path):
     path = tmp_path / "picture.png"
     for value in (1, 2):
-        save_png(path, np.full((4, 5, 3), value, np.uint8), text={"gen:seed": "17"})
+        save_png(path, np.full((4, 5, 3), value, np.uint8), record={"gen:seed": "17"})
     with Image.open(path) as image:
         np.testing.assert_array_equal(np.asarray(image), np.full((4, 5, 3), 2))
         assert image.info["gen:seed"] == "17"
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_every_picture_of_a_run_tells_what_made_it(tmp_path):
+    log = report(tmp_path)
+    log.real(images(4))
+    path = log.preview(images(4, side=300), 7, seed="0-3")
+    log.refined(images(4), 7, refine="invert")
+    found = provenance.read(path)
+    assert (found["gen:run"], found["gen:step"], found["gen:seed"]) == (tmp_path.name, 7, "0-3")
+    assert (found["gen:shows"], found["gen:digital_source_type"]) == ("grid", "trainedAlgorithmicMedia")
+    assert provenance.read(tmp_path / "refined.png")["gen:refine"] == "invert"
+    assert provenance.read(tmp_path / "real.png")["gen:digital_source_type"] == "composite"
+    page = log.write_html("running").read_text()
+    pictures = [base64.b64decode(text) for text in re.findall('data:image/[a-z]+;base64,([^"]+)', page)]
+    assert len(pictures) > 1
+    for number, content in enumerate(pictures):  # also the preview, which is too large and becomes JPEG
+        (tmp_path / f"{number}.image").write_bytes(content)
+        kept = provenance.read(tmp_path / f"{number}.image")
+        assert kept in (found, provenance.read(tmp_path / "refined.png"), provenance.read(tmp_path / "real.png"))
 
 
 # -- The log
@@ -204,7 +225,7 @@ def test_other_things_in_the_places_of_files_are_put_aside(tmp_path, caplog):
     log.rewind(0)
     log.log(1, {"images": 8})
     log.real(images(4))
-    log.refined(images(4))
+    log.refined(images(4), 3)
     log.preview(images(4), 30)
     log.write_html("running")
     assert all((tmp_path / name).is_file() and (tmp_path / f"{name}.damaged" / "mine").exists() for name in places)

@@ -19,6 +19,8 @@ from gen.data import shapes
 from gen.errors import InputError
 from gen.files import sha256
 from gen.imaging.filters import resize
+from gen.outputs import image_writer
+from gen.provenance.policy import RECORD
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.sampling import by_seed, conditional
@@ -164,6 +166,8 @@ def test_seams_are_the_same_compiled_and_one_by_one():
 
 # -- Completion
 
+MADE = provenance.record(config_digest="d", step=5, seed=7)
+
 
 @pytest.fixture(scope="module")
 def completed(plain, tmp_path_factory):
@@ -205,10 +209,22 @@ def test_every_file_is_there_and_tells_how_it_was_made(completed, plain):
     assert expected.items() <= {key.removeprefix("gen:"): value for key, value in found.items()}.items()
     assert found["gen:source"] == sha256(folder / "in" / "a.png")
     assert "gen:label" not in found
+    assert found["gen:digital_source_type"] == "compositeWithTrainedAlgorithmicMedia"  # of what may be a photograph
     for name in [*names[3:5], "predictions.png"]:
         found = provenance.read(folder / "out" / name)
         assert found["gen:seed"] == "0-2"
         assert found["gen:shows"] == name.removesuffix(".png").removeprefix("a-")
+        kind = "compositeWithTrainedAlgorithmicMedia" if name == "predictions.png" else "dataDrivenMedia"
+        assert found["gen:digital_source_type"] == kind
+
+
+def test_what_is_completed_of_an_image_of_a_model_is_of_a_model(completed, plain, tmp_path):
+    folder, _ = completed
+    image_writer.save(
+        tmp_path / "a.png", [read(folder / "in" / "a.png")[..., None]], format="png", record=MADE, policy=RECORD
+    )
+    program(plain, tmp_path / "out", tmp_path / "a.png", "--inpaint=top_half", "--seeds=0")
+    assert provenance.read(tmp_path / "out" / "a-seed0000.png")["gen:digital_source_type"] == "trainedAlgorithmicMedia"
 
 
 def test_the_maps_are_those_of_the_results(completed, plain, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen import provenance
 from gen.errors import InputError
 from gen.files import printable, sha256
 from gen.image_io import Unreadable, open_image
@@ -66,7 +67,7 @@ def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | P
         what = np.stack([_mask(Path(region), file, height, width) for _, file in named])
         about = {"mask": Path(region).name, "mask_source": sha256(region)}
     request = inpaint(run, given, what, names=[name for name, _ in named])
-    return _with_sources(request, [file for _, file in named], **about)
+    return _with_sources(request, [file for _, file in named], kept=True, **about)
 
 
 def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
@@ -87,11 +88,15 @@ def predict_frames_files(run: TrainedRun, inputs: Sequence[str | Path], frames: 
             raise InputError(f"two films are named {name}, the second {text}; give them apart")
         films[name] = sorted(image_files([text]), key=_in_numbers)
     request = predict_frames(run, [read(run, files, shape) for files in films.values()], frames, names=list(films))
-    return _with_sources(request, [files[-1] for files in films.values()])
+    return _with_sources(request, [files[-1] for files in films.values()], kept=True)
 
 
-def _with_sources(request: Request, files: Sequence[Path], **about: Any) -> Request:
-    records = [fields | about | {"source": sha256(file)} for fields, file in zip(request.records, files, strict=True)]
+def _with_sources(request: Request, files: Sequence[Path], *, kept: bool = False, **about: Any) -> Request:
+    """Enters the files into the records. kept: the results hold pixels of theirs, which a camera may have made."""
+    records = []
+    for fields, file in zip(request.records, files, strict=True):
+        source_type = provenance.changed(provenance.read(file)) if kept else provenance.TRAINED
+        records.append(fields | about | {"source": sha256(file), "digital_source_type": source_type})
     return request._replace(records=records)
 
 

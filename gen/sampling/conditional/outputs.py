@@ -12,7 +12,7 @@ import numpy as np
 
 from gen.outputs import image_writer
 from gen.outputs.output_path import OutputPath
-from gen.provenance import Record
+from gen.provenance import COMPOSITE, DATA, Record
 from gen.provenance.policy import Policy
 from gen.report import enlarged, enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
@@ -58,8 +58,9 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
             save(f"{name}-{stem}", list(shown), record | {"gen:shows": "film"}, output.format, region=made[..., 0])
         for what, values, unit in (("variance", variance[i], VARIANCE), ("surprisal", surprisal[i], SURPRISAL)):
             picture = heat_map(_strip(values), unit=unit, times=enlargement(*values.shape[1:3]))
-            save(f"{name}-{what}", [picture], run.record(seed=text, shows=what, **about), mark=False)
-    about = request.records[0] | fields | {"seed": text, "shows": "predictions"}
+            record = run.record(**(about | {"seed": text, "shows": what, "digital_source_type": DATA}))
+            save(f"{name}-{what}", [picture], record, mark=False)
+    about = request.records[0] | fields | {"seed": text, "shows": "predictions", "digital_source_type": COMPOSITE}
     about["source"] = ",".join(entry["source"] for entry in request.records[:_MAX_SHOWN])
     save("predictions", [_overview(request, seeds, results, variance, surprisal)], run.record(**about))
     return SampleResult(written, len(request.names) * len(seeds), run.step, time.monotonic() - began)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from gen.files import atomic_write, printable, sha256
 from gen.image_io.pixels import to_uint8
 from gen.outputs import image_writer
-from gen.provenance import PREFIX, Record
+from gen.provenance import DATA, FIGURE, PREFIX, Record
 from gen.provenance.policy import Policy
 from gen.report import enlargement
 from gen.report.colormap import apply_colormap, heat_map, scale
@@ -82,7 +82,8 @@ def score_files(
             row["unusual"] = row["bits"] - bits_of_table
     order = sorted(range(len(rows)), key=lambda i: -rows[i].get("unusual", rows[i]["bits"]))
     result = ScoreResult([rows[i] for i in order], run.step)
-    record = run.record(shows="surprisal", label=None if label is None else run.class_names[label])
+    name = None if label is None else run.class_names[label]
+    record = run.record(shows="surprisal", digital_source_type=DATA, label=name)
     _write_pictures(out, [named[i][0] for i in order], images[order], values[order], result.rows, record, policy)
     atomic_write(out / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in result.rows))
     return result
@@ -100,8 +101,8 @@ def _write_pictures(
     """Writes a map of the bits [n h w] of each image [n h w c], and one sheet."""
     digests = [sha256(row["file"]) for row in rows]
 
-    def save(name: str, picture: np.ndarray, source: str) -> None:
-        said = record | {f"{PREFIX}source": source}
+    def save(name: str, picture: np.ndarray, source: str, **more: str) -> None:
+        said = record | {f"{PREFIX}{field}": value for field, value in {"source": source, **more}.items()}
         image_writer.save(out / name, [picture], format="png", record=said, policy=policy, mark=False)
 
     for name, digest, values in zip(names, digests, bits, strict=True):
@@ -112,4 +113,4 @@ def _write_pictures(
         tiles.append((Path(row["file"]).stem, apply_colormap(values, high=high)))
     lines = [("", tiles[i : i + 2 * _COLUMNS]) for i in range(0, len(tiles), 2 * _COLUMNS)]
     picture = sheet(lines, scale=enlargement(*bits.shape[1:]), footer=[scale(high, unit=SURPRISAL, width=200)])
-    save("surprisal.png", picture, ",".join(digests[:_MAX_SHOWN]))
+    save("surprisal.png", picture, ",".join(digests[:_MAX_SHOWN]), digital_source_type=FIGURE)

@@ -15,7 +15,7 @@ from gen.image_io.load import image_files, load_readable
 from gen.outputs import image_writer
 from gen.outputs.image_writer import Still
 from gen.outputs.naming import check_inputs_stay, distinct_names
-from gen.provenance import PREFIX, Record
+from gen.provenance import COMPOSITE, PREFIX, TRAINED, Record, SourceType
 from gen.provenance.policy import Policy
 from gen.sampling.latent_space.codes import Latents
 
@@ -51,9 +51,11 @@ class Files(NamedTuple):
         sources: Sequence[Path],
         label: int | None = None,
         shows: str | None = None,
+        kind: SourceType = TRAINED,
     ) -> None:
         """Writes a picture, or an animation, that was made from the source files; shows: what, if not one image."""
         record, format = self._record(sources, label=label, shows=shows), path.suffix[1:].lower()
+        record |= {PREFIX + "digital_source_type": kind}
         image_writer.save(path, frames, format=format, record=record, policy=self.policy)
 
     def _record(self, sources: Sequence[Path], *, label: int | None = None, shows: str | None = None) -> Record:
@@ -92,7 +94,8 @@ class Files(NamedTuple):
             stills = (Still(path / f"{n}.png", image, self._record([s], label=label)) for n, image, s, label in each)
             image_writer.save_all(stills, format="png", policy=self.policy)
             path = path / f"{name}.png"
-        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet")
+        kind = TRAINED if name == "decode" else COMPOSITE  # beside the given images
+        self.save(path, [sheet()], sources=list(dict.fromkeys(sources)), shows="sheet", kind=kind)
         return path
 
 
