@@ -1,74 +1,33 @@
 """Reads the C2PA signature of an image file: whether it holds, whose it is, and what it says.
 
 "trusted" is only what an authority vouches for whom the caller names; a signature that holds but that nobody known
-vouches for is "valid". Nothing is fetched, and no settings but those here are used. What a signature says is text of
-strangers: it comes back printable and cut.
+vouches for is "valid". Nothing is fetched, and no settings but those here are used.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import functools
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from gen.errors import InputError
-from gen.files import printable, read_regular
-from gen.provenance.c2pa_manifest import RECORD_LABEL, source_type_term
-from gen.provenance.certificates import INSTALL, SIGNING_USES, is_authority, load_certificates
-from gen.provenance.record import PREFIX, Record
+from gen.files import printable
+from gen.provenance.c2pa_report import HOLDS, Signature, as_dict, as_list, parse_report
+from gen.provenance.c2pa_store import check_placed, check_unsigned
+from gen.provenance.certificates import INSTALL, SIGNING_USES, common_name, signer_problem
+from gen.provenance.trust_list import load_trust
 
 if TYPE_CHECKING:
     import c2pa
 
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
-_LONGEST, _MOST = 200, 20  # characters of a text; actions and problems that are told
-_LONGEST_RECORD = 100_000  # characters of a text in a record
-_MOST_TRUST, _SUFFIXES = 1000, (".pem", ".crt", ".cer")  # files of a folder of authorities
-_PROBLEMS = {
-    "assertion.dataHash.mismatch": "the picture or its metadata was changed after it was signed",
-    "assertion.boxesHash.mismatch": "the picture or its metadata was changed after it was signed",
-    "assertion.bmffHash.mismatch": "the picture or its metadata was changed after it was signed",
-    "assertion.hashedURI.mismatch": "what the signature says was changed after it was signed",
-    "assertion.missing": "a part of what was signed is missing",
-    "claim.missing": "what was signed is missing",
-    "claim.hardBindings.missing": "the signature is not bound to the picture",
-    "claimSignature.missing": "the signature itself is missing",
-    "claimSignature.mismatch": "the signature does not fit to what it signs: it was changed, or made with another key",
-    "claimSignature.outsideValidity": "it was signed when the certificate was not valid, or no time stamp shows when",
-    "signingCredential.untrusted": "the signer is not on the trust list",
-    "signingCredential.invalid": "the signer's certificate is not one for signing content",
-    "signingCredential.expired": "the signer's certificate had expired",
-    "signingCredential.ocsp.revoked": "the signer's certificate was revoked",
-    "timeStamp.mismatch": "the time stamp is of something else",
-    "timeStamp.outsideValidity": "the time stamp is of a time when its certificate was not valid",
-    "timeStamp.untrusted": "who stamped the time is not on the trust list",
-    "algorithm.unsupported": "it was signed by an algorithm that is not allowed",
-    "ingredient.hashedURI.mismatch": "what it says of a source was changed after it was signed",
-    "ingredient.manifest.mismatch": "the signature of a source was changed after it was signed",
-    "ingredient.manifest.missing": "the signature of a source is missing",
-}
-_WITHOUT_HARM = ("signingCredential.untrusted", "timeStamp.untrusted")
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What there is to say of the signature of a file; all texts are printable."""
-
-    state: Literal["trusted", "valid", "broken", "absent"]
-    signer: str = ""  # the common name in the certificate
-    issuer: str = ""  # who issued the certificate, or the signer's organization
-    time: str | None = None  # ISO, from a time stamp
-    source_type: str | None = None  # IPTC's term, such as trainedAlgorithmicMedia
-    record: Record | None = None
-    actions: list[str] = field(default_factory=list)  # such as c2pa.created
-    problems: list[str] = field(default_factory=list)  # each a plain line
+_LONGEST = 200  # characters of what the library says
 
 
 def settings(anchors: str = "") -> dict[str, Any]:
@@ -92,7 +51,7 @@ def format_of(content: bytes) -> str | None:
 def read(content: bytes, format: str | None = None, *, trust: Sequence[str | Path] = ()) -> Signature:
     """Reads the signature of an image file; what cannot be parsed is "broken", with a line that says so.
 
-    format: as Pillow names it; None: by the first bytes. trust: PEM files of authorities, or folders of them; without
+    format: as Pillow names it, where the first bytes do not tell. trust: PEM files of authorities, or folders of them; without
     any, no signature is trusted. Raises InputError for files of `trust` that cannot be read, and without the extra.
     """
     try:
@@ -100,52 +59,18 @@ def read(content: bytes, format: str | None = None, *, trust: Sequence[str | Pat
     except ImportError:
         raise InputError(f"signatures need c2pa-python and cryptography: {INSTALL}") from None
     context = _context(os.getpid(), load_trust(trust))
-    mime = FORMATS.get((format or "").upper()) or format_of(content)
+    mime = format_of(content) or FORMATS.get((format or "").upper())
     if mime is None:
         return Signature("absent", problems=["C2PA signatures are read in PNG, JPEG, WebP and GIF files only"])
     try:
         with c2pa.Reader(mime, io.BytesIO(content), context=context) as reader:
-            state, found = reader.get_validation_state(), json.loads(reader.json())
+            state, found = str(reader.get_validation_state()), json.loads(reader.json())
+            store = _store(reader, str(found.get("active_manifest"))) if state in HOLDS else b""
     except c2pa.C2paError.ManifestNotFound:
         return Signature("absent")
     except Exception as error:  # the library's own, and of JSON that it wrote
         return _unreadable(error)
-    return _parse(str(state), found)
-
-
-def load_trust(paths: Sequence[str | Path]) -> str:
-    """Returns the certificates of authorities in PEM files, and in the files of folders, as PEM. Raises InputError."""
-    return "".join(_anchors(Path(path)) for path in paths)
-
-
-def _anchors(path: Path) -> str:
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES and _is_certificate(file))
-        found = "".join(_authorities(str(file), os.stat(file).st_mtime_ns) for file in files[:_MOST_TRUST])
-    elif path.exists():
-        found = _authorities(str(path), os.stat(path).st_mtime_ns)
-    else:
-        raise InputError(f"{printable(path)}: no such file of trusted authorities; needed: a PEM file or a folder")
-    if not found:
-        raise InputError(
-            f"{printable(path)}: no certificate of an authority (CA:TRUE); name the root that vouches for the signers"
-        )
-    return found
-
-
-def _is_certificate(file: Path) -> bool:
-    """Says whether a file of a folder is one of certificates: a private key may lie beside them."""
-    with contextlib.suppress(InputError, OSError):
-        return b"-----BEGIN CERTIFICATE" in read_regular(file, most=2**20)
-    return False
-
-
-@functools.lru_cache(maxsize=_MOST_TRUST)
-def _authorities(file: str, changed: int) -> str:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    found = [one for one in load_certificates(file) if is_authority(one)]
-    return "".join(one.public_bytes(Encoding.PEM).decode() for one in found)
+    return _checked(parse_report(state, found), found, store, content, mime)
 
 
 @functools.lru_cache(maxsize=8)
@@ -155,74 +80,43 @@ def _context(process: int, anchors: str) -> c2pa.Context:
     return c2pa.Context.from_dict(settings(anchors))
 
 
+def _store(reader: c2pa.Reader, manifest: str) -> bytes:
+    """Returns the manifest store as the library understood it."""
+    store = io.BytesIO()
+    reader.resource_to_stream(f"self#jumbf=/c2pa/{manifest}/c2pa.signature", store)
+    return store.getvalue()
+
+
+def _checked(signature: Signature, found: Mapping[str, Any], store: bytes, content: bytes, mime: str) -> Signature:
+    """Looks at a signature that holds where the library does not: see c2pa_store."""
+    from cryptography import x509
+
+    if signature.state == "broken":
+        return signature
+    manifest = str(found.get("active_manifest"))
+    try:
+        if _by_the_library(as_dict(as_dict(found.get("manifests")).get(manifest))):
+            check_placed(content, mime, store)
+        certificate = x509.load_der_x509_certificate(check_unsigned(store, manifest))
+        wrong = signer_problem(certificate)
+    except Exception as error:  # Altered; and what cryptography raises for a certificate that it cannot parse
+        return dataclasses.replace(signature, state="broken", problems=[*signature.problems, printable(error)])
+    by, issuer = common_name(certificate), common_name(certificate, issuer=True)
+    signature = dataclasses.replace(signature, signer=by, issuer=issuer)
+    if not wrong:
+        return signature
+    told = f"the signer's certificate {wrong.partition(';')[0]}"
+    return dataclasses.replace(signature, state="valid", problems=[told, *signature.problems])
+
+
+def _by_the_library(manifest: Mapping[str, Any]) -> bool:
+    """Says whether the library that reads has written a manifest too, whatever its version."""
+    names = [name for info in as_list(manifest.get("claim_generator_info")) for name in as_dict(info)]
+    return any(name.endswith(".c2pa_rs") for name in names)
+
+
 def _unreadable(error: Exception) -> Signature:
     told = printable(" ".join(str(error).split()), longest=_LONGEST)
     if told.startswith("Remote:"):
         return Signature("absent", problems=["it names a signature elsewhere, which is not fetched"])
     return Signature("broken", problems=[f"the signature cannot be read ({told})"])
-
-
-def _parse(state: str, found: Mapping[str, Any]) -> Signature:
-    """Turns the library's report, whose texts are a stranger's, into a Signature."""
-    active = _dict(_dict(found.get("manifests")).get(str(found.get("active_manifest"))))
-    by, assertions = _dict(active.get("signature_info")), _list(active.get("assertions"))
-    data = {str(one.get("label")): _dict(one.get("data")) for one in map(_dict, assertions)}
-    actions = [
-        _dict(action)
-        for label, one in data.items()
-        if label.startswith("c2pa.actions")
-        for action in _list(one.get("actions"))
-    ]
-    problems = list(_problems(found))
-    types = [action["digitalSourceType"] for action in actions if "digitalSourceType" in action]
-    terms = [source_type_term(one) for one in types]
-    problems += [
-        f"it names a digital source type that IPTC does not list: {_text(one)}"
-        for one, term in zip(types, terms, strict=True)
-        if term is None
-    ]
-    if state not in ("Trusted", "Valid"):
-        problems = problems or ["the signature does not hold"]
-    return Signature(
-        {"Trusted": "trusted", "Valid": "valid"}.get(state, "broken"),  # type: ignore[arg-type]
-        signer=_text(by.get("common_name")),
-        issuer=_text(by.get("issuer")),
-        time=_text(by.get("time")) or None,
-        source_type=next((term for term in terms if term), None),
-        record=_record(data.get(RECORD_LABEL)),
-        actions=[_text(action.get("action")) for action in actions[:_MOST]],
-        problems=list(dict.fromkeys(problems))[:_MOST],
-    )
-
-
-def _problems(found: Mapping[str, Any]) -> Iterator[str]:
-    results = _dict(found.get("validation_results"))
-    for status in map(_dict, _list(_dict(results.get("activeManifest")).get("failure"))):
-        yield _problem(status)
-    for delta in map(_dict, _list(results.get("ingredientDeltas"))):
-        for status in map(_dict, _list(_dict(delta.get("validationDeltas")).get("failure"))):
-            yield f"of a source: {_problem(status)}"
-
-
-def _problem(status: Mapping[str, Any]) -> str:
-    code = _text(status.get("code"))
-    return _PROBLEMS.get(code) or f"{code} ({_text(status.get('explanation'))})"
-
-
-def _record(found: Any) -> Record | None:
-    """Returns the entries of a record that can be some; None where there are none."""
-    plain = {str(key): value for key, value in _dict(found).items() if str(key).startswith(PREFIX)}
-    plain = {key: value for key, value in plain.items() if isinstance(value, str | int | float)}
-    return {key: value for key, value in plain.items() if len(str(value)) <= _LONGEST_RECORD} or None
-
-
-def _text(value: Any) -> str:
-    return printable(value, longest=_LONGEST) if isinstance(value, str) else ""
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -113,6 +113,11 @@ def _parse(description: Any) -> Record | None:
         found = json.loads(description)
     except (ValueError, RecursionError):
         return None
+    return plain_record(found)
+
+
+def plain_record(found: Any) -> Record | None:
+    """Returns the entries of untrusted data that a record may have; None where there are none."""
     if not isinstance(found, dict):
         return None
     return {key: value for key, value in found.items() if is_key(key) and _is_plain(value)} or None
