@@ -51,8 +51,9 @@ def format_of(content: bytes) -> str | None:
 def read(content: bytes, format: str | None = None, *, trust: Sequence[str | Path] = ()) -> Signature:
     """Reads the signature of an image file; what cannot be parsed is "broken", with a line that says so.
 
-    format: as Pillow names it, where the first bytes do not tell. trust: PEM files of authorities, or folders of them; without
-    any, no signature is trusted. Raises InputError for files of `trust` that cannot be read, and without the extra.
+    format: as Pillow names it, where the first bytes do not tell. trust: PEM files of authorities, or folders of them;
+    without any, no signature is trusted. Raises InputError for files of `trust` that cannot be read, and without the
+    extra.
     """
     try:
         import c2pa
