@@ -131,8 +131,10 @@ def _text(value: Any) -> str:
 
 
 def as_dict(value: Any) -> dict[str, Any]:
+    """Returns the value if it is a dict, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
+    """Returns the value if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
