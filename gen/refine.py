@@ -49,6 +49,7 @@ class RefineOptions(PolicyOptions):
     format: Literal["png", "jpeg", "webp", "gif", "same"] = option("png", "Format of the results.")
     overwrite: bool = option(False, "Also replace files that gen did not write.")
     preview: bool = option(False, "Also write preview.png, before and after.")
+    keep_private: bool = option(False, "Also keep where photos were taken, serial numbers, and the owner's name.")
 
 
 def refine(options: RefineOptions) -> RefineResult:
@@ -67,7 +68,7 @@ def refine(options: RefineOptions) -> RefineResult:
 
     references = refining.named_arrays(options.reference, refining.reference, flag="reference")
     masks = refining.named_arrays(options.mask, refining.mask, flag="mask")
-    recipe = refining.Recipe(chain(options.chain), options.seed, references, masks)
+    recipe = refining.Recipe(chain(options.chain), options.seed, references, masks, options.keep_private)
     jobs, notes = refining.jobs_of(options.inputs, out, options.format, recipe.made)
     preview = refining.preview_path(out, jobs) if options.preview else None
     for folder in {job.target.parent for job in jobs}:

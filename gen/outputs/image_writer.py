@@ -10,7 +10,7 @@ Frames are [h w c]: uint8, uint16, or float in [0, 1], all finite. c: 1 gray, 2 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from gen.errors import InputError
 from gen.files import printable, write_result
 from gen.outputs import encoding, manifest, marking
 from gen.outputs.marking import Unmarked
-from gen.provenance import PREFIX, Record, c2pa, read_all, run_tag, save_options, with_xmp
+from gen.provenance import PREFIX, About, Record, c2pa, read_all, run_tag, save_options, with_xmp
 from gen.provenance.policy import Policy
 
 PIXELS = f"{PREFIX}pixels"
@@ -60,7 +60,7 @@ def check_finite(images: np.ndarray, what: str | Path) -> None:
 class Carried(NamedTuple):
     """What a file takes over from the one that it was made of."""
 
-    about: Mapping[str, str] = {}  # the author's texts: author, copyright, date
+    about: About = About()  # texts and settings of its owner
     durations: Sequence[float] | None = None  # of frames, milliseconds; None: 40 each
     plays: int = 0  # how often an animation is shown, 0 = without end
     tagged: bool = False  # with a color profile, that of sRGB
@@ -183,8 +183,8 @@ def _content(
     if carried.tagged and format != "gif" and marked[0].shape[-1] > 2:  # for gray a profile of colors is none
         options["icc_profile"] = encoding.srgb_profile()
     content = encoding.encode(marked, format, durations=carried.durations, plays=carried.plays, **options)
-    if said and format == "gif":
-        content = with_xmp(content, said)
+    if format == "gif":
+        content = with_xmp(content, said, carried.about)
     if policy.signer is None or not c2pa.can_sign(format):
         return content
     changed = any((before != after).any() for before, after in zip(pixels, marked, strict=True))

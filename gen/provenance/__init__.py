@@ -1,6 +1,6 @@
 """Where images come from: the record inside each file, and signatures (gen.provenance.c2pa)."""
 
-from gen.provenance.places import exif, png_text, save_options, with_xmp
+from gen.provenance.places import About, exif, png_text, save_options, with_xmp
 from gen.provenance.reading import disagreements, read, read_all
 from gen.provenance.record import (
     COMPOSITE,
@@ -27,6 +27,7 @@ __all__ = [
     "NOT_AUDITED",
     "PREFIX",
     "TRAINED",
+    "About",
     "Record",
     "SourceType",
     "changed",

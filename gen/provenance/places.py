@@ -7,6 +7,8 @@ Each is lost on other ways: ImageMagick loses the text of PNG and keeps EXIF; ot
     XMP       the record as JSON in gen:record; Iptc4xmpExt:DigitalSourceType, xmp:CreatorTool
     comment   of GIF: the record as JSON
 
+In XMP also what belongs to the owner of a refined photograph; EXIF and PNG text hold as much of it as they can.
+
 JPEG has room for less than 64 KiB in each: the longest texts of a larger record are cut there, see `shortened`.
 """
 
@@ -14,8 +16,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from PIL import Image, PngImagePlugin
 
@@ -27,69 +29,76 @@ from gen.provenance.record import PREFIX, Record, shortened
 XMP_CHUNK = "XML:com.adobe.xmp"  # of PNG
 GIF_XMP = b"!\xff\x0bXMP DataXMP"  # what begins the block of GIF
 _GIF_END = bytes([1, *range(255, -1, -1), 0])  # leads a reader of blocks, from wherever it is, to the end
-_LARGEST = {"JPEG": 60_000}  # bytes of a record
+_LARGEST = {"JPEG": 40_000}  # bytes of a record
 _LARGEST_ELSEWHERE = 1_000_000
 _LEFT_OUT = PREFIX + "left_out"  # how many fields
 _SHORTEST = 200  # characters that stay of a text, about
 _SOFTWARE = 0x0131  # EXIF tag
 
 
-def save_options(record: Record, format: str, about: Mapping[str, str] | None = None) -> dict[str, Any]:
+class About(NamedTuple):
+    """What a file takes over from the one that it was made of, see gen/provenance/about.py."""
+
+    texts: Mapping[str, str] = {}  # author, copyright, date (as EXIF has it), description
+    exif: Mapping[int, Mapping[int, Any]] = {}  # group (0: the main one) -> tag -> value as Pillow has it
+    properties: Mapping[str, Sequence[str]] = {}  # of XMP: "dc:creator" -> texts
+
+
+NOTHING = About()
+
+
+def save_options(record: Record, format: str, about: About = NOTHING) -> dict[str, Any]:
     """Returns arguments of `image.save` for a file of Pillow's `format` (PNG, JPEG, WEBP, GIF) with the record.
 
-    about: as for `exif`; a GIF has no place for it, and needs `with_xmp` besides. An empty record leaves no trace.
+    A GIF needs `with_xmp` besides. An empty record leaves no trace.
     """
     record = _fitting(record, format)
     if format == "GIF":
         return {"comment": json.dumps(record).encode()} if record else {}
-    tags, packet = exif(record, about), xmp.packet(record) if record else b""
+    tags = exif(record, about)
+    packet = xmp.packet(record, about.properties) if record or about.properties else b""
     options: dict[str, Any] = {"exif": tags} if len(tags) else {}
     if format == "PNG":
         info = png_text(record, about)
-        if record:
+        if packet:
             info.add_itxt(XMP_CHUNK, packet.decode())
         return options | {"pnginfo": info}
-    return options | ({"xmp": packet} if record else {})
+    return options | ({"xmp": packet} if packet else {})
 
 
-def with_xmp(content: bytes, record: Record) -> bytes:
+def with_xmp(content: bytes, record: Record, about: About = NOTHING) -> bytes:
     """Puts XMP with the record into the content of a GIF, behind its first colors, as Pillow cannot."""
+    if not record and not about.properties:
+        return content
     at = 13 + (3 * 2 ** (content[10] % 8 + 1) if content[10] & 128 else 0)
-    packet = xmp.packet(_fitting(record, "GIF"), writable=False)
+    packet = xmp.packet(_fitting(record, "GIF"), about.properties, writable=False)
     return content[:at] + GIF_XMP + packet + _GIF_END + content[at:]
 
 
-def png_text(record: Record, about: Mapping[str, str] | None = None) -> PngImagePlugin.PngInfo:
-    """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`; about: as for `exif`."""
+def png_text(record: Record, about: About = NOTHING) -> PngImagePlugin.PngInfo:
+    """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`."""
     info = PngImagePlugin.PngInfo()
     for key, value in record.items():
         info.add_itxt(key, str(value))
-    for name, value in (about or {}).items():
-        if name != "description":  # which may say what the original showed
-            info.add_itxt(PNG_TEXTS[name], value)
+    for name, value in about.texts.items():
+        info.add_itxt(PNG_TEXTS[name], value)
     return info
 
 
-def exif(record: Record, about: Mapping[str, str] | None = None) -> Image.Exif:
-    """Returns the record as EXIF, JSON in ImageDescription, for `image.save(path, exif=...)`.
-
-    about: texts of the author of what was refined, by name: author, copyright, date (as EXIF has it).
-    """
+def exif(record: Record, about: About = NOTHING) -> Image.Exif:
+    """Returns the record as EXIF, JSON in ImageDescription, for `image.save(path, exif=...)`."""
     tags = Image.Exif()
+    for group, values in about.exif.items():
+        tags.update(values if group == 0 else {group: dict(values)})
+    for name in ("author", "copyright"):
+        if name in about.texts:
+            tags[EXIF_TAGS[name]] = about.texts[name].encode()  # of a text Pillow keeps ASCII alone
+    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.texts.get("date", "")):
+        tags[EXIF_TAGS["date"]] = about.texts["date"]
+        tags[EXIF_IFD] = {DATE_TAKEN: about.texts["date"]} | dict(about.exif.get(EXIF_IFD, {}))
     if record:
         tags[EXIF_TAGS["description"]] = json.dumps(record)
         tags[_SOFTWARE] = f"gen {record.get(PREFIX + 'version', __version__)}"
-    return _add(tags, about or {})
-
-
-def _add(tags: Image.Exif, about: Mapping[str, str]) -> Image.Exif:
-    """Adds the author's texts to EXIF: those that are no date as UTF-8, a date only as EXIF writes one."""
-    for name in ("author", "copyright"):
-        if about.get(name):
-            tags[EXIF_TAGS[name]] = about[name].encode()  # of a text Pillow keeps ASCII alone
-    if re.fullmatch(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d", about.get("date", "")):
-        tags[EXIF_TAGS["date"]] = about["date"]
-        tags[EXIF_IFD] = {DATE_TAKEN: about["date"]}
     return tags
 
 

@@ -51,7 +51,7 @@ def records_in(file: Path | bytes) -> dict[str, Record]:
         texts = {str(key): str(value) for key, value in image.info.items() if is_key(key)}
         description, comment = _exif_description(image), image.info.get("comment")
         packet = image.info.get("xmp") or image.info.get(XMP_CHUNK) or packet
-    found = {"EXIF": _parse(description), "comment": _parse(comment), "XMP": _parse_xmp(packet)}
+    found = {"EXIF": parse(description), "comment": parse(comment), "XMP": _parse_xmp(packet)}
     typed = [record for record in found.values() if record]
     text = {key: _typed(key, value, typed) for key, value in texts.items()}
     return {place: record for place, record in ({"text": text} | found).items() if record}
@@ -94,6 +94,11 @@ def _gif_xmp(image: Any) -> bytes | None:
     stream.seek(0)
     content = stream.read(xmp.LARGEST)
     stream.seek(here)
+    return packet_of(content)
+
+
+def packet_of(content: bytes) -> bytes | None:
+    """Returns the XMP packet in the content of a GIF."""
     start = content.find(GIF_XMP) + len(GIF_XMP)
     end = content.find(b"<?xpacket end", start)
     return content[start:end] if len(GIF_XMP) <= start < end else None
@@ -102,10 +107,10 @@ def _gif_xmp(image: Any) -> bytes | None:
 def _parse_xmp(packet: Any) -> Record | None:
     """Returns the record in a packet: ours, or where other programs put the description of EXIF."""
     found = xmp.properties(packet)
-    return next(filter(None, map(_parse, [*found.get(xmp.RECORD, []), *found.get(xmp.DESCRIPTION, [])])), None)
+    return next(filter(None, map(parse, [*found.get(xmp.RECORD, []), *found.get(xmp.DESCRIPTION, [])])), None)
 
 
-def _parse(description: Any) -> Record | None:
+def parse(description: Any) -> Record | None:
     """Parses the record in a text; None for anything else that may stand there."""
     if not isinstance(description, str | bytes) or len(description) > _LONGEST:
         return None

@@ -64,7 +64,8 @@ def packet(record: Record, properties: Properties | None = None, *, writable: bo
     if kind := record.get(PREFIX + "digital_source_type"):
         found[SOURCE_TYPE] = [f"{SOURCE_TYPES}{kind}"]
     found |= {name: texts for name, texts in (properties or {}).items() if texts}
-    found[RECORD] = [json.dumps(record)]
+    if record:
+        found[RECORD] = [json.dumps(record)]
     used = dict.fromkeys(name.partition(":")[0] for name in found)
     names = "".join(f' xmlns:{prefix}="{NAMESPACES[prefix]}"' for prefix in used)
     body = "".join(_element(name, texts) for name, texts in found.items())

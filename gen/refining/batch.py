@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
     seed: int  # of random operators
     references: Mapping[str, np.ndarray]  # that the chain names, see `original.reference`
     masks: Mapping[str, np.ndarray]  # see `original.mask`
+    keep_private: bool = False  # place, serial numbers and owner's name of a photograph
 
     def record(self, kept: provenance.Record | None = None, **more: str) -> provenance.Record:
         """Returns the record of a refined image. kept: that of its source. more: see `provenance.refined`."""
@@ -85,7 +86,7 @@ def refine_all(
     shown = list[tuple[str, list[Tile]]]()
     for job in cli.progress(jobs, len(jobs)):
         try:
-            original = open_original(job.source, first=job.format == "jpeg")
+            original = open_original(job.source, first=job.format == "jpeg", private=recipe.keep_private)
             if not job.named and any(map(recipe.passes, original.records.values())):
                 again += 1
                 continue

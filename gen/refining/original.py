@@ -15,6 +15,7 @@ from gen.files import printable, sha256
 from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
 from gen.outputs import encoding, image_writer
 from gen.outputs.image_writer import Carried
+from gen.provenance import About, about
 from gen.provenance.policy import Policy
 from gen.refining import transparency
 from gen.refining.targets import records_of
@@ -37,16 +38,17 @@ class Original(NamedTuple):
     plays: int  # how often an animation is shown, 0 = without end
     digest: str  # sha256 of the file
     records: dict[str, provenance.Record]  # by the place where they stand in the file
+    about: About  # what belongs to its owner
 
 
-def open_original(path: Path, *, first: bool = False) -> Original:
-    """Reads an image file with all its frames, or the first alone. Raises Unreadable."""
+def open_original(path: Path, *, first: bool = False, private: bool = False) -> Original:
+    """Reads an image file with all its frames, or the first alone. private: see `about.read`. Raises Unreadable."""
     try:
         still = open_picture(path)
         film = still.frames > 1 and still.format in _ANIMATED and not first
         frames = list(open_frames(path)) if film else [still]
-        plays = _plays(path) if film else 0
-        return Original(path, frames, still.frames - len(frames), plays, sha256(path), records_of(path))
+        plays, kept = _plays(path) if film else 0, about.read(path, private=private)
+        return Original(path, frames, still.frames - len(frames), plays, sha256(path), records_of(path), kept)
     except OSError as error:
         raise Unreadable(error.strerror or printable(error)) from None
 
@@ -87,11 +89,11 @@ def refine(
 def encode(
     original: Original, images: Sequence[np.ndarray], *, format: str, record: provenance.Record, policy: Policy
 ) -> bytes:
-    """Encodes refined frames, with the texts of the original's author. Raises InputError."""
+    """Encodes refined frames, with what belongs to the owner of the original. Raises InputError."""
     first = original.frames[0]
     durations = [_SLOW if frame.duration is None else frame.duration for frame in original.frames]
     sources = [original.file.read_bytes()] if policy.signer else []
-    carried = Carried(first.metadata, durations, original.plays, first.icc_profile is not None, sources)
+    carried = Carried(original.about, durations, original.plays, first.icc_profile is not None, sources)
     return image_writer.encode(images, format=format, record=record, policy=policy, carried=carried)
 
 
