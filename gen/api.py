@@ -190,7 +190,7 @@ class Model:
             raise InputError(f"save: {len(pixels)} images, and {len(numbers)} seeds; give one for each")
         names = [f"image{i:04d}" for i in range(len(pixels))] if numbers is None else [f"seed{s:04d}" for s in numbers]
         paths = [output.folder / f"{name}{output.suffix}" for name in names]
-        image_writer.check(paths)
+        image_writer.check(paths, rules)
         each = zip(paths, pixels, numbers or itertools.repeat(None), strict=False)
         stills = (Still(file, image, self.run.record(seed=seed, **fields)) for file, image, seed in each)
         image_writer.save_all(stills, format=output.format, policy=rules)

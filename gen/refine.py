@@ -25,7 +25,7 @@ from gen.cli import option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import SUFFIXES
-from gen.outputs import manifest
+from gen.outputs import manifest, sidecar
 from gen.outputs.output_path import check_writable
 from gen.provenance.policy import PolicyOptions
 
@@ -75,6 +75,7 @@ def refine(options: RefineOptions) -> RefineResult:
         check_writable(folder)
     if not options.overwrite:
         targets = [*(job.target for job in jobs), *filter(None, [preview])]
+        targets += [sidecar.beside(target) for target in targets if options.sidecar]
         manifest.check(targets, what=f"--out={printable(out)}", remedy="name another folder, or --overwrite")
     policy = options.policy()
     result = refining.refine_all(recipe, jobs, policy, preview=preview, overwrite=options.overwrite)

@@ -397,3 +397,18 @@ def test_the_program_ends_with_one_line_and_2(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "gen: unknown flag --chian; did you mean '--chain'?\n"
+
+
+def test_the_record_is_written_beside_on_request(tmp_path, capsys):
+    picture(tmp_path / "in" / "a.png")
+    arguments = (tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'out'}", "--sidecar", "--preview")
+    for _ in range(2):  # the second time over its own
+        program(*arguments)
+    assert files(tmp_path / "out") == ["a.png", "a.png.json", "preview.png", "preview.png.json"]
+    assert json.loads((tmp_path / "out" / "a.png.json").read_text()) == provenance.read(tmp_path / "out" / "a.png")
+    (tmp_path / "out" / "a.png.json").write_text("mine")
+    with pytest.raises(InputError, match=r"a\.png\.json is there, not written by gen or changed since"):
+        program(*arguments)
+    with pytest.raises(InputError, match="--sidecar writes the record, and there is none with the level off"):
+        program(tmp_path / "in", "--chain=invert", f"--out={tmp_path / 'new'}", "--sidecar", "--provenance=off")
+    assert not (tmp_path / "new").exists()

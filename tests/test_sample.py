@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -278,6 +279,13 @@ def test_pixels_are_those_of_the_task(conditional, tmp_path):
     assert record["gen:label"] == "Sandal"
     assert record["gen:truncation"] == 0.5
     assert record["gen:step"] == 5
+
+
+def test_the_record_is_written_beside_on_request(unconditional, tmp_path):
+    program(unconditional, tmp_path / "a", "--seeds=1", "--grid", "--sidecar")
+    assert files(tmp_path / "a") == ["grid.png", "grid.png.json", "seed0001.png", "seed0001.png.json"]
+    found = json.loads((tmp_path / "a" / "seed0001.png.json").read_text())
+    assert found == provenance.read(tmp_path / "a" / "seed0001.png")
 
 
 def test_a_drawn_class_is_in_the_record(conditional, tmp_path):

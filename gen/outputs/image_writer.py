@@ -19,7 +19,7 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.files import printable, write_result
-from gen.outputs import encoding, manifest, marking
+from gen.outputs import encoding, manifest, marking, sidecar
 from gen.outputs.marking import Unmarked
 from gen.provenance import PREFIX, About, Record, c2pa, read_all, run_tag, save_options, with_xmp
 from gen.provenance.policy import Policy
@@ -38,9 +38,15 @@ class Still(NamedTuple):
     region: np.ndarray | None = None  # bool [h w], what was made, and is marked; None: all of it
 
 
-def check(paths: Iterable[Path]) -> None:
-    """Raises InputError unless each of `paths` is free, or an image that gen wrote, which may be replaced."""
+def check(paths: Iterable[Path], policy: Policy | None = None) -> None:
+    """Raises InputError unless each of `paths` is free, or an image that gen wrote, which may be replaced.
+
+    policy: with sidecars, these too.
+    """
+    paths = list(paths)
     manifest.check(paths, is_own=is_own, what="cannot write")
+    if policy and policy.sidecar:
+        sidecar.check(paths)
 
 
 def is_own(path: Path) -> bool:
@@ -85,12 +91,12 @@ def save(
     mark, region: as for `encode`. Raises InputError when the file cannot be written, when another one is in its place
     (see `check`), and when the image is not finite.
     """
-    check([path])
+    check([path], policy)
     try:
         content = encode(frames, format=format, record=record, policy=policy, mark=mark, region=region)
     except InputError as error:
         raise InputError(f"cannot write {printable(path)}: {error}") from error
-    _write(path, content, policy)
+    _write(path, content, record, policy)
 
 
 def save_all(stills: Iterable[Still], *, format: str, policy: Policy) -> None:
@@ -160,12 +166,12 @@ def _gathered(stills: Iterable[Still]) -> Iterator[list[Still]]:
 
 
 def _save_marked(still: Still, pixels: np.ndarray, marked: np.ndarray, *, format: str, policy: Policy) -> None:
-    check([still.path])
+    check([still.path], policy)
     try:
         content = _content([pixels], [marked], format=format, record=still.record, policy=policy, carried=NOTHING)
     except InputError as error:
         raise InputError(f"cannot write {printable(still.path)}: {error}") from error
-    _write(still.path, content, policy)
+    _write(still.path, content, still.record, policy)
 
 
 def _content(
@@ -192,9 +198,11 @@ def _content(
     return c2pa.sign(content, format, said, policy.signer, mark=mark if changed else None, sources=carried.sources)
 
 
-def _write(path: Path, content: bytes, policy: Policy) -> None:
+def _write(path: Path, content: bytes, record: Record, policy: Policy) -> None:
     """Writes a file; one without a record is entered in the manifest, by which it is known as gen's."""
     if policy.level == "off":
         manifest.write(path, content, overwrite=True)
     else:
         write_result(path, content)
+    if policy.sidecar:
+        sidecar.write(path, record, content)

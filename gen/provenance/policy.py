@@ -12,7 +12,7 @@ all programs that are given none.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -45,6 +45,7 @@ class Policy:
     level: Level
     key: Key | None = field(default=None, repr=False)  # of the watermark; None: no mark
     signer: Signer | None = field(default=None, repr=False)  # None: no signature
+    sidecar: bool = False  # the record also as a JSON file beside each image, see gen/outputs/sidecar.py
 
     @property
     def records(self) -> bool:
@@ -130,8 +131,12 @@ class PolicyOptions(Options):
     certificate: str | Path | None = option(None, f"Certificates to sign with, PEM; default ${CERTIFICATE}")
     private_key: str | Path | None = option(None, f"Private key of the certificate, PEM; default ${PRIVATE_KEY}")
     tsa: str | None = option(None, "URL of an authority that signs the time; by default none does")
+    sidecar: bool = option(False, "Also write the record beside each image, as NAME.png.json")
 
     def policy(self, *, marks: bool = True) -> Policy:
         """Returns the policy of these options, see `policy`."""
         files = {"key": self.key, "certificate": self.certificate, "private_key": self.private_key}
-        return policy(self.provenance, **files, tsa=self.tsa, marks=marks)
+        made = policy(self.provenance, **files, tsa=self.tsa, marks=marks)
+        if self.sidecar and not made.records:
+            raise InputError("--sidecar writes the record, and there is none with the level off; leave one out")
+        return replace(made, sidecar=self.sidecar)

@@ -13,7 +13,7 @@ from gen import cli, provenance
 from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Unreadable
-from gen.outputs import image_writer, manifest
+from gen.outputs import image_writer, manifest, sidecar
 from gen.provenance.policy import Policy
 from gen.refining.original import Original, encode, open_original, refine, shrunk, stacked
 from gen.refining.targets import Job
@@ -90,7 +90,7 @@ def refine_all(
             if not job.named and any(map(recipe.passes, original.records.values())):
                 again += 1
                 continue
-            images, content = _refined(recipe, job, original, policy)
+            images, record, content = _refined(recipe, job, original, policy)
         except Unreadable as error:
             left_out.append(LeftOut(job.source, f"cannot be read ({error})"))
         except InputError as error:
@@ -98,7 +98,7 @@ def refine_all(
         except (MemoryError, RuntimeError) as error:  # of jax, which may not have got the memory
             left_out.append(LeftOut(job.source, f"cannot be refined ({printable(error) or 'out of memory'})"))
         else:
-            manifest.write(job.target, content, overwrite=overwrite)
+            _write(job.target, content, record, policy, overwrite=overwrite)
             made += 1
             if preview and len(shown) < _PREVIEW_IMAGES:
                 before = shrunk(stacked(original.frames[0]))
@@ -111,7 +111,7 @@ def refine_all(
         record = recipe.record(shows="before and after")
         scale = min(enlargement(*tile.shape[:2]) for _, tiles in shown for _, tile in tiles)  # so that captions fit
         picture = image_writer.encode([sheet(shown, scale=scale)], format="png", record=record, policy=policy)
-        manifest.write(preview, picture, overwrite=overwrite)
+        _write(preview, picture, record, policy, overwrite=overwrite)
     if not made and left_out:
         first = f"{printable(left_out[0].source)}: {left_out[0].reason}"
         raise InputError(first if len(jobs) == 1 else f"none of the {len(jobs):,} files can be refined; {first}")
@@ -121,8 +121,10 @@ def refine_all(
     return RefineResult(made, again, left_out)
 
 
-def _refined(recipe: Recipe, job: Job, original: Original, policy: Policy) -> tuple[list[np.ndarray], bytes]:
-    """Returns the frames after the chain, and the content of their file."""
+def _refined(
+    recipe: Recipe, job: Job, original: Original, policy: Policy
+) -> tuple[list[np.ndarray], provenance.Record, bytes]:
+    """Returns the frames after the chain, their record, and the content of their file."""
     import jax
 
     given = {"references": recipe.references, "masks": recipe.masks}
@@ -133,7 +135,13 @@ def _refined(recipe: Recipe, job: Job, original: Original, policy: Policy) -> tu
         _log.warning("%s: its records disagree, that in %s is kept: %s", printable(job.source), first, _listed(lines))
     device = jax.devices()[0].device_kind
     record = recipe.record(records[0] if records else None, source=original.digest, device=device)
-    return images, encode(original, images, format=job.format, record=record, policy=policy)
+    return images, record, encode(original, images, format=job.format, record=record, policy=policy)
+
+
+def _write(path: Path, content: bytes, record: provenance.Record, policy: Policy, *, overwrite: bool) -> None:
+    manifest.write(path, content, overwrite=overwrite)
+    if policy.sidecar:
+        manifest.write(sidecar.beside(path), sidecar.text(record, content).encode(), overwrite=overwrite)
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ def write_stills(
     if with_grid and len(seeds) > _MAX_GRID_IMAGES:
         allowed = f"allowed are {_MAX_GRID_IMAGES:,}: fewer --seeds, or a folder"
         raise InputError(f"a grid of {len(seeds):,} images; {allowed}")
-    image_writer.check([*paths, *[sheet] * with_grid])
+    image_writer.check([*paths, *[sheet] * with_grid], policy)
     shown, pairs, class_names = list[np.ndarray](), list[tuple[np.ndarray, np.ndarray, Record, str]](), run.class_names
 
     def stills() -> Iterator[Still]:
@@ -94,7 +94,7 @@ def write_animation(
         raise InputError(f"--label={names}: an interpolation shows one class; name one")
     latents = by_seed.interpolation(run.task, settings.seeds, frames)
     path = output.file or output.folder / f"interpolation{output.suffix}"
-    image_writer.check([path])
+    image_writer.check([path], policy)
     first = settings.seeds[:1]  # one key: what else it decides stays the same
     given = {"labels": [*labels] * len(latents) if labels else None, "latents": latents}
     film = list[np.ndarray]()

@@ -32,7 +32,7 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
     began, seeds, text, folder = time.monotonic(), settings.seeds, seeds_text(settings.seeds), output.folder
     stems = [f"seed{seed:04d}" for seed in seeds]
     kinds = [f"{name}-{kind}" for name in request.names for kind in ("variance", "surprisal", *stems)]
-    image_writer.check(folder / f"{name}.png" for name in [*kinds, "predictions"])
+    image_writer.check([folder / f"{name}.png" for name in [*kinds, "predictions"]], policy)
     results, label = sample(run, request, settings), label_of(settings)
     surprisal = bits_of_results(run, request, results, settings)
     variance = results.var(axis=1).mean(-1) / 255**2  # of whole numbers: 0 where all agree

@@ -69,7 +69,8 @@ def score_files(
     """
     task = prior(run, "gen.score")
     named, images = read_named(run, named_files(inputs), task.shape)
-    image_writer.check(out / name for name in ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)])
+    names = ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)]
+    image_writer.check([out / name for name in names], policy)
     values = bits(run, task, images, label=label, batch_size=batch_size, mesh=mesh)
     tokens = math.prod(task.network.grid)
     rows: list[dict[str, Any]] = [

@@ -87,7 +87,7 @@ class Files(NamedTuple):
         path = self.out
         image_writer.check_finite(images, path)
         if not path.suffix:
-            image_writer.check(path / f"{stem}.png" for stem in [*names, name])
+            image_writer.check([path / f"{stem}.png" for stem in [*names, name]], self.policy)
             plain = codes.label is None or codes.label.ndim > 1  # no class, or mixed ones
             labels = [None] * len(images) if plain else list(map(int, codes.label))  # type: ignore[arg-type]
             each = zip(names, images, sources, labels, strict=True)
