@@ -336,7 +336,7 @@ def test_records_that_disagree_are_told(tmp_path, caplog):
     picture(tmp_path / "in.jpg", comment=json.dumps(record | {"gen:seed": 8}), **options)
     program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}")
     assert provenance.read(tmp_path / "out" / "in.png")["gen:seed"] == 7
-    said = "in.jpg: its records disagree, that in EXIF is kept: gen:seed is 7 in EXIF and XMP, but 8 in comment"
+    said = "in.jpg: its records disagree, that in EXIF is used: gen:seed is 7 in EXIF and XMP, but 8 in comment"
     assert said in caplog.text
 
 

@@ -41,9 +41,9 @@ def composed_as(opened: Any) -> str | None:
     text = opened.info.get(SHOWS)
     if isinstance(text, str):
         return printable(text, longest=40)
-    for place in ("exif", "comment"):
+    for place in ("exif", "comment", "xmp"):
         raw = opened.info.get(place)
-        found = _SHOWS_IN_JSON.search(raw) if isinstance(raw, bytes) else None
+        found = _SHOWS_IN_JSON.search(raw.replace(b"&quot;", b'"')) if isinstance(raw, bytes) else None
         if found:
             return found[1].decode()
     return None

@@ -1,7 +1,7 @@
 """Where images come from: the record inside each file, and signatures (gen.provenance.c2pa)."""
 
 from gen.provenance.places import About, exif, png_text, save_options, with_xmp
-from gen.provenance.reading import disagreements, read, read_all
+from gen.provenance.reading import chosen, disagreements, read, read_all, warn_of_disagreements
 from gen.provenance.record import (
     COMPOSITE,
     DATA,
@@ -31,6 +31,7 @@ __all__ = [
     "Record",
     "SourceType",
     "changed",
+    "chosen",
     "disagreements",
     "exif",
     "picture",
@@ -43,5 +44,6 @@ __all__ = [
     "run_tag",
     "save_options",
     "software",
+    "warn_of_disagreements",
     "with_xmp",
 ]

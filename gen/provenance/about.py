@@ -20,8 +20,8 @@ from gen.files import printable
 from gen.image_io import opening
 from gen.image_io.metadata import EXIF_IFD, read_metadata
 from gen.provenance import xmp
-from gen.provenance.places import XMP_CHUNK, About
-from gen.provenance.reading import parse
+from gen.provenance.places import About
+from gen.provenance.reading import packet_in, parse
 
 GPS_IFD = 0x8825
 _LONGEST, _MOST_ITEMS, _LARGEST = 2000, 64, 16_000  # characters of a text, items of a list, bytes of all of XMP
@@ -81,8 +81,7 @@ def read(file: Path | bytes, *, private: bool = False) -> About:
         if opened.format == "PNG":
             opened.load()  # texts may stand behind the pixels
         texts = {name: text for name, text in read_metadata(opened).items() if parse(text) is None}
-        packet = opened.info.get("xmp") or opened.info.get(XMP_CHUNK)
-        found = _iptc(opened) | _of_xmp(xmp.properties(packet))
+        found = _iptc(opened) | _of_xmp(xmp.properties(packet_in(opened)))
         tags = _exif(opened, private)
         owner = _owner(opened) if private else ""
     for name, key in _OF_TEXTS.items():

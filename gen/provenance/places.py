@@ -4,7 +4,8 @@ Each is lost on other ways: ImageMagick loses the text of PNG and keeps EXIF; ot
 
     text      gen:NAME for each field
     EXIF      the record as JSON in ImageDescription; Software
-    XMP       the record as JSON in gen:record; Iptc4xmpExt:DigitalSourceType, xmp:CreatorTool
+    XMP       the record as JSON in gen:record; Iptc4xmpExt:DigitalSourceType, xmp:CreatorTool; in PNG twice, the second
+              time as XMP_PROFILE: ImageMagick 6 passes on this and plain text, neither XMP_CHUNK nor EXIF of a PNG
     comment   of GIF: the record as JSON
 
 In XMP also what belongs to the owner of a refined photograph; EXIF and PNG text hold as much of it as they can.
@@ -27,11 +28,13 @@ from gen.provenance import xmp
 from gen.provenance.record import PREFIX, Record, shortened
 
 XMP_CHUNK = "XML:com.adobe.xmp"  # of PNG
+XMP_PROFILE = "Raw profile type xmp"  # of PNG, too: a text with the kind, the length and the bytes in hexadecimal
 GIF_XMP = b"!\xff\x0bXMP DataXMP"  # what begins the block of GIF
 _GIF_END = bytes([1, *range(255, -1, -1), 0])  # leads a reader of blocks, from wherever it is, to the end
 _LARGEST = {"JPEG": 40_000}  # bytes of a record
 _LARGEST_ELSEWHERE = 1_000_000
 _LEFT_OUT = PREFIX + "left_out"  # how many fields
+_LARGEST_PROFILE = 500_000  # bytes: readers refuse texts that become longer than 1 MiB
 _SHORTEST = 200  # characters that stay of a text, about
 _SOFTWARE = 0x0131  # EXIF tag
 
@@ -62,6 +65,8 @@ def save_options(record: Record, format: str, about: About = NOTHING) -> dict[st
         info = png_text(record, about)
         if packet:
             info.add_itxt(XMP_CHUNK, packet.decode())
+            if len(packet) < _LARGEST_PROFILE:
+                info.add_text(XMP_PROFILE, f"\nxmp\n{len(packet):8}\n{packet.hex()}\n", zip=True)
         return options | {"pnginfo": info}
     return options | ({"xmp": packet} if packet else {})
 
@@ -78,10 +83,10 @@ def with_xmp(content: bytes, record: Record, about: About = NOTHING) -> bytes:
 def png_text(record: Record, about: About = NOTHING) -> PngImagePlugin.PngInfo:
     """Returns the record as PNG text chunks, for `image.save(path, pnginfo=...)`."""
     info = PngImagePlugin.PngInfo()
-    for key, value in record.items():
-        info.add_itxt(key, str(value))
-    for name, value in about.texts.items():
-        info.add_itxt(PNG_TEXTS[name], value)
+    fields = {key: str(value) for key, value in record.items()}
+    for key, value in (fields | {PNG_TEXTS[name]: text for name, text in about.texts.items()}).items():
+        add = info.add_text if value.isascii() else info.add_itxt  # which fewer programs know
+        add(key, value)
     return info
 
 

@@ -5,6 +5,7 @@ add their own, and lose some: the places may disagree, which whoever uses a reco
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,19 +18,30 @@ from gen.files import printable
 from gen.image_io import Unreadable, opening
 from gen.image_io.metadata import EXIF_TAGS
 from gen.provenance import xmp
-from gen.provenance.places import GIF_XMP, XMP_CHUNK
+from gen.provenance.places import GIF_XMP, XMP_CHUNK, XMP_PROFILE
 from gen.provenance.record import Record, is_key, number
 
+_log = logging.getLogger(__name__)
 _LONGEST = 2**20  # characters of a text that may be a record
+_MOST_SAID = 3  # fields in a warning
 _LONGEST_SHOWN = 80  # characters of a value in a line
 
 
 def read(path: str | Path) -> Record | None:
-    """Reads the record of an image file; None when it has none; of several the first of `read_all`.
+    """Reads the record of an image file; None when it has none; of several the one that `chosen` gives.
 
-    Raises InputError when `path` is not a readable image.
+    Warns of places that disagree. Raises InputError when `path` is not a readable image.
     """
-    return next(iter(read_all(path).values()), None)
+    records = read_all(path)
+    warn_of_disagreements(path, records)
+    return records[chosen(records)] if records else None
+
+
+def chosen(records: Mapping[str, Record]) -> str:
+    """Returns the place whose record is used: the first, unless another one says the same and more."""
+    first, *others = records
+    texts = {place: _texts(record).items() for place, record in records.items()}
+    return next((place for place in others if texts[place] > texts[first]), first)
 
 
 def read_all(path: str | Path) -> dict[str, Record]:
@@ -49,11 +61,12 @@ def records_in(file: Path | bytes) -> dict[str, Record]:
         packet = _gif_xmp(image)
         image.load()  # PNG text may stand behind the pixels
         texts = {str(key): str(value) for key, value in image.info.items() if is_key(key)}
-        description, comment = _exif_description(image), image.info.get("comment")
-        packet = image.info.get("xmp") or image.info.get(XMP_CHUNK) or packet
+        description, comment = _exif_description(image), image.info.get("comment") or image.info.get("Comment")
+        packet = packet_in(image) or packet
     found = {"EXIF": parse(description), "comment": parse(comment), "XMP": _parse_xmp(packet)}
     typed = [record for record in found.values() if record]
-    text = {key: _typed(key, value, typed) for key, value in texts.items()}
+    whole = texts.pop(xmp.RECORD, None)  # where ImageMagick puts that of XMP
+    text = {key: _typed(key, value, typed) for key, value in texts.items()} or parse(whole)
     return {place: record for place, record in ({"text": text} | found).items() if record}
 
 
@@ -73,6 +86,18 @@ def disagreements(records: Mapping[str, Record]) -> list[str]:
     return lines
 
 
+def warn_of_disagreements(path: str | Path, records: Mapping[str, Record]) -> None:
+    """Warns in one line of fields that are not the same in all places."""
+    if lines := disagreements(records):
+        more = [f"and {len(lines) - _MOST_SAID:,} more"] if len(lines) > _MOST_SAID else []
+        said = "; ".join([*lines[:_MOST_SAID], *more])
+        _log.warning("%s: its records disagree, that in %s is used: %s", printable(path), chosen(records), said)
+
+
+def _texts(record: Record) -> dict[str, str]:
+    return {key: str(value) for key, value in record.items()}
+
+
 def _typed(key: str, text: str, others: list[Record]) -> Any:
     """Returns the value of a text of PNG: a number where another place has the same as a number."""
     same = (record[key] for record in others if key in record and str(record[key]) == text)
@@ -83,6 +108,20 @@ def _exif_description(image: Image.Image) -> Any:
     try:
         return image.getexif().get(EXIF_TAGS["description"])
     except Exception:  # EXIF that cannot be parsed holds no record
+        return None
+
+
+def packet_in(image: Any) -> Any:
+    """Returns the XMP packet of a decoded image, but for GIF; None without one."""
+    info = image.info
+    return info.get("xmp") or info.get(XMP_CHUNK) or _profile(info.get(XMP_PROFILE))
+
+
+def _profile(text: Any) -> bytes | None:
+    """Returns the bytes in a text of PNG that holds a profile."""
+    try:
+        return bytes.fromhex("".join(str(text).split()[2:])) if text else None
+    except ValueError:
         return None
 
 

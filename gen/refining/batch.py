@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _PREVIEW_IMAGES = 8
 _MOST_LISTED = 50  # files that are left out
-_MOST_FIELDS = 3  # in a line about records that disagree
 _log = logging.getLogger(__name__)
 
 
@@ -129,12 +128,10 @@ def _refined(
 
     given = {"references": recipe.references, "masks": recipe.masks}
     images = [refine(recipe.post, frame, seed=recipe.seed, **given) for frame in original.frames]
-    records = list(original.records.values())
-    if lines := provenance.disagreements(original.records):
-        first = next(iter(original.records))
-        _log.warning("%s: its records disagree, that in %s is kept: %s", printable(job.source), first, _listed(lines))
+    provenance.warn_of_disagreements(job.source, original.records)
+    kept = original.records[provenance.chosen(original.records)] if original.records else None
     device = jax.devices()[0].device_kind
-    record = recipe.record(records[0] if records else None, source=original.digest, device=device)
+    record = recipe.record(kept, source=original.digest, device=device)
     return images, record, encode(original, images, format=job.format, record=record, policy=policy)
 
 
@@ -142,8 +139,3 @@ def _write(path: Path, content: bytes, record: provenance.Record, policy: Policy
     manifest.write(path, content, overwrite=overwrite)
     if policy.sidecar:
         manifest.write(sidecar.beside(path), sidecar.text(record, content).encode(), overwrite=overwrite)
-
-
-def _listed(lines: Sequence[str]) -> str:
-    more = [f"and {len(lines) - _MOST_FIELDS:,} more"] if len(lines) > _MOST_FIELDS else []
-    return "; ".join([*lines[:_MOST_FIELDS], *more])

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from gen import provenance
 from gen.outputs import image_writer
@@ -128,6 +128,35 @@ def test_xmp_that_other_programs_wrote_anew_is_read(description):
     buffer = io.BytesIO()
     Image.new("L", (4, 4)).save(buffer, "JPEG", xmp=packet.encode())
     assert records_in(buffer.getvalue()) == {"XMP": record()}
+
+
+def test_what_imagemagick_6_passes_on_of_a_png_is_enough(tmp_path):
+    made = record(label="靴")
+    with Image.open(written(tmp_path / "a.png", made)) as image:
+        kept = PngImagePlugin.PngInfo()  # of a text no letters beyond Latin-1, and neither EXIF nor standard XMP
+        for key, value in image.info.items():
+            if isinstance(value, str) and value.isascii() and key != "XML:com.adobe.xmp":
+                kept.add_text(key, value)
+        image.save(tmp_path / "b.png", pnginfo=kept)
+    found = read_all(tmp_path / "b.png")
+    assert found == {"text": {key: made[key] for key in made if key != "gen:label"}, "XMP": made}
+    assert provenance.read(tmp_path / "b.png") == provenance.read(tmp_path / "a.png")  # not the text, which lacks one
+
+
+def test_the_whole_record_as_a_text_of_png_is_one(tmp_path):  # as ImageMagick 6 makes it of XMP
+    made, info = record(), PngImagePlugin.PngInfo()
+    info.add_text("gen:record", json.dumps(made))
+    Image.new("L", (4, 4)).save(tmp_path / "a.png", pnginfo=info)
+    assert provenance.read_all(tmp_path / "a.png") == {"text": made}
+
+
+def test_reading_warns_of_places_that_disagree(tmp_path, caplog):
+    one, other = record(), record() | {"gen:seed": 18}
+    picture = Image.new("L", (4, 4))
+    picture.save(tmp_path / "a.png", pnginfo=provenance.png_text(one), exif=provenance.exif(other))
+    assert provenance.read(tmp_path / "a.png") == one
+    said = "a.png: its records disagree, that in text is used: gen:seed is 17 in text, but 18 in EXIF"
+    assert caplog.messages[0].endswith(said)
 
 
 def entities(levels):
