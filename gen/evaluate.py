@@ -88,11 +88,13 @@ def evaluate(options: EvaluateOptions) -> Evaluation:
     if not any(evaluation.results.values()):
         raise InputError("none of these metrics can be computed of these images; the lines above say why")
     from gen.evaluation import html
+    from gen.publishing import cards
 
     try:
         html.write(options.folder, evaluation)
         if options.workdir and not options.out:
             html.refresh(Path(options.workdir))
+            cards.renew(options.workdir)
         if options.save_statistics:
             next(iter(evaluation.comparisons.values())).reference.write_statistics(Path(options.save_statistics))
             cli.say(f"statistics of the reference: {options.save_statistics}")

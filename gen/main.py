@@ -18,6 +18,7 @@ ends at once. One line says what happened.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -70,7 +71,8 @@ def train(options: TrainOptions) -> int:
             compile_cache.enable(options.compilation_cache)
             from gen.training import loop
 
-            return loop.train(config, workdir, accept_changed_data=options.accept_changed_data)
+            changed = options.accept_changed_data
+            return loop.train(config, workdir, accept_changed_data=changed, command=_command(options))
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -113,6 +115,17 @@ def _run(options: TrainOptions) -> tuple[Config, Path]:
 
         chain(config.refine)
     return config, workdir
+
+
+def _command(options: TrainOptions) -> str:
+    """Returns the command line, for others: without the run folder, and of absolute paths only the last part."""
+    overrides = [f"--config.{path}" + ("" if text is None else f"={_public(text)}") for path, text in options.overrides]
+    sweep = [] if options.sweep is None else [f"--sweep={options.sweep}"]
+    return shlex.join(["python", "-m", "gen.main", f"--config={_public(_name(options))}", *sweep, *overrides])
+
+
+def _public(text: str) -> str:
+    return f".../{Path(text).name}" if text.startswith(("/", "~")) else text
 
 
 def _name(options: TrainOptions) -> str:

@@ -5,20 +5,24 @@ See docs/export.md for what is in the folder, and gen/runs/exported.py for how i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gen.config import digest, to_json
 from gen.errors import InputError
 from gen.files import expand, printable
-from gen.publishing import jax_export, onnx_export, whole_folder
+from gen.publishing import cards, facts, jax_export, onnx_export, whole_folder
+from gen.publishing.sampler import Input, of_run
 from gen.runs import exported, run_folder, trained_run
 from gen.runs.run_folder import RunFolder
 from gen.runs.trained_run import TrainedRun
 
+_PRIVATE = ("skipped", "classes_left_out")  # of data.json: names of files and folders
+_CARDS = ("README.md", "DATA_CARD.md", "samples.png")
 _KNOWN = (
     *("config.json", "data.json", "model.safetensors", exported.DISCRIMINATOR, "model.jaxexport", "model.onnx"),
-    *("README.md", "DATA_CARD.md", "samples.png"),
+    *_CARDS,
 )
 
 
@@ -44,8 +48,10 @@ def export(workdir: str | Path, out: str | Path, *, step: int | None = None, onn
     missing = dict[str, str]()
     try:
         content["model.jaxexport"] = jax_export.serialize(run)
+        inputs = of_run(run).inputs
     except InputError as error:
-        missing["model.jaxexport"] = str(error)
+        missing["model.jaxexport"], inputs = str(error), {}
+    content |= _cards(source, run, inputs, name=folder.resolve().name)
     if onnx:
         content["model.onnx"] = onnx_export.serialize(run)
     whole_folder.write(folder, content, known=_KNOWN)
@@ -64,6 +70,28 @@ def _weights(run: TrainedRun, workdir: str | Path) -> dict[str, bytes]:
 
 def _described(run: TrainedRun) -> dict[str, bytes]:
     """Returns config.json, and data.json without the names of files."""
-    facts = {name: value for name, value in run.data_metadata.items() if name not in ("skipped", "facts_digest")}
+    facts = {
+        name: value
+        for name, value in run.data_metadata.items()
+        if name not in ("skipped", "classes_left_out", "facts_digest")
+    }
     data = run_folder.to_text(run_folder.signed(facts))
     return {"config.json": to_json(run.config).encode(), "data.json": data.encode()}
+
+
+def _cards(source: RunFolder, run: TrainedRun, inputs: Mapping[str, Input], *, name: str) -> dict[str, bytes]:
+    """Returns the cards: those of the source where a person changed them, or where it is an exported model."""
+    if source.is_exported:
+        return {file: path.read_bytes() for file in _CARDS if (path := source.path / file).is_file()}
+    found = facts.read(source, step=run.step)
+    shown = found.preview if run.task.can_sample else None  # others show images of the data
+    pictures = {} if shown is None else {"samples.png": shown.read_bytes()}
+    picture = next(iter(pictures), None)
+    texts = {"README.md": cards.model_card(found, folder=name, picture=picture, inputs=inputs)}
+    texts["DATA_CARD.md"] = cards.data_card(found)
+    made = {file: text.encode() for file, text in texts.items()}
+    for file, theirs in (("README.md", cards.MODEL), ("DATA_CARD.md", cards.DATA)):
+        path = source.path / theirs
+        if path.is_file() and not cards.is_own(path):
+            made[file] = path.read_bytes()
+    return made | pictures

@@ -40,13 +40,14 @@ def weights_digest(params: Any) -> str:
     It is the sha256 of one line for each leaf, `NAME DTYPE[SHAPE] DIGEST`, as in "generator/out/bias float32[3] 5f...",
     in order of the names, where DIGEST is that of `described`: it hashes dtype and shape, then the bytes of the values.
     """
-    lines = [f"{name} {dtype}{shape} {digest}\n" for name, (dtype, shape, digest) in sorted(_described(params).items())]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _described(params: Any) -> dict[str, list[Any]]:
     found = named(params)
-    return dict(zip(found, digests.in_threads(described, found.values()), strict=True))
+    return digest_of(dict(zip(found, digests.in_threads(described, found.values()), strict=True)))
+
+
+def digest_of(table: Mapping[str, list[Any]]) -> str:
+    """Returns the digest of weights, see `weights_digest`, of which these are the descriptions by name."""
+    lines = [f"{name} {dtype}{shape} {digest}\n" for name, (dtype, shape, digest) in sorted(table.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check(directory: Path, stored: Mapping[str, list[Any]], abstract: Leaves, *, whole: bool) -> None:

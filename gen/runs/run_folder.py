@@ -19,7 +19,10 @@ from gen.config.values import canonical, require, strict_json
 from gen.errors import InputError
 from gen.files import atomic_write, printable, read_regular, shown
 
-_FILES = ("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json")
+_FILES = (
+    *("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json"),
+    *("training.json", "MODEL_CARD.md", "DATA_CARD.md"),
+)
 _FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
 _MOST_BYTES = 64 * 2**20  # of a JSON file that is read
 _MOST_LEVELS = 32  # of folders in a run's folders; what reads and removes them goes down level by level

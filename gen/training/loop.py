@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,17 +18,19 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import devices
+from gen import cli, devices, provenance
 from gen.config import Config, build, build_task, digest
 from gen.data import Batch, BatchSampler, DatasetSplits
 from gen.data.loader import DeviceLoader
 from gen.evaluation import Evaluator, NoEvaluator, evaluator
 from gen.files import storage_fault
-from gen.runs import identity
+from gen.publishing import cards
+from gen.runs import digests, identity, sessions
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.identity import data_metadata
 from gen.runs.lock import RunLock
 from gen.runs.run_folder import RunFolder
+from gen.runs.sessions import Session
 from gen.runs.trained_run import abstract, init_from_runs
 from gen.tasks import Metrics, Task
 from gen.tasks.state import TrainState
@@ -43,10 +47,11 @@ class NonFiniteError(ArithmeticError):
     """A metric became nan or infinite; the message names the step and the quantity."""
 
 
-def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -> int:
+def train(config: Config, workdir: Path, *, accept_changed_data: bool = False, command: str = "") -> int:
     """Runs `config` to its end, from its newest valid checkpoint in `workdir` if there is one.
 
-    accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py.
+    accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py. command: the
+    command line, for the model card; "": there is none.
 
     Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 74 stopped as the disk or the run
     folder failed, 130 after Ctrl-C, 143 after SIGTERM. Raises InputError for what the person who runs it can mend, one
@@ -58,10 +63,10 @@ def train(config: Config, workdir: Path, *, accept_changed_data: bool = False) -
     RunFolder(workdir).refuse_links()
     with interrupts() as stop, RunLock(workdir, holds=jax.process_index() == 0) as lock:
         stop.before_exit = lock.release
-        return _train(config, workdir, stop, accept_changed_data)
+        return _train(config, workdir, stop, accept_changed_data, command)
 
 
-def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool) -> int:
+def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool, command: str) -> int:
     """Trains in a folder whose lock is held."""
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
@@ -84,7 +89,32 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
         except (NonFiniteError, OSError) as error:
             status, code = _stopped(error, folder, checkpoints)
         monitor.close(status)
+        if jax.process_index() == 0 and folder.config.exists():
+            _describe(folder, mesh, start, status, command)
     return code
+
+
+def _describe(folder: RunFolder, mesh: Mesh, start: int, status: str, command: str) -> None:
+    """Records what trained from `start` on, and writes the cards of the run; training has ended well or not already."""
+    reached = digests.steps(folder.checkpoints)
+    if not reached:
+        return
+    kind = mesh.devices.flat[0].device_kind
+    session = Session(
+        first_step=start,
+        last_step=reached[-1],
+        devices=f"{mesh.size} x {kind}" + (f" ({os.cpu_count()} cores)" if kind == "cpu" else ""),
+        software=provenance.software(),
+        command=command,
+        ended=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        status=status,
+    )
+    try:
+        if reached[-1] > start:
+            sessions.append(folder, session)
+        cards.renew(folder.path)
+    except OSError as error:
+        cli.say(f"{storage_fault(error)}; the cards of the run are not written")
 
 
 class _Run(NamedTuple):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -82,6 +84,24 @@ def test_the_exported_sampler_makes_the_images_of_gen(runs, family):
 def test_the_exported_sampler_names_no_files_of_this_machine(runs):
     for family in TASKS:
         assert b".py" not in (runs / "out" / family / "model.jaxexport").read_bytes()
+
+
+@pytest.mark.parametrize("family", TASKS)
+def test_the_code_in_the_card_runs(runs, family, monkeypatch):
+    monkeypatch.chdir(runs / "out" / family)
+    _, with_gen, *_, without = re.split("```python\n", Path("README.md").read_text())
+    compile(with_gen.split("```")[0], "README.md", "exec")
+    names: dict[str, Any] = {}
+    exec(without.split("```")[0], names)
+    assert names["images"].shape == (16, *tiny.IMAGE_SHAPE)
+
+
+def test_cards_that_a_person_wrote_are_those_of_the_export(runs, tmp_path):
+    run = untrained(tmp_path / "run", TASKS["autoencoder"])
+    (run / "MODEL_CARD.md").write_text("# Mine")
+    exported(run, tmp_path / "out")
+    assert (tmp_path / "out" / "README.md").read_text() == "# Mine"
+    assert "Data of `shapes`" in (tmp_path / "out" / "DATA_CARD.md").read_text()
 
 
 def test_a_step_is_chosen_and_the_newest_by_default(runs, tmp_path):
