@@ -41,10 +41,11 @@ class Trainer(types.ModuleType):
 
     config: Config
     workdir: pathlib.Path
+    command: str
     code = 0
 
-    def train(self, config: Config, workdir: pathlib.Path, *, accept_changed_data: bool) -> int:
-        self.config, self.workdir = config, workdir
+    def train(self, config: Config, workdir: pathlib.Path, *, accept_changed_data: bool, command: str) -> int:
+        self.config, self.workdir, self.command = config, workdir, command
         return self.code
 
 
@@ -81,6 +82,13 @@ def test_trains_with_the_overrides_in_the_folder(call, trainer):
     assert not trainer.workdir.exists()  # training makes it, with its lock
     assert trainer.config.data == {"call": "stub_components:files", "resolution": 64, "path": "here"}
     assert (trainer.config.task.gamma, trainer.config.mirror, trainer.config.task.net.widths) == (3.0, True, (3, 4))
+
+
+def test_the_command_for_others_names_no_folders_of_this_machine(call, trainer):
+    argv = [f"{TRIAL}:smoke", "--config.data.path=/home/me/my pictures", "--config.mirror", "--workdir=/tmp/x"]
+    assert call(*argv)[0] == 0
+    config = "--config=experiments/trial.py:smoke '--config.data.path=.../my pictures' --config.mirror"
+    assert trainer.command == f"python -m gen.main {config}"
 
 
 def test_the_default_folder_is_named_by_experiment_and_variant(call, trainer):

@@ -33,7 +33,7 @@ from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
 from gen.report import page
 from gen.report import report as report_module
-from gen.runs import digests
+from gen.runs import digests, sessions
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.lock import RunLock
 from gen.runs.trained_run import RunFolder, load
@@ -110,6 +110,16 @@ def uninterrupted(tmp_path_factory, kind) -> Path:
     workdir = tmp_path_factory.mktemp("uninterrupted")
     assert loop.train(config(kind=kind, preview_every=4), workdir) == 0
     return workdir
+
+
+def test_training_ends_with_cards_of_what_it_made(uninterrupted):
+    model = load(uninterrupted)
+    text = (uninterrupted / "MODEL_CARD.md").read_text()
+    for known in (f"`{model.weights_digest}`", f"| Step | {model.step} of {model.step} |", "| Hardware | `8 x cpu ("):
+        assert known in text
+    assert "`shapes`" in (uninterrupted / "DATA_CARD.md").read_text()
+    (session,) = sessions.read(RunFolder(uninterrupted))
+    assert (session.first_step, session.last_step, session.status) == (0, model.step, "finished")
 
 
 # -- Exact resume: every end of a run for one task, and all of them after one another for the others
