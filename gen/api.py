@@ -172,7 +172,8 @@ class Model:
 
         seeds: of the images; they are in the names and records. provenance: "off", "record", "mark", "sign", or what
         `policy` returns; None: as gen.sample. key: file of the watermark's secret. label, fields: what else the records
-        say.
+        say; of images that hold parts of photographs, as `inpaint` makes them, also that
+        digital_source_type="compositeWithTrainedAlgorithmicMedia".
         """
         rules = provenance if isinstance(provenance, Policy) else policy(provenance, key=key)
         output, pixels = parse_output(str(path), None, False), to_uint8(image_array(images))

@@ -3,7 +3,9 @@
 Each result has the place and name of its input under DIR, as .png or --format: jpeg, webp, gif, or same, the format of
 the input where gen writes it and else png. Of two that would get one name, in upper or lower case, the other keeps its
 suffix: a.gif.png. Kept are transparency (white in JPEG, all or none in GIF), the frames of animations, 16 bits a
-channel in png, and author, copyright and date; colors are sRGB. Every file carries the record of how it was made.
+channel in png; author, copyright, description, keywords and dates; camera, lens and exposure. Dropped are place, serial
+numbers and the owner's name (unless --keep_private), maker's notes and thumbnails. Results are upright and in sRGB, see
+docs/image_files.md. Every file carries the record of how it was made.
 
     python -m gen.refine photos --chain "shadows_highlights(shadows=0.3)|vibrance(0.2)" --out refined
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from gen import image_io, provenance, refine
 from gen.cli import flags
@@ -272,6 +273,31 @@ def test_the_letters_of_an_author_stay(tmp_path, charset):
         program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", f"--format={format}")
         found = image_io.open_picture(tmp_path / "out" / f"in{encoding.suffix(format)}").metadata
         assert (found["author"], found["copyright"]) == ("Zoë Núñez", "© Zoë")
+
+
+def test_a_profile_that_is_srgb_stays_and_others_become_srgb(tmp_path):
+    own = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    own[24:36] = struct.pack(">6H", 1999, 12, 31, 0, 0, 0)  # another day, so other bytes
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for profile, expected in ((own, own), (lab, encoding.srgb_profile()), (b"no profile", encoding.srgb_profile())):
+        picture(tmp_path / "in.jpg", icc_profile=bytes(profile))
+        program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}")
+        with Image.open(tmp_path / "out" / "in.png") as made:
+            assert made.info["icc_profile"] == bytes(expected)
+
+
+def test_place_and_serial_numbers_stay_only_if_asked(tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    tags[0x8769], tags[0x8825] = {0xA431: "serial 17", 0x8827: 400}, {1: "N", 2: (1.0, 2.0, 3.0)}
+    pixels = picture(tmp_path / "in.jpg", exif=tags, quality=100, subsampling=0)
+    for asked, kept in (((), {0x8827: 400}), (("--keep_private",), {0x8827: 400, 0xA431: "serial 17"})):
+        program(tmp_path / "in.jpg", "--chain=invert", f"--out={tmp_path / 'out'}", *asked)
+        with Image.open(tmp_path / "out" / "in.png") as made:
+            assert made.getexif().get_ifd(0x8769) == kept
+            assert bool(made.getexif().get_ifd(0x8825)) == bool(asked)
+            assert 0x0112 not in made.getexif()
+            assert made.size == pixels.shape[:2]  # upright
 
 
 def test_the_author_stays_and_where_it_was_taken_goes(tmp_path):

@@ -51,6 +51,17 @@ def keeps_colors(profile: Any) -> bool:
     return _conversion(profile, "RGB") is None and _conversion(profile, "L") is None
 
 
+@functools.lru_cache(maxsize=32)
+def is_srgb(profile: bytes) -> bool:
+    """Returns whether a profile is a sound one of RGB that `to_srgb` takes for sRGB."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        of_colors = source.profile.xcolor_space.strip() == "RGB"
+        return of_colors and _is_alike(ImageCms.buildTransform(source, _srgb(), "RGB", "RGB", _INTENT))
+    except Exception:  # littleCMS cannot read it
+        return False
+
+
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 
 

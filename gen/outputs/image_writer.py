@@ -69,7 +69,7 @@ class Carried(NamedTuple):
     about: About = About()  # texts and settings of its owner
     durations: Sequence[float] | None = None  # of frames, milliseconds; None: 40 each
     plays: int = 0  # how often an animation is shown, 0 = without end
-    tagged: bool = False  # with a color profile, that of sRGB
+    profile: bytes | None = None  # of colors, for ICC: sRGB, or one that is like it
     sources: Sequence[bytes] = ()  # the contents of the files that it was made of, which a signature names
 
 
@@ -186,8 +186,8 @@ def _content(
     """Returns the content of the file of an image. pixels, marked: before and after the mark."""
     said = {} if policy.level == "off" else record | {PIXELS: encoding.digest(pixels)}
     options = save_options(said, format.upper(), carried.about)
-    if carried.tagged and format != "gif" and marked[0].shape[-1] > 2:  # for gray a profile of colors is none
-        options["icc_profile"] = encoding.srgb_profile()
+    if carried.profile and format != "gif" and marked[0].shape[-1] > 2:  # for gray a profile of colors is none
+        options["icc_profile"] = carried.profile
     content = encoding.encode(marked, format, durations=carried.durations, plays=carried.plays, **options)
     if format == "gif":
         content = with_xmp(content, said, carried.about)

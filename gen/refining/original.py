@@ -13,6 +13,7 @@ from gen import provenance
 from gen.errors import InputError
 from gen.files import printable, sha256
 from gen.image_io import Picture, Unreadable, open_frames, open_picture, opening
+from gen.image_io.color import is_srgb
 from gen.outputs import encoding, image_writer
 from gen.outputs.image_writer import Carried
 from gen.provenance import About, about
@@ -27,6 +28,7 @@ _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # what has several frames in a file 
 _SLOW = 100.0  # milliseconds of a frame that does not say how long it is shown
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _PREVIEW_SIDE = 384
+_LARGEST_PROFILE = 2**20  # bytes of a color profile that is kept
 
 
 class Original(NamedTuple):
@@ -93,8 +95,15 @@ def encode(
     first = original.frames[0]
     durations = [_SLOW if frame.duration is None else frame.duration for frame in original.frames]
     sources = [original.file.read_bytes()] if policy.signer else []
-    carried = Carried(original.about, durations, original.plays, first.icc_profile is not None, sources)
+    carried = Carried(original.about, durations, original.plays, _profile(first.icc_profile), sources)
     return image_writer.encode(images, format=format, record=record, policy=policy, carried=carried)
+
+
+def _profile(given: bytes | None) -> bytes | None:
+    """Returns the color profile of what was refined: that of the original where it is sRGB, else sRGB; None: none."""
+    if given is None:
+        return None
+    return given if len(given) <= _LARGEST_PROFILE and is_srgb(given) else encoding.srgb_profile()
 
 
 def reference(path: Path) -> np.ndarray:

@@ -160,6 +160,12 @@ def test_override_reaches_dicts_and_open_and_untyped_components():
     assert changed.task.width == 9
 
 
+def test_a_config_knows_its_experiment(tmp_path):
+    (tmp_path / "some.py").write_text(GOOD)
+    assert load(f"{tmp_path / 'some.py'}:smoke").experiment == "some:smoke"
+    assert load(str(tmp_path / "some.py"), [("experiment", "mine")]).experiment == "mine"
+
+
 def test_load_passes_the_variant(tmp_path):
     path = file(tmp_path, GOOD)
     assert load(path).batch_size == 8

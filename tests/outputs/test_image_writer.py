@@ -102,7 +102,10 @@ def test_gif_shows_what_is_mostly_opaque_and_nothing_else(tmp_path, channels):
 def test_sixteen_bits_are_written_whole(shape):
     image = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
     content = image_writer.encode(
-        [image], format="png", **PLAIN, carried=image_writer.Carried(provenance.About({"author": "Ada"}), tagged=True)
+        [image],
+        format="png",
+        **PLAIN,
+        carried=image_writer.Carried(provenance.About({"author": "Ada"}), profile=encoding.srgb_profile()),
     )
     with Image.open(io.BytesIO(content)) as made:
         made.load()
