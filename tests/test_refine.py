@@ -15,6 +15,7 @@ from gen import image_io, provenance, refine
 from gen.cli import flags
 from gen.errors import InputError
 from gen.outputs import encoding, manifest
+from gen.provenance import xmp
 from gen.refining import transparency
 from gen.report import save_png
 
@@ -62,6 +63,15 @@ def test_the_record_of_a_generated_image_is_kept(tmp_path):
     made = provenance.read(tmp_path / "out" / "made.png")
     assert record.items() <= made.items()
     assert made["gen:refine_software"] == provenance.software("cpu")
+
+
+def test_what_another_program_calls_made_by_a_model_stays_that(tmp_path):
+    for name, kind in (("a", "trainedAlgorithmicMedia"), ("b", "digitalCapture"), ("c", "trainedAlgorithmicMedia/x")):
+        source_type = {"Iptc4xmpExt:DigitalSourceType": [f"http://cv.iptc.org/newscodes/digitalsourcetype/{kind}"]}
+        picture(tmp_path / f"{name}.jpg", xmp=xmp.packet({}, source_type))
+        program(tmp_path / f"{name}.jpg", "--chain=invert", f"--out={tmp_path / 'out'}")
+        found = provenance.read(tmp_path / "out" / f"{name}.png")["gen:digital_source_type"]
+        assert found == ("trainedAlgorithmicMedia" if name == "a" else "compositeWithTrainedAlgorithmicMedia")
 
 
 def test_transparency_is_kept(tmp_path):

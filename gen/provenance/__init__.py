@@ -1,7 +1,7 @@
 """Where images come from: the record inside each file, and signatures (gen.provenance.c2pa)."""
 
 from gen.provenance.places import About, exif, png_text, save_options, with_xmp
-from gen.provenance.reading import chosen, disagreements, read, read_all, warn_of_disagreements
+from gen.provenance.reading import chosen, claimed_source_type, disagreements, read, read_all, warn_of_disagreements
 from gen.provenance.record import (
     COMPOSITE,
     DATA,
@@ -32,6 +32,7 @@ __all__ = [
     "SourceType",
     "changed",
     "chosen",
+    "claimed_source_type",
     "disagreements",
     "exif",
     "picture",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,25 @@ def read_all(path: str | Path) -> dict[str, Record]:
         return records_in(Path(path))
     except Unreadable as error:
         raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
+
+
+def claimed_source_type(path: str | Path) -> str:
+    """Reads the digital source type in the XMP of an image file, "trainedAlgorithmicMedia" say; "" for none.
+
+    Programs of others write it, too. Raises InputError when `path` is not a readable image.
+    """
+    try:
+        with opening(Path(path)) as image:
+            packet = _gif_xmp(image)
+            image.load()
+            found = xmp.properties(packet_in(image) or packet).get(xmp.SOURCE_TYPE, [""])[0]
+    except Unreadable as error:
+        raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
+    return (
+        found.rpartition("/")[2]
+        if re.fullmatch(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/\w+", found)
+        else ""
+    )
 
 
 def records_in(file: Path | bytes) -> dict[str, Record]:

@@ -24,6 +24,7 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
+import math
 import os
 import re
 import time
@@ -98,27 +99,29 @@ def refined(
     source: str | None = None,
     shows: str | None = None,
     device: str | None = None,
+    claimed: str = "",
 ) -> Record:
     """Extends the record (or None) of an image to that of its refinement by a chain.
 
     When and by what the image was made stays, with refine_date and refine_software beside it; see `changed` for its
     source type. seed: of random operators. source: sha256 of the file that was refined. shows: what the picture is, if
-    no image. device: see `software`.
+    no image. device: see `software`. claimed: see `changed`.
     """
     kept = {name: value for name, value in (record or {}).items() if name != PREFIX + "pixels"}
     when = "refine_" if kept else ""
     fields = {"version": kept.get(PREFIX + "version", __version__), "refine": chain, "refine_seed": seed}
-    fields |= {"source": source, "shows": shows, "digital_source_type": changed(record)}
+    fields |= {"source": source, "shows": shows, "digital_source_type": changed(record, claimed)}
     return kept | _stored(fields | {f"{when}date": now(), f"{when}software": software(device)})
 
 
-def changed(record: Record | None) -> SourceType:
+def changed(record: Record | None, claimed: str = "") -> SourceType:
     """Returns what an image becomes when a part of it, or its look, is changed: TRAINED stays, all else is COMPOSITE.
 
-    record: of the image; one of an earlier version, without a source type, is that of a model.
+    record: of the image; one of an earlier version, without a source type, is that of a model. claimed: the source type
+    that the image says without a record, as one by another program does.
     """
     kept = record or {}
-    made = kept.get(PREFIX + "digital_source_type", TRAINED if PREFIX + "config_digest" in kept else None)
+    made = kept.get(PREFIX + "digital_source_type", TRAINED if PREFIX + "config_digest" in kept else claimed)
     return TRAINED if made == TRAINED else COMPOSITE
 
 
@@ -195,4 +198,8 @@ def _stored(fields: Mapping[str, Any]) -> Record:
 
 
 def _text(value: Any) -> Any:
-    return printable(value, longest=len(value)) if isinstance(value, str) and not value.isprintable() else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if text.isprintable() else printable(text, longest=len(text))

@@ -131,7 +131,8 @@ def _refined(
     provenance.warn_of_disagreements(job.source, original.records)
     kept = original.records[provenance.chosen(original.records)] if original.records else None
     device = jax.devices()[0].device_kind
-    record = recipe.record(kept, source=original.digest, device=device)
+    claimed = "" if kept else provenance.claimed_source_type(job.source)
+    record = recipe.record(kept, source=original.digest, device=device, claimed=claimed)
     return images, record, encode(original, images, format=job.format, record=record, policy=policy)
 
 

@@ -28,6 +28,22 @@ def test_record_has_prefixed_keys_and_leaves_out_an_absent_label():
     assert "gen:label" not in provenance.record(config_digest="", step=1, seed=2)
 
 
+def test_values_of_any_type_become_text_or_numbers():
+    made = provenance.record(
+        config_digest="", step=np.int64(3), a=np.float32(0.5), b=float("nan"), c=[1], d=True, e="x\x00", f=None
+    )
+    found = {key: made[f"gen:{key}"] for key in ("step", "a", "b", "c", "d", "e")}
+    assert found == {"step": 3, "a": 0.5, "b": "nan", "c": "[1]", "d": True, "e": "x\\x00"}
+    assert type(found["step"]) is int
+    assert "gen:f" not in made
+
+
+@pytest.mark.parametrize("name", ["größe", "a b", "x" * 61, "a:b"])
+def test_names_that_no_format_can_hold_are_refused(name):
+    with pytest.raises(InputError, match="a record has no field"):
+        provenance.record(config_digest="", step=1, **{name: 1})
+
+
 @pytest.mark.parametrize(("suffix", "format"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP"), ("gif", "GIF")])
 @pytest.mark.parametrize("seed", [17, "3,7,11"])
 def test_round_trip(tmp_path, suffix, format, seed):

@@ -95,7 +95,9 @@ def _with_sources(request: Request, files: Sequence[Path], *, kept: bool = False
     """Enters the files into the records. kept: the results hold pixels of theirs, which a camera may have made."""
     records = []
     for fields, file in zip(request.records, files, strict=True):
-        source_type = provenance.changed(provenance.read(file)) if kept else provenance.TRAINED
+        source_type = provenance.TRAINED
+        if kept:
+            source_type = provenance.changed(provenance.read(file), provenance.claimed_source_type(file))
         records.append(fields | about | {"source": sha256(file), "digital_source_type": source_type})
     return request._replace(records=records)
 
