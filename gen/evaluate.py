@@ -171,7 +171,7 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
     names = ("num_samples", "num_references", "split", "seed", "real_baseline")
     same = {name: getattr(options, name) for name in names}
     settings = EvaluationSettings(groups=groups, conditions=conditions, refine=refine, **same)
-    about = {"run": Path(str(options.workdir)).resolve().name, "config_digest": digest(run.config), "step": run.step}
+    about = {"run": run.name, "config_digest": digest(run.config), "step": run.step}
     return evaluate_run(run, splits, parse_extractor(options.extractor, splits), settings, about=about | conditions)
 
 

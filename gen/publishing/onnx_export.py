@@ -40,7 +40,7 @@ def serialize(run: TrainedRun) -> bytes:
         raise InputError(f"--onnx needs {needed}: {printable(error)}") from None
     for name in ("onnx_ir", "jax2onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    sampler, weights = of_run(_in_float32(run)), flat(run.ema_params)
+    sampler, weights = of_run(in_float32(run)), flat(run.ema_params)
     arrays = {name: given for name, given in sampler.inputs.items() if given.shape is not None}
 
     def function(*given: jax.Array) -> jax.Array:
@@ -76,7 +76,7 @@ def _difference(session: Any, function: Any, sampler: Sampler, names: list[str],
     return float(np.abs(made - wanted).max()) if made.shape == wanted.shape else math.inf
 
 
-def _in_float32(run: TrainedRun) -> TrainedRun:
+def in_float32(run: TrainedRun) -> TrainedRun:
     """Returns the run with networks that compute in float32 alone: onnxruntime has no bfloat16 on CPUs."""
     changed: Any = {}
     for role in ("generator", "network"):

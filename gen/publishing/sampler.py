@@ -37,7 +37,7 @@ class Sampler(NamedTuple):
 
     function: Callable[[Mapping[str, jax.Array], Mapping[str, jax.Array]], jax.Array]
     inputs: dict[str, Input]
-    draw: Callable[[Sequence[int]], dict[str, Any]]  # the inputs that gen.sample has for these seeds
+    draw: Callable[[Sequence[int]], dict[str, Any]]  # what gen.sample has for these seeds; no context
 
 
 def of_run(run: TrainedRun) -> Sampler:

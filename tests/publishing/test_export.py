@@ -227,8 +227,8 @@ def test_onnx_makes_the_images_of_jax(runs, monkeypatch):
         onnx_export.serialize(run)
 
 
-def test_networks_are_converted_in_float32(runs):
+def test_networks_are_convertedin_float32(runs):
     run = trained_run.load(runs / "runs" / "gan")
     halved = dataclasses.replace(run.task, generator=run.task.generator.clone(bfloat16_from=4))
-    float32 = onnx_export._in_float32(dataclasses.replace(run, task=halved))
+    float32 = onnx_export.in_float32(dataclasses.replace(run, task=halved))
     assert float32.task == run.task
