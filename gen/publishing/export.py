@@ -5,6 +5,7 @@ See docs/export.md for what is in the folder, and gen/runs/exported.py for how i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,4 +95,6 @@ def _cards(source: RunFolder, run: TrainedRun, inputs: Mapping[str, Input], *, n
         path = source.path / theirs
         if path.is_file() and not cards.is_own(path):
             made[file] = path.read_bytes()
+            if pictures:
+                made[file] = re.sub(rb"\]\(previews/\d+\.png\)", b"](samples.png)", made[file])
     return made | pictures

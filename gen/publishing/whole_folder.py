@@ -1,7 +1,8 @@
 """Writes a folder of files whole or not at all, and never over what is not of gen.
 
-A new folder is filled under a temporary name beside it and renamed. In one that is there, files that gen wrote are
-replaced one after the other, once all of the new ones are on the disk; those that the new content lacks go.
+A new folder is filled under a temporary name beside it and renamed. In one that is there, the new files first go into a
+temporary folder in it; when all are on the disk, they take their places one after the other, and those that the new
+content lacks go.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def write(folder: Path, content: Mapping[str, bytes], *, known: Iterable[str]) -
     """
     check(folder, {*content, *known})
     folder = folder.absolute()
-    partial = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(6)}.partial")
+    parent = folder if folder.exists() else folder.parent
+    partial = parent / f".{folder.name[:100]}.{secrets.token_hex(6)}.partial"
     try:
         for name, file in content.items():
             manifest.write(partial / name, file)

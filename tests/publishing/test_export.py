@@ -97,10 +97,14 @@ def test_the_code_in_the_card_runs(runs, family, monkeypatch):
 
 
 def test_cards_that_a_person_wrote_are_those_of_the_export(runs, tmp_path):
-    run = untrained(tmp_path / "run", TASKS["autoencoder"])
-    (run / "MODEL_CARD.md").write_text("# Mine")
+    run = untrained(tmp_path / "run", TASKS["gan"])
+    (run / "MODEL_CARD.md").write_text("# Mine\n\n![x](previews/000000003.png)")
+    (run / "previews").mkdir()
+    for step in (1, 3, 5):
+        (run / "previews" / f"{step:09d}.png").write_bytes(f"picture {step}".encode())
     exported(run, tmp_path / "out")
-    assert (tmp_path / "out" / "README.md").read_text() == "# Mine"
+    assert (tmp_path / "out" / "README.md").read_text() == "# Mine\n\n![x](samples.png)"
+    assert (tmp_path / "out" / "samples.png").read_text() == "picture 3"
     assert "Data of `shapes`" in (tmp_path / "out" / "DATA_CARD.md").read_text()
 
 
@@ -147,6 +151,16 @@ def test_an_export_that_fails_leaves_nothing(runs, tmp_path, monkeypatch):
             exported(runs / "runs" / "gan", place)
     assert content(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_images_of_the_data_are_not_exported(runs, tmp_path):
+    """Previews of a model that only reconstructs show held-out images."""
+    run = untrained(tmp_path / "run", TASKS["autoencoder"])
+    (run / "previews").mkdir()
+    (run / "previews" / "000000003.png").write_bytes(b"a real image")
+    exported(run, tmp_path / "out")
+    assert "samples.png" not in content(tmp_path / "out")
+    assert "![" not in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_places_that_cannot_be_exported_to(runs, tmp_path):
