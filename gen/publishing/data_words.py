@@ -27,10 +27,9 @@ def of_data(facts: Facts) -> dict[str, Any]:
     ]
     classes = [code(name) for name in data.get("class_names", ())]
     more = len(classes) - _SHOWN_CLASSES
-    license_known = ", beyond the license that is recorded above" if data.get("license") else ""
     return {
         "front_matter": Markdown(front_matter(_data_front(facts))),
-        "name": code(data_name(facts)),
+        "name": data_name(facts),
         "what": _data_what(facts),
         "rows": list(_data_rows(facts)),
         "classes": Markdown(", ".join(classes[:_SHOWN_CLASSES]) + (f" and {more:,} more" if more > 0 else "")),
@@ -39,7 +38,7 @@ def of_data(facts: Facts) -> dict[str, Any]:
         "changes": [_change(change) for change in data.get("changes", ())],
         "seen": _seen(facts),
         "audit": f"{NOT_AUDITED.capitalize()}.",
-        "recorded": license_known,
+        "license": "" if data.get("license") else "under which license, ",
     }
 
 

@@ -36,6 +36,8 @@ def serialize(run: TrainedRun) -> bytes:
     try:
         jax.config.update("jax_traceback_in_locations_limit", 0)  # else it names the source files of this machine
         return bytes(export.export(program, platforms=PLATFORMS)(weights, inputs).serialize(vjp_order=0))
+    except ImportError:
+        raise InputError("it needs the package flatbuffers: python -m pip install flatbuffers") from None
     except Exception as error:  # of a network of the user's own, which may need a number where jax.export has b
         reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
         raise InputError(f"the network cannot be exported for any number of images ({reason})") from None

@@ -138,7 +138,8 @@ def _model_rows(facts: Facts) -> Iterator[tuple[str, Any]]:
         yield "Classes", f"{classes:,}, listed in the data card"
     if facts.task.latent_shape:
         yield "Latent", f"{math.prod(facts.task.latent_shape):,} numbers"
-    for role, count in facts.parameters.items():
+    trained = facts.parameters.items()
+    for role, count in sorted(trained, key=lambda entry: entry[0] == "discriminator"):
         if count > 100:  # not the two averages of a regularizer
             yield f"Parameters, {role}", f"{count:,}"
     yield "Config digest", cell(facts.config_digest)
@@ -237,7 +238,9 @@ def _memorization(results: Sequence[MetricResult]) -> Markdown:
             f"of held-out images are (95 % interval {interval(share)}); so many would be seen with probability "
             f"{p:.2g} if the samples were new images. One copy among thousands would not show."
         )
-    words += [f"`{name}` is {number(found[name].value)}." for name in ("C_T", "AuthPct") if name in found]
+    for name in ("C_T", "AuthPct"):
+        if name in found:
+            words.append(f"`{name}` is {number(found[name].value)}: {_description(found[name])}.")
     return Markdown(" ".join(words) or "Not measured.")
 
 

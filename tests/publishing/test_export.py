@@ -69,7 +69,7 @@ def test_the_exported_sampler_makes_the_images_of_gen(runs, family):
     assert program.platforms == ("cpu", "cuda", "tpu")
     weights = safetensors.numpy.load_file(out / "model.safetensors")
     run = trained_run.load(out)
-    for seeds in ([7], [0, 7, 2**32 - 1]):
+    for seeds in ([7], [0, 7, 2**32 - 1])[family == "prior" :]:  # which takes long to compile
         inputs = sampler.of_run(run).draw(seeds)
         made = program.call(weights, inputs)
         if family == "autoencoder":
@@ -105,7 +105,7 @@ def test_cards_that_a_person_wrote_are_those_of_the_export(runs, tmp_path):
     exported(run, tmp_path / "out")
     assert (tmp_path / "out" / "README.md").read_text() == "# Mine\n\n![x](samples.png)"
     assert (tmp_path / "out" / "samples.png").read_text() == "picture 3"
-    assert "Data of `shapes`" in (tmp_path / "out" / "DATA_CARD.md").read_text()
+    assert "# Data: shapes" in (tmp_path / "out" / "DATA_CARD.md").read_text()
 
 
 def test_a_step_is_chosen_and_the_newest_by_default(runs, tmp_path):
