@@ -27,5 +27,7 @@ def num_classes(facts: Facts) -> int:
 
 
 def data_name(facts: Facts) -> str:
-    """Returns the name of the data, as others wrote it."""
-    return str(facts.data.get("name", "unnamed data"))
+    """Returns the name of the data, as others wrote it: of a folder or file its own, else that of the set."""
+    options = facts.data.get("options", {})
+    named = (options.get("folder"), options.get("file"), facts.data.get("name"))
+    return next((name for name in named if isinstance(name, str) and name), "unnamed data")

@@ -201,6 +201,8 @@ def test_the_data_card_says_what_is_known(gan, tmp_path):
     for known in ("64 images to train on, and 8 held out", "`<b>circle</b>`, `a|b`", r"| `too \| small` | 3 |"):
         assert known in text
     assert "private.jpg" not in text
+    folder.write_metadata(folder.read_metadata() | {"name": "folder", "options": {"folder": "my pictures"}})
+    assert parsed(cards.data_card(facts.read(folder)))["pretty_name"] == "my pictures"
     assert "<b>" not in PARSER.render(text.split("---\n", 2)[2]).replace("<code>&lt;b&gt;", "")
 
 
