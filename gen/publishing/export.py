@@ -41,8 +41,8 @@ def export(workdir: str | Path, out: str | Path, *, step: int | None = None, onn
     Raises InputError for bad input, what is in the way, and where model.onnx cannot be made; then nothing is written.
     """
     source, folder = RunFolder(expand(workdir)), expand(out)
-    if folder.resolve() == source.path.resolve():
-        raise InputError(f"{printable(out)} is the folder of the run itself; name another place")
+    if folder.resolve().is_relative_to(source.path.resolve()):
+        raise InputError(f"{printable(out)} is the folder of the run, or lies in it; name another place")
     whole_folder.check(folder, _KNOWN)
     run = trained_run.load(workdir, step=step)
     content = _weights(run, workdir) | _described(run)

@@ -166,7 +166,8 @@ def test_images_of_the_data_are_not_exported(runs, tmp_path):
 def test_places_that_cannot_be_exported_to(runs, tmp_path):
     run = runs / "runs" / "gan"
     (tmp_path / "file").write_text("")
-    for out, said in ((run, "the folder of the run itself"), (tmp_path / "file", "is a file")):
+    inside = "is the folder of the run, or lies in it"
+    for out, said in ((run, inside), (run / "checkpoints", inside), (tmp_path / "file", "is a file")):
         with pytest.raises(InputError, match=said):
             exported(run, out)
     with pytest.raises(InputError, match="takes a run and a folder"):
