@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gen import __version__
-from gen.evaluation import METRICS
-from gen.evaluation.results import MetricResult, interval, number
 from gen.files import printable
 from gen.provenance import NOT_AUDITED
+from gen.publishing import figures
 from gen.publishing.facts import Facts
 from gen.publishing.front_matter import front_matter
 from gen.publishing.markdown import Markdown, cell, code
@@ -23,14 +22,13 @@ from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.gan import Gan
 from gen.tasks.prior import Prior
 
-_COPIES = 1e-6  # probability of so many near samples, were they new, below which gen.evaluate calls them copies
 _PUBLIC = ("gen.data.tfds:tfds", "gen.data.celeba:celeba")  # data with a name that others know
 
 
 def of_model(facts: Facts, folder: str, picture: str | None, inputs: Mapping[str, Input]) -> dict[str, Any]:
     """Returns what the template of the model card takes."""
     results = facts.results
-    of = {metric.metric: _description(metric) for metric in results}
+    of = {metric.metric: figures.description(metric) for metric in results}
     return {
         "front_matter": Markdown(front_matter(_model_front(facts))),
         "name": facts.name,
@@ -45,10 +43,10 @@ def of_model(facts: Facts, folder: str, picture: str | None, inputs: Mapping[str
         "arguments": [Markdown(f'"{name}": {_drawn(name, given)},') for name, given in inputs.items()],
         "shape": Markdown(", ".join(map(str, shape_of(facts)))),
         "training_rows": list(_training_rows(facts)),
-        "results": [_result_row(result) for result in results],
+        "results": [figures.row(result) for result in results],
         "described": [(name, description) for name, description in of.items() if description],
-        "measured": _measured(facts),
-        "memorization": _memorization(results),
+        "measured": figures.measured(facts),
+        "memorization": figures.memorization(results),
         "limits": list(_limits(facts)),
         "intended": _intended(facts),
     }
@@ -99,7 +97,7 @@ def _model_front(facts: Facts) -> dict[str, Any]:
     kind = {Gan: "gan", Autoencoder: "autoencoder", Prior: "autoregressive"}.get(type(facts.task), "other")
     name, tag = data_name(facts), _tag(facts.task)
     of_step = facts.evaluated == facts.step
-    metrics = [_metric(result) for result in facts.results if math.isfinite(result.value) and of_step]
+    metrics = [figures.model_index_entry(result) for result in facts.results if math.isfinite(result.value) and of_step]
     dataset = {"type": re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data", "name": name, "split": _split(facts)}
     result = {"task": {"type": tag}, "dataset": dataset, "metrics": metrics}
     return {
@@ -113,19 +111,6 @@ def _model_front(facts: Facts) -> dict[str, Any]:
 
 def _split(facts: Facts) -> str:
     return facts.results[0].split if facts.results else ""
-
-
-def _metric(result: MetricResult) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "low": result.low,
-        "high": result.high,
-        "num_samples": result.num_samples,
-        "seed": result.seed,
-    }
-    given |= {"num_references": result.num_references, "extractor": result.extractor}
-    given |= {"extractor_digest": result.extractor_digest} if result.extractor_digest else {}
-    kind = re.sub(r"[^a-z0-9]+", "-", result.metric.lower()).strip("-")
-    return {"type": kind or "metric", "name": result.metric, "value": result.value, "args": given}
 
 
 def _model_rows(facts: Facts) -> Iterator[tuple[str, Any]]:
@@ -190,58 +175,6 @@ def _training_rows(facts: Facts) -> Iterator[tuple[str, Any]]:
         told = [cell(value) for value in dict.fromkeys(filter(None, values))]
         yield title, Markdown(", then ".join(told)) if told else "not recorded"
     yield "Seed", str(facts.config.seed)
-
-
-def _description(result: MetricResult) -> str:
-    return next((m.description for m in METRICS if m.matches(result.metric, result.extractor)), "")
-
-
-def _result_row(result: MetricResult) -> dict[str, Any]:
-    real = f" against {result.num_references:,} real ones ({result.split})" if result.num_references else ""
-    digest = f" ({result.extractor_digest[:12]})" if result.extractor_digest else ""
-    settings = {name: value for name, value in result.settings.items() if value is not None}
-    return {
-        "metric": result.metric,
-        "value": number(result.value),
-        "interval": interval(result) or "–",
-        "better": "" if result.better == "neither" else result.better,
-        "images": f"{result.num_samples:,}{real}",
-        "extractor": f"{result.extractor}{digest}",
-        "settings": ", ".join(f"{name}={value}" for name, value in settings.items()),
-    }
-
-
-def _measured(facts: Facts) -> Markdown:
-    if not facts.results:
-        return Markdown("Not measured yet: `python -m gen.evaluate --workdir RUN` does, and renews this card.")
-    first = facts.results[0]
-    of = (
-        "This checkpoint" if facts.evaluated == facts.step else f"Checkpoint {facts.evaluated:,}, which is another one,"
-    )
-    given = {k: v for k, v in first.subject.items() if k not in ("run", "config_digest", "step", "weights_digest")}
-    sampled = "".join(f", {name} {value}" for name, value in given.items())
-    return Markdown(
-        f"{of} was measured by `python -m gen.evaluate`, gen {first.version}, {first.time[:10]}: images of seeds "
-        f"{first.seed} and up{code(sampled) and ' with ' + code(sampled.removeprefix(', '))}; data digest "
-        f"{code(first.data_digest[:12])}; images resized: {code(first.resize)}."
-    )
-
-
-def _memorization(results: Sequence[MetricResult]) -> Markdown:
-    found = {result.metric: result for result in results}
-    words = list[str]()
-    if {"memorized", "memorized-p"} <= found.keys():
-        share, p = found["memorized"], found["memorized-p"].value
-        verdict = "Training images are copied" if p < _COPIES else "No sign of copies"
-        words.append(
-            f"{verdict}: {share.value:.1%} of {share.num_samples:,} samples are nearer to a training image than 99 % "
-            f"of held-out images are (95 % interval {interval(share)}); so many would be seen with probability "
-            f"{p:.2g} if the samples were new images. One copy among thousands would not show."
-        )
-    for name in ("C_T", "AuthPct"):
-        if name in found:
-            words.append(f"`{name}` is {number(found[name].value)}: {_description(found[name])}.")
-    return Markdown(" ".join(words) or "Not measured.")
 
 
 def _limits(facts: Facts) -> Iterator[str]:
