@@ -48,18 +48,20 @@ def format_of(content: bytes) -> str | None:
     return next((FORMATS[name] for magic, name in _MAGIC.items() if content.startswith(magic)), None)
 
 
-def read(content: bytes, format: str | None = None, *, trust: Sequence[str | Path] = ()) -> Signature:
+def read(
+    content: bytes, format: str | None = None, *, trust: Sequence[str | Path] = (), anchors: str | None = None
+) -> Signature:
     """Reads the signature of an image file; what cannot be parsed is "broken", with a line that says so.
 
     format: as Pillow names it, where the first bytes do not tell. trust: PEM files of authorities, or folders of them;
-    without any, no signature is trusted. Raises InputError for files of `trust` that cannot be read, and without the
-    extra.
+    without any, no signature is trusted. anchors: what `load_trust` made of them, instead of `trust`. Raises InputError
+    for files of `trust` that cannot be read, and without the extra.
     """
     try:
         import c2pa
     except ImportError:
         raise InputError(f"signatures need c2pa-python and cryptography: {INSTALL}") from None
-    context = _context(os.getpid(), load_trust(trust))
+    context = _context(os.getpid(), load_trust(trust) if anchors is None else anchors)
     mime = format_of(content) or FORMATS.get((format or "").upper())
     if mime is None:
         return Signature("absent", problems=["C2PA signatures are read in PNG, JPEG, WebP and GIF files only"])

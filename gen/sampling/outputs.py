@@ -75,7 +75,7 @@ def write_stills(
     if with_grid:
         shown_classes = [class_names[label] for label in classes]
         record = _record(run, settings, chain, seeds_text(settings.seeds), shown_classes) | {"gen:shows": "grid"}
-        picture = _sheet(np.stack(shown), shown_classes)
+        picture = sheet_of(np.stack(shown), shown_classes)
         image_writer.save(sheet, [picture], format=output.format, record=record, policy=policy)
         paths.append(sheet)
     if chain:
@@ -92,18 +92,25 @@ def write_animation(
     if labels and len(labels) > 1:
         names = ", ".join(run.class_names[label] for label in labels)
         raise InputError(f"--label={names}: an interpolation shows one class; name one")
-    latents = by_seed.interpolation(run.task, settings.seeds, frames)
     path = output.file or output.folder / f"interpolation{output.suffix}"
     image_writer.check([path], policy)
+    film = interpolation_frames(run, settings, chain, frames=frames)
+    shown = [run.class_names[label] for label in labels or by_seed.drawn_labels(run.task, settings.seeds[:1]) or ()]
+    record = _record(run, settings, chain, seeds_text(settings.seeds), shown)
+    record |= {"gen:shows": "interpolation", "gen:frames": frames}
+    image_writer.save(path, film, format=output.format, record=record, policy=policy)
+    return SampleResult([path], len(film), run.step, time.monotonic() - began)
+
+
+def interpolation_frames(run: TrainedRun, settings: Settings, chain: Chain | None, *, frames: int) -> list[np.ndarray]:
+    """Makes the frames of an animation that moves from each seed to the next in `frames` images, uint8 [h w c]."""
+    latents = by_seed.interpolation(run.task, settings.seeds, frames)
     first = settings.seeds[:1]  # one key: what else it decides stays the same
-    given = {"labels": [*labels] * len(latents) if labels else None, "latents": latents}
+    given = {"labels": [*settings.labels] * len(latents) if settings.labels else None, "latents": latents}
     film = list[np.ndarray]()
     for _, images in _drawn(run, settings, [*first] * len(latents), chain, **given):
         film += list(enlarged(images))
-    shown = [run.class_names[label] for label in labels or by_seed.drawn_labels(run.task, first) or ()]
-    record = _record(run, settings, chain, seeds_text(settings.seeds), shown) | {"gen:shows": "interpolation"}
-    image_writer.save(path, film, format=output.format, record=record, policy=policy)
-    return SampleResult([path], len(film), run.step, time.monotonic() - began)
+    return film
 
 
 def _drawn(
@@ -119,7 +126,7 @@ def _drawn(
         yield before, after
 
 
-def _sheet(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+def sheet_of(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Puts all images in one picture; of several classes, each has a row with its name."""
     if len(class_names) < 2:
         return grid(images)

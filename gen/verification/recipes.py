@@ -1,0 +1,106 @@
+"""Reads from a record how an image is made again: its kind, its settings, and the arguments of sampling.
+
+A record may come from anybody: every value is checked as a flag would be, and no file is opened that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Literal, NamedTuple
+
+from gen.cli import SAMPLING
+from gen.cli.arguments import parse_labels, parse_seeds
+from gen.errors import InputError
+from gen.files import printable
+from gen.imaging.chain import Chain, chain
+from gen.provenance import PREFIX, Record
+
+Kind = Literal["still", "grid", "interpolation", "refined"]
+_CONDITIONS = ("temperature", "top_k", "top_p", "guidance")
+_MOST_IMAGES = 4096  # of one file
+
+
+class Recipe(NamedTuple):
+    """How an image, or a picture of several, was made."""
+
+    kind: Kind
+    step: int | None  # of the checkpoint; None: of no run
+    seeds: tuple[int, ...]
+    label: str | None  # as the record has it
+    truncation: float
+    conditions: tuple[tuple[str, float], ...]
+    chain: str | None
+    refine_seed: int
+    source: str | None  # sha256 of the file that was refined
+    frames: int | None  # of an interpolation, from one seed to the next
+
+
+def recipe(record: Record) -> Recipe:
+    """Returns how the image of a record is made. Raises InputError for one that cannot be made from it."""
+    field = {name.removeprefix(PREFIX): value for name, value in record.items()}
+    text, shows = field.get("refine"), field.get("shows")
+    refined = "refine_seed" in field
+    if shows not in (None, "grid", "interpolation"):
+        raise InputError(f"it shows a {printable(shows, longest=40)}, which is not made again")
+    if refined and (shows or not isinstance(field.get("source"), str) or not isinstance(text, str)):
+        raise InputError("its record does not say of which file, and by which chain")
+    if "source" in field and not refined:
+        raise InputError("it was made from another image, which is not made again")
+    if not refined and "seed" not in field:
+        raise InputError("its record names no seed")
+    given = tuple((name, _number(field, name)) for name in _CONDITIONS if name in field)
+    return Recipe(
+        kind="refined" if refined else shows or "still",
+        step=None if refined else int(_number(field, "step")),
+        seeds=() if refined else _seeds(field["seed"], repeated=shows == "interpolation"),
+        label=None if refined or field.get("label") is None else str(field["label"]),
+        truncation=_number(field, "truncation") if "truncation" in field else 1.0,
+        conditions=given,
+        chain=None if text in (None, "", "none") else str(text),
+        refine_seed=int(_number(field, "refine_seed")) if refined else 0,
+        source=field.get("source"),
+        frames=int(_number(field, "frames")) if "frames" in field else None,
+    )
+
+
+def labels_of(text: str | None, class_names: Sequence[str]) -> list[int] | None:
+    """Returns the classes that a record names; a name may hold a comma. Raises InputError."""
+    names = list(map(printable, class_names))
+    if text is None or not names:
+        return None
+    return [names.index(text)] if text in names else parse_labels(text, class_names)
+
+
+def safe_chain(text: str | None) -> Chain | None:
+    """Reads the chain of a record, which may name tables of colors in the current folder only. Raises InputError."""
+    if text is None:
+        return None
+    read = chain(text)
+    for path in _tables(read):
+        if path != PurePath(path).name:
+            raise InputError(f"its chain names the file {printable(path)}; a record names files without their folders")
+    return read
+
+
+def _tables(read: Chain) -> Iterator[str]:
+    for step in read.steps:
+        if step.name == "lut":
+            yield str(dict(step.arguments)["path"])
+        for nested in step.nested:
+            yield from _tables(nested)
+
+
+def _seeds(value: Any, *, repeated: bool) -> tuple[int, ...]:
+    seeds = parse_seeds(str(value), repeated=repeated)
+    if len(seeds) > _MOST_IMAGES:
+        raise InputError(f"its record names {len(seeds):,} seeds; allowed are {_MOST_IMAGES:,}")
+    return tuple(seeds)
+
+
+def _number(field: Mapping[str, Any], name: str) -> float:
+    """Returns a number within the bounds of its flag."""
+    value, rules = field.get(name), SAMPLING.get(name, {"at_least": 0, "at_most": 2**53})
+    if not isinstance(value, int | float) or not rules["at_least"] <= value <= rules["at_most"]:
+        raise InputError(f"its record has {PREFIX}{name} {printable(value, longest=40)}, which is none")
+    return value

@@ -1,0 +1,130 @@
+"""Makes images again, as gen.sample and gen.refine make them, many with the same settings at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from gen import devices
+from gen.errors import InputError
+from gen.files import expand, sha256
+from gen.image_io import Picture
+from gen.image_io.pixels import to_uint8
+from gen.provenance import software
+from gen.refining.original import refine
+from gen.runs import trained_run
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.trained_run import RunFolder, TrainedRun
+from gen.sampling import by_seed
+from gen.sampling.outputs import interpolation_frames, sheet_of
+from gen.sampling.settings import Settings
+from gen.verification.parse import Parser
+from gen.verification.recipes import Recipe, labels_of, safe_chain
+
+_BATCH = 64  # images on their way at once
+_MOST_FRAMES = 10_000
+
+
+class Maker:
+    """The checkpoints of one run folder, and files that may have been refined, which `parser` reads."""
+
+    def __init__(self, workdir: Path, parser: Parser, originals: Sequence[Path] = ()) -> None:
+        self._parser = parser
+        self._folder, self._mesh = RunFolder(expand(workdir)), devices.mesh(-1, 1)
+        self._originals = dict(filter(None, map(_with_digest, originals)))
+        self.run = functools.lru_cache(maxsize=2)(self._run)
+        self.run(None)  # a folder that is no run is refused before any file is read
+        self.software = software(jax.devices()[0].device_kind)
+
+    def _run(self, step: int | None) -> TrainedRun:
+        """Loads a checkpoint; None: the newest. Raises InputError."""
+        return trained_run.load(self._folder.path, step=step, mesh=self._mesh)
+
+    def steps(self) -> list[int]:
+        """Lists the checkpoints."""
+        with Checkpoints(self._folder.checkpoints) as checkpoints:
+            return checkpoints.steps()
+
+    def stills(self, recipes: Sequence[Recipe]) -> list[np.ndarray]:
+        """Makes one image of each recipe, which differ in seeds and labels alone: uint8 [h w c]. Raises InputError."""
+        first, seeds = recipes[0], [recipe.seeds[0] for recipe in recipes]
+        run = self.run(first.step)
+        labels = self._labels(run, recipes)
+        options = self._settings(first, seeds, None).drawing
+        images = np.concatenate([*by_seed.images(run.task, run.ema_params, seeds, labels=labels, **options)])
+        post = safe_chain(first.chain)
+        return list(to_uint8(by_seed.refine(post, images, seeds) if post else images))
+
+    def make(self, recipe: Recipe, frames: int) -> list[np.ndarray]:
+        """Makes one image, a grid, or the frames of an animation, of which its file has this number: [h w c] each.
+
+        Raises InputError.
+        """
+        if recipe.kind == "still":
+            return self.stills([recipe])
+        if recipe.kind == "refined":
+            return self._refined(recipe, frames)
+        run = self.run(recipe.step)
+        labels = labels_of(recipe.label, run.class_names)
+        if recipe.kind == "grid":
+            settings = self._settings(recipe, recipe.seeds, labels)
+            seeds, given = settings.each
+            each = [run.class_names[label] for label in given] if given else [None] * len(seeds)
+            images = self.stills([recipe._replace(seeds=(s,), label=c) for s, c in zip(seeds, each, strict=True)])
+            return [sheet_of(np.stack(images), [run.class_names[label] for label in labels or ()])]
+        if labels == by_seed.drawn_labels(run.task, recipe.seeds[:1]):
+            labels = None  # as it was made then, though the record names it
+        settings = self._settings(recipe, recipe.seeds, labels)
+        return interpolation_frames(run, settings, safe_chain(recipe.chain), frames=_frames_each(recipe, frames))
+
+    def _labels(self, run: TrainedRun, recipes: Sequence[Recipe]) -> list[int] | None:
+        """Returns the class of each image: that of the record, or drawn from the seed."""
+        named = [labels_of(recipe.label, run.class_names) for recipe in recipes]
+        drawn = by_seed.drawn_labels(run.task, [recipe.seeds[0] for recipe in recipes])
+        if drawn is None:
+            return None
+        return [label[0] if label else other for label, other in zip(named, drawn, strict=True)]
+
+    def _refined(self, recipe: Recipe, frames: int) -> list[np.ndarray]:
+        path = self._originals.get(recipe.source or "")
+        if path is None:
+            raise InputError("the file that was refined is not among the files, nor given by --original")
+        post = safe_chain(recipe.chain)
+        if post is None:
+            raise InputError("its record names no chain")
+        parsed = self._parser.parse(path, frames=frames)
+        if parsed.error:
+            raise InputError(f"the file that was refined cannot be read ({parsed.error})")
+        return [
+            refine(post, _picture(image), seed=recipe.refine_seed, references={}, masks={}) for image in parsed.pixels
+        ]
+
+    def _settings(self, recipe: Recipe, seeds: Sequence[int], labels: list[int] | None) -> Settings:
+        return Settings(seeds, labels, recipe.truncation, dict(recipe.conditions), _BATCH, self._mesh)
+
+
+def _with_digest(path: Path) -> tuple[str, Path] | None:
+    try:
+        return sha256(path), path
+    except OSError:  # which has a verdict of its own
+        return None
+
+
+def _frames_each(recipe: Recipe, frames: int) -> int:
+    """Returns how many frames lead from one seed to the next. frames: of the file. Raises InputError."""
+    pairs = len(recipe.seeds) - 1
+    each = recipe.frames or (frames - 1) // max(1, pairs)
+    if pairs < 1 or not 1 <= each * pairs <= _MOST_FRAMES:
+        raise InputError(f"{frames} frames are none from {len(recipe.seeds)} seeds")
+    return each
+
+
+def _picture(image: np.ndarray) -> Picture:
+    """Takes alpha out of an image [h w c]."""
+    deep = image.shape[-1] in (2, 4)
+    pixels, alpha = (image[..., :-1], image[..., -1]) if deep else (image, None)
+    return Picture(pixels, alpha, format="", frames=1, frame=0, duration=None, icc_profile=None, metadata={})

@@ -1,0 +1,92 @@
+"""Verifies files one group after the other, and sums up what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gen import __version__, cli
+from gen.files import printable
+from gen.verification import protocol
+from gen.verification.marks import FRAMES, SMALL_SIDE, Marks, Search, chunked
+from gen.verification.parse import Parsed, Parser
+from gen.verification.verdict import Mark, Verdict, judge, p_words
+
+if TYPE_CHECKING:
+    from gen.verification.regenerate import Regenerator
+    from gen.watermark import Key
+
+PROVEN, CONTRADICTION, UNREADABLE, NOTHING, CLAIM = 0, 1, 2, 3, 4  # exit codes
+
+
+class Pooled(NamedTuple):
+    """The small images of one folder, looked at together."""
+
+    folder: Path
+    number: int  # of images
+    mark: Mark
+
+    @property
+    def line(self) -> str:
+        """What was found, in words."""
+        found = f"mark found ({p_words(self.mark.p_value)})" if self.mark.found else "no mark found with this key"
+        return f"{printable(self.folder)}: {self.number:,} images below {SMALL_SIDE} pixels together: {found}"
+
+
+class Verification(NamedTuple):
+    """What was found in all files."""
+
+    verdicts: list[Verdict]
+    small: list[Pooled]
+    key: str | None  # the name of the key that marks were looked for with
+
+    @property
+    def exit_code(self) -> int:
+        """The first of these that holds: 2, 1, 3, 4, else 0; see gen/verify.py."""
+        origins = {verdict.origin for verdict in self.verdicts}
+        if "unreadable" in origins:
+            return UNREADABLE
+        if any(verdict.problems for verdict in self.verdicts):
+            return CONTRADICTION
+        return NOTHING if "unknown" in origins else CLAIM if "claimed" in origins else PROVEN
+
+    def data(self) -> dict[str, Any]:
+        """Returns all as plain data, for JSON."""
+        return {
+            "gen": __version__,
+            "key": self.key,
+            "exit_code": self.exit_code,
+            "files": [{**verdict.facts, "verdict": verdict.text} for verdict in self.verdicts],
+            "small_images": [
+                {
+                    "folder": printable(pooled.folder),
+                    "count": pooled.number,
+                    "found": pooled.mark.found,
+                    "p_value": pooled.mark.p_value,
+                }
+                for pooled in self.small
+            ],
+        }
+
+
+def verify_files(
+    files: Sequence[Path],
+    parser: Parser,
+    *,
+    key: Key | None,
+    search: Search = "full",
+    regenerator: Regenerator | None = None,
+    seen: Callable[[Verdict, Parsed], None] = lambda verdict, parsed: None,
+) -> Verification:
+    """Verifies files in order. seen: called with each verdict."""
+    marks, verdicts = Marks(key, search), list[Verdict]()
+    frames = protocol.MOST_FRAMES if regenerator else FRAMES
+    parsed = (parser.parse(path, frames=frames) for path in files)
+    for group in chunked(cli.progress(parsed, len(files))):
+        found = marks.look(group)
+        again = regenerator.regenerate(group, found) if regenerator else [None] * len(group)
+        for one, mark, made in zip(group, found, again, strict=True):
+            verdicts.append(judge(one, mark, made))
+            seen(verdicts[-1], one)
+    return Verification(verdicts, [Pooled(*pool) for pool in marks.pooled()], key.name if key else None)

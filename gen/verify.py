@@ -1,0 +1,127 @@
+"""Tells what is known about where images come from: python -m gen.verify FILE|DIR... [--trust CA] [--key FILE]
+
+Prints a line for each file: what its record says; whether a signature (C2PA) is trusted, valid of an unknown signer,
+broken or absent; whether gen's invisible mark is found, and whether it agrees with the record. A record is plain text
+that anyone can copy to any image, so it proves nothing alone; a trusted signature or the mark do. An image in which
+nothing is found may be generated nevertheless. Signatures are trusted by the authorities of --trust alone.
+
+    python -m gen.verify photos --trust ca.pem --json > verdicts.json
+
+The mark can be looked for only with the key that it was made with: --key, $GEN_WATERMARK_KEY, or your own. Where it is
+not found as written, it is looked for in crops and at other scales, which takes seconds for an image;
+--search=aligned leaves that out. Images below 64 pixels may be too small to tell alone, and those of a folder are also
+looked at together.
+
+With --regenerate --workdir DIR, a run folder, images are made again from their records, and compared before the mark
+and after; those of gen.refine need the file that was refined, among the files or by --original.
+
+Files are parsed in a process of its own, which may use 2 GiB of memory and 30 s for a file, and open nothing.
+--json prints one document: "files", each with "origin" (signed, marked, regenerated, claimed, unknown or unreadable),
+"problems", "record", "signature", "mark" and "verdict"; "small_images"; "key"; "exit_code". Exit codes, the first that
+holds:
+
+    2  bad input, or a file that is no image that can be read
+    1  a file in which something does not fit: a broken signature, a record against the mark, or records, or pixels
+    3  a file in which nothing was found
+    4  a file that only says where it comes from: by a record, or by a signature that nobody vouches for
+    0  every file has a trusted signature or the mark, or was made again to the bit, and all fits
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gen import cli
+from gen.cli import Options, option, run_main
+from gen.errors import InputError
+from gen.outputs.output_path import check_writable
+
+if TYPE_CHECKING:
+    from gen.verification.parse import Parsed, Parser
+    from gen.verification.regenerate import Regenerator
+    from gen.verification.verdict import Verdict
+    from gen.verification.verify_files import Verification
+    from gen.watermark import Key
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(Options):
+    """Which files to verify, and by what."""
+
+    inputs: Sequence[str | Path] = option(
+        (), "Image files, and folders with their subfolders.", group="Files", positional="FILE|DIR..."
+    )
+    json: bool = option(False, "Print one JSON document instead of lines.")
+    html: str | Path | None = option(None, "Also write a page with pictures and verdicts to this file.")
+    key: str | Path | None = option(None, "File with the secret of the mark.", group="Evidence")
+    trust: Sequence[str | Path] = option((), "PEM files of authorities to trust, or folders of them.")
+    search: Literal["aligned", "full"] = option("full", "Where to look for the mark; aligned: as written.")
+    regenerate: bool = option(False, "Make each image again from its record.", group="Regeneration")
+    workdir: str | Path | None = option(None, "Folder of the run that made them.")
+    original: Sequence[str | Path] = option((), "Files that were refined.")
+
+
+def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line: None) -> Verification:
+    """Verifies image files. tell: called with each line as soon as it is known. Raises InputError for bad input."""
+    if not options.inputs:
+        raise InputError("no images: name files or folders, python -m gen.verify FILE|DIR...")
+    if options.regenerate != (options.workdir is not None):
+        missing = (
+            "--workdir is missing: the folder of the run" if options.regenerate else "--workdir needs --regenerate"
+        )
+        raise InputError(missing)
+    from gen.image_io import find_images, ignored_line
+    from gen.outputs import manifest
+    from gen.provenance.key import known_key
+    from gen.provenance.trust_list import load_trust
+    from gen.verification.page import Page
+    from gen.verification.parse import Parser
+    from gen.verification.verify_files import verify_files
+
+    page = Path(options.html) if options.html else None
+    if page:
+        check_writable(page.parent)
+        manifest.check([page], what="--html")
+    found, key = find_images(options.inputs), known_key(options.key)
+    shown = Page()
+
+    def seen(verdict: Verdict, parsed: Parsed) -> None:
+        tell(verdict.line)
+        if page:
+            shown.add(verdict, parsed)
+
+    with Parser(load_trust(options.trust)) as parser:
+        regenerator = _regenerator(options, parser, key, found.files)
+        result = verify_files(found.files, parser, key=key, search=options.search, regenerator=regenerator, seen=seen)
+    for pooled in result.small:
+        tell(pooled.line)
+    if line := ignored_line(found):
+        cli.say(line)
+    if page:
+        manifest.write(page, shown.html(result.small).encode())
+    return result
+
+
+def _regenerator(options: VerifyOptions, parser: Parser, key: Key | None, files: Sequence[Path]) -> Regenerator | None:
+    if options.workdir is None:
+        return None
+    from gen.verification.regenerate import Regenerator
+
+    originals = [*files, *map(Path, options.original)]
+    return Regenerator(Path(options.workdir), parser, key=key, originals=originals)
+
+
+def main(options: VerifyOptions) -> int:
+    """Prints a line for each file, or the JSON document; returns the exit code. Raises InputError for bad input."""
+    result = verify(options, tell=(lambda line: None) if options.json else lambda line: print(line, flush=True))
+    if options.json:
+        print(json.dumps(result.data(), indent=2))
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    run_main(main, VerifyOptions)
