@@ -35,9 +35,7 @@ class Differences:
         self._maker, self._left = maker, _MOST_SEARCHES
 
     def named(self, parsed: Parsed, record: Record, made_by: Recipe, written: Sequence[np.ndarray]) -> str:
-        """Returns what differs, in words. written: what the record made, before the mark."""
-        if made_by.step is not None and (of_run := self._of_run(record, made_by.step)):
-            return of_run
+        """Returns what differs, in words, if not the run. written: what the record made, before the mark."""
         if same_picture(parsed, written):
             return _nearly(parsed, record, written, self._maker.software)
         if self._left and made_by.kind in ("still", "refined"):
@@ -51,8 +49,11 @@ class Differences:
             )
         return "the record does not make these pixels"
 
-    def _of_run(self, record: Record, step: int) -> str:
-        """Returns what of the run differs; "" for nothing."""
+    def of_run(self, record: Record, made_by: Recipe) -> str:
+        """Returns what of the run differs from the record, in words; "" for nothing."""
+        step = made_by.step
+        if step is None:  # made by no run
+            return ""
         run = self._maker.run(step)
         here, there = configs.digest(run.config), record.get(PREFIX + "config_digest")
         if here != there:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, Literal, NamedTuple
 
 from gen.cli import SAMPLING
-from gen.cli.arguments import parse_labels, parse_seeds
+from gen.cli.arguments import parse_seeds
 from gen.errors import InputError
 from gen.files import printable
 from gen.imaging.chain import Chain, chain
@@ -65,11 +65,17 @@ def recipe(record: Record) -> Recipe:
 
 
 def labels_of(text: str | None, class_names: Sequence[str]) -> list[int] | None:
-    """Returns the classes that a record names; a name may hold a comma. Raises InputError."""
-    names = list(map(printable, class_names))
-    if text is None or not names:
+    """Returns the classes that a record names: names joined by ", ", which they may hold too. Raises InputError."""
+    if text is None or not class_names:
         return None
-    return [names.index(text)] if text in names else parse_labels(text, class_names)
+    names, left, found = list(map(printable, class_names)), text, list[int]()
+    while fitting := [name for name in names if left == name or left.startswith(f"{name}, ")]:
+        longest = max(fitting, key=len)
+        found.append(names.index(longest))
+        left = left[len(longest) + 2 :]
+        if not left:
+            return found
+    raise InputError(f"its record names a class '{printable(left, longest=40)}', which the run does not have")
 
 
 def safe_chain(text: str | None) -> Chain | None:

@@ -23,7 +23,7 @@ from gen.verification.differences import Differences, same_picture
 from gen.verification.parse import Parsed, Parser
 from gen.verification.recipes import Recipe, recipe
 from gen.verification.remake import Maker
-from gen.verification.verdict import Mark, Regeneration, record_of
+from gen.verification.verdict import Regeneration, record_of
 
 if TYPE_CHECKING:
     from gen.watermark import Key
@@ -41,7 +41,7 @@ class Regenerator:
         self._differences = Differences(self._maker)
         self._policy = Policy("mark", key) if key else Policy("record")
 
-    def regenerate(self, files: Sequence[Parsed], marks: Sequence[Mark]) -> list[Regeneration | None]:
+    def regenerate(self, files: Sequence[Parsed]) -> list[Regeneration | None]:
         """Makes the image of each file again; None for files without a record."""
         done: list[Regeneration | None] = [None] * len(files)
         recipes = dict[int, Recipe]()
@@ -56,7 +56,7 @@ class Regenerator:
             if isinstance(made, InputError):
                 done[i] = Regeneration(f"not made again: {made}", problem="it cannot be made again from its record")
             else:
-                done[i] = self._compared(files[i], recipes[i], made, marks[i])
+                done[i] = self._compared(files[i], recipes[i], made)
         return done
 
     def _made(self, recipes: Mapping[int, Recipe], frames: Mapping[int, int]) -> Iterator[tuple[int, Made]]:
@@ -79,25 +79,29 @@ class Regenerator:
                 except InputError as error:
                     yield i, error
 
-    def _compared(self, parsed: Parsed, recipe: Recipe, made: list[np.ndarray], mark: Mark) -> Regeneration:
+    def _compared(self, parsed: Parsed, recipe: Recipe, made: list[np.ndarray]) -> Regeneration:
         record = record_of(parsed) or {}
         format = _FORMATS.get(parsed.format, "png")
         written = encoding.as_written(made, format)
         named = record.get(PREFIX + "pixels")
         before = None if named is None else named == encoding.digest(written)
-        after = any(_equal(parsed, pixels, format) for pixels in self._finished(written, record))
+        finished = self._finished(written, record)
+        how = next((how for how, pixels in finished.items() if _equal(parsed, pixels, format)), "")
+        problem = self._differences.of_run(record, recipe)
+        after = bool(how)
         if after and before is not False:
-            how = "before the mark and after" if mark.found else "to the bit"
-            return Regeneration(f"made again: equal {how}", True, True)
+            return Regeneration(f"made again: equal {how}", True, True, problem)
+        if problem:
+            return Regeneration("made again: not equal", before, after, problem)
         if after:
             problem = "the record names a digest of other pixels than its own"
             return Regeneration("made again: equal to the file", False, True, problem)
         if before:
-            return self._changed_after(parsed, written, mark)
+            return self._changed_after(parsed, written)
         problem = self._differences.named(parsed, record, recipe, written)
         return Regeneration("made again: not equal", before, False, problem)
 
-    def _changed_after(self, parsed: Parsed, written: list[np.ndarray], mark: Mark) -> Regeneration:
+    def _changed_after(self, parsed: Parsed, written: list[np.ndarray]) -> Regeneration:
         """What to say where the record is right, and the pixels of the file are not those that were written."""
         text, near = "made again: equal before the mark", same_picture(parsed, written)
         if near is None:
@@ -108,11 +112,13 @@ class Regenerator:
             return Regeneration(text, True, False, "the pixels of the file were changed since, as by writing it anew")
         return Regeneration(text, True, False, "the file shows another picture than its record makes")
 
-    def _finished(self, written: list[np.ndarray], record: Record) -> Iterator[list[np.ndarray]]:
-        """Yields the pixels without the mark, and with it where there is the key."""
-        yield written
+    def _finished(self, written: list[np.ndarray], record: Record) -> dict[str, list[np.ndarray]]:
+        """Returns the pixels without the mark, and with it where there is the key, by what it means to be equal."""
+        found = {"to the bit": written}
         if self._policy.key is not None:
-            yield marking.mark([Unmarked(pixels, run_tag(record)) for pixels in written], self._policy)
+            marked = marking.mark([Unmarked(pixels, run_tag(record)) for pixels in written], self._policy)
+            found["before the mark and after"] = marked
+        return found
 
 
 def _equal(parsed: Parsed, frames: list[np.ndarray], format: str) -> bool:

@@ -85,7 +85,7 @@ def verify_files(
     parsed = (parser.parse(path, frames=frames) for path in files)
     for group in chunked(cli.progress(parsed, len(files))):
         found = marks.look(group)
-        again = regenerator.regenerate(group, found) if regenerator else [None] * len(group)
+        again = regenerator.regenerate(group) if regenerator else [None] * len(group)
         for one, mark, made in zip(group, found, again, strict=True):
             verdicts.append(judge(one, mark, made))
             seen(verdicts[-1], one)
