@@ -27,6 +27,7 @@ from gen.image_io import Picture, Unreadable, open_frames, open_picture
 from gen.provenance import c2pa_read
 from gen.provenance.reading import records_in
 from gen.verification import protocol
+from gen.verification.reduction import reduced
 
 _SECONDS = 120  # of computing for one file, should the parent be gone
 
@@ -44,17 +45,20 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = int(used.ru_utime + used.ru_stime) + _SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
-        _send(target, *_picture(content, frames=header["frames"]))
+        _send(target, *_picture(content, frames=header["frames"], whole=header["whole"]))
         _send(target, _signature(content, anchors))
 
 
-def _picture(content: bytes, *, frames: int) -> tuple[dict[str, Any], bytes]:
-    """Returns what an image file shows and says. frames: how many of an animation, at most."""
+def _picture(content: bytes, *, frames: int, whole: bool) -> tuple[dict[str, Any], bytes]:
+    """Returns what an image file shows and says. frames: how many of an animation, at most. whole: not reduced."""
     try:
         pictures = [open_picture(content)]
         if frames > 1 and pictures[0].frames > 1:
             pictures = list(_frames(content, frames))
         arrays = [_stacked(picture) for picture in pictures]
+        sides = arrays[0].shape[:2]
+        if not whole:
+            arrays = [reduced(array) for array in arrays]
         if sum(array.nbytes for array in arrays) > protocol.MOST_PIXELS:
             raise Unreadable(f"its pixels are more than {protocol.MOST_PIXELS // 2**20:,} MiB")
         pixels = np.stack(arrays) if len({array.shape for array in arrays}) == 1 else arrays[0][None]
@@ -67,6 +71,7 @@ def _picture(content: bytes, *, frames: int) -> tuple[dict[str, Any], bytes]:
     header = {
         "format": first.format,
         "frames": first.frames,
+        "sides": sides,
         "shape": pixels.shape,
         "dtype": str(pixels.dtype),
         "records": records,
@@ -110,7 +115,7 @@ def _prepare(anchors: str) -> None:
     for format in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"):
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, format=format)
-        _picture(buffer.getvalue(), frames=1)
+        _picture(buffer.getvalue(), frames=1, whole=False)
         _signature(buffer.getvalue(), anchors)
 
 

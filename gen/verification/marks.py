@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gen.verification.parse import Parsed
+from gen.verification.reduction import MOST_PIXELS, reduced
 from gen.verification.verdict import SMALL, Mark
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Marks:
         if self._key is None:
             return [Mark()] * len(files)
         readable = [i for i, parsed in enumerate(files) if not parsed.error]
-        images = [files[i].pixels[0] for i in readable]
+        images = [reduced(files[i].pixels[0]) for i in readable]
         for i, image in zip(readable, images, strict=True):
             if min(image.shape[:2]) < SMALL_SIDE:
                 pool = self._small.setdefault(files[i].path.parent, [])
@@ -83,7 +84,7 @@ class Marks:
         from gen import watermark
 
         assert self._key is not None
-        mark = _mark(watermark.pool(frames, self._key))
+        mark = _mark(watermark.pool([reduced(frame, most=MOST_PIXELS // FRAMES) for frame in frames], self._key))
         return replace(mark, place=f"in {len(frames)} frames together") if mark.found else alone
 
     def _detect(self, images: Sequence[np.ndarray], search: Search) -> list[Mark]:

@@ -46,7 +46,8 @@ class Parsed:
     error: str = ""  # why it is no image that can be read; then all else is empty
     format: str = ""  # Pillow's name, such as "PNG"
     frames: int = 0
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0, 0), np.uint8))  # uint8, uint16 [n h w c]
+    sides: tuple[int, int] = (0, 0)  # height and width
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0, 0), np.uint8))  # uint8 or uint16 [n h w c]
     records: Mapping[str, Record] = field(default_factory=dict)  # by the place where they stand
     signature: Signature = ABSENT
 
@@ -67,21 +68,21 @@ class Parser:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def parse(self, path: Path, *, frames: int = 1) -> Parsed:
-        """Parses a file. frames: how many of an animation, at most."""
+    def parse(self, path: Path, *, frames: int = 1, whole: bool = False) -> Parsed:
+        """Parses a file. frames: how many of an animation, at most. whole: large pictures are not reduced."""
         try:
             content = read_regular(path, most=protocol.MOST_CONTENT)
         except InputError as error:
             return Parsed(path, error=str(error).removeprefix(f"{printable(path)}: "))
         except OSError as error:
             return Parsed(path, error=error.strerror or printable(error))
-        return self.parse_content(content, path=path, frames=frames)
+        return self.parse_content(content, path=path, frames=frames, whole=whole)
 
-    def parse_content(self, content: bytes, *, path: Path, frames: int = 1) -> Parsed:
+    def parse_content(self, content: bytes, *, path: Path, frames: int = 1, whole: bool = False) -> Parsed:
         """Parses the content of a file; path: what it is called."""
         try:
             child, deadline = self._started(), time.monotonic() + self._seconds
-            _write(child, {"frames": frames}, content, deadline=deadline)
+            _write(child, {"frames": frames, "whole": whole}, content, deadline=deadline)
             parsed = _picture(path, *_read(child, deadline))
         except _Ended as ended:
             self._end()
@@ -211,18 +212,27 @@ def _picture(path: Path, header: Mapping[str, Any], content: bytearray) -> Parse
     if "error" in header:
         return Parsed(path, error=printable(header["error"]) or "it cannot be read")
     shape, kind, format, frames = (header.get(name) for name in ("shape", "dtype", "format", "frames"))
-    sides = isinstance(shape, list) and len(shape) == 4 and all(type(side) is int and side > 0 for side in shape)
-    if not sides or shape[3] > 4 or kind not in ("uint8", "uint16"):  # type: ignore[index]
+    known = isinstance(shape, list) and len(shape) == 4 and all(type(side) is int and side > 0 for side in shape)
+    if not known or shape[3] > 4 or kind not in ("uint8", "uint16"):  # type: ignore[index]
         raise _Untrue("pixels of an unknown kind")
     if len(content) != math.prod(shape) * np.dtype(kind).itemsize:  # type: ignore[arg-type]
         raise _Untrue("pixels of another size")
+    sides = header.get("sides")
+    if not isinstance(sides, list) or len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise _Untrue("no size")
     if not isinstance(format, str) or type(frames) is not int or frames < 1:
         raise _Untrue("no format")
     records = header.get("records")
     if not isinstance(records, dict):
         raise _Untrue("no records")
-    known = {printable(place, longest=40): _record(record) for place, record in records.items()}
-    return Parsed(path, "", printable(format, longest=20), frames, np.frombuffer(content, kind).reshape(shape), known)
+    return Parsed(
+        path,
+        format=printable(format, longest=20),
+        frames=frames,
+        sides=(sides[0], sides[1]),
+        pixels=np.frombuffer(content, kind).reshape(shape),
+        records={printable(place, longest=40): _record(record) for place, record in records.items()},
+    )
 
 
 def _record(record: Any) -> Record:

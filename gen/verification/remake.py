@@ -96,7 +96,7 @@ class Maker:
         post = safe_chain(recipe.chain)
         if post is None:
             raise InputError("its record names no chain")
-        parsed = self._parser.parse(path, frames=frames)
+        parsed = self._parser.parse(path, frames=frames, whole=True)
         if parsed.error:
             raise InputError(f"the file that was refined cannot be read ({parsed.error})")
         return [

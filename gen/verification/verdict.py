@@ -259,13 +259,13 @@ def _short(value: Any) -> str:
 def _facts(parsed: Parsed, mark: Mark, origin: Origin, problems: Sequence[str]) -> dict[str, Any]:
     """The verdict as plain data, see gen/verify.py for what it means."""
     signature, record = parsed.signature, record_of(parsed)
-    height, width, channels = parsed.pixels.shape[1:]
+    height, width = parsed.sides
     return {
         "file": printable(parsed.path),
         "format": parsed.format,
         "width": width,
         "height": height,
-        "channels": channels,
+        "channels": parsed.pixels.shape[-1],
         "frames": parsed.frames,
         "origin": origin,
         "problems": list(problems),

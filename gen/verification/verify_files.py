@@ -81,8 +81,8 @@ def verify_files(
 ) -> Verification:
     """Verifies files in order. seen: called with each verdict."""
     marks, verdicts = Marks(key, search), list[Verdict]()
-    frames = protocol.MOST_FRAMES if regenerator else FRAMES
-    parsed = (parser.parse(path, frames=frames) for path in files)
+    frames, whole = (protocol.MOST_FRAMES, True) if regenerator else (FRAMES, False)
+    parsed = (parser.parse(path, frames=frames, whole=whole) for path in files)
     for group in chunked(cli.progress(parsed, len(files))):
         found = marks.look(group)
         again = regenerator.regenerate(group) if regenerator else [None] * len(group)

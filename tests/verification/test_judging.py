@@ -25,7 +25,7 @@ PIXELS = np.zeros((1, 8, 8, 3), np.uint8)
 
 def file(record=None, signature=None, **places):
     records = ({"text": record} if record else {}) | places
-    return Parsed(Path("x.png"), "", "PNG", 1, PIXELS, records, signature or ABSENT)
+    return Parsed(Path("x.png"), "", "PNG", 1, (8, 8), PIXELS, records, signature or ABSENT)
 
 
 def test_a_signed_marked_image_is_told_as_a_person_understands():

@@ -73,6 +73,16 @@ def test_as_many_frames_of_a_film_come_back_as_are_wanted(parser):
     assert (still.frames, still.pixels.shape) == (3, (1, 6, 6, 3))
 
 
+def test_a_large_picture_comes_back_smaller_unless_it_is_wanted_whole(parser):
+    large = content(np.tile(noise(8, 8, 3), (512, 512, 1)), compress_level=1)
+    small, whole = (parser.parse_content(large, path=Path("x"), whole=wanted) for wanted in (False, True))
+    assert small.sides == whole.sides == (4096, 4096)
+    assert small.pixels.shape == (1, 2048, 2048, 3)
+    assert whole.pixels.shape == (1, 4096, 4096, 3)
+    four = noise(8, 8, 3)[:2, :2].astype(float).mean((0, 1))
+    np.testing.assert_allclose(small.pixels[0, 0, 0], four, atol=1)
+
+
 def test_what_is_no_image_is_told_in_one_line(parser, tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -140,7 +150,7 @@ def test_a_child_that_hangs_or_dies_is_replaced():
         assert parser.parse_content(content(noise(8, 8)), path=Path("x")).error == ""
 
 
-GOOD = {"format": "PNG", "frames": 1, "shape": [1, 2, 2, 3], "dtype": "uint8", "records": {}}
+GOOD = {"format": "PNG", "frames": 1, "sides": [2, 2], "shape": [1, 2, 2, 3], "dtype": "uint8", "records": {}}
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,8 @@ GOOD = {"format": "PNG", "frames": 1, "shape": [1, 2, 2, 3], "dtype": "uint8", "
         {"dtype": "object"},
         {"dtype": None},
         {"frames": 0},
+        {"sides": [2]},
+        {"sides": [2, "2"]},
         {"frames": "1"},
         {"format": 1},
         {"records": []},

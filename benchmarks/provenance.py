@@ -1,0 +1,337 @@
+"""What the signature, the record and gen.verify do, how fast, and on hostile files.
+
+    python benchmarks/provenance.py                        # all sections
+    python benchmarks/provenance.py hostile regeneration   # these
+    python benchmarks/provenance.py --smoke                # a few of each
+    python benchmarks/provenance.py --json FILE            # also writes the numbers
+
+verification: files for each second of one core, signed and marked, PNG and JPEG of 32 to 512 pixels.
+hostile: 1,000 damaged copies of signed and marked files, and files made to exhaust, through gen.verify with a key and a
+trusted authority: what they are taken for, the memory of parent and child, the longest time. Exit code 1 where a
+changed copy stays trusted, or a file has no line of its own.
+regeneration: images of every family made by gen.sample, and again by gen.verify in another process; and copies of which
+the record was changed: how many of these changes are named. Exit code 1 where an image is not equal to the bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import pathlib
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
+
+from damage import damaged  # noqa: E402
+from export import untrained  # noqa: E402
+from linear_run import photo  # noqa: E402
+
+from gen import provenance, watermark  # noqa: E402
+from gen.outputs import image_writer  # noqa: E402
+from gen.provenance import c2pa, test_ca  # noqa: E402
+from gen.provenance.policy import Policy  # noqa: E402
+from gen.verify import VerifyOptions, verify  # noqa: E402
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SIDES = (32, 64, 128, 256, 512)
+FAMILIES = {
+    "GAN": "shapes",
+    "VAE": "celeba_vae",
+    "prior of tokens": "fashion_mnist_prior",
+    "prior of pixels": "fashion_mnist_pixels",
+}
+Rows = list[dict[str, Any]]
+
+
+class Kit:
+    """A key, a test authority, and what writes signed and marked files."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.key, self.root = folder / "key", folder / "ca" / "root.pem"
+        self.key.write_text(SECRET)
+        self.key.chmod(0o600)
+        files = test_ca.init_test_ca(folder / "ca")
+        signer = c2pa.signer(files.certificate, files.private_key)
+        self.policy = Policy("sign", watermark.key(SECRET.encode()), signer)
+        self.record = provenance.record(config_digest="a" * 64, step=1, seed=17, run="benchmark")
+
+    def file(self, side: int, format: str, seed: int = 0) -> bytes:
+        """Encodes a signed and marked image."""
+        return image_writer.encode([photo(seed, side)], format=format, record=self.record, policy=self.policy)
+
+
+def verification(count: int) -> Iterator[dict[str, Any]]:
+    """Measures gen.verify on `count` files of each size and format."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        kit = Kit(folder)
+        for side in SIDES:
+            for format in ("png", "jpeg"):
+                given = folder / f"{side}-{format}"
+                given.mkdir()
+                for i in range(count):
+                    (given / f"{i}{image_writer.encoding.suffix(format)}").write_bytes(kit.file(side, format, i))
+                options = VerifyOptions(inputs=[given], key=kit.key, trust=[kit.root], search="aligned")
+                verify(options)  # compiles
+                before, began = _cpu(), time.monotonic()
+                result = verify(options)
+                wall, cpu = time.monotonic() - began, _cpu() - before
+                yield {
+                    "side": side,
+                    "format": format,
+                    "files": count,
+                    "files/s": round(count / wall, 1),
+                    "files/s of one core": round(count / cpu, 1),
+                    "signed": sum(verdict.origin == "signed" for verdict in result.verdicts),
+                    "marked": sum(verdict.facts["mark"]["found"] for verdict in result.verdicts),
+                }
+
+
+def _cpu() -> float:
+    """Seconds of computing by this process and its children that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def hostile(count: int) -> Iterator[dict[str, Any]]:
+    """Verifies `count` damaged files, and what was made to exhaust."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        kit = Kit(folder)
+        given = folder / "given"
+        given.mkdir()
+        whole = {
+            suffix: kit.file(64, image_writer.encoding.FORMATS[suffix]) for suffix in (".png", ".jpg", ".webp", ".gif")
+        }
+        same, rng = set[str](), np.random.default_rng(0)
+        for i in range(count):
+            suffix = list(whole)[i % len(whole)]
+            content = damaged(rng, whole[suffix])
+            (given / f"damaged{i:04d}{suffix}").write_bytes(content)
+            if content == whole[suffix]:
+                same.add(f"damaged{i:04d}{suffix}")
+        for name, content in exhausting(whole[".png"], whole[".jpg"]).items():
+            (given / name).write_bytes(content)
+        lines, slowest, last = list[str](), 0.0, time.monotonic()
+
+        def tell(line: str) -> None:
+            nonlocal slowest, last
+            slowest, last = max(slowest, time.monotonic() - last), time.monotonic()
+            lines.append(line)
+
+        options = VerifyOptions(inputs=[given], key=kit.key, trust=[kit.root], search="aligned")
+        began = time.monotonic()
+        result = verify(options, tell=tell)
+        seconds = time.monotonic() - began
+        files = sorted(path.name for path in given.iterdir())
+        trusted = [v.name for v in result.verdicts if v.facts.get("signature", {}).get("state") == "trusted"]
+        wrong = [name for name in trusted if pathlib.Path(name).name not in same]
+        told = [line for line in lines if "\n" not in line and line.isprintable()]
+        origins = Counter(verdict.origin for verdict in result.verdicts)
+        states = Counter(
+            verdict.facts["signature"]["state"] for verdict in result.verdicts if "signature" in verdict.facts
+        )
+        yield {
+            "files": len(files),
+            "lines of their own": sum(any(f"/{name}: " in line for line in told) for name in files),
+            "exit code": result.exit_code,
+            **{f"origin {name}": number for name, number in sorted(origins.items())},
+            **{f"signature {name}": number for name, number in sorted(states.items())},
+            "unchanged copies": len(same),
+            "changed and trusted": wrong,
+            "seconds": round(seconds, 1),
+            "longest between two lines, s": round(slowest, 2),
+            "peak of the parent, MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak of a child, MiB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+            "wrong": bool(wrong) or result.exit_code != 2 or len(result.verdicts) != len(files),
+        }
+
+
+def exhausting(png: bytes, jpeg: bytes) -> dict[str, bytes]:
+    """Files that ask for more memory, time or depth than there is, and files that are no images."""
+    size = struct.pack(">II", 60_000, 60_000)
+    large = png[:16] + size + png[24:29] + struct.pack(">I", zlib.crc32(png[12:16] + size + png[24:29])) + png[33:]
+    zeros = zlib.compress(bytes(2**28), 9)
+    entities = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
+    laughs = f'<?xpacket?><!DOCTYPE x [<!ENTITY a0 "ha">{entities}]><x:xmpmeta>&a11;</x:xmpmeta>'.encode()
+    deep = b"<a>" * 200_000
+    manifest = png.index(b"caBX") + 4
+    store = bytearray(png[manifest : manifest + struct.unpack(">I", png[manifest - 8 : manifest - 4])[0]])
+    boxes = bytes.fromhex("0000001e6a756d62000000166a756d6463327061001100108000")
+    pixels = io.BytesIO()
+    Image.fromarray(np.zeros((11_000, 12_000), np.uint8)).save(pixels, format="PNG", compress_level=9)
+    return {
+        "declared.png": large,
+        "pixels.png": pixels.getvalue(),
+        "ztxt.png": _with_chunk(png, b"zTXt", b"gen:seed\0\0" + zeros),
+        "itxt.png": _with_chunk(png, b"iTXt", b"gen:seed\0\1\0\0\0" + zeros),
+        "profile.png": _with_chunk(png, b"iCCP", b"x\0\0" + zeros),
+        "long.png": _with_chunk(png, b"iTXt", b"gen:run\0\0\0\0\0" + b"x" * 10**7),
+        "many.png": _with_chunk(png, b"tEXt", b"gen:x\0y", times=20_000),
+        "laughs.png": _with_chunk(png, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + laughs),
+        "deep.png": _with_chunk(png, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + deep),
+        "json.png": _with_chunk(png, b"iTXt", b"Description\0\0\0\0\0" + b"[" * 10**6),
+        "boxes.png": _with_chunk(png, b"caBX", boxes * 20_000),
+        "length.png": _with_chunk(png, b"caBX", b"\xff\xff\xff\xff" + bytes(store[4:])),
+        "nested.png": _with_chunk(
+            png, b"caBX", b"".join(struct.pack(">I4s", 8 * (9_999 - i), b"jumb") for i in range(9_999))
+        ),
+        "store.png": _with_chunk(png, b"caBX", bytes(store) * 50),
+        "cut.jpg": jpeg[: len(jpeg) // 2],
+        "segments.jpg": jpeg[:2]
+        + (b"\xff\xeb" + struct.pack(">H", 65_535) + b"JP\0\1" + bytes(65_529)) * 200
+        + jpeg[2:],
+        "empty.png": b"",
+        "text.png": b"hello",
+        "pdf.png": b"%PDF-1.4\n",
+        "program.png": pathlib.Path(sys.executable).resolve().read_bytes()[:100_000],
+    }
+
+
+def _with_chunk(png: bytes, kind: bytes, content: bytes, *, times: int = 1) -> bytes:
+    """Puts chunks behind the header of a PNG, in place of its own of this kind."""
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png[:33] + chunk * times + png[33:]
+
+
+def regeneration(count: int) -> Iterator[dict[str, Any]]:
+    """Makes images of every family, and again in another process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "key").write_text(SECRET)
+        (folder / "key").chmod(0o600)
+        for family, experiment in FAMILIES.items():
+            run = untrained(experiment, folder / "runs")
+            images, began = folder / experiment, time.monotonic()
+            prior = "prior" in family
+            few = max(2, count // 10)
+            wanted = {
+                "stills": [f"--seeds=0-{count - 1}"],
+                "chain": [f"--seeds=0-{few - 1}", "--refine=gaussian(1)|grain(0.1)|unsharp_mask(1, 0.5)"],
+                "options": [
+                    f"--seeds=0-{few - 1}",
+                    *(["--temperature=0.7", "--top_k=5"] if prior else ["--truncation=0.7"]),
+                ],
+                "jpeg": [f"--seeds=0-{few - 1}", "--format=jpeg"],
+                "grid.png": [f"--seeds=0-{few - 1}", "--grid"],
+            } | ({} if prior else {"film.webp": ["--seeds=0-2", "--interpolate", "--frames=4"]})
+            for name, more in wanted.items():
+                _program(
+                    "sample", f"--workdir={run}", f"--out={images / name}", "--provenance=mark", *_key(folder), *more
+                )
+            found = _again(folder, run, images)
+            equal = [f["regeneration"]["equal_before_mark"] and f["regeneration"]["equal_after_mark"] for f in found]
+            stills = [ok for f, ok in zip(found, equal, strict=True) if "/stills/" in f["file"]]
+            yield {
+                "family": family,
+                "stills equal": f"{sum(stills)} of {len(stills)}",
+                "all equal": f"{sum(equal)} of {len(equal)}",
+                "seconds": round(time.monotonic() - began),
+                **_tampered(folder, run, images),
+                "wrong": not all(equal),
+            }
+
+
+def _tampered(folder: pathlib.Path, run: pathlib.Path, images: pathlib.Path) -> dict[str, Any]:
+    """Changes one field in the records of copies; returns how many changes are told, and how many named."""
+    sources = sorted((images / "stills").rglob("*.png"))[:5]
+    ways: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        "seed": lambda record: {"gen:seed": record["gen:seed"] + 1},
+        "chain": lambda record: {"gen:refine": "gaussian(2)"},
+        "checkpoint": lambda record: {"gen:weights_digest": "0" * 64},
+        "config": lambda record: {"gen:config_digest": "0" * 64},
+    }
+    first = provenance.read(sources[0]) or {}
+    if "gen:label" in first:
+        ways["label"] = lambda record: {"gen:label": next(n for n in _labels(images) if n != record["gen:label"])}
+    said = {
+        "seed": "those of seed",
+        "chain": "those of chain",
+        "label": "those of label",
+        "checkpoint": "other weights",
+        "config": "another config",
+    }
+    row = {}
+    for way, change in ways.items():
+        target = folder / f"{images.name}-{way}"
+        target.mkdir()
+        for source in sources:
+            record = provenance.read(source) or {}
+            with Image.open(source) as image:
+                image.save(target / source.name, **provenance.save_options(record | change(record), "PNG"))
+        found = _again(folder, run, target)
+        told = sum(bool(file["problems"]) for file in found)
+        named = sum(any(said[way] in problem for problem in file["problems"]) for file in found)
+        row[f"changed {way}"] = f"{told} told, {named} named of {len(found)}"
+    return row
+
+
+def _labels(images: pathlib.Path) -> list[str]:
+    records = (provenance.read(path) or {} for path in (images / "stills").rglob("*.png"))
+    return sorted({record["gen:label"] for record in records if "gen:label" in record})
+
+
+def _again(folder: pathlib.Path, run: pathlib.Path, images: pathlib.Path) -> list[dict[str, Any]]:
+    given = [str(images), "--regenerate", f"--workdir={run}", "--json", "--search=aligned", *_key(folder)]
+    return json.loads(_program("verify", *given, codes=(0, 1, 3, 4)))["files"]
+
+
+def _key(folder: pathlib.Path) -> list[str]:
+    return [f"--key={folder / 'key'}"]
+
+
+def _program(name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": tempfile.gettempdir()}
+    command = [sys.executable, "-m", f"gen.{name}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode not in codes:
+        raise RuntimeError(f"gen.{name} {' '.join(arguments)}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+SECTIONS: dict[str, tuple[Callable[[int], Iterator[dict[str, Any]]], int, int]] = {  # with their counts, and small ones
+    "verification": (verification, 200, 2),
+    "hostile": (hostile, 1000, 12),
+    "regeneration": (regeneration, 100, 2),
+}
+
+
+def main() -> int:
+    """Prints what each section found; 1 where something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path)
+    given = parser.parse_args()
+    if unknown := set(given.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(unknown)}; allowed: {', '.join(SECTIONS)}")
+    found: dict[str, Rows] = {}
+    for name in given.sections or SECTIONS:
+        section, count, few = SECTIONS[name]
+        print(f"-- {name}", flush=True)
+        found[name] = []
+        for row in section(few if given.smoke else count):
+            found[name].append(row)
+            print("; ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+    return int(any(row.get("wrong") for rows in found.values() for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
