@@ -62,12 +62,17 @@ def claimed_source_type(path: str | Path) -> str:
     Programs of others write it, too. Raises InputError when `path` is not a readable image.
     """
     try:
-        with opening(Path(path)) as image:
-            packet = _gif_xmp(image)
-            image.load()
-            found = xmp.properties(packet_in(image) or packet).get(xmp.SOURCE_TYPE, [""])[0]
+        return source_type_in(Path(path))
     except Unreadable as error:
         raise InputError(f"{printable(path)}: not an image that can be read ({error})") from None
+
+
+def source_type_in(file: Path | bytes) -> str:
+    """Reads what `claimed_source_type` does, of an image file or of the content of one. Raises Unreadable."""
+    with opening(file) as image:
+        packet = _gif_xmp(image)
+        image.load()
+        found = xmp.properties(packet_in(image) or packet).get(xmp.SOURCE_TYPE, [""])[0]
     return (
         found.rpartition("/")[2]
         if re.fullmatch(r"https?://cv\.iptc\.org/newscodes/digitalsourcetype/\w+", found)

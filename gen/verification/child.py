@@ -25,7 +25,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.image_io import Picture, Unreadable, open_frames, open_picture
 from gen.provenance import c2pa_read
-from gen.provenance.reading import records_in
+from gen.provenance.reading import records_in, source_type_in
 from gen.verification import protocol
 from gen.verification.reduction import reduced
 
@@ -63,6 +63,7 @@ def _picture(content: bytes, *, frames: int, whole: bool) -> tuple[dict[str, Any
             raise Unreadable(f"its pixels are more than {protocol.MOST_PIXELS // 2**20:,} MiB")
         pixels = np.stack(arrays) if len({array.shape for array in arrays}) == 1 else arrays[0][None]
         records = {place: protocol.plain_record(found) for place, found in records_in(content).items()}
+        claimed = "" if records else source_type_in(content)
     except (Unreadable, InputError) as error:
         return {"error": printable(error)}, b""
     except MemoryError:
@@ -75,6 +76,7 @@ def _picture(content: bytes, *, frames: int, whole: bool) -> tuple[dict[str, Any
         "shape": pixels.shape,
         "dtype": str(pixels.dtype),
         "records": records,
+        "claimed": claimed,
     }
     return header, np.ascontiguousarray(pixels).tobytes()
 

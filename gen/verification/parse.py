@@ -49,6 +49,7 @@ class Parsed:
     sides: tuple[int, int] = (0, 0)  # height and width
     pixels: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0, 0), np.uint8))  # uint8 or uint16 [n h w c]
     records: Mapping[str, Record] = field(default_factory=dict)  # by the place where they stand
+    claimed: str = ""  # of a file without a record: IPTC's digital source type in its XMP
     signature: Signature = ABSENT
 
 
@@ -232,6 +233,7 @@ def _picture(path: Path, header: Mapping[str, Any], content: bytearray) -> Parse
         sides=(sides[0], sides[1]),
         pixels=np.frombuffer(content, kind).reshape(shape),
         records={printable(place, longest=40): _record(record) for place, record in records.items()},
+        claimed=printable(header.get("claimed") or "", longest=_LONGEST),
     )
 
 

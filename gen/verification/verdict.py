@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gen.files import printable
-from gen.provenance import Record, disagreements, run_tag
+from gen.provenance import Record, chosen, disagreements, run_tag
 from gen.provenance.c2pa_report import Signature
 from gen.verification.parse import Parsed
 
@@ -33,6 +33,7 @@ _SAID = {  # by IPTC's digital source types
     "digitalCapture": "a camera took it",
     "computationalCapture": "a camera took it",
 }
+_MADE = tuple(kind for kind in _SAID if kind not in _CAMERA)  # by a program
 _SIGNATURES = {
     "trusted": "signature: trusted",
     "valid": "signature: valid, signer unknown",
@@ -95,8 +96,9 @@ def judge(parsed: Parsed, mark: Mark, again: Regeneration | None = None) -> Verd
         looked = "no record, no signature" + (", no mark of this key" if mark.looked else f"; mark: {mark.note}")
         parts = [f"nothing found ({looked}); this does not tell whether it was generated"]
     parts += [again.text] if again else []
-    parts += [f"DOES NOT FIT: {problem}" for problem in problems[:_MOST_PROBLEMS]]
-    parts += [f"and {len(problems) - _MOST_PROBLEMS:,} more"] if len(problems) > _MOST_PROBLEMS else []
+    told = problems[signature.state == "broken" :]  # which stands with the signature
+    parts += [f"DOES NOT FIT: {problem}" for problem in told[:_MOST_PROBLEMS]]
+    parts += [f"and {len(told) - _MOST_PROBLEMS:,} more"] if len(told) > _MOST_PROBLEMS else []
     facts = _facts(parsed, mark, origin, problems)
     return Verdict(name, origin, "; ".join(parts), problems, facts | _again_facts(again))
 
@@ -112,7 +114,7 @@ def record_of(parsed: Parsed) -> Record | None:
     signature = parsed.signature
     if signature.record and signature.state in ("trusted", "valid"):
         return signature.record
-    return next(iter(parsed.records.values()), None) or signature.record
+    return parsed.records[chosen(parsed.records)] if parsed.records else signature.record
 
 
 def _origin(parsed: Parsed, mark: Mark, record: Record | None, again: Regeneration | None) -> Origin:
@@ -122,22 +124,33 @@ def _origin(parsed: Parsed, mark: Mark, record: Record | None, again: Regenerati
         return "marked"
     if again and again.after:
         return "regenerated"
-    return "unknown" if record is None and parsed.signature.state == "absent" else "claimed"
+    silent = record is None and parsed.signature.state == "absent" and parsed.claimed not in _MADE
+    return "unknown" if silent else "claimed"
 
 
 def _problems(parsed: Parsed, mark: Mark, record: Record | None) -> list[str]:
     """What does not fit together, in words."""
     signature, problems = parsed.signature, list[str]()
     if signature.state == "broken":
-        why = f" ({'; '.join(map(_short, signature.problems))})" if signature.problems else ""
-        problems.append(f"the signature is broken: the file was changed after it was signed, or was never whole{why}")
+        problems.append(f"the signature is broken: {_why_broken(signature)}")
     signed = {"signature": signature.record} if signature.record else {}
-    problems += disagreements(signed | dict(parsed.records))
+    problems += _differing(signed | dict(parsed.records))
     if agrees(mark, record) is False:
         problems.append("the mark names another run than the record")
     if mark.found and _term(signature.source_type) in _CAMERA:
         problems.append(f"the signature says that {_said(signature.source_type)}, and it carries gen's mark")
     return problems
+
+
+def _why_broken(signature: Signature) -> str:
+    return "; ".join(printable(problem, longest=200) for problem in signature.problems) or "it does not hold"
+
+
+def _differing(records: Mapping[str, Record]) -> list[str]:
+    """Names the fields that differ between places; not those that are missing in one, as programs lose some."""
+    keys = dict.fromkeys(key for record in records.values() for key in record)
+    having = ({place: {key: record[key]} for place, record in records.items() if key in record} for key in keys)
+    return [line for there in having for line in disagreements(there)]
 
 
 def agrees(mark: Mark, record: Record | None) -> bool | None:
@@ -153,8 +166,12 @@ def _headline(parsed: Parsed, mark: Mark, record: Record | None, origin: Origin)
     proven = origin in ("signed", "regenerated") or (origin == "marked" and agrees(mark, record) is not False)
     if origin == "marked" and (record is None or not proven):
         return f"carries gen's mark{_placed(mark)}"
+    if record is None and parsed.signature.state == "absent":
+        return f"says that {_said(parsed.claimed)}, but nothing proves it (it is plain text that anyone can write)"
     if record is None:
         return says
+    if origin == "marked":
+        return made.replace(": ", "; its record says: ", 1)
     if proven:
         return made
     how = "the record is plain text that anyone can copy"
@@ -219,6 +236,8 @@ def _signature_words(signature: Signature) -> str:
         return f"{words} (signed by {_quoted(signature.signer)}, vouched for by {_quoted(signature.issuer)}{when})"
     if signature.state == "valid":
         return f"{words} (it names {_quoted(signature.signer)}, and anyone can make such a one)"
+    if signature.state == "broken":
+        return f"{words} ({_why_broken(signature)})"
     if signature.state == "absent" and signature.problems:
         return f"{words} ({_short(signature.problems[0])})"
     return words
