@@ -80,7 +80,7 @@ def verification(count: int) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         kit = Kit(folder)
-        for side in SIDES:
+        for side in SIDES[1:3] if count < 10 else SIDES:
             for format in ("png", "jpeg"):
                 given = folder / f"{side}-{format}"
                 given.mkdir()
