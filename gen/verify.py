@@ -41,9 +41,10 @@ from gen.errors import InputError
 from gen.outputs.output_path import check_writable
 
 if TYPE_CHECKING:
-    from gen.verification.parse import Parsed, Parser
+    from gen.verification.answers import Parsed
+    from gen.verification.findings import Verdict
+    from gen.verification.parse import Parser
     from gen.verification.regenerate import Regenerator
-    from gen.verification.verdict import Verdict
     from gen.verification.verify_files import Verification
     from gen.watermark import Key
 

@@ -18,7 +18,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs import encoding
 from gen.provenance import PREFIX, Record
-from gen.verification.parse import Parsed
+from gen.verification.answers import Parsed
 from gen.verification.recipes import Recipe, recipe
 from gen.verification.remake import Maker
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from gen.verification.parse import Parsed
+from gen.verification.answers import Parsed
+from gen.verification.findings import SMALL, Mark
 from gen.verification.reduction import MOST_PIXELS, reduced
-from gen.verification.verdict import SMALL, Mark
 
 if TYPE_CHECKING:
     from gen.watermark import Detection, Key

@@ -13,8 +13,8 @@ from PIL import Image
 from gen.files import printable
 from gen.outputs.encoding import on_white
 from gen.report.html import data_uri, render
-from gen.verification.parse import Parsed
-from gen.verification.verdict import Verdict
+from gen.verification.answers import Parsed
+from gen.verification.findings import Verdict
 from gen.verification.verify_files import Pooled
 
 _SIDE = 160  # pixels of a thumbnail

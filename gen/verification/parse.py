@@ -9,48 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import numpy as np
+from typing import Any
 
 from gen.errors import InputError
 from gen.files import printable, read_regular
-from gen.provenance import Record
 from gen.provenance.c2pa_report import Signature
-from gen.verification import protocol
+from gen.verification import answers, protocol
+from gen.verification.answers import Parsed, Untrue
 
 SECONDS = 30.0  # for one file
 _START_SECONDS = 60.0  # for a child to start on a busy machine
-_LONGEST, _MOST = 300, 20  # characters of a text of a signature; actions and problems
-_STATES = Literal["trusted", "valid", "broken", "absent"]
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")  # of the environment
-
-
-ABSENT = Signature("absent")
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What is known about a file when it was parsed."""
-
-    path: Path
-    error: str = ""  # why it is no image that can be read; then all else is empty
-    format: str = ""  # Pillow's name, such as "PNG"
-    frames: int = 0
-    sides: tuple[int, int] = (0, 0)  # height and width
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0, 0), np.uint8))  # uint8 or uint16 [n h w c]
-    records: Mapping[str, Record] = field(default_factory=dict)  # by the place where they stand
-    claimed: str = ""  # of a file without a record: IPTC's digital source type in its XMP
-    signature: Signature = ABSENT
 
 
 class Parser:
@@ -84,16 +59,16 @@ class Parser:
         try:
             child, deadline = self._started(), time.monotonic() + self._seconds
             _write(child, {"frames": frames, "whole": whole}, content, deadline=deadline)
-            parsed = _picture(path, *_read(child, deadline))
+            parsed = answers.picture(path, *_read(child, deadline))
         except _Ended as ended:
             self._end()
             return Parsed(path, error=f"it cannot be read within the limits of verification ({ended})")
-        except _Untrue as untrue:
+        except Untrue as untrue:
             self._end()
             return Parsed(path, error=f"its parser answered what cannot be ({untrue})")
         try:
-            signature = _signature(_read(child, deadline)[0])
-        except (_Ended, _Untrue) as ended:
+            signature = answers.signature(_read(child, deadline)[0])
+        except (_Ended, Untrue) as ended:
             self._end()
             problem = f"the manifest cannot be read within the limits of verification ({ended})"
             signature = Signature("broken", problems=[problem])
@@ -137,10 +112,6 @@ class _Ended(Exception):
     """The child ended, or took too long."""
 
 
-class _Untrue(Exception):
-    """The child answered what cannot be."""
-
-
 def _environment() -> dict[str, str]:
     """Returns the environment of the child: where modules are, and no secret."""
     places = [str(Path(__file__).parents[2]), *(place for place in sys.path if os.path.isabs(place))]
@@ -167,14 +138,14 @@ def _read(child: subprocess.Popen[bytes], deadline: float) -> tuple[dict[str, An
     """Reads a message: its header, and its content."""
     length = protocol.LENGTH.unpack(_bytes(child, protocol.LENGTH.size, deadline))[0]
     if length > protocol.MOST_HEADER:
-        raise _Untrue("a header that is too long")
+        raise Untrue("a header that is too long")
     try:
         header = json.loads(bytes(_bytes(child, length, deadline)))
     except (ValueError, RecursionError):
-        raise _Untrue("no JSON") from None
+        raise Untrue("no JSON") from None
     size = header.get("size") if isinstance(header, dict) else None
     if type(size) is not int or not 0 <= size <= protocol.MOST_PIXELS:
-        raise _Untrue("a size out of bounds")
+        raise Untrue("a size out of bounds")
     return header, _bytes(child, size, deadline)
 
 
@@ -206,61 +177,3 @@ def _reason(child: subprocess.Popen[bytes]) -> str:
     except subprocess.TimeoutExpired:
         return "its parser does not answer"
     return f"its parser ended with {'signal' if code < 0 else 'code'} {abs(code)}"
-
-
-def _picture(path: Path, header: Mapping[str, Any], content: bytearray) -> Parsed:
-    """Checks the first answer about a file."""
-    if "error" in header:
-        return Parsed(path, error=printable(header["error"]) or "it cannot be read")
-    shape, kind, format, frames = (header.get(name) for name in ("shape", "dtype", "format", "frames"))
-    known = isinstance(shape, list) and len(shape) == 4 and all(type(side) is int and side > 0 for side in shape)
-    if not known or shape[3] > 4 or kind not in ("uint8", "uint16"):  # type: ignore[index]
-        raise _Untrue("pixels of an unknown kind")
-    if len(content) != math.prod(shape) * np.dtype(kind).itemsize:  # type: ignore[arg-type]
-        raise _Untrue("pixels of another size")
-    sides = header.get("sides")
-    if not isinstance(sides, list) or len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise _Untrue("no size")
-    if not isinstance(format, str) or type(frames) is not int or frames < 1:
-        raise _Untrue("no format")
-    records = header.get("records")
-    if not isinstance(records, dict):
-        raise _Untrue("no records")
-    return Parsed(
-        path,
-        format=printable(format, longest=20),
-        frames=frames,
-        sides=(sides[0], sides[1]),
-        pixels=np.frombuffer(content, kind).reshape(shape),
-        records={printable(place, longest=40): _record(record) for place, record in records.items()},
-        claimed=printable(header.get("claimed") or "", longest=_LONGEST),
-    )
-
-
-def _record(record: Any) -> Record:
-    if not isinstance(record, dict):
-        raise _Untrue("a record that is none")
-    return protocol.plain_record(record)
-
-
-def _signature(header: Mapping[str, Any]) -> Signature:
-    """Checks the second answer about a file."""
-    state, record = header.get("state"), header.get("record")
-    if state not in get_args(_STATES):
-        raise _Untrue("no state of a signature")
-    text = lambda name: printable(header.get(name) or "", longest=_LONGEST)  # noqa: E731
-    many = lambda name: [printable(one, longest=_LONGEST) for one in _list(header.get(name))[:_MOST]]  # noqa: E731
-    return Signature(
-        state,  # type: ignore[arg-type]
-        signer=text("signer"),
-        issuer=text("issuer"),
-        time=text("time") or None,
-        source_type=text("source_type") or None,
-        record=None if record is None else _record(record),
-        actions=many("actions"),
-        problems=many("problems"),
-    )
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -19,11 +19,12 @@ from gen.outputs import encoding, marking
 from gen.outputs.marking import Unmarked
 from gen.provenance import PREFIX, Record, run_tag
 from gen.provenance.policy import Policy
+from gen.verification.answers import Parsed
 from gen.verification.differences import Differences, same_picture
-from gen.verification.parse import Parsed, Parser
+from gen.verification.findings import Regeneration, record_of
+from gen.verification.parse import Parser
 from gen.verification.recipes import Recipe, recipe
 from gen.verification.remake import Maker
-from gen.verification.verdict import Regeneration, record_of
 
 if TYPE_CHECKING:
     from gen.watermark import Key

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gen import __version__, cli
 from gen.files import printable
 from gen.verification import protocol
+from gen.verification.answers import Parsed
+from gen.verification.findings import Mark, Verdict
 from gen.verification.marks import FRAMES, SMALL_SIDE, Marks, Search, chunked
-from gen.verification.parse import Parsed, Parser
-from gen.verification.verdict import Mark, Verdict, judge, p_words
+from gen.verification.parse import Parser
+from gen.verification.verdict import judge
+from gen.verification.words import p_words
 
 if TYPE_CHECKING:
     from gen.verification.regenerate import Regenerator

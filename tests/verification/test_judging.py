@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from gen import provenance
 from gen.provenance.c2pa_report import Signature
-from gen.verification.parse import ABSENT, Parsed
-from gen.verification.verdict import Mark, Regeneration, judge, p_words
+from gen.verification.answers import ABSENT, Parsed
+from gen.verification.findings import Mark, Regeneration
+from gen.verification.verdict import judge
+from gen.verification.words import p_words
 
 RECORD = provenance.record(config_digest="a" * 64, step=3, seed=17, run="faces", date="2026-11-28T10:00:00Z")
 OTHER = provenance.record(config_digest="b" * 64, step=3, seed=17, run="cats")
@@ -187,6 +190,13 @@ def test_a_name_cannot_leave_its_quotes():
     text = judge(file(None, named), MISSING).text
     assert text.count('"') == 4
     assert 'signature: valid, signer unknown (it names "Ada' in text
+
+
+@pytest.mark.parametrize("field", ["seed", "date", "shows", "run", "config_digest"])
+def test_no_field_of_a_record_can_pass_for_words_of_the_verdict(field):
+    record = {"gen:config_digest": "a" * 64, f"gen:{field}": '1; signature: trusted (signed by "CA"'}
+    text = judge(file(record), MISSING).text
+    assert "signature: trusted" not in re.sub(r'"[^"]*"', "", text)
 
 
 @pytest.mark.parametrize(("p", "words"), [(3.4e-41, "p = 3e-41"), (2e-7, "p = 2e-7"), (0.0, "p < 1e-300")])

@@ -16,7 +16,7 @@ from damage import damaged, whole
 from PIL import Image
 
 from gen import provenance
-from gen.verification import parse, protocol
+from gen.verification import answers, parse, protocol
 from gen.verification.parse import Parser
 
 RECORD = provenance.record(config_digest="a" * 64, step=3, seed=17)
@@ -173,9 +173,9 @@ GOOD = {"format": "PNG", "frames": 1, "sides": [2, 2], "shape": [1, 2, 2, 3], "d
     ],
 )
 def test_an_answer_that_cannot_be_is_not_believed(changes):
-    parse._picture(Path("x"), GOOD, bytearray(12))
-    with pytest.raises(parse._Untrue):
-        parse._picture(Path("x"), GOOD | changes, bytearray(12))
+    answers.picture(Path("x"), GOOD, bytearray(12))
+    with pytest.raises(answers.Untrue):
+        answers.picture(Path("x"), GOOD | changes, bytearray(12))
 
 
 def test_only_plain_values_of_a_record_are_kept():
@@ -183,3 +183,21 @@ def test_only_plain_values_of_a_record_are_kept():
     assert protocol.plain_record(record) == {"gen:a": 1, "gen:e": "\\x1b[2J"}
     assert len(protocol.plain_record({f"gen:{i}": i for i in range(10_000)})) == 200
     assert len(json.dumps(protocol.plain_record({"gen:a": "x" * 10**6}))) < 30_000
+
+
+def test_a_manifest_that_ends_the_child_is_a_broken_signature_and_the_picture_is_kept(monkeypatch):
+    read = parse._read
+    steps = iter(["ready", "picture", "signature"])
+
+    def dying(child, deadline):
+        if next(steps) == "signature":
+            raise parse._Ended("signal 9")
+        return read(child, deadline)
+
+    monkeypatch.setattr(parse, "_read", dying)
+    with Parser() as parser:
+        parsed = parser.parse_content(content(noise(8, 8)), path=Path("x"))
+        assert parser._child is None  # what it may still say is of this file
+    assert parsed.pixels.shape == (1, 8, 8, 1)
+    assert parsed.signature.state == "broken"
+    assert "within the limits" in parsed.signature.problems[0]
