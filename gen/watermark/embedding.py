@@ -17,6 +17,9 @@ MIN, MAX = 16, 2048  # pixels of the short side, of the long side
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 ROUNDS = 4  # of the search for the strength
+# Log2 of the local contrast in gray levels. In plain images, where compression leaves only what is strong, the mark
+# falls as 1 / frequency; in rough ones it is as strong at all frequencies; between, between.
+PLAIN, ROUGH = 1.14, 4.34
 
 
 def default_psnr(height: int, width: int) -> float:
@@ -29,6 +32,7 @@ def _mark(
     images: jax.Array,
     allowed: jax.Array,
     signs: jax.Array,
+    radius: jax.Array,
     sized: dict[str, Any],
     rms: jax.Array,
     *,
@@ -36,10 +40,14 @@ def _mark(
 ) -> jax.Array:
     """images [n h w c] in [0, 255], allowed [n h w 1] in 0 or 1; rounded to multiples of `step` (0: not at all)."""
     samples = frame.around(frame.luma(images), *sized["down"])
-    _, contrast = frame.local_contrast(samples, sized["smooth"])
-    tile = jnp.fft.irfft2(signs)[None]
-    pattern = frame.around(tile, sized["fold"][0].T, sized["fold"][1].T)
-    change = frame.around(contrast * pattern, *sized["up"])[..., None] * allowed
+    _, contrast = frame.local_contrast(samples, sized)
+    vertical, horizontal = sized["fold"]
+    inside = jnp.sum(vertical, axis=0)[:, None] * jnp.sum(horizontal, axis=0)  # 1, and 0 where samples are padded
+    level = jnp.sum(inside * jnp.log2(contrast), axis=(1, 2)) / jnp.sum(inside)
+    tilt = jnp.clip((level - PLAIN) / (ROUGH - PLAIN), 0, 1) - 1
+    tile = jnp.fft.irfft2(signs * radius ** tilt[:, None, None])
+    pattern = frame.around(tile, vertical.T, horizontal.T)
+    change = frame.around(jnp.sqrt(contrast) * pattern, *sized["up"])[..., None] * allowed
     count = jnp.maximum(jnp.sum(allowed, axis=(1, 2, 3), keepdims=True) * images.shape[-1], 1)
 
     def marked(strength: jax.Array) -> jax.Array:
@@ -94,7 +102,9 @@ def embed(
         padding = (0, (1 << (len(part) - 1).bit_length()) - len(part)), (0, tall - height), (0, broad - width)
         x = np.pad(part.astype(np.float32) * np.float32(255 / peak), (*padding, (0, 0)))
         allowed = np.pad(where[start : start + at_once], padding).astype(np.float32)[..., None]
-        y = np.asarray(_mark(x, allowed, signs, sized, rms, step=step))[: len(part), :height, :width]
+        y = np.asarray(_mark(x, allowed, signs, frame.radius(size), sized, rms, step=step))[
+            : len(part), :height, :width
+        ]
         y = y * (peak / 255)
         marked[start : start + at_once, ..., :colors] = np.rint(y) if step else y
     return marked

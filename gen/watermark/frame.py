@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 SIZES = (16, 32, 64, 128, 256)  # canonical sizes C
-LOWEST, HIGHEST = 0.1, 0.7  # the band, as parts of the highest frequency of the tile
+LOWEST, HIGHEST = 0.07, 0.7  # the band, as parts of the highest frequency of the tile
 FLAT = 2.0  # gray levels: the least local contrast
-WIDE, LOCAL = 2.5, 4.0  # samples: sigma of the high pass, and of the window of the local contrast
+WIDE, LOCAL = 2.5, 2.0  # samples: sigma of the high pass, and of the window of the local contrast
 
 
 def natural_size(height: int, width: int) -> int:
@@ -34,22 +34,34 @@ def bucket(length: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
+def radius(size: int) -> np.ndarray:
+    """Frequencies of a spectrum float32 [size, size / 2 + 1], as parts of the highest; 1 outside of the band.
+
+    The band is a ring without the lines along the axes, where what the borders of images cause lies.
+    """
+    y, x = np.abs(np.fft.fftfreq(size))[:, None] * 2, np.arange(size // 2 + 1)[None] / size * 2
+    line = (1.0 if size < 64 else 3.0) / size
+    r = np.hypot(y, x)
+    return np.where((r > LOWEST) & (r < HIGHEST) & (x > line) & (y > line), r, 1).astype(np.float32)
+
+
 def band(size: int) -> np.ndarray:
-    """Where the carriers are, bool [size, size / 2 + 1]: a ring without the axes, where the borders of images lie."""
-    y, x = np.fft.fftfreq(size)[:, None] * 2, np.arange(size // 2 + 1)[None] / size * 2
-    radius = np.hypot(y, x)
-    line = 0.5 * 2 / size if size < 64 else 1.5 * 2 / size
-    return (radius > LOWEST) & (radius < HIGHEST) & (x > line) & (np.abs(y) > line)
+    """Where the carriers are, bool [size, size / 2 + 1]."""
+    return radius(size) < 1
 
 
-@functools.lru_cache(maxsize=64)
 def whitening(size: int) -> np.ndarray:
     """Weights proportional to the frequency, on the band: what is left of natural images falls about so."""
-    y, x = np.fft.fftfreq(size)[:, None] * 2, np.arange(size // 2 + 1)[None] / size * 2
-    return np.where(band(size), np.hypot(y, x), 0).astype(np.float32)
+    return radius(size) * band(size)
 
 
-def _lanczos(x: np.ndarray) -> np.ndarray:
+def profiles(size: int) -> np.ndarray:
+    """Weights of the carriers [2, size, size / 2 + 1]: all alike, and the low ones more, which compression leaves."""
+    return np.stack([band(size), band(size) / radius(size)]).astype(np.float32)
+
+
+def lanczos(x: np.ndarray) -> np.ndarray:
+    """The kernel of 3 lobes."""
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
@@ -61,7 +73,7 @@ def resampling(length: int, samples: int, scale: float, rows: int, columns: int)
     """
     center = (np.arange(samples)[:, None] - (samples - 1) / 2) / scale + (length - 1) / 2
     distance = (np.arange(length)[None] - center) * min(1.0, scale)
-    weights = _lanczos(distance)
+    weights = lanczos(distance)
     weights /= weights.sum(axis=1, keepdims=True)
     matrix = np.zeros((rows, columns), np.float32)
     matrix[:samples, :length] = weights
@@ -142,10 +154,10 @@ def matrices(height: int, width: int, size: int) -> dict[str, Any]:
     }
 
 
-def local_contrast(samples: jax.Array, matrices: Smoothings) -> tuple[jax.Array, jax.Array]:
+def local_contrast(samples: jax.Array, sized: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
     """Samples without what is smooth, and their local standard deviation in gray levels, both [n h w]."""
-    high = samples - around(samples, *matrices[0])
-    return high, jnp.sqrt(jnp.maximum(around(high * high, *matrices[1]), 0) + FLAT**2)
+    high = samples - around(samples, *sized["smooth"][0])
+    return high, jnp.sqrt(jnp.maximum(around(high * high, *sized["smooth"][1]), 0) + FLAT**2)
 
 
 def spectrum(tile: jax.Array, weights: jax.Array) -> jax.Array:

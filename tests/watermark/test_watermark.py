@@ -181,3 +181,20 @@ def test_wrong_input_is_refused_in_one_line(call, message):
 
 def test_keys_of_one_secret_are_equal():
     assert key(b"the secret of the tests") == OWNER == Key(b"the secret of the tests")
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_part_of_an_image_enlarged_or_not_is_found_by_a_full_search(marked, mirrored):
+    part = marked[31:223, 20:212]
+    enlarged = np.asarray(Image.fromarray(part).resize((256, 256), Image.Resampling.BICUBIC))
+    image = jpeg(enlarged[:, ::-1] if mirrored else part, 80)
+    (aligned,), (found,) = detect([image], OWNER), detect([image], OWNER, search="full")
+    assert not aligned.found
+    assert found.found
+    assert found.tag == TAG
+    assert found.place == ("mirrored, " if mirrored else "") + "cut: its short side is 75% of the original's"
+
+
+def test_an_unmarked_image_gives_nothing_in_a_full_search():
+    (found,) = detect([scene(192, 256)], OWNER, search="full")
+    assert (found.found, found.p_value, found.place) == (False, 1.0, "")
