@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import io
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
+from PIL import Image
 
+from gen import provenance
+from gen.provenance import c2pa
 from gen.provenance.test_ca import issue, key_to_pem, make_key, to_pem
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -51,6 +56,29 @@ def make_authority() -> Authority:
     keys = make_key(), make_key()
     root = issue(keys[0], "root", days=100, authority=True), keys[0]
     return Authority(root, (issue(keys[1], "intermediate", root, days=100, authority=True), keys[1]))
+
+
+class Kit(NamedTuple):
+    """An authority, one who signs, and what to trust, PEM."""
+
+    authority: Authority
+    signer: c2pa.Signer
+    anchors: str
+
+    def file(self, format: str, record: dict[str, Any] | None = None, *, seed: int = 0, side: int = 16) -> bytes:
+        """Makes a signed picture of noise with a record; record: more of it."""
+        pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        said = provenance.record(config_digest="a" * 64, step=1, seed=seed, run="kit") | (record or {})
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, format, **provenance.save_options(said, format))
+        return c2pa.sign(file.getvalue(), format, said, self.signer)
+
+
+def make_kit(folder: pathlib.Path, authority: Authority | None = None, **options: Any) -> Kit:
+    """Makes a kit, whose files are in a folder. options: of the signer's certificate, as for `Authority.sign`."""
+    authority = authority or make_authority()
+    signer = c2pa.signer(*authority.sign(**options).files(folder))
+    return Kit(authority, signer, to_pem(authority.root[0]).decode())
 
 
 def used_for(*uses: Any) -> dict[type, Any]:

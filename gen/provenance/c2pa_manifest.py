@@ -38,7 +38,7 @@ def manifest(
     key (its name) and tag. training: whether others may train on the image, if that is to be said. Raises InputError
     for a digital source type that IPTC does not list.
     """
-    assertions = [{"label": "c2pa.actions.v2", "data": {"actions": _actions(record, sources)}}]
+    assertions: list[dict[str, Any]] = [{"label": "c2pa.actions.v2", "data": {"actions": _actions(record, sources)}}]
     assertions += [{"label": RECORD_LABEL, "data": dict(record)}]
     if mark:
         value = ", ".join(f"{name} {mark[name]}" for name in ("key", "tag") if name in mark)
@@ -47,6 +47,8 @@ def manifest(
     if training is not None:
         use = {"use": "allowed" if training else "notAllowed"}
         assertions += [{"label": "cawg.training-mining", "data": {"entries": dict.fromkeys(_TRAINING, use)}}]
+    for assertion in assertions:  # what the signer states himself, and did not gather from others
+        assertion["created"] = True
     version = str(record.get("gen:version", __version__))
     return {"claim_generator_info": [{"name": "gen", "version": version}], "assertions": assertions}
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from gen.errors import InputError
 from gen.files import printable
-from gen.provenance.c2pa_report import HOLDS, Signature, as_dict, as_list, parse_report
-from gen.provenance.c2pa_store import check_placed, check_unsigned
+from gen.provenance.c2pa_report import HOLDS, Signature, as_dict, as_list, codes, parse_report
+from gen.provenance.c2pa_store import Altered, check_placed, check_unsigned
 from gen.provenance.certificates import INSTALL, SIGNING_USES, common_name, signer_problem
 from gen.provenance.trust_list import load_trust
 
@@ -100,7 +100,10 @@ def _checked(signature: Signature, found: Mapping[str, Any], store: bytes, conte
     try:
         if _by_the_library(as_dict(as_dict(found.get("manifests")).get(manifest))):
             check_placed(content, mime, store)
-        certificate = x509.load_der_x509_certificate(check_unsigned(store, manifest))
+        beside = check_unsigned(store, manifest)
+        if beside.stamped and "timeStamp.validated" not in codes(found, "success"):
+            raise Altered("the time stamp was changed, or is of something else")
+        certificate = x509.load_der_x509_certificate(beside.certificate)
         wrong = signer_problem(certificate)
     except Exception as error:  # Altered; and what cryptography raises for a certificate that it cannot parse
         return dataclasses.replace(signature, state="broken", problems=[*signature.problems, printable(error)])

@@ -28,7 +28,7 @@ _PROBLEMS = {
     "claimSignature.outsideValidity": "it was signed when the certificate was not valid, or no time stamp shows when",
     "signingCredential.untrusted": "the signer is not on the trust list",
     "signingCredential.invalid": "the signer's certificate is not one for signing content",
-    "signingCredential.expired": "the signer's certificate had expired",
+    "signingCredential.expired": "the signer's certificate had expired, or was not valid yet",
     "signingCredential.ocsp.revoked": "the signer's certificate was revoked",
     "timeStamp.mismatch": "the time stamp is of something else",
     "timeStamp.outsideValidity": "the time stamp is of a time when its certificate was not valid",
@@ -93,16 +93,19 @@ def parse_report(state: str, found: Mapping[str, Any]) -> Signature:
 
 def _problems(found: Mapping[str, Any]) -> Iterator[str]:
     results = as_dict(found.get("validation_results"))
-    failures = _statuses(results.get("activeManifest"), "failure")
-    codes = {status.get("code") for status in failures}
-    for status in failures:  # an expired certificate leads to no authority any more: one line is enough
-        if not (
-            status.get("code") == _UNTRUSTED and codes & {"signingCredential.expired", "signingCredential.invalid"}
-        ):
+    of_certificate = codes(found, "failure") & {"signingCredential.expired", "signingCredential.invalid"}
+    for status in _statuses(results.get("activeManifest"), "failure"):
+        if not (of_certificate and status.get("code") == _UNTRUSTED):  # it leads to no authority: one line is enough
             yield _problem(status)
     for delta in map(as_dict, as_list(results.get("ingredientDeltas"))):
         for status in _statuses(delta.get("validationDeltas"), "failure"):
             yield f"of a source: {_problem(status)}"
+
+
+def codes(found: Mapping[str, Any], kind: str) -> set[str]:
+    """Returns what the library says of the active manifest in its codes; kind: success, informational, failure."""
+    results = as_dict(found.get("validation_results")).get("activeManifest")
+    return {str(status.get("code")) for status in _statuses(results, kind)}
 
 
 def _statuses(results: Any, kind: str) -> list[dict[str, Any]]:
@@ -116,12 +119,7 @@ def _problem(status: Mapping[str, Any]) -> str:
 
 def _time(found: Mapping[str, Any], told: str) -> tuple[str | None, list[str]]:
     """Returns the time of a time stamp where its authority is trusted, else a line about it."""
-    codes = [
-        status.get("code")
-        for kind in ("success", "informational")
-        for status in _statuses(as_dict(found.get("validation_results")).get("activeManifest"), kind)
-    ]
-    if not told or "timeStamp.trusted" in codes:
+    if not told or "timeStamp.trusted" in codes(found, "success") | codes(found, "informational"):
         return told or None, []
     return None, [f"a time stamp says {told}, but who stamped it is not on the trust list"]
 

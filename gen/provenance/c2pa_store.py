@@ -6,6 +6,8 @@ certificates, but neither the padding that follows nor all headers of boxes: the
 all the same after a change there. Here padding must be zero, as the specification wants it (C2PA 2.2, 13.2), and the
 store must stand in the file as the library writes it. Nor does the library refuse certificates that are for time stamps
 alone: here the signer's certificate is found, to be looked at.
+
+Whoever can write a file can take a time stamp out of it, or put another into it: it is worth what its authority is.
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+_COSE_SIGN1 = 18  # the tag of the message; what it signs stands elsewhere, so that its third part is null
 _CERTIFICATES = (33, "x5chain")  # of COSE, RFC 9360; and as C2PA 1.0 had it
-_UNSIGNED = {*_CERTIFICATES, "pad", "pad2", "sigTst", "sigTst2", "rVals"}
+_STAMPS = {"sigTst", "sigTst2"}
+_UNSIGNED = {*_CERTIFICATES, *_STAMPS, "pad", "pad2", "rVals"}
+_SIMPLE = {20: False, 21: True, 22: None}
 _DEEPEST = 16  # levels of CBOR
 _JPEG_BOX = b"JP\x02\x11"  # what begins a segment of the library's: the marker of JUMBF, and its number of the box
 _GIF_BLOCK = b"!\xff\x0bC2PA_GIF\x01\x00\x00"
@@ -49,25 +54,32 @@ _PLACED = {"image/png": _in_png, "image/webp": _in_webp, "image/gif": _in_gif}
 
 
 def _in_jpeg(content: bytes) -> bytes:
-    """Joins the numbered segments of the library's; each after the first repeats the header of the outer box."""
-    at, store = 2, b""
+    """Joins the library's segments, numbered from 1; each after the first repeats the header of the outer box."""
+    at, store, count = 2, b"", 0
     while content[at : at + 1] == b"\xff" and content[at + 1] not in (0xD9, 0xDA):  # until the scan begins
         (size,) = struct.unpack_from(">H", content, at + 2)
         segment, kind = content[at + 4 : at + 2 + size], content[at + 1]
         if kind == 0xEB and segment.startswith(_JPEG_BOX):
-            number, header = struct.unpack_from(">I", segment, 4)[0], segment[8:16]
-            if store and header != store[:8]:
+            count += 1
+            if segment[4:8] != struct.pack(">I", count) or (store and segment[8:16] != store[:8]):
                 raise Altered("the frame around the signature was changed after it was signed")
-            store += segment[16:] if store and number > 1 else segment[8:]
+            store += segment[16 if store else 8 :]
         at += 2 + size
     return store
 
 
-def check_unsigned(store: bytes, manifest: str) -> bytes:
-    """Returns the certificate (DER) of who signed a manifest. Raises Altered for what stands beside the signature."""
+class Beside(NamedTuple):
+    """What stands beside the signature."""
+
+    certificate: bytes  # of the signer, DER
+    stamped: bool  # whether there is a time stamp, which may be of something else
+
+
+def check_unsigned(store: bytes, manifest: str) -> Beside:
+    """Returns what stands beside the signature of a manifest. Raises Altered for what should not."""
     message = read_cbor(_signature(store, manifest))
-    message = message[1] if isinstance(message, tuple) else message  # a tag
-    if not (isinstance(message, list) and len(message) == 4 and isinstance(message[1], dict)):
+    message = message[1] if isinstance(message, tuple) and message[0] == _COSE_SIGN1 else message
+    if not (isinstance(message, list) and len(message) == 4 and isinstance(message[1], dict) and message[2] is None):
         raise Altered("the signature is not a COSE message")
     protected = read_cbor(message[0]) if message[0] else {}
     for name, value in message[1].items():
@@ -81,7 +93,7 @@ def check_unsigned(store: bytes, manifest: str) -> bytes:
     first = chains[0][0] if isinstance(chains[0], list) and chains[0] else chains[0]
     if not isinstance(first, bytes):
         raise Altered("the signature holds no certificate")
-    return first
+    return Beside(first, bool(_STAMPS & set(message[1])))
 
 
 def _signature(store: bytes, manifest: str) -> bytes:
@@ -133,12 +145,12 @@ def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         if len(text) < count:
             raise Altered("the signature is not in the form of CBOR")
         return (text if major == 2 else text.decode("utf-8", "replace")), at + count
-    if major == 7:
-        return {20: False, 21: True}.get(count), at
+    if major == 7 and count in _SIMPLE:
+        return _SIMPLE[count], at
     if major == 6:
         item, at = _item(data, at, depth + 1)
         return (count, item), at
-    if count > len(data):  # each item takes a byte at least
+    if major == 7 or count > len(data):  # each item takes a byte at least
         raise Altered("the signature is not in the form of CBOR")
     items = []
     for _ in range(count * (2 if major == 5 else 1)):
