@@ -6,7 +6,7 @@ for found in detect(marked, owner): ...      # found.p_value, found.tag
 """
 
 from gen.watermark.detection import THRESHOLD, Detection, detect, pool
-from gen.watermark.embedding import MAX, MIN, default_psnr, embed
+from gen.watermark.embedding import MIN, default_psnr, embed
 from gen.watermark.key import Key, key
 
-__all__ = ["MAX", "MIN", "THRESHOLD", "Detection", "Key", "default_psnr", "detect", "embed", "key", "pool"]
+__all__ = ["MIN", "THRESHOLD", "Detection", "Key", "default_psnr", "detect", "embed", "key", "pool"]

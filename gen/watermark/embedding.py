@@ -10,16 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError
-from gen.watermark import code, frame
+from gen.watermark import code, frame, pattern
 from gen.watermark.key import Key, carriers
+from gen.watermark.large import embed_large
 
-MIN, MAX = 16, 2048  # pixels of the short side, of the long side
+MIN = 16  # pixels of the short side
+LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
-ROUNDS = 4  # of the search for the strength
-# Log2 of the local contrast in gray levels. In plain images, where compression leaves only what is strong, the mark
-# falls as 1 / frequency; in rough ones it is as strong at all frequencies; between, between.
-PLAIN, ROUGH = 1.14, 4.34
 
 
 def default_psnr(height: int, width: int) -> float:
@@ -43,18 +41,12 @@ def _mark(
     _, contrast = frame.local_contrast(samples, sized)
     vertical, horizontal = sized["fold"]
     inside = jnp.sum(vertical, axis=0)[:, None] * jnp.sum(horizontal, axis=0)  # 1, and 0 where samples are padded
-    level = jnp.sum(inside * jnp.log2(contrast), axis=(1, 2)) / jnp.sum(inside)
-    tilt = jnp.clip((level - PLAIN) / (ROUGH - PLAIN), 0, 1) - 1
-    tile = jnp.fft.irfft2(signs * radius ** tilt[:, None, None])
-    pattern = frame.around(tile, vertical.T, horizontal.T)
-    change = frame.around(jnp.sqrt(contrast) * pattern, *sized["up"])[..., None] * allowed
+    repeated = frame.around(pattern.tile_for(contrast, inside, signs, radius), vertical.T, horizontal.T)
+    change = frame.around(jnp.sqrt(contrast) * repeated, *sized["up"])[..., None] * allowed
     count = jnp.maximum(jnp.sum(allowed, axis=(1, 2, 3), keepdims=True) * images.shape[-1], 1)
 
     def marked(strength: jax.Array) -> jax.Array:
-        moved = images + strength * change
-        if step:
-            moved = jnp.round(moved / step) * step
-        return jnp.where(allowed > 0, jnp.clip(moved, 0, 255), images)
+        return jnp.where(allowed > 0, pattern.moved(jnp, images, strength * change, step), images)
 
     def rms_of(moved: jax.Array) -> jax.Array:
         return jnp.sqrt(jnp.sum((moved - images) ** 2, axis=(1, 2, 3), keepdims=True) / count)
@@ -63,7 +55,7 @@ def _mark(
         return strength * jnp.clip(rms / jnp.maximum(rms_of(marked(strength)), 1e-3), 0.25, 4)
 
     first = rms / jnp.maximum(rms_of(images + change), 1e-6)
-    return marked(jax.lax.fori_loop(0, ROUNDS, stronger, first))
+    return marked(jax.lax.fori_loop(0, pattern.ROUNDS, stronger, first))
 
 
 def embed(
@@ -78,23 +70,26 @@ def embed(
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
     the marked ones, where they may change; None: `default_psnr`. region: bool [h w] or [n h w], where they may change.
-    Images whose short side is below MIN pixels, or whose long side is above MAX, are returned as they are.
+    Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
     _check(images, tag)
     number, height, width, channels = images.shape
-    if min(height, width) < MIN or max(height, width) > MAX or not number:
+    if min(height, width) < MIN or not number:
         return images.copy()
     colors = channels - (channels in (2, 4))
     peak = {"u1": 255.0, "u2": 65535.0}.get(images.dtype.str[1:], 1.0)
     step = 255 / peak if images.dtype.kind == "u" else 0.0
     size = frame.natural_size(height, width)
     signs = code.target(carriers(secret_key, size), tag, size)
-    sized = frame.matrices(height, width, size)
-    rms = np.float32(255 * 10 ** (-(psnr or default_psnr(height, width)) / 20))
-    where = np.ones((number, height, width), bool) if region is None else np.asarray(region, bool)
-    where = np.broadcast_to(where, (number, height, width))
+    rms = 255 * 10 ** (-(psnr or default_psnr(height, width)) / 20)
+    where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
     marked = images.copy()
+    if max(height, width) > LARGE:
+        for image, result, free in zip(images[..., :colors], marked[..., :colors], where, strict=True):
+            embed_large(image, result, None if region is None else free, signs, rms=rms, peak=peak, step=step)
+        return marked
+    sized = frame.matrices(height, width, size)
     tall, broad = frame.bucket(height), frame.bucket(width)
     at_once = max(1, PIXELS_AT_ONCE // (tall * broad))
     for start in range(0, number, at_once):
@@ -102,7 +97,7 @@ def embed(
         padding = (0, (1 << (len(part) - 1).bit_length()) - len(part)), (0, tall - height), (0, broad - width)
         x = np.pad(part.astype(np.float32) * np.float32(255 / peak), (*padding, (0, 0)))
         allowed = np.pad(where[start : start + at_once], padding).astype(np.float32)[..., None]
-        y = np.asarray(_mark(x, allowed, signs, frame.radius(size), sized, rms, step=step))[
+        y = np.asarray(_mark(x, allowed, signs, frame.radius(size), sized, np.float32(rms), step=step))[
             : len(part), :height, :width
         ]
         y = y * (peak / 255)

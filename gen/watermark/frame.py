@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 SIZES = (16, 32, 64, 128, 256)  # canonical sizes C
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LOWEST, HIGHEST = 0.07, 0.7  # the band, as parts of the highest frequency of the tile
 FLAT = 2.0  # gray levels: the least local contrast
 WIDE, LOCAL = 2.5, 2.0  # samples: sigma of the high pass, and of the window of the local contrast
@@ -116,7 +117,7 @@ def whole(samples: int, size: int) -> int:
 
 def luma(x: jax.Array) -> jax.Array:
     """[n h w c] to [n h w], of 1 or 3 channels."""
-    return x[..., 0] if x.shape[-1] == 1 else x @ jnp.asarray([0.299, 0.587, 0.114], x.dtype)
+    return x[..., 0] if x.shape[-1] == 1 else x @ jnp.asarray(LUMA, x.dtype)
 
 
 def around(x: jax.Array, vertical: jax.Array | np.ndarray, horizontal: jax.Array | np.ndarray) -> jax.Array:

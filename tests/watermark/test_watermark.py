@@ -147,8 +147,8 @@ def test_copies_of_one_image_are_no_more_evidence_than_one():
     assert many.p_value == pytest.approx(one.p_value, rel=1e-3)
 
 
-def test_an_image_too_small_or_too_large_comes_back():
-    for shape in ((1, 15, 40, 3), (1, 16, 2049, 1), (0, 64, 64, 3)):
+def test_an_image_too_small_comes_back():
+    for shape in ((1, 15, 40, 3), (0, 64, 64, 3)):
         image = np.full(shape, 100, np.uint8)
         np.testing.assert_array_equal(embed(image, OWNER, tag=TAG), image)
 

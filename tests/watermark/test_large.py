@@ -1,0 +1,70 @@
+"""Large images get the mark that small ones get, in strips, with bounded memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from gen.watermark import embed, embedding, key, large, resampling
+from gen.watermark.frame import resampling as matrix_of
+
+OWNER = key(b"the secret of the tests")
+
+
+def picture(height: int, width: int, channels: int = 3, dtype: str = "uint8") -> np.ndarray:
+    """Noise on a slope [1 h w c]: rough on the right, plain on the left."""
+    y, x = np.indices((height, width))
+    noise = np.random.default_rng(0).normal(size=(height, width, channels)) * (12 * x / width)[..., None]
+    image = np.clip(100 + 60 * np.sin(y / 19)[..., None] + noise, 0, 255)[None] / 255
+    return image.astype(dtype) if dtype == "float32" else np.rint(image * np.iinfo(dtype).max).astype(dtype)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((a.astype(float) - b) ** 2) / 255**2))
+
+
+@pytest.mark.parametrize(("length", "samples", "scale"), [(50, 16, 16 / 50), (16, 50, 50 / 16), (61, 90, 1.49)])
+def test_blocks_are_the_matrix(length, samples, scale):
+    whole = np.zeros((samples, length), np.float32)
+    for block in resampling.blocks(length, samples, scale):
+        whole[block.samples, block.pixels] = block.weights
+    np.testing.assert_array_equal(whole, matrix_of(length, samples, scale, samples, length))
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(3, "uint8"), (4, "uint16"), (1, "float32")])
+@pytest.mark.parametrize("part", [False, True])
+def test_in_strips_the_mark_is_the_same(monkeypatch, channels, dtype, part):
+    image = picture(70, 100, channels, dtype)
+    region = (np.indices((70, 100)).sum(0) % 90 < 60) if part else None
+    whole = embed(image, OWNER, tag=5, region=region)
+    monkeypatch.setattr(embedding, "LARGE", 10)
+    strips = embed(image, OWNER, tag=5, region=region)
+    tolerance = {"uint8": 0, "uint16": 4, "float32": 2e-5}[dtype]
+    np.testing.assert_allclose(strips.astype(float), whole.astype(float), rtol=0, atol=tolerance)
+    assert (strips != image).any()
+    monkeypatch.setattr(large, "_MEASURED", 2000)  # pixels: fewer than there are
+    sparse = embed(image, OWNER, tag=5, region=region).astype(float)
+    assert np.linalg.norm(sparse - image) / np.linalg.norm(whole.astype(float) - image) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1200, 900), (40, 2500), (2500, 40)])
+def test_large_and_long_images_have_the_psnr_asked_for(shape):
+    image = picture(*shape)
+    assert psnr(embed(image, OWNER, tag=5, psnr=41.0), image) == pytest.approx(41, abs=0.05)
+
+
+def test_an_empty_region_stays():
+    image = picture(800, 20)
+    np.testing.assert_array_equal(embed(image, OWNER, tag=5, region=np.zeros((800, 20), bool)), image)
+
+
+def test_memory_is_bounded():
+    image = picture(1500, 2000)
+    embed(image[:, :800], OWNER, tag=5)  # compiles
+    tracemalloc.start()
+    embed(image, OWNER, tag=5)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < image.nbytes + 90 * large._MEASURED  # a copy, and the pixels on which the strength is measured
