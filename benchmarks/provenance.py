@@ -1,4 +1,4 @@
-"""What the signature, the record and gen.verify do, how fast, and on hostile files.
+"""What the record and gen.verify do, how fast, and on hostile files. Signatures themselves: signatures.py.
 
     python benchmarks/provenance.py                        # all sections
     python benchmarks/provenance.py hostile regeneration   # these
@@ -308,25 +308,26 @@ def _program(name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
     return done.stdout
 
 
-SECTIONS: dict[str, tuple[Callable[[int], Iterator[dict[str, Any]]], int, int]] = {  # with their counts, and small ones
+Sections = dict[str, tuple[Callable[[int], Iterator[dict[str, Any]]], int, int]]  # with their counts, and small ones
+SECTIONS: Sections = {
     "verification": (verification, 200, 2),
     "hostile": (hostile, 1000, 12),
     "regeneration": (regeneration, 100, 2),
 }
 
 
-def main() -> int:
+def main(sections: Sections, description: str | None) -> int:
     """Prints what each section found; 1 where something is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", help=", ".join(sections))
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     given = parser.parse_args()
-    if unknown := set(given.sections) - set(SECTIONS):
-        parser.error(f"no section {', '.join(unknown)}; allowed: {', '.join(SECTIONS)}")
+    if unknown := set(given.sections) - set(sections):
+        parser.error(f"no section {', '.join(unknown)}; allowed: {', '.join(sections)}")
     found: dict[str, Rows] = {}
-    for name in given.sections or SECTIONS:
-        section, count, few = SECTIONS[name]
+    for name in given.sections or sections:
+        section, count, few = sections[name]
         print(f"-- {name}", flush=True)
         found[name] = []
         for row in section(few if given.smoke else count):
@@ -338,4 +339,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(SECTIONS, __doc__))

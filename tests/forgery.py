@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -23,14 +24,19 @@ _CURVES: dict[str, tuple[int, hashes.HashAlgorithm]] = {  # COSE's numbers of ES
 }
 
 
-def resigned(content: bytes, certificates: tuple[Any, ...], key: Any) -> bytes:
-    """Puts certificates and the signature of a key into a file, whatever they are good for."""
+def resigned(content: bytes, certificates: tuple[Any, ...], key: Any, *, keep: tuple[str, ...] = ()) -> bytes:
+    """Puts certificates and the signature of a key into a file, whatever they are good for.
+
+    keep: what stands beside the signature, such as a time stamp, and stays as it is.
+    """
     store = _store(content)
     begin, end = _message(store)
     algorithm, sign = _signing(key)
     protected = cbor({1: algorithm, 33: [one.public_bytes(Encoding.DER) for one in certificates]})
     made = sign(cbor(["Signature1", protected, b"", _claim(store)]))
-    other = store[:begin] + message(protected, made, end - begin) + store[end:]
+    beside = read_cbor(store[begin:end])[1][1]
+    kept = {name: beside[name] for name in keep}
+    other = store[:begin] + message(protected, made, end - begin, kept) + store[end:]
     return content.replace(framed(content, store), framed(content, other))
 
 
@@ -48,11 +54,11 @@ def smuggled(content: bytes, more: bytes) -> bytes:
     return content.replace(framed(content, store), framed(content, bytes(other)) + more)
 
 
-def message(protected: bytes, signature: bytes, size: int) -> bytes:
+def message(protected: bytes, signature: bytes, size: int, beside: Mapping[str, Any] = MappingProxyType({})) -> bytes:
     """Returns a COSE message of so many bytes."""
     for second in (None, b"", bytes(99)):  # not every size can be had by one padding
         for length in range(size):
-            pads = {"pad": bytes(length)} | ({} if second is None else {"pad2": second})
+            pads = {**beside, "pad": bytes(length)} | ({} if second is None else {"pad2": second})
             made = b"\xd2" + cbor([protected, pads, None, signature])
             if len(made) == size:
                 return made

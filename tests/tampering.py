@@ -15,13 +15,17 @@ def tampered(way: str, rng: np.random.Generator, content: bytes) -> bytes:
     return changed
 
 
+def flipped(rng: np.random.Generator, content: bytes, at: int) -> bytes:
+    """Returns a file of which one bit of a byte is changed."""
+    return _put(content, at, bytes([content[at] ^ 1 << int(rng.integers(8))]))
+
+
 def _byte(rng: np.random.Generator, content: bytes) -> bytes:
     return _put(content, int(rng.integers(len(content))), rng.bytes(1))
 
 
 def _bit(rng: np.random.Generator, content: bytes) -> bytes:
-    at = int(rng.integers(len(content)))
-    return _put(content, at, bytes([content[at] ^ 1 << int(rng.integers(8))]))
+    return flipped(rng, content, int(rng.integers(len(content))))
 
 
 def _appended(rng: np.random.Generator, content: bytes) -> bytes:
