@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -16,6 +17,7 @@ from typing import Any
 
 from gen.errors import InputError
 
+_QUOTES = '["\u201c-\u201f\u00ab\u00bb\u2033\u2036\u275d\u275e\u301d-\u301f\uff02]'  # and what looks like them
 _LONGEST = 300  # characters of a text of somebody else's that a message repeats
 
 
@@ -174,6 +176,17 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode keeps it
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def quoted(text: Any, *, longest: int = _LONGEST) -> str:
+    """Puts a stranger's words in double quotes, out of which they cannot come: signs that look like one become '."""
+    return '"' + re.sub(_QUOTES, "'", printable(text, longest=longest)) + '"'
+
+
+def told(value: Any, *, longest: int = _LONGEST) -> str:
+    """A stranger's value among words of ours: a number or a single word as it is, else in quotes."""
+    text = printable(value, longest=longest)
+    return text if re.fullmatch(r"[A-Za-z0-9_.:+-]+", text) else quoted(text, longest=longest)
 
 
 def shown(value: Any) -> str:

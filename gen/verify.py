@@ -17,8 +17,8 @@ and after; those of gen.refine need the file that was refined, among the files o
 
 Files are parsed in a process of its own, which may use 2 GiB of memory and 30 s for a file, and open nothing.
 --json prints one document: "files", each with "origin" (signed, marked, regenerated, claimed, unknown or unreadable),
-"problems", "record", "signature", "mark" and "verdict"; "small_images"; "key"; "exit_code". Exit codes, the first that
-holds:
+"problems", "record", "signature", "mark" and "verdict"; "small_images"; "ignored", what was passed over in folders;
+"key"; "exit_code"; for bad input "error" and no files. Exit codes, the first that holds:
 
     2  bad input, or a file that is no image that can be read
     1  a file in which something does not fit: a broken signature, a record against the mark, or records, or pixels
@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Literal
 from gen import cli
 from gen.cli import Options, option, run_main
 from gen.errors import InputError
+from gen.files import printable
 from gen.outputs.output_path import check_writable
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class VerifyOptions(Options):
     search: Literal["aligned", "full"] = option("full", "Where to look for the mark; aligned: as written.")
     regenerate: bool = option(False, "Make each image again from its record.", group="Regeneration")
     workdir: str | Path | None = option(None, "Folder of the run that made them.")
-    original: Sequence[str | Path] = option((), "Files that were refined.")
+    original: Sequence[str | Path] = option((), "Files that were refined, and folders of them.")
 
 
 def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line: None) -> Verification:
@@ -85,7 +86,7 @@ def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line:
 
     page = Path(options.html) if options.html else None
     if page:
-        check_writable(page.parent)
+        check_writable(page.parent, "--html")
         manifest.check([page], what="--html")
     found, key = find_images(options.inputs), known_key(options.key)
     shown = Page()
@@ -104,23 +105,29 @@ def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line:
         cli.say(line)
     if page:
         manifest.write(page, shown.html(result.small).encode())
-    return result
+    return result._replace(ignored=found.ignored)
 
 
 def _regenerator(options: VerifyOptions, parser: Parser, key: Key | None, files: Sequence[Path]) -> Regenerator | None:
     if options.workdir is None:
         return None
+    from gen.image_io import find_images
     from gen.verification.regenerate import Regenerator
 
-    originals = [*files, *map(Path, options.original)]
+    originals = [*files, *(find_images(options.original).files if options.original else ())]
     return Regenerator(Path(options.workdir), parser, key=key, originals=originals)
 
 
 def main(options: VerifyOptions) -> int:
     """Prints a line for each file, or the JSON document; returns the exit code. Raises InputError for bad input."""
-    result = verify(options, tell=(lambda line: None) if options.json else lambda line: print(line, flush=True))
-    if options.json:
-        print(json.dumps(result.data(), indent=2))
+    if not options.json:
+        return verify(options, tell=lambda line: print(line, flush=True)).exit_code
+    try:
+        result = verify(options)
+    except InputError as error:
+        print(json.dumps({"error": printable(error, longest=1000), "exit_code": 2, "files": []}, indent=2))
+        raise
+    print(json.dumps(result.data(), indent=2))
     return result.exit_code
 
 

@@ -146,6 +146,25 @@ def test_json_is_one_document_with_everything(folder, capsys):
     assert "0123456789abcdef" not in json.dumps(data)
 
 
+def test_json_is_a_document_also_for_bad_input_and_unreadable_files(folder, capsys, tmp_path):
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    (tmp_path / "x.txt").write_bytes(b"x")
+    code, lines = program(capsys, tmp_path, "--json")
+    data = json.loads("\n".join(lines))
+    assert (code, data["files"][0]["origin"], data["ignored"]) == (2, "unreadable", {".txt": 1})
+    with pytest.raises(InputError, match="there is no such file"):
+        program(capsys, tmp_path / "none.png", "--json")
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+def test_pictures_of_any_sides_are_looked_at_or_told(folder, capsys, tmp_path):
+    for name, sides in (("a", (1, 1)), ("b", (1, 5000)), ("c", (20_000, 3))):
+        Image.new("RGB", sides).save(tmp_path / f"{name}.png")
+    code, lines = program(capsys, tmp_path, f"--key={folder / 'key'}", "--search=aligned", f"--html={tmp_path}/a.html")
+    assert code == 3
+    assert ["so narrow" in line for line in lines[:3]] == [False, True, True]
+
+
 def test_the_page_shows_each_file_and_is_written_over_nothing_of_others(folder, capsys, tmp_path):
     (tmp_path / "in").mkdir()
     name = "<b>&.png"
@@ -186,11 +205,14 @@ def test_small_images_of_a_folder_are_looked_at_together(folder, capsys, tmp_pat
         (["IN", "--workdir=x"], "--workdir needs --regenerate"),
         (["IN", "--trust=none.pem"], "no such file of trusted authorities"),
         (["IN", "--key=none"], "there is no such file"),
+        (["IN", "--html=IN/key/x.html"], "--html: cannot make the folder"),
         (["IN", "--search=ful"], "did you mean 'full'"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(folder, capsys, arguments, message):
-    given = [str(folder / "mark") if argument == "IN" else argument for argument in arguments]
+    given = [
+        str(folder / "mark") if argument == "IN" else argument.replace("=IN", f"={folder}") for argument in arguments
+    ]
     with pytest.raises(InputError, match=message) as caught:
         program(capsys, *given)
     assert "\n" not in str(caught.value)

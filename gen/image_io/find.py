@@ -74,7 +74,7 @@ def names_in(root: Path) -> tuple[list[str], dict[str, int]]:
         suffix = os.path.splitext(entry.name)[1].lower()
         if suffix not in SUFFIXES:
             ignored[printable(suffix, longest=20) or "without a suffix"] += 1
-        elif not entry.is_file():
+        elif not os.path.isfile(entry.path):  # entry.is_file() raises for links that lead to each other
             broken = entry.is_symlink() and not os.path.exists(entry.path)
             ignored["links that lead nowhere" if broken else "no regular files"] += 1
         else:

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from gen.errors import InputError
-from gen.files import printable
+from gen.files import printable, told
 from gen.image_io import Unreadable, opening
 from gen.image_io.metadata import EXIF_TAGS
 from gen.provenance import xmp
@@ -103,7 +103,7 @@ def disagreements(records: Mapping[str, Record]) -> list[str]:
         if len(set(said.values())) > 1:
             values = dict.fromkeys(said.values())
             parts = [
-                f"{'missing' if value is None else printable(value, longest=_LONGEST_SHOWN)} in "
+                f"{'missing' if value is None else told(value, longest=_LONGEST_SHOWN)} in "
                 + " and ".join(place for place in said if said[place] == value)
                 for value in values
             ]

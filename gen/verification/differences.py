@@ -15,9 +15,10 @@ import numpy as np
 
 from gen import config as configs
 from gen.errors import InputError
-from gen.files import printable
+from gen.files import printable, told
 from gen.outputs import encoding
 from gen.provenance import PREFIX, Record
+from gen.runs.trained_run import TrainedRun
 from gen.verification.answers import Parsed
 from gen.verification.recipes import Recipe, recipe
 from gen.verification.remake import Maker
@@ -60,7 +61,7 @@ class Differences:
             return f"the run has another config: {_digest(here)} here, {_digest(there)} in the record"
         here, there = run.weights_digest, record.get(PREFIX + "weights_digest")
         if there is None or here == there:
-            return ""
+            return next(filter(None, (_differs(record, *about) for about in _about(run))), "")
         for other in self._other_steps(step):
             if self._maker.run(other).weights_digest == there:
                 return f"the record says checkpoint {step}, and its weights are those of checkpoint {other}"
@@ -85,8 +86,8 @@ class Differences:
         for _, group in itertools.groupby([other for other in tries if other != made_by], settings):
             same = list(group)
             try:
-                frames = [[image] for image in self._maker.stills(same)] if made_by.kind == "still" else None
-                yield from zip(same, frames or [self._maker.make(other, 1) for other in same], strict=True)
+                frames = [[image] for image in self._maker.stills(same, parsed)] if made_by.kind == "still" else None
+                yield from zip(same, frames or [self._maker.make(other, parsed) for other in same], strict=True)
             except InputError:  # what cannot be made is not what it was
                 continue
 
@@ -103,6 +104,21 @@ class Differences:
                 yield other
 
 
+def _about(run: TrainedRun) -> Iterator[tuple[str, str, str | None]]:
+    """Yields what a record tells of its run beside the config and the weights: the field, in words, and its value."""
+    yield "data_digest", "was trained on other data", run.data_metadata.get("digest")
+    yield "experiment", "is of another experiment", run.config.experiment or None
+
+
+def _differs(record: Record, name: str, how: str, here: str | None) -> str:
+    there = record.get(PREFIX + name)
+    return (
+        ""
+        if there == here or None in (here, there)
+        else f"the run {how}: {_digest(here)} here, {_digest(there)} in the record"
+    )
+
+
 def same_picture(parsed: Parsed, frames: Sequence[np.ndarray]) -> bool | None:
     """Whether the first frame of a file shows this picture, but for a mark or compression; None: of another size."""
     shown, made = parsed.pixels[0], frames[0]
@@ -115,7 +131,7 @@ def same_picture(parsed: Parsed, frames: Sequence[np.ndarray]) -> bool | None:
 
 def _nearly(parsed: Parsed, record: Record, written: Sequence[np.ndarray], here: str) -> str:
     there = record.get(PREFIX + "software")
-    by = f"; it was made by {printable(there)}, and here is {here}" if there != here else ""
+    by = f"; it was made by {told(there, longest=200)}, and here is {here}" if there != here else ""
     levels = int(np.abs(parsed.pixels[0].astype(np.int64) - written[0]).max())
     return f"the pixels are nearly those of the record, the mark included within {levels} levels{by}"
 
@@ -129,8 +145,8 @@ def _changed(made_by: Recipe, other: Recipe) -> str:
 
 def _shown(value: object) -> str:
     value = value[0] if isinstance(value, tuple) and len(value) == 1 else value
-    return "none" if value is None else printable(value, longest=80)
+    return "none" if value is None else told(value, longest=80)
 
 
 def _digest(value: object) -> str:
-    return printable(value, longest=200)[:12]
+    return told(printable(value, longest=200)[:12])

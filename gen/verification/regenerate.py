@@ -52,33 +52,34 @@ class Regenerator:
                     recipes[i] = recipe(record)
                 except InputError as error:
                     done[i] = Regeneration(f"not made again: {error}")
-        frames = {i: files[i].frames for i in recipes}
-        for i, made in self._made(recipes, frames):
+        for i, made in self._made(recipes, files):
             if isinstance(made, InputError):
                 done[i] = Regeneration(f"not made again: {made}", problem="it cannot be made again from its record")
             else:
                 done[i] = self._compared(files[i], recipes[i], made)
         return done
 
-    def _made(self, recipes: Mapping[int, Recipe], frames: Mapping[int, int]) -> Iterator[tuple[int, Made]]:
+    def _made(self, recipes: Mapping[int, Recipe], files: Sequence[Parsed]) -> Iterator[tuple[int, Made]]:
         """Yields what each recipe makes, stills of the same settings together."""
         settings = lambda i: str(recipes[i]._replace(seeds=(), label=None))  # noqa: E731
         for _, group in itertools.groupby(sorted(recipes, key=settings), settings):
             same = list(group)
             try:
                 if recipes[same[0]].kind == "still":
-                    images = self._maker.stills([recipes[i] for i in same])
+                    images = self._maker.stills([recipes[i] for i in same], files[same[0]])
                     yield from ((i, [image]) for i, image in zip(same, images, strict=True))
                     continue
-            except InputError as error:
-                if len(same) == 1:
-                    yield same[0], error
-                    continue
+            except (InputError, MemoryError):
+                pass
             for i in same:  # one by one, also where one of them spoils the batch
                 try:
-                    yield i, self._maker.make(recipes[i], frames[i])
+                    yield i, self._maker.make(recipes[i], files[i])
                 except InputError as error:
                     yield i, error
+                except (MemoryError, RuntimeError) as error:
+                    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+                        raise
+                    yield i, InputError("it takes more memory than there is")
 
     def _compared(self, parsed: Parsed, recipe: Recipe, made: list[np.ndarray]) -> Regeneration:
         record = record_of(parsed) or {}

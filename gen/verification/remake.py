@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,11 +24,12 @@ from gen.runs.trained_run import RunFolder, TrainedRun
 from gen.sampling import by_seed
 from gen.sampling.outputs import interpolation_frames, sheet_of
 from gen.sampling.settings import Settings
+from gen.verification.answers import Parsed
 from gen.verification.parse import Parser
-from gen.verification.recipes import Recipe, labels_of, safe_chain
+from gen.verification.recipes import Recipe, labels_of, safe_chain, unheard
 
 _BATCH = 64  # images on their way at once
-_MOST_FRAMES = 10_000
+_MOST_FRAMES, _SHORT, _MERGED = 10_000, 256, 8
 
 
 class Maker:
@@ -49,37 +52,47 @@ class Maker:
         with Checkpoints(self._folder.checkpoints) as checkpoints:
             return checkpoints.steps()
 
-    def stills(self, recipes: Sequence[Recipe]) -> list[np.ndarray]:
-        """Makes one image of each recipe, which differ in seeds and labels alone: uint8 [h w c]. Raises InputError."""
+    def stills(self, recipes: Sequence[Recipe], like: Parsed) -> list[np.ndarray]:
+        """Makes one image of each recipe, which differ in seeds and labels alone: uint8 [h w c]. Raises InputError.
+
+        like: the file, or one of the files, that they are compared with; what is much larger is not made.
+        """
         first, seeds = recipes[0], [recipe.seeds[0] for recipe in recipes]
         run = self.run(first.step)
         labels = self._labels(run, recipes)
         options = self._settings(first, seeds, None).drawing
         images = np.concatenate([*by_seed.images(run.task, run.ema_params, seeds, labels=labels, **options)])
-        post = safe_chain(first.chain)
-        return list(to_uint8(by_seed.refine(post, images, seeds) if post else images))
+        if (post := safe_chain(first.chain, math.prod(like.sides))) is None:
+            return list(to_uint8(images))
+        with unheard("refine"):
+            return list(to_uint8(by_seed.refine(post, images, seeds)))
 
-    def make(self, recipe: Recipe, frames: int) -> list[np.ndarray]:
-        """Makes one image, a grid, or the frames of an animation, of which its file has this number: [h w c] each.
+    def make(self, recipe: Recipe, like: Parsed) -> list[np.ndarray]:
+        """Makes one image, a grid, or the frames of an animation, to compare with this file: [h w c] each.
 
         Raises InputError.
         """
         if recipe.kind == "still":
-            return self.stills([recipe])
+            return self.stills([recipe], like)
         if recipe.kind == "refined":
-            return self._refined(recipe, frames)
+            return self._refined(recipe, like)
         run = self.run(recipe.step)
         labels = labels_of(recipe.label, run.class_names)
         if recipe.kind == "grid":
             settings = self._settings(recipe, recipe.seeds, labels)
             seeds, given = settings.each
+            if len(seeds) * math.prod(run.data_metadata["image_shape"][:2]) > math.prod(like.sides):
+                raise InputError(f"its record names {len(seeds):,} images, for which the file is too small")
             each = [run.class_names[label] for label in given] if given else [None] * len(seeds)
-            images = self.stills([recipe._replace(seeds=(s,), label=c) for s, c in zip(seeds, each, strict=True)])
+            tiles = [recipe._replace(seeds=(s,), label=c) for s, c in zip(seeds, each, strict=True)]
+            images = self.stills(tiles, like)
             return [sheet_of(np.stack(images), [run.class_names[label] for label in labels or ()])]
         if labels == by_seed.drawn_labels(run.task, recipe.seeds[:1]):
             labels = None  # as it was made then, though the record names it
         settings = self._settings(recipe, recipe.seeds, labels)
-        return interpolation_frames(run, settings, safe_chain(recipe.chain), frames=_frames_each(recipe, frames))
+        count, post = _frames_each(recipe, like.frames), safe_chain(recipe.chain, math.prod(like.sides))
+        with unheard("refine"):
+            return interpolation_frames(run, settings, post, frames=count)
 
     def _labels(self, run: TrainedRun, recipes: Sequence[Recipe]) -> list[int] | None:
         """Returns the class of each image: that of the record, or drawn from the seed."""
@@ -89,19 +102,19 @@ class Maker:
             return None
         return [label[0] if label else other for label, other in zip(named, drawn, strict=True)]
 
-    def _refined(self, recipe: Recipe, frames: int) -> list[np.ndarray]:
+    def _refined(self, recipe: Recipe, like: Parsed) -> list[np.ndarray]:
         path = self._originals.get(recipe.source or "")
         if path is None:
             raise InputError("the file that was refined is not among the files, nor given by --original")
-        post = safe_chain(recipe.chain)
+        post = safe_chain(recipe.chain, math.prod(like.sides))
         if post is None:
             raise InputError("its record names no chain")
-        parsed = self._parser.parse(path, frames=frames, whole=True)
+        parsed = self._parser.parse(path, frames=like.frames, whole=True)
         if parsed.error:
             raise InputError(f"the file that was refined cannot be read ({parsed.error})")
-        return [
-            refine(post, _picture(image), seed=recipe.refine_seed, references={}, masks={}) for image in parsed.pixels
-        ]
+        given: dict[str, Any] = {"seed": recipe.refine_seed, "references": {}, "masks": {}}
+        with unheard("refine"):
+            return [refine(post, _picture(image), **given) for image in parsed.pixels]
 
     def _settings(self, recipe: Recipe, seeds: Sequence[int], labels: list[int] | None) -> Settings:
         return Settings(seeds, labels, recipe.truncation, dict(recipe.conditions), _BATCH, self._mesh)
@@ -109,7 +122,7 @@ class Maker:
 
 def _with_digest(path: Path) -> tuple[str, Path] | None:
     try:
-        return sha256(path), path
+        return (sha256(path), path) if path.is_file() else None
     except OSError:  # which has a verdict of its own
         return None
 
@@ -118,7 +131,8 @@ def _frames_each(recipe: Recipe, frames: int) -> int:
     """Returns how many frames lead from one seed to the next. frames: of the file. Raises InputError."""
     pairs = len(recipe.seeds) - 1
     each = recipe.frames or (frames - 1) // max(1, pairs)
-    if pairs < 1 or not 1 <= each * pairs <= _MOST_FRAMES:
+    most = min(_MOST_FRAMES, max(_SHORT, _MERGED * frames))  # equal frames are one in some files
+    if pairs < 1 or not 1 <= each * pairs <= most:
         raise InputError(f"{frames} frames are none from {len(recipe.seeds)} seeds")
     return each
 

@@ -16,7 +16,9 @@ from gen.verification.answers import Parsed
 from gen.verification.findings import Mark, Origin, Regeneration, Verdict, agrees, record_of
 from gen.verification.words import (
     CAMERA,
+    LONGEST_PATH,
     MADE_BY_PROGRAMS,
+    file_name,
     headline,
     mark_words,
     p_words,
@@ -32,9 +34,9 @@ _MOST_PROBLEMS = 5  # in a line; JSON has all
 
 def judge(parsed: Parsed, mark: Mark, again: Regeneration | None = None) -> Verdict:
     """Judges one file; again: what became of making it again. Never takes a record alone for proof."""
-    name = printable(parsed.path)
+    name = file_name(parsed.path)
     if parsed.error:
-        return Verdict(name, "unreadable", f"not an image that can be read: {parsed.error}", facts={"file": name})
+        return _unreadable(name, parsed)
     signature, record = parsed.signature, record_of(parsed)
     problems = [*_problems(parsed, mark, record), *filter(None, [again.problem if again else ""])]
     origin = _origin(parsed, mark, record, again)
@@ -43,7 +45,9 @@ def judge(parsed: Parsed, mark: Mark, again: Regeneration | None = None) -> Verd
     if origin == "marked" and record is None and signature.state == "absent":
         parts = [f"carries gen's mark ({p_words(mark.p_value)}){placed(mark)}", "no record, no signature"]
     if origin == "unknown":
-        looked = "no record, no signature" + (", no mark of this key" if mark.looked else f"; mark: {mark.note}")
+        looked = f"no record, {signature_words(signature)}" + (
+            ", no mark of this key" if mark.looked else f"; mark: {mark.note}"
+        )
         parts = [f"nothing found ({looked}); this does not tell whether it was generated"]
     parts += [again.text] if again else []
     told = problems[signature.state == "broken" :]  # which stands with the signature
@@ -51,6 +55,22 @@ def judge(parsed: Parsed, mark: Mark, again: Regeneration | None = None) -> Verd
     parts += [f"and {len(told) - _MOST_PROBLEMS:,} more"] if len(told) > _MOST_PROBLEMS else []
     facts = _facts(parsed, mark, origin, problems)
     return Verdict(name, origin, "; ".join(parts), problems, facts | _again_facts(again))
+
+
+def _unreadable(name: str, parsed: Parsed) -> Verdict:
+    facts: dict[str, Any] = {
+        "file": _path(parsed),
+        "origin": "unreadable",
+        "problems": [],
+        "record": None,
+        "signature": None,
+    }
+    facts |= {"mark": None, "error": parsed.error}
+    return Verdict(name, "unreadable", f"not an image that can be read: {parsed.error}", facts=facts)
+
+
+def _path(parsed: Parsed) -> str:
+    return printable(parsed.path, longest=LONGEST_PATH)
 
 
 def _again_facts(again: Regeneration | None) -> dict[str, Any]:
@@ -79,8 +99,9 @@ def _problems(parsed: Parsed, mark: Mark, record: Record | None) -> list[str]:
     problems += _differing(signed | dict(parsed.records))
     if agrees(mark, record) is False:
         problems.append("the mark names another run than the record")
-    if mark.found and source_type_term(signature.source_type) in CAMERA:
-        problems.append(f"the signature says that {said(signature.source_type)}, and it carries gen's mark")
+    if source_type_term(signature.source_type) in CAMERA and signature.state in ("trusted", "valid"):
+        against = "it carries gen's mark" if mark.found else "its record says otherwise" if record else ""
+        problems += [f"the signature says that {said(signature.source_type)}, and {against}"] if against else []
     return problems
 
 
@@ -96,7 +117,7 @@ def _facts(parsed: Parsed, mark: Mark, origin: Origin, problems: Sequence[str]) 
     signature, record = parsed.signature, record_of(parsed)
     height, width = parsed.sides
     return {
-        "file": printable(parsed.path),
+        "file": _path(parsed),
         "format": parsed.format,
         "width": width,
         "height": height,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +14,7 @@ from gen.verification.findings import Mark, Verdict
 from gen.verification.marks import FRAMES, SMALL_SIDE, Marks, Search, chunked
 from gen.verification.parse import Parser
 from gen.verification.verdict import judge
-from gen.verification.words import p_words
+from gen.verification.words import LONGEST_PATH, file_name, p_words
 
 if TYPE_CHECKING:
     from gen.verification.regenerate import Regenerator
@@ -34,7 +34,7 @@ class Pooled(NamedTuple):
     def line(self) -> str:
         """What was found, in words."""
         found = f"mark found ({p_words(self.mark.p_value)})" if self.mark.found else "no mark found with this key"
-        return f"{printable(self.folder)}: {self.number:,} images below {SMALL_SIDE} pixels together: {found}"
+        return f"{file_name(self.folder)}: {self.number:,} images below {SMALL_SIDE} pixels together: {found}"
 
 
 class Verification(NamedTuple):
@@ -43,6 +43,7 @@ class Verification(NamedTuple):
     verdicts: list[Verdict]
     small: list[Pooled]
     key: str | None  # the name of the key that marks were looked for with
+    ignored: Mapping[str, int] = {}  # what was passed over in folders, how many of each kind
 
     @property
     def exit_code(self) -> int:
@@ -63,13 +64,14 @@ class Verification(NamedTuple):
             "files": [{**verdict.facts, "verdict": verdict.text} for verdict in self.verdicts],
             "small_images": [
                 {
-                    "folder": printable(pooled.folder),
+                    "folder": printable(pooled.folder, longest=LONGEST_PATH),
                     "count": pooled.number,
                     "found": pooled.mark.found,
                     "p_value": pooled.mark.p_value,
                 }
                 for pooled in self.small
             ],
+            "ignored": dict(self.ignored),
         }
 
 

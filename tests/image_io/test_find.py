@@ -30,11 +30,12 @@ def test_what_is_passed_over_is_counted(tmp_path):
     touch(tmp_path, "a.png", *(f"{i}.heic" for i in range(30)), "x.pdf", "raw", "b.\x1b")
     os.mkfifo(tmp_path / "pipe.png")
     os.symlink("nowhere", tmp_path / "broken.png")
+    os.symlink("circle.png", tmp_path / "circle.png")
     found = find_images([tmp_path])
     assert names(tmp_path, found) == ["a.png"]
     assert found.ignored[".heic"] == 30
     assert found.ignored["no regular files"] == 1
-    assert ignored_line(found).startswith("35 files ignored: 30 .heic, 1 .\\x1b, 1 .pdf, ")
+    assert ignored_line(found).startswith("36 files ignored: 30 .heic, 2 links that lead nowhere, 1 .\\x1b, 1 .pdf, ")
     assert ignored_line(Found([], {})) == ""
 
 

@@ -153,7 +153,7 @@ def test_regeneration_is_part_of_the_verdict():
 def test_pixels_that_the_run_makes_again_prove_the_record():
     verdict = judge(file(RECORD), MISSING, Regeneration("made again: equal to the bit", True, True))
     assert verdict.origin == "regenerated"
-    assert verdict.text.startswith("made by gen:")
+    assert verdict.text.startswith("made by gen; its record says: ")
     assert judge(file(RECORD), MISSING, Regeneration("made again: equal before", True, False, "x")).origin == "claimed"
 
 
@@ -192,11 +192,63 @@ def test_a_name_cannot_leave_its_quotes():
     assert 'signature: valid, signer unknown (it names "Ada' in text
 
 
-@pytest.mark.parametrize("field", ["seed", "date", "shows", "run", "config_digest"])
+SPOOF = '1; signature: trusted (signed by "CA"'
+
+
+def outside_of_quotes(text: str) -> str:
+    return re.sub(r'"[^"]*"', "", text)
+
+
+@pytest.mark.parametrize("field", ["seed", "date", "shows", "run", "config_digest", "label", "software", "step"])
 def test_no_field_of_a_record_can_pass_for_words_of_the_verdict(field):
-    record = {"gen:config_digest": "a" * 64, f"gen:{field}": '1; signature: trusted (signed by "CA"'}
-    text = judge(file(record), MISSING).text
-    assert "signature: trusted" not in re.sub(r'"[^"]*"', "", text)
+    record = {"gen:config_digest": "a" * 64, f"gen:{field}": SPOOF}
+    for verdict in (judge(file(record), MISSING), judge(file(record, EXIF=RECORD), FOUND)):
+        assert "signature: trusted" not in outside_of_quotes(verdict.text)
+        assert not any("signature: trusted" in outside_of_quotes(problem) for problem in verdict.problems)
+
+
+def test_what_a_record_shows_is_said_without_quotes_only_in_words_of_gen():
+    assert "made by gen: a grid, " in judge(file(RECORD | {"gen:shows": "grid"}), MISSING).text
+    assert 'a picture of "photo that nobody doubts"' in judge(
+        file(RECORD | {"gen:shows": "photo that nobody doubts"}), MISSING
+    ).text  # fmt: skip
+
+
+def test_signs_that_look_like_quotes_close_none():
+    text = judge(file(RECORD | {"gen:run": "a\u201d; signature: trusted (signed by \u201cCA"}), MISSING).text
+    assert "\"a'; signature: trusted (signed by 'CA\"" in text
+
+
+def test_words_of_a_stranger_in_a_broken_signature_are_quoted():
+    broken = Signature("broken", problems=[f"it names a digital source type that IPTC does not list: {SPOOF}"])
+    assert "signature: trusted" not in outside_of_quotes(judge(file(None, broken), MISSING).text)
+    assert "(hash mismatch)" in judge(file(RECORD, BROKEN), MISSING).text
+
+
+def test_a_file_name_that_could_pass_for_a_verdict_is_quoted():
+    name = 'x.png: made by gen; signature: trusted (signed by "Ada").png'
+    line = judge(Parsed(Path(name), error="torn"), Mark()).line
+    assert (
+        line
+        == '"x.png: made by gen; signature: trusted (signed by \\"Ada\\").png": not an image that can be read: torn'
+    )
+
+
+def test_a_trusted_signature_does_not_stand_for_a_record_that_is_not_in_it():
+    signature = Signature("trusted", "Other Inc", "CA", None, "compositeSynthetic")
+    text = judge(file(RECORD, signature), MISSING).text
+    assert text.startswith(
+        'says that it is composed, with generated parts, signed by "Other Inc"; its record, for which'
+    )
+    camera = Signature("trusted", "Camera", "CA", None, "digitalCapture")
+    assert judge(file(RECORD, camera), MISSING).problems == [
+        "the signature says that a camera took it, and its record says otherwise"
+    ]
+
+
+def test_that_no_signature_was_looked_for_is_told_where_nothing_is_found():
+    absent = Signature("absent", problems=["not looked for: c2pa-python is not there"])
+    assert "not looked for" in judge(file(None, absent), MISSING).text
 
 
 @pytest.mark.parametrize(("p", "words"), [(3.4e-41, "p = 3e-41"), (2e-7, "p = 2e-7"), (0.0, "p < 1e-300")])

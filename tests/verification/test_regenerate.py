@@ -15,6 +15,7 @@ from PIL import Image
 from gen import provenance, refine, sample, verify
 from gen.cli.flags import parse
 from gen.errors import InputError
+from gen.files import sha256, told
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.verification.recipes import labels_of, recipe, safe_chain
@@ -92,7 +93,7 @@ def test_without_the_key_it_is_compared_before_the_mark(folder, capsys):
 CHANGES = {
     "the record says seed 2, and the pixels are those of seed 1": {"seed": 2},
     "the record says label {other}, and the pixels are those of label {label}": {"label": "{other}"},
-    "the record says chain gaussian(3), and the pixels are those of chain none": {"refine": "gaussian(3)"},
+    'the record says chain "gaussian(3)", and the pixels are those of chain none': {"refine": "gaussian(3)"},
     "the record says checkpoint 10, and its weights are those of checkpoint 5": {"step": 10},
     "the record says checkpoint 10, and the pixels are those of checkpoint 5": {"step": 10, "weights_digest": None},
     "it cannot be made again from its record": {"step": 7},
@@ -111,7 +112,7 @@ def test_what_was_changed_in_the_record_is_named(folder, capsys, tmp_path):
         changed(source, tmp_path / f"{number}.png", **filled)
     files = again(capsys, folder, tmp_path)
     for file, named in zip(files, CHANGES, strict=True):
-        wanted = named.format(label=label, other=other)
+        wanted = named.format(label=told(label), other=told(other))
         assert any(problem.startswith(wanted) for problem in file["problems"]), (wanted, file["problems"])
 
 
@@ -175,6 +176,8 @@ STRANGE = [
     {"truncation": float("nan")},
     {"temperature": 10**400},
     {"shows": "variance"},
+    {"seed": "0-3"},
+    {"seed": "x; signature: trusted" * 10},
     {"source": "0" * 64},
     {"refine": "grain(0.1)", "refine_seed": 0},
 ]
@@ -193,7 +196,48 @@ def test_a_record_of_a_stranger_asks_for_nothing_that_a_flag_would_refuse(fields
 @pytest.mark.parametrize("text", ["lut('/etc/passwd')", "inside('foreground', 'lut(\"../x.cube\")')", "nothing("])
 def test_a_chain_of_a_stranger_opens_no_file_elsewhere(text):
     with pytest.raises(InputError):
-        safe_chain(text)
+        safe_chain(text, 64 * 64)
+
+
+@pytest.mark.parametrize(
+    "text", ["resize(9000, 9000)|resize(64, 64)", "inside('foreground', 'resize(9000, 9000)|resize(64, 64)')"]
+)
+def test_a_chain_of_a_stranger_makes_nothing_much_larger_than_its_file(text):
+    with pytest.raises(InputError, match="much larger than the file"):
+        safe_chain(text, 64 * 64)
+    assert safe_chain(text, 9000 * 9000) is not None
+
+
+def test_a_record_that_asks_for_more_than_its_file_shows_is_not_made(folder, capsys, tmp_path):
+    source = folder / "images" / "stills" / "seed0001.png"
+    changed(source, tmp_path / "a.png", shows="grid", seed="0-4000")
+    changed(source, tmp_path / "b.png", shows="interpolation", seed="0-1", frames=10_000)
+    changed(source, tmp_path / "c.png", refine="resize(9000,9000)|resize(64,64)")
+    files = again(capsys, folder, tmp_path)
+    texts = [file["regeneration"]["text"] for file in files]
+    assert ["too small" in texts[0], "1 frames are none" in texts[1], "much larger" in texts[2]] == [True] * 3
+    assert all(file["problems"] == ["it cannot be made again from its record"] for file in files)
+
+
+def test_a_photograph_that_a_chain_leaves_as_it_is_does_not_prove_the_rest_of_its_record(folder, capsys, tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "photo.png")
+    made = provenance.read(folder / "images" / "unmarked" / "seed0000.png")
+    claims = provenance.refined(made, chain="gaussian(0)", seed=0, source=sha256(tmp_path / "photo.png"))
+    Image.fromarray(photo()).save(tmp_path / "copy.png", **provenance.save_options(claims, "PNG"))
+    (file,) = again(capsys, folder, tmp_path / "copy.png", originals=[tmp_path])
+    assert file["origin"] == "regenerated"
+    assert file["verdict"].startswith('refined by gen; its record says: run "run", seed 0')
+
+
+def test_a_record_of_other_data_is_told(folder, capsys, tmp_path):
+    changed(folder / "images" / "stills" / "seed0001.png", tmp_path / "a.png", data_digest="1" * 64)
+    (file,) = again(capsys, folder, tmp_path / "a.png")
+    assert file["problems"] == []  # the data of this run are not known
+
+
+def test_an_original_that_is_not_there_is_told(folder, capsys, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        again(capsys, folder, folder / "images" / "unmarked", originals=[tmp_path / "none.png"])
 
 
 def test_classes_are_read_whatever_their_names_hold():
@@ -202,7 +246,7 @@ def test_classes_are_read_whatever_their_names_hold():
     assert labels_of("a, b, b, c", names) == [1, 2, 3]
     assert labels_of("c", names) == [3]
     assert labels_of(None, names) is labels_of("a", []) is None
-    with pytest.raises(InputError, match="class 'd'"):
+    with pytest.raises(InputError, match='class "d"'):
         labels_of("c, d", names)
 
 
