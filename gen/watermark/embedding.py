@@ -16,6 +16,7 @@ from gen.watermark.large import embed_large
 
 MIN = 16  # pixels of the short side
 LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
+GENTLE = 3.0  # decibels by which the mark is weaker in plain images, where it could be seen, unless a PSNR is given
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 
@@ -33,16 +34,23 @@ def _mark(
     radius: jax.Array,
     sized: dict[str, Any],
     rms: jax.Array,
+    gentle: jax.Array,
     *,
     step: float,
 ) -> jax.Array:
-    """images [n h w c] in [0, 255], allowed [n h w 1] in 0 or 1; rounded to multiples of `step` (0: not at all)."""
+    """images [n h w c] in [0, 255], allowed [n h w 1] in 0 or 1; rounded to multiples of `step` (0: not at all).
+
+    gentle: decibels by which the mark is weaker in plain images.
+    """
     samples = frame.around(frame.luma(images), *sized["down"])
-    _, contrast = frame.local_contrast(samples, sized)
+    high, contrast = frame.local_contrast(samples, sized)
     vertical, horizontal = sized["fold"]
     inside = jnp.sum(vertical, axis=0)[:, None] * jnp.sum(horizontal, axis=0)  # 1, and 0 where samples are padded
-    repeated = frame.around(pattern.tile_for(contrast, inside, signs, radius), vertical.T, horizontal.T)
-    change = frame.around(jnp.sqrt(contrast) * repeated, *sized["up"])[..., None] * allowed
+    rough = pattern.roughness(contrast, inside)
+    tile = pattern.tile_for(frame.around(high / contrast, vertical, horizontal), rough, signs, radius)
+    shaped = contrast**pattern.MASKED * frame.around(tile, vertical.T, horizontal.T)
+    change = frame.around(shaped, *sized["up"])[..., None] * pattern.colors(images.shape[-1]) * allowed
+    rms = rms * pattern.weaker(rough, gentle)[:, None, None, None]
     count = jnp.maximum(jnp.sum(allowed, axis=(1, 2, 3), keepdims=True) * images.shape[-1], 1)
 
     def marked(strength: jax.Array) -> jax.Array:
@@ -69,7 +77,7 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`. region: bool [h w] or [n h w], where they may change.
+    the marked ones, where they may change; None: `default_psnr`, or up to GENTLE more in plain images. region: bool [h w] or [n h w], where they may change.
     Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
@@ -83,11 +91,14 @@ def embed(
     size = frame.natural_size(height, width)
     signs = code.target(carriers(secret_key, size), tag, size)
     rms = 255 * 10 ** (-(psnr or default_psnr(height, width)) / 20)
+    gentle = GENTLE if psnr is None else 0.0
     where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
     marked = images.copy()
     if max(height, width) > LARGE:
         for image, result, free in zip(images[..., :colors], marked[..., :colors], where, strict=True):
-            embed_large(image, result, None if region is None else free, signs, rms=rms, peak=peak, step=step)
+            embed_large(
+                image, result, None if region is None else free, signs, rms=rms, gentle=gentle, peak=peak, step=step
+            )
         return marked
     sized = frame.matrices(height, width, size)
     tall, broad = frame.bucket(height), frame.bucket(width)
@@ -97,9 +108,9 @@ def embed(
         padding = (0, (1 << (len(part) - 1).bit_length()) - len(part)), (0, tall - height), (0, broad - width)
         x = np.pad(part.astype(np.float32) * np.float32(255 / peak), (*padding, (0, 0)))
         allowed = np.pad(where[start : start + at_once], padding).astype(np.float32)[..., None]
-        y = np.asarray(_mark(x, allowed, signs, frame.radius(size), sized, np.float32(rms), step=step))[
-            : len(part), :height, :width
-        ]
+        y = np.asarray(
+            _mark(x, allowed, signs, frame.radius(size), sized, np.float32(rms), np.float32(gentle), step=step)
+        )[: len(part), :height, :width]
         y = y * (peak / 255)
         marked[start : start + at_once, ..., :colors] = np.rint(y) if step else y
     return marked

@@ -18,7 +18,8 @@ import numpy as np
 
 SIZES = (16, 32, 64, 128, 256)  # canonical sizes C
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-LOWEST, HIGHEST = 0.07, 0.7  # the band, as parts of the highest frequency of the tile
+LOWEST = 0.07  # of the band, as a part of the highest frequency of the tile
+HIGHEST = {16: 0.8, 32: 0.8, 64: 0.8, 128: 0.7, 256: 0.6}  # small tiles need all that compression leaves
 FLAT = 2.0  # gray levels: the least local contrast
 WIDE, LOCAL = 2.5, 2.0  # samples: sigma of the high pass, and of the window of the local contrast
 
@@ -43,7 +44,7 @@ def radius(size: int) -> np.ndarray:
     y, x = np.abs(np.fft.fftfreq(size))[:, None] * 2, np.arange(size // 2 + 1)[None] / size * 2
     line = (1.0 if size < 64 else 3.0) / size
     r = np.hypot(y, x)
-    return np.where((r > LOWEST) & (r < HIGHEST) & (x > line) & (y > line), r, 1).astype(np.float32)
+    return np.where((r > LOWEST) & (r < HIGHEST[size]) & (x > line) & (y > line), r, 1).astype(np.float32)
 
 
 def band(size: int) -> np.ndarray:
@@ -164,5 +165,9 @@ def local_contrast(samples: jax.Array, sized: dict[str, Any]) -> tuple[jax.Array
 def spectrum(tile: jax.Array, weights: jax.Array) -> jax.Array:
     """Limited carriers complex [n C C/2+1] of tiles [n C C]: weighted, of mean power 1, no magnitude above 1."""
     carriers = jnp.fft.rfft2(tile) * weights
-    power = jnp.sum(jnp.abs(carriers) ** 2, axis=(-2, -1), keepdims=True) / jnp.sum(weights > 0)
-    return carriers / jnp.maximum(jnp.maximum(jnp.abs(carriers), jnp.sqrt(power)), 1e-6)
+    return carriers / jnp.maximum(jnp.maximum(jnp.abs(carriers), limit(carriers)), 1e-6)
+
+
+def limit(carriers: jax.Array) -> jax.Array:
+    """The magnitude [n 1 1] at which carriers [n C C/2+1], 0 outside of the band, are limited: the root mean square."""
+    return jnp.sqrt(jnp.sum(jnp.abs(carriers) ** 2, axis=(-2, -1), keepdims=True) / band(carriers.shape[-2]).sum())

@@ -20,13 +20,14 @@ def embed_large(
     signs: np.ndarray,
     *,
     rms: float,
+    gentle: float,
     peak: float,
     step: float,
 ) -> None:
     """Writes an image [h w c], of 1 or 3 channels, with the mark into its copy `marked`.
 
     allowed: bool [h w], where it may change; None: everywhere. signs: of the carriers, [C, C / 2 + 1]. rms: gray levels
-    of 255. peak: of the image. step: see `pattern.moved`.
+    of 255. gentle: see `pattern.weaker`. peak: of the image. step: see `pattern.moved`.
     """
     size, (height, width) = len(signs), image.shape[:2]
     scale, rows, columns = frame.samples_of(height, width, size)
@@ -37,7 +38,10 @@ def embed_large(
 
     lines = [block.weights @ _luma(pixels(block.pixels)) for block in blocks(height, rows, scale)]
     samples = resampled_widths(np.concatenate(lines), columns, scale)
-    shaped = resampled_widths(pattern.shaped(samples[None], signs)[0], width, 1 / scale)  # [rows, width]
+    (shaped,), (rough,) = pattern.shaped(samples[None], signs)
+    shaped = resampled_widths(shaped, width, 1 / scale)  # [rows, width]
+    rms *= pattern.weaker(rough, gentle)
+    colors = pattern.colors(image.shape[-1])
 
     def strip(block: Block, *, every: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns of every so many rows the pixels [h w c], their change and where they may change [h w 1]."""
@@ -53,7 +57,7 @@ def embed_large(
         x, change, free = strip(block, every=every)
         kept.append((x[free[..., 0]], change[free][:, None]))
     x, change = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    strength = _strength(x, change, rms, step) if x.size else 0.0
+    strength = colors * (_strength(x, change, colors, rms, step) if x.size else 0.0)
     for block in strips:
         x, change, free = strip(block)
         y = pattern.moved(np, x, change * strength, step) * np.float32(peak / 255)
@@ -64,10 +68,10 @@ def _luma(x: np.ndarray) -> np.ndarray:
     return x[..., 0] if x.shape[-1] == 1 else x @ frame.LUMA
 
 
-def _strength(x: np.ndarray, change: np.ndarray, rms: float, step: float) -> np.float32:
-    """Returns the factor of the change [n 1] of pixels [n c] at which their root mean square change is `rms`."""
-    strength = np.float32(rms / max(np.sqrt(np.mean(np.square(change))), 1e-6))
+def _strength(x: np.ndarray, change: np.ndarray, colors: np.ndarray, rms: float, step: float) -> np.float32:
+    """Returns the factor of the change [n 1] times [c] of pixels [n c] at which their root mean square is `rms`."""
+    strength = np.float32(rms / max(np.sqrt(np.mean(np.square(change)) * np.mean(np.square(colors))), 1e-6))
     for _ in range(pattern.ROUNDS):
-        found = np.sqrt(np.mean(np.square(pattern.moved(np, x, change * strength, step) - x)))
+        found = np.sqrt(np.mean(np.square(pattern.moved(np, x, change * (colors * strength), step) - x)))
         strength *= np.float32(np.clip(rms / max(found, 1e-3), 0.25, 4))
     return strength

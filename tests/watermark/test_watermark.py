@@ -82,10 +82,10 @@ def test_every_dtype_is_kept_and_marked(dtype):
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_flat_images_take_the_mark_in_spite_of_clipping(level):
+def test_flat_images_take_a_weaker_mark_in_spite_of_clipping(level):
     image = np.full((1, 128, 128, 3), level, np.uint8)
     changed = embed(image, OWNER, tag=TAG)
-    assert psnr(changed, image) == pytest.approx(40, abs=0.3)
+    assert psnr(changed, image) == pytest.approx(43, abs=0.3)
     assert detect(changed, OWNER)[0].tag == TAG & ~3  # 22 bits at this size
 
 
@@ -118,7 +118,7 @@ def test_only_the_region_changes(marked):
     image = scene(256, 256)
     region = np.zeros((256, 256), bool)
     region[40:200, 30:220] = True
-    changed = embed(image[None], OWNER, tag=TAG, region=region)[0]
+    changed = embed(image[None], OWNER, tag=TAG, psnr=42.0, region=region)[0]
     np.testing.assert_array_equal(changed[~region], image[~region])
     assert psnr(changed[region], image[region]) == pytest.approx(42, abs=0.1)
     assert detect(changed[None], OWNER)[0].found
