@@ -77,8 +77,8 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`, or up to GENTLE more in plain images. region: bool [h w] or [n h w], where they may change.
-    Images whose short side is below MIN pixels are returned as they are.
+    the marked ones, where they may change; None: `default_psnr`, and up to GENTLE more in plain images. region: bool
+    [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
     _check(images, tag)
