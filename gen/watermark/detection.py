@@ -8,22 +8,21 @@ searched is counted: the bound is multiplied by the number of places (Bonferroni
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gen.errors import InputError
 from gen.watermark import code, parts
-from gen.watermark.aligned import Candidate, best_of, samples_of, spectra_of
+from gen.watermark.aligned import Candidate, best_of, measured
 from gen.watermark.key import VERSION, Key, carriers
 
 THRESHOLD = 1e-6  # p-values below it count as found
 KNOWN = 1e-3  # a block of the payload is believed below this bound
-PIXELS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Detection:
 def _detection(secret_key: Key, candidate: Candidate, p_value: float) -> Detection:
     if p_value >= THRESHOLD:
         return Detection(p_value, False, None, None, 0, "")
-    words = code.decode(candidate.spectrum, carriers(secret_key, candidate.size), candidate.size)
+    words = code.decode(candidate.spectrum(), carriers(secret_key, candidate.size), candidate.size)
     tag, bits = code.tag_of(words, candidate.size, KNOWN)
     return Detection(p_value, True, VERSION, tag if bits else None, bits, candidate.place)
 
@@ -65,29 +64,26 @@ def detect(
         raise InputError(f"watermark: search {search!r}; allowed: 'aligned', 'full'")
     arrays = [np.asarray(image) for image in images]
     found: dict[int, Detection] = {}
-    for group in _groups(arrays):
-        same = [arrays[i] for i in group]
-        samples = samples_of(same)
-        for at, candidate in enumerate(best_of(spectra_of(same, samples), secret_key)):
-            best, p_value = candidate, candidate.p_value()
-            if search == "full":  # each of the two may use up half of the probability of a false alarm
-                part = parts.search({size: there[at] for size, there in samples.items()}, secret_key, same[0].shape[:2])
-                best = min(candidate, part or candidate, key=Candidate.p_value)
-                p_value = min(1.0, 2 * best.p_value())
-            found[group[at]] = _detection(secret_key, best, p_value)
+    for group in _alike(arrays):
+        left = iter(group)
+        for part in measured([arrays[i] for i in group]):
+            candidates = best_of({size: there.spectra for size, there in part.items()}, secret_key)
+            for at, (i, candidate) in enumerate(zip(itertools.islice(left, len(candidates)), candidates, strict=True)):
+                best, p_value = candidate, candidate.p_value()
+                if search == "full":  # each of the two may use up half of the probability of a false alarm
+                    samples = {size: there.samples[at] for size, there in part.items()}
+                    best = min(candidate, parts.search(samples, secret_key) or candidate, key=Candidate.p_value)
+                    p_value = min(1.0, 2 * best.p_value())
+                found[i] = _detection(secret_key, best, p_value)
     return [found[i] for i in range(len(arrays))]
 
 
-def _groups(images: Sequence[np.ndarray]) -> list[list[int]]:
-    """Indices of images of one shape and dtype, at most so many together as memory allows."""
+def _alike(images: Sequence[np.ndarray]) -> Iterable[list[int]]:
+    """Indices of images of one shape and dtype."""
     shapes: dict[Any, list[int]] = {}
     for i, image in enumerate(images):
         shapes.setdefault((image.shape, image.dtype), []).append(i)
-    groups = []
-    for shape, same in shapes.items():
-        at_once = int(np.clip(PIXELS_AT_ONCE // (shape[0][0] * shape[0][1]), 1, 64))
-        groups += [same[k : k + at_once] for k in range(0, len(same), at_once)]
-    return groups
+    return shapes.values()
 
 
 def pool(images: np.ndarray | jax.Array | Sequence[np.ndarray], secret_key: Key) -> Detection:
@@ -99,10 +95,10 @@ def pool(images: np.ndarray | jax.Array | Sequence[np.ndarray], secret_key: Key)
     arrays = [np.asarray(image) for image in images]
     if not arrays:
         raise InputError("watermark: no images to pool")
-    sums: dict[int, jax.Array] = {}
-    for group in _groups(arrays):
-        same = [arrays[i] for i in group]
-        for size, spectra in spectra_of(same, samples_of(same)).items():
-            sums[size] = sums.get(size, jnp.zeros(())) + jnp.sum(spectra, axis=0, keepdims=True)
+    sums: dict[int, np.ndarray] = {}
+    for group in _alike(arrays):
+        for part in measured([arrays[i] for i in group]):
+            for size, there in part.items():
+                sums[size] = sums.get(size, np.zeros((), np.complex64)) + there.spectra.sum(axis=0, keepdims=True)
     (candidate,) = best_of(sums, secret_key)
     return _detection(secret_key, candidate, candidate.p_value())

@@ -22,6 +22,7 @@ STEP = (
     2.56  # samples by which two neighboring scales differ over a whole side: the mark is blurred by half of it at most
 )
 LEAST_SIZE = 64  # canonical size: parts of smaller ones hold too little
+LONGEST = 4  # tiles to a side: more of a long image is not needed
 REFINED = (-0.5, -0.25, 0.0, 0.25, 0.5)  # steps of scale, and samples of shift, in which a found place is made better
 
 
@@ -97,10 +98,12 @@ def _refine(
 _fits_at = jax.jit(_shifted_fits)
 
 
-def search(samples: dict[int, jax.Array], secret_key: Key, shape: tuple[int, int]) -> Candidate | None:
-    """The best place of one image of height and width `shape`, samples [rows, columns]; None if it is too small."""
+def search(measured: dict[int, np.ndarray], secret_key: Key) -> Candidate | None:
+    """The best place of one image, of which the samples [rows, columns] are given; None if it is too small."""
     best, tried = (-np.inf, 0, 0), 0
-    folds = {size: _folds(shape, size) for size in samples if size >= LEAST_SIZE}
+    middles = {size: _middle(there, LONGEST * size) for size, there in measured.items() if size >= LEAST_SIZE}
+    samples = {size: _padded(there, size) for size, there in middles.items()}
+    folds = {size: _folds(there.shape, size) for size, there in middles.items()}
     for size, fold in folds.items():
         expected = _expected(secret_key, size)
         fits = np.asarray(_best_fits(samples[size], fold, frame.whitening(size), expected))
@@ -115,15 +118,25 @@ def search(samples: dict[int, jax.Array], secret_key: Key, shape: tuple[int, int
     mirrored, profile, row, column = np.unravel_index(np.argmax(fits), fits.shape)
     scale = float(scales(size)[at])
     near = [scale * math.exp(step * STEP / size) for step in REFINED]
-    counts = frame.samples_of(*shape, size)[1:]
+    counts = middles[size].shape
     refolds = [np.stack([_folding(s, counts[i], there.shape[i], size) for s in near]) for i in (0, 1)]
     spectrum = _refine(there, tuple(refolds), np.asarray([row, column]), mirrored, white, expected[profile])
     weighted = np.asarray(spectrum) * frame.profiles(size)[profile]
-    return Candidate(fit, tried, size, weighted, _words(scale, bool(mirrored)))
+    return Candidate(fit, tried, size, lambda: weighted, _words(scale, bool(mirrored)))
+
+
+def _middle(samples: np.ndarray, most: int) -> np.ndarray:
+    top, left = (max(0, side - most) // 2 for side in samples.shape)
+    return samples[top : samples.shape[0] - top, left : samples.shape[1] - left]
+
+
+def _padded(samples: np.ndarray, size: int) -> np.ndarray:
+    """Samples padded to whole tiles, so that few shapes are compiled."""
+    return np.pad(samples, [(0, frame.whole(n, size) - n) for n in samples.shape])
 
 
 def _folds(shape: tuple[int, int], size: int) -> Foldings:
-    _, rows, columns = frame.samples_of(*shape, size)
+    rows, columns = shape
     return (
         _foldings(rows, frame.whole(rows, size), size),
         _foldings(columns, frame.whole(columns, size), size),

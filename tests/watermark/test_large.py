@@ -1,14 +1,14 @@
-"""Large images get the mark that small ones get, in strips, with bounded memory."""
+"""Large and long images get the mark that small ones get, in strips, with bounded memory, and it is found."""
 
 from __future__ import annotations
 
 import tracemalloc
 
+import jax
 import numpy as np
 import pytest
 
-from gen.watermark import embed, embedding, key, large, resampling
-from gen.watermark.frame import resampling as matrix_of
+from gen.watermark import detect, embed, embedding, frame, grid, key, large, resampling
 
 OWNER = key(b"the secret of the tests")
 
@@ -30,7 +30,7 @@ def test_blocks_are_the_matrix(length, samples, scale):
     whole = np.zeros((samples, length), np.float32)
     for block in resampling.blocks(length, samples, scale):
         whole[block.samples, block.pixels] = block.weights
-    np.testing.assert_array_equal(whole, matrix_of(length, samples, scale, samples, length))
+    np.testing.assert_array_equal(whole, frame.resampling(length, samples, scale, samples, length))
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(3, "uint8"), (4, "uint16"), (1, "float32")])
@@ -50,14 +50,43 @@ def test_in_strips_the_mark_is_the_same(monkeypatch, channels, dtype, part):
 
 
 @pytest.mark.parametrize("shape", [(1200, 900), (40, 2500), (2500, 40)])
-def test_large_and_long_images_have_the_psnr_asked_for(shape):
+def test_large_and_long_images_have_the_psnr_asked_for_and_are_found(shape):
     image = picture(*shape)
-    assert psnr(embed(image, OWNER, tag=5, psnr=41.0), image) == pytest.approx(41, abs=0.05)
+    marked = embed(image, OWNER, tag=5 << 16, psnr=41.0)
+    assert psnr(marked, image) == pytest.approx(41, abs=0.05)
+    (found,) = detect(marked, OWNER)
+    assert (found.found, found.tag, found.place) == (True, 5 << 16, "")
+    assert not detect(image, OWNER)[0].found
 
 
 def test_an_empty_region_stays():
     image = picture(800, 20)
     np.testing.assert_array_equal(embed(image, OWNER, tag=5, region=np.zeros((800, 20), bool)), image)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(16, 16, 16), (32, 57, 32), (200, 64, 64)])
+def test_on_a_grid_local_contrast_and_tiles_are_those_of_the_frame(height, width, size):
+    _, rows, columns = frame.samples_of(height, width, size)
+    samples = np.random.default_rng(0).normal(size=(2, rows, columns)).astype(np.float32) * 9
+    sized = frame.matrices(height, width, size)
+    padded = np.zeros((2, frame.whole(rows, size), frame.whole(columns, size)), np.float32)
+    padded[:, :rows, :columns] = samples
+    here = jax.jit(grid.local_contrast)(grid.on_grid(samples, size))
+    for found, expected in zip(here, frame.local_contrast(padded, sized), strict=True):
+        np.testing.assert_allclose(grid.cut(found, rows, columns), expected[:, :rows, :columns], atol=1e-4)
+    inside = grid.inside(rows, columns, size)
+    on_frame = frame.around(frame.local_contrast(padded, sized)[1], *sized["fold"])
+    np.testing.assert_allclose(grid.folded(here[1] * inside, size), on_frame, rtol=1e-4, atol=1e-4)
+
+
+def test_a_very_long_image_costs_little():
+    image = np.random.default_rng(0).integers(0, 256, (16, 50_000, 3), np.uint8)
+    detect(image[None, :, :2048], OWNER)  # compiles
+    tracemalloc.start()
+    detect(image[None], OWNER, search="full")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**25
 
 
 def test_memory_is_bounded():
