@@ -4,7 +4,8 @@ Each block of b bits is a word of the first-order Reed-Muller code RM(1, b - 1):
 in at least a half. The best word is found by one Hadamard transform of the received chips (maximum likelihood for
 Gaussian noise); MacWilliams and Sloane, The Theory of Error-Correcting Codes, chapter 14.
 
-The payload of 33 bits: 24 of the tag, the first first; 4 of the version; 5 zeros. Small images carry its first bits.
+The payload are the 24 bits of the tag, the first first; small images carry its first 8. The version of the scheme needs
+none: the signs are derived from it, so that each version finds its own marks only.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import functools
 
 import numpy as np
 
-from gen.watermark.key import BLOCKS, VERSION, Carriers
+from gen.watermark.key import BLOCKS, Carriers
 
 TAG_BITS = 24
 
 
 def payload(tag: int, size: int) -> list[int]:
     """The words of the blocks of a canonical size, as integers."""
-    bits, left = (tag << 9) | (VERSION << 5), 33
-    words = []
+    words, left = [], TAG_BITS
     for length in BLOCKS[size]:
         left -= length
-        words.append(bits >> left & ((1 << length) - 1))
+        words.append(tag >> left & ((1 << length) - 1))
     return words
 
 
@@ -79,4 +79,4 @@ def tag_of(words: list[tuple[int, float]], size: int, known: float) -> tuple[int
         if bound >= known:
             break
         tag, bits = tag << length | word, bits + length
-    return (tag << 33 - bits) >> 9, min(bits, TAG_BITS)
+    return tag << TAG_BITS - bits, bits

@@ -31,6 +31,7 @@ def _mark(
     images: jax.Array,
     allowed: jax.Array,
     signs: jax.Array,
+    sync: jax.Array,
     radius: jax.Array,
     sized: dict[str, Any],
     rms: jax.Array,
@@ -47,7 +48,7 @@ def _mark(
     vertical, horizontal = sized["fold"]
     inside = jnp.sum(vertical, axis=0)[:, None] * jnp.sum(horizontal, axis=0)  # 1, and 0 where samples are padded
     rough = pattern.roughness(contrast, inside)
-    tile = pattern.tile_for(frame.around(high / contrast, vertical, horizontal), rough, signs, radius)
+    tile = pattern.tile_for(frame.around(high / contrast, vertical, horizontal), rough, signs, sync, radius)
     shaped = contrast**pattern.MASKED * frame.around(tile, vertical.T, horizontal.T)
     change = frame.around(shaped, *sized["up"])[..., None] * pattern.colors(images.shape[-1]) * allowed
     rms = rms * pattern.weaker(rough, gentle)[:, None, None, None]
@@ -89,7 +90,8 @@ def embed(
     peak = {"u1": 255.0, "u2": 65535.0}.get(images.dtype.str[1:], 1.0)
     step = 255 / peak if images.dtype.kind == "u" else 0.0
     size = frame.natural_size(height, width)
-    signs = code.target(carriers(secret_key, size), tag, size)
+    known = carriers(secret_key, size)
+    signs = code.target(known, tag, size)
     rms = 255 * 10 ** (-(psnr or default_psnr(height, width)) / 20)
     gentle = GENTLE if psnr is None else 0.0
     where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
@@ -97,7 +99,15 @@ def embed(
     if max(height, width) > LARGE:
         for image, result, free in zip(images[..., :colors], marked[..., :colors], where, strict=True):
             embed_large(
-                image, result, None if region is None else free, signs, rms=rms, gentle=gentle, peak=peak, step=step
+                image,
+                result,
+                None if region is None else free,
+                signs,
+                known.sync,
+                rms=rms,
+                gentle=gentle,
+                peak=peak,
+                step=step,
             )
         return marked
     sized = frame.matrices(height, width, size)
@@ -109,7 +119,9 @@ def embed(
         x = np.pad(part.astype(np.float32) * np.float32(255 / peak), (*padding, (0, 0)))
         allowed = np.pad(where[start : start + at_once], padding).astype(np.float32)[..., None]
         y = np.asarray(
-            _mark(x, allowed, signs, frame.radius(size), sized, np.float32(rms), np.float32(gentle), step=step)
+            _mark(
+                x, allowed, signs, known.sync, frame.radius(size), sized, np.float32(rms), np.float32(gentle), step=step
+            )
         )[: len(part), :height, :width]
         y = y * (peak / 255)
         marked[start : start + at_once, ..., :colors] = np.rint(y) if step else y

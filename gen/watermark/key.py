@@ -18,8 +18,8 @@ VERSION = 1  # of the scheme; part of what the signs are derived from: another v
 SHORTEST = 16  # bytes of a secret
 
 # For each canonical size: the share of the carriers that is known to whoever has the key, and the bits of each block.
-SYNC_SHARE = {16: 1.0, 32: 0.65, 64: 0.5, 128: 0.45, 256: 0.55}
-BLOCKS = {16: (), 32: (8,), 64: (8,), 128: (11, 11), 256: (11, 11, 11)}
+SYNC_SHARE = {16: 1.0, 32: 0.65, 64: 0.5, 128: 0.45, 256: 0.6}
+BLOCKS = {16: (), 32: (8,), 64: (8,), 128: (12, 12), 256: (12, 12)}
 
 
 @dataclass(frozen=True)

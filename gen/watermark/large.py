@@ -18,6 +18,7 @@ def embed_large(
     marked: np.ndarray,
     allowed: np.ndarray | None,
     signs: np.ndarray,
+    sync: np.ndarray,
     *,
     rms: float,
     gentle: float,
@@ -26,7 +27,7 @@ def embed_large(
 ) -> None:
     """Writes an image [h w c], of 1 or 3 channels, with the mark into its copy `marked`.
 
-    allowed: bool [h w], where it may change; None: everywhere. signs: of the carriers, [C, C / 2 + 1]. rms: gray levels
+    allowed: bool [h w], where it may change; None: everywhere. signs, sync: see `key.Carriers`. rms: gray levels
     of 255. gentle: see `pattern.weaker`. peak: of the image. step: see `pattern.moved`.
     """
     size, (height, width) = len(signs), image.shape[:2]
@@ -38,7 +39,7 @@ def embed_large(
 
     lines = [block.weights @ _luma(pixels(block.pixels)) for block in blocks(height, rows, scale)]
     samples = resampled_widths(np.concatenate(lines), columns, scale)
-    (shaped,), (rough,) = pattern.shaped(samples[None], signs)
+    (shaped,), (rough,) = pattern.shaped(samples[None], signs, sync)
     shaped = resampled_widths(shaped, width, 1 / scale)  # [rows, width]
     rms *= pattern.weaker(rough, gentle)
     colors = pattern.colors(image.shape[-1])

@@ -41,8 +41,9 @@ def test_in_strips_the_mark_is_the_same(monkeypatch, channels, dtype, part):
     whole = embed(image, OWNER, tag=5, region=region)
     monkeypatch.setattr(embedding, "LARGE", 10)
     strips = embed(image, OWNER, tag=5, region=region)
-    tolerance = {"uint8": 0, "uint16": 4, "float32": 2e-5}[dtype]
+    tolerance = {"uint8": 1, "uint16": 4, "float32": 2e-5}[dtype]
     np.testing.assert_allclose(strips.astype(float), whole.astype(float), rtol=0, atol=tolerance)
+    assert dtype != "uint8" or np.mean(strips != whole) < 5e-4  # what lies between two levels may be rounded either way
     assert (strips != image).any()
     monkeypatch.setattr(large, "_MEASURED", 4000)  # pixels: fewer than there are
     sparse = embed(image, OWNER, tag=5, region=region).astype(float)
