@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 from PIL import Image
 
 from gen import provenance
-from gen.provenance import c2pa
+from gen.provenance import c2pa, c2pa_read
 from gen.provenance.test_ca import issue, key_to_pem, make_key, to_pem
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -72,6 +73,35 @@ class Kit(NamedTuple):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, format, **provenance.save_options(said, format))
         return c2pa.sign(file.getvalue(), format, said, self.signer)
+
+    def of_another_tool(self, actions: list[dict[str, Any]], **assertions: Any) -> bytes:
+        """Makes a signed JPEG that is not gen's. actions: what its signature says was done; and other assertions."""
+        import c2pa as library
+
+        said = {"c2pa.actions": {"actions": actions}} | assertions
+        stated = [{"label": label, "data": data} for label, data in said.items()]
+        definition = {"claim_generator_info": [{"name": "Camera"}], "assertions": stated}
+        pixels, signed = io.BytesIO(), io.BytesIO()
+        Image.new("RGB", (16, 16), "teal").save(pixels, "JPEG")
+        with library.Builder(definition, self.signer.context) as builder:
+            builder.sign("image/jpeg", pixels, signed)
+        return signed.getvalue()
+
+
+def report(content: bytes, anchors: str = "") -> dict[str, Any]:
+    """Returns what the library reports of a signed file."""
+    import c2pa as library
+
+    context = library.Context.from_dict(c2pa_read.settings(anchors))
+    with library.Reader(c2pa_read.format_of(content), io.BytesIO(content), context=context) as reader:
+        return json.loads(reader.json()) | {"state": reader.get_validation_state()}
+
+
+def stated(content: bytes, label: str) -> dict[str, Any]:
+    """Returns an assertion of the active manifest of a signed file."""
+    found = report(content)
+    assertions = found["manifests"][found["active_manifest"]]["assertions"]
+    return next(one["data"] for one in assertions if one["label"] == label)
 
 
 def make_kit(folder: pathlib.Path, authority: Authority | None = None, **options: Any) -> Kit:

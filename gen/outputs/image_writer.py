@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -195,7 +195,8 @@ def _content(
         return content
     changed = any((before != after).any() for before, after in zip(pixels, marked, strict=True))
     mark = {"algorithm": marking.ALGORITHM, "key": policy.key.name, "tag": run_tag(record)} if policy.key else None
-    return c2pa.sign(content, format, said, policy.signer, mark=mark if changed else None, sources=carried.sources)
+    told: dict[str, Any] = {"mark": mark if changed else None, "training": policy.training}
+    return c2pa.sign(content, format, said, policy.signer, sources=carried.sources, **told)
 
 
 def _write(path: Path, content: bytes, record: Record, policy: Policy) -> None:

@@ -69,7 +69,7 @@ def parse_report(state: str, found: Mapping[str, Any]) -> Signature:
         for action in as_list(one.get("actions"))
     ]
     time, problems = _time(found, _text(by.get("time")))
-    problems = [*_problems(found), *problems]
+    problems = [*_problems(found, active), *problems]
     types = [action["digitalSourceType"] for action in actions if "digitalSourceType" in action]
     terms = [source_type_term(one) for one in types]
     problems += [
@@ -91,7 +91,7 @@ def parse_report(state: str, found: Mapping[str, Any]) -> Signature:
     )
 
 
-def _problems(found: Mapping[str, Any]) -> Iterator[str]:
+def _problems(found: Mapping[str, Any], active: Mapping[str, Any]) -> Iterator[str]:
     results = as_dict(found.get("validation_results"))
     of_certificate = codes(found, "failure") & {"signingCredential.expired", "signingCredential.invalid"}
     for status in _statuses(results.get("activeManifest"), "failure"):
@@ -100,6 +100,10 @@ def _problems(found: Mapping[str, Any]) -> Iterator[str]:
     for delta in map(as_dict, as_list(results.get("ingredientDeltas"))):
         for status in _statuses(delta.get("validationDeltas"), "failure"):
             yield f"of a source: {_problem(status)}"
+    for source in map(as_dict, as_list(active.get("ingredients"))):  # what was found when it was taken in
+        for status in _statuses(as_dict(source.get("validation_results")).get("activeManifest"), "failure"):
+            if status.get("code") != _UNTRUSTED:  # then nobody was asked whom to trust
+                yield f"of a source: {_problem(status)}"
 
 
 def codes(found: Mapping[str, Any], kind: str) -> set[str]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Level = Literal["off", "record", "mark", "sign"]
 LEVEL = "GEN_PROVENANCE"  # of the environment
+_OF_SIGNATURES = ("certificate", "private_key", "tsa", "training")
+_TRAINING = {None: None, "allowed": True, "notAllowed": False}
 _MEANINGS = {
     "off": "the files say nothing about where they come from",
     "record": "the files say how they were made; no watermark, no signature",
@@ -45,6 +47,7 @@ class Policy:
     level: Level
     key: Key | None = field(default=None, repr=False)  # of the watermark; None: no mark
     signer: Signer | None = field(default=None, repr=False)  # None: no signature
+    training: bool | None = None  # whether others may train on the images, as the signature says; None: nothing
     sidecar: bool = False  # the record also as a JSON file beside each image, see gen/outputs/sidecar.py
 
     @property
@@ -63,25 +66,30 @@ def policy(
     certificate: str | Path | None = None,
     private_key: str | Path | None = None,
     tsa: str | None = None,
+    training: str | None = None,
     marks: bool = True,
 ) -> Policy:
     """Returns the policy of a level; None: of $GEN_PROVENANCE, else as the module says. A level that is given is told.
 
     key: file of the watermark's secret, see `key_of`. certificate, private_key: PEM files, by default those that
-    $GEN_C2PA_CERTIFICATE and $GEN_C2PA_PRIVATE_KEY name. tsa: URL of an authority that signs the time. marks: False
-    where nothing is written that would be marked. Raises InputError, before any work is done.
+    $GEN_C2PA_CERTIFICATE and $GEN_C2PA_PRIVATE_KEY name. tsa: URL of an authority that signs the time. training:
+    "allowed" or "notAllowed", which the signature says. marks: False where nothing is written that would be marked.
+    Raises InputError, before any work is done.
     """
+    if training not in _TRAINING:
+        raise InputError(f"--training={printable(training)}; it must be allowed or notAllowed")
     chosen = _level(level)
     given = {"key": key, "certificate": certificate, "private_key": private_key, "tsa": tsa}
+    given |= {"training": training}
     fitting = {"off": (), "record": (), "mark": ("key",)}.get(chosen or "", tuple(given))
     for name, value in given.items():
         if value is not None and name not in fitting:
             where = f"--provenance={chosen}" if level is not None else f"${LEVEL}={chosen}"
             raise InputError(f"--{name} and {where} do not go together; leave one out")
-    signed = chosen == "sign" or (chosen is None and any(given[name] for name in ("certificate", "private_key", "tsa")))
+    signed = chosen == "sign" or (chosen is None and any(given[name] for name in _OF_SIGNATURES))
     signer = _signer(certificate, private_key, tsa, needed=signed) if signed or chosen is None else None
     found: Level = chosen or ("sign" if signer else "mark")
-    made = Policy(found, key_of(key) if marks and found in ("mark", "sign") else None, signer)
+    made = Policy(found, key_of(key) if marks and found in ("mark", "sign") else None, signer, _TRAINING[training])
     if level is not None or chosen == "off":
         cli.say(f"provenance: {found}: {_MEANINGS[found]}")
     return made
@@ -131,12 +139,15 @@ class PolicyOptions(Options):
     certificate: str | Path | None = option(None, f"Certificates to sign with, PEM; default ${CERTIFICATE}")
     private_key: str | Path | None = option(None, f"Private key of the certificate, PEM; default ${PRIVATE_KEY}")
     tsa: str | None = option(None, "URL of an authority that signs the time; by default none does")
+    training: Literal["allowed", "notAllowed"] | None = option(
+        None, "What a signature says of training on the images; by default nothing"
+    )
     sidecar: bool = option(False, "Also write the record beside each image, as NAME.png.json")
 
     def policy(self, *, marks: bool = True) -> Policy:
         """Returns the policy of these options, see `policy`."""
         files = {"key": self.key, "certificate": self.certificate, "private_key": self.private_key}
-        made = policy(self.provenance, **files, tsa=self.tsa, marks=marks)
+        made = policy(self.provenance, **files, tsa=self.tsa, training=self.training, marks=marks)
         if self.sidecar and not made.records:
             raise InputError("--sidecar writes the record, and there is none with the level off; leave one out")
         return replace(made, sidecar=self.sidecar)

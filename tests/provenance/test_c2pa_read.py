@@ -7,6 +7,7 @@ import forgery
 import pytest
 
 from gen.provenance import c2pa
+from gen.provenance.c2pa_manifest import IPTC
 
 WORDS = {  # what the line says when the file is read; else that the certificate is not one for signing content
     "self-signed": "is self-signed",
@@ -64,3 +65,22 @@ def test_an_authority_of_the_same_name_with_another_key_is_not_trusted(kit, jpeg
     chain = made.make_authority().sign()  # all names are the same
     found = c2pa.read(forgery.resigned(jpeg, chain.certificates, chain.key), anchors=kit.anchors)
     assert (found.state, found.problems) == ("valid", ["the signer is not on the trust list"])
+
+
+@pytest.mark.parametrize("uri", [f"{IPTC}trainedAlgorithmicMagic", "http://example.com/trainedAlgorithmicMedia"])
+def test_an_invented_digital_source_type_of_another_tool_is_told(uri, kit):
+    found = c2pa.read(kit.of_another_tool([{"action": "c2pa.created", "digitalSourceType": uri}]), anchors=kit.anchors)
+    assert found.source_type is None
+    assert any("digital source type that IPTC does not list" in problem for problem in found.problems)
+
+
+def test_what_a_camera_signed_is_its_own(kit):
+    actions = [{"action": "c2pa.created", "digitalSourceType": f"{IPTC}digitalCapture"}]
+    found = c2pa.read(kit.of_another_tool(actions), anchors=kit.anchors)
+    assert (found.state, found.source_type, found.record, found.problems) == ("trusted", "digitalCapture", None, [])
+
+
+def test_a_record_of_another_tool_is_not_ours(kit):
+    created = {"action": "c2pa.created", "digitalSourceType": f"{IPTC}digitalCapture"}
+    found = c2pa.read(kit.of_another_tool([created], **{"org.other.record": {"gen:seed": 1}}), anchors=kit.anchors)
+    assert (found.state, found.record) == ("trusted", None)
