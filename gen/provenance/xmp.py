@@ -97,7 +97,7 @@ def properties(content: Any) -> dict[str, list[str]]:
     reader = _Reader()
     try:
         reader.read(data[start : end + 1] if start >= 0 else b"")
-    except (expat.ExpatError, _Refused, UnicodeError, ValueError):
+    except (expat.ExpatError, _Refused, LookupError, ValueError):  # of an encoding that is none, too
         return {}
     return reader.found
 

@@ -108,12 +108,11 @@ def _signature(content: bytes, anchors: str) -> dict[str, Any]:
 
 def _prepare(anchors: str) -> None:
     """Imports all that is imported on the way, before files are closed: reads one file of each kind, and more."""
-    with contextlib.suppress(ImportError):
-        import cryptography
-
-        for module in pkgutil.walk_packages(cryptography.__path__, "cryptography."):  # which imports late by itself
-            with contextlib.suppress(Exception):
-                importlib.import_module(module.name)
+    for package in ("encodings", "cryptography"):  # whose modules are imported late, by the names in a file
+        with contextlib.suppress(ImportError):
+            for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module.name)
     for format in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"):
         buffer = io.BytesIO()
         Image.new("RGB", (8, 8)).save(buffer, format=format)

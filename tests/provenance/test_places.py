@@ -175,6 +175,8 @@ def entities(levels):
         "&" * 1_000_000,
         "<x>" + "<rdf:li" * 100_000,
         "\x00\xff<?xml version='1.0' encoding='utf-32'?><x/>",
+        "<?xml version='1.0' encoding='none'?><x/>",
+        "<?xml version='1.0' encoding='zlib'?><x/>",
         "",
         "<" + "x" * 3_000_000 + "/>",
     ],

@@ -117,6 +117,16 @@ def test_an_image_that_needs_too_much_memory_does_not_end_the_child():
         assert parser._started() is child
 
 
+def test_texts_of_any_signs_and_encodings_do_not_end_the_child(parser):
+    packet = provenance.save_options({"gen:seed": 3}, "JPEG")["xmp"].partition(b"?>")[2]
+    for encoding in (b"cp1251", b"none"):
+        jpeg = content(noise(8, 8), "JPEG", xmp=b'<?xml version="1.0" encoding="' + encoding + b'"?>' + packet)
+        parsed = parser.parse_content(jpeg, path=Path("x"))
+        assert (parsed.error, list(parsed.records)) == ("", ["XMP"] * (encoding != b"none"))
+    png = content(noise(8, 8), **provenance.save_options({"gen:run": "\x1b[2J"}, "PNG"))
+    assert parser.parse_content(png, path=Path("x")).records["text"] == {"gen:run": "\\x1b[2J"}
+
+
 def test_damaged_files_never_end_the_parent(parser):
     rng = np.random.default_rng(0)
     for kind in ("color.png", "color.jpg"):
