@@ -10,8 +10,6 @@ none: the signs are derived from it, so that each version finds its own marks on
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from gen.watermark.key import BLOCKS, Carriers
@@ -28,18 +26,20 @@ def payload(tag: int, size: int) -> list[int]:
     return words
 
 
-@functools.lru_cache(maxsize=8)
-def hadamard(length: int) -> np.ndarray:
-    """int8 [length, length], Sylvester's."""
-    matrix = np.ones((1, 1), np.int8)
-    while len(matrix) < length:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return matrix
+def hadamard(values: np.ndarray) -> np.ndarray:
+    """The product of Sylvester's matrix, whose entry (i, j) is -1 to the number of ones in i & j, and values [2^k]."""
+    half = 1
+    while half < len(values):
+        pairs = values.reshape(-1, 2, half)
+        values = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
+        half *= 2
+    return values
 
 
 def chips(word: int, bits: int) -> np.ndarray:
-    """+-1 [2^(bits - 1)]: the row of the last bits of the word; the first bit turns it over."""
-    row = hadamard(1 << (bits - 1))[word & ((1 << (bits - 1)) - 1)]
+    """+-1 [2^(bits - 1)]: the row of Sylvester's matrix of the last bits of the word; the first bit turns it over."""
+    length = 1 << (bits - 1)
+    row = 1 - 2 * (np.bitwise_count(np.arange(length) & word) % 2).astype(np.int8)
     return row * (1 - 2 * (word >> (bits - 1)))
 
 
@@ -63,7 +63,7 @@ def decode(spectrum: np.ndarray, key_carriers: Carriers, size: int) -> list[tupl
         length = 1 << (bits - 1)
         values = received[order].astype(np.float64)
         sums = np.bincount(np.arange(len(order)) % length, values, length)
-        fits = hadamard(length) @ sums
+        fits = hadamard(sums)
         best = int(np.argmax(np.abs(fits)))
         word = best | (int(fits[best] < 0) << (bits - 1))
         power = float(np.sum(values**2))
