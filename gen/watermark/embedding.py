@@ -16,7 +16,7 @@ from gen.watermark.large import embed_large
 
 MIN = 16  # pixels of the short side
 LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
-GENTLE = 3.0  # decibels by which the mark is weaker in plain images, where it could be seen, unless a PSNR is given
+IN_PLAIN = 45.0  # dB in plain images, where the mark would be seen, unless a PSNR is given
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 
@@ -78,7 +78,7 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`, and up to GENTLE more in plain images. region: bool
+    the marked ones, where they may change; None: `default_psnr`, and up to IN_PLAIN in plain images. region: bool
     [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
@@ -93,7 +93,7 @@ def embed(
     known = carriers(secret_key, size)
     signs = code.target(known, tag, size)
     rms = 255 * 10 ** (-(psnr or default_psnr(height, width)) / 20)
-    gentle = GENTLE if psnr is None else 0.0
+    gentle = IN_PLAIN - default_psnr(height, width) if psnr is None else 0.0
     where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
     marked = images.copy()
     if max(height, width) > LARGE:

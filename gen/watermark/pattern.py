@@ -16,8 +16,8 @@ PLAIN, ROUGH = 1.14, 4.34  # log2 of the local contrast in gray levels: what pla
 # The mark grows as this power of the frequency. In plain images compression leaves only what is strong; in rough ones
 # the image itself hides the low frequencies from the reader.
 FALLS, RISES = -1.0, 0.3
-HELPED, MOST = 0.15, 1.3  # by how much for each standard deviation, and at most; see `_felt`
 MASKED = 0.4  # and as this power of the local contrast
+HELPED, MOST = 0.15, 1.3  # how much more for each standard deviation, and at most; see `_felt`
 # Of a change by one level half in gray, half along the weights of luma: of the same PSNR, it has more luma than a gray.
 COLORS = 0.5 + 1.5 * frame.LUMA
 
