@@ -39,6 +39,7 @@ _PROBLEMS = {
     "ingredient.manifest.missing": "the signature of a source is missing",
 }
 _UNTRUSTED = "signingCredential.untrusted"
+UNKNOWN_SIGNER = _PROBLEMS[_UNTRUSTED]
 State = Literal["trusted", "valid", "broken", "absent"]
 HOLDS: dict[str, State] = {"Trusted": "trusted", "Valid": "valid"}
 
@@ -99,11 +100,11 @@ def _problems(found: Mapping[str, Any], active: Mapping[str, Any]) -> Iterator[s
             yield _problem(status)
     for delta in map(as_dict, as_list(results.get("ingredientDeltas"))):
         for status in _statuses(delta.get("validationDeltas"), "failure"):
-            yield f"of a source: {_problem(status)}"
+            yield f"of a source, {_problem(status)}"
     for source in map(as_dict, as_list(active.get("ingredients"))):  # what was found when it was taken in
         for status in _statuses(as_dict(source.get("validation_results")).get("activeManifest"), "failure"):
             if status.get("code") != _UNTRUSTED:  # then nobody was asked whom to trust
-                yield f"of a source: {_problem(status)}"
+                yield f"of a source, {_problem(status)}"
 
 
 def codes(found: Mapping[str, Any], kind: str) -> set[str]:

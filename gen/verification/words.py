@@ -9,12 +9,13 @@ from typing import Any
 
 from gen.files import printable, quoted
 from gen.provenance import Record
-from gen.provenance.c2pa_report import Signature
+from gen.provenance.c2pa_report import UNKNOWN_SIGNER, Signature
 from gen.verification.answers import Parsed
 from gen.verification.findings import SMALL, Mark, Origin, agrees
 
 _MONTHS = "January,February,March,April,May,June,July,August,September,October,November,December"
 _LONGEST = 60  # characters of a name in a line
+_MOST_NOTES = 3  # on a signature that holds; JSON has all
 LONGEST_PATH = 5000  # which is more than systems allow
 CAMERA = ("digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print", "screenCapture")
 _SAID = {  # by IPTC's digital source types
@@ -128,14 +129,22 @@ def signature_words(signature: Signature) -> str:
     words = _SIGNATURES.get(signature.state, "no signature")
     if signature.state == "trusted":
         when = f", {_date(signature.time)}" if signature.time else ""
-        return f"{words} (signed by {_quoted(signature.signer)}, vouched for by {_quoted(signature.issuer)}{when})"
+        by = f"signed by {_quoted(signature.signer)}, vouched for by {_quoted(signature.issuer)}{when}"
+        return f"{words} ({by}{_notes(signature)})"
     if signature.state == "valid":
-        return f"{words} (it names {_quoted(signature.signer)}, and anyone can make such a one)"
+        return f"{words} (it names {_quoted(signature.signer)}, and anyone can make such a one{_notes(signature)})"
     if signature.state == "broken":
         return f"{words} ({why_broken(signature)})"
     if signature.state == "absent" and signature.problems:
         return f"{words} ({_said_of(_short(signature.problems[0]))})"
     return words
+
+
+def _notes(signature: Signature) -> str:
+    """Returns what else there is to say of a signature that holds: of its sources, its time, its certificate."""
+    notes = [problem for problem in signature.problems if problem != UNKNOWN_SIGNER]
+    more = [f"and {len(notes) - _MOST_NOTES} more"] if len(notes) > _MOST_NOTES else []
+    return "".join(f"; {note}" for note in [*map(_said_of, notes[:_MOST_NOTES]), *more])
 
 
 def mark_words(mark: Mark, record: Record | None) -> str:

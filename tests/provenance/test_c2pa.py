@@ -133,7 +133,7 @@ def test_a_source_that_was_changed_is_told_and_the_new_signature_holds(signer, r
     source[-200] ^= 1
     refined = c2pa.sign(picture(), "PNG", RECORD | {"gen:refine": "invert"}, signer, sources=[bytes(source)])
     found = c2pa.read(refined, trust=[root])
-    told = "of a source: the picture or its metadata was changed after it was signed"
+    told = "of a source, the picture or its metadata was changed after it was signed"
     assert (found.state, found.problems) == ("trusted", [told])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from pathlib import Path
@@ -254,3 +255,15 @@ def test_that_no_signature_was_looked_for_is_told_where_nothing_is_found():
 @pytest.mark.parametrize(("p", "words"), [(3.4e-41, "p = 3e-41"), (2e-7, "p = 2e-7"), (0.0, "p < 1e-300")])
 def test_p_values_are_written_short(p, words):
     assert p_words(p) == words
+
+
+def test_what_else_there_is_to_say_of_a_signature_that_holds_stands_with_it():
+    changed = "of a source, the picture or its metadata was changed after it was signed"
+    verdict = judge(file(RECORD, dataclasses.replace(TRUSTED, problems=[changed])), FOUND)
+    assert f'vouched for by "Example CA", 28 November 2026; {changed})' in verdict.text
+    assert verdict.problems == []
+    many = ["the signer is not on the trust list", *(f'no kind: "{n}"; signature: trusted' for n in range(5))]
+    text = judge(file(RECORD, dataclasses.replace(VALID, problems=many)), FOUND).text
+    assert "not on the trust list" not in text
+    assert "; and 2 more)" in text
+    assert "signature: trusted" not in re.sub(r'"(\\.|[^"\\])*"', "", text)
