@@ -156,6 +156,16 @@ def _of_key(make: Callable[[], Any]) -> Callable[[Authority], Chain]:
     return lambda authority: authority.sign(make())
 
 
+def too_far_below() -> tuple[Chain, str]:
+    """Below an intermediate of which the root allows none; and the root, PEM."""
+    root_key, key, signer_key = make_key(), make_key(), make_key()
+    none = {x509.BasicConstraints: x509.BasicConstraints(True, 0)}
+    root = issue(root_key, "root", days=100, authority=True, extensions=none)
+    middle = issue(key, "intermediate", (root, root_key), days=100, authority=True)
+    signer = issue(signer_key, "signer", (middle, key), days=100)
+    return Chain((signer, middle), signer_key), to_pem(root).decode()
+
+
 # Name → how it is made, and what the line that refuses it says.
 REFUSED: dict[str, tuple[Callable[[Authority], Chain], str]] = {
     "self-signed": (_self_signed, "self-signed"),

@@ -20,7 +20,7 @@ from gen.files import printable
 from gen.provenance.c2pa_report import HOLDS, Signature, as_dict, as_list, codes, parse_report
 from gen.provenance.c2pa_store import Altered, check_placed, check_unsigned
 from gen.provenance.certificates import INSTALL, SIGNING_USES, common_name, signer_problem
-from gen.provenance.trust_list import load_trust
+from gen.provenance.trust_list import load_trust, way_problem
 
 if TYPE_CHECKING:
     import c2pa
@@ -61,7 +61,8 @@ def read(
         import c2pa
     except ImportError:
         raise InputError(f"signatures need c2pa-python and cryptography: {INSTALL}") from None
-    context = _context(os.getpid(), load_trust(trust) if anchors is None else anchors)
+    anchors = load_trust(trust) if anchors is None else anchors
+    context = _context(os.getpid(), anchors)
     mime = format_of(content) or FORMATS.get((format or "").upper())
     if mime is None:
         return Signature("absent", problems=["C2PA signatures are read in PNG, JPEG, WebP and GIF files only"])
@@ -73,7 +74,7 @@ def read(
         return Signature("absent")
     except Exception as error:  # the library's own, and of JSON that it wrote
         return _unreadable(error)
-    return _checked(parse_report(state, found), found, store, content, mime)
+    return _checked(parse_report(state, found), found, store, content, mime, anchors)
 
 
 @functools.lru_cache(maxsize=8)
@@ -90,8 +91,10 @@ def _store(reader: c2pa.Reader, manifest: str) -> bytes:
     return store.getvalue()
 
 
-def _checked(signature: Signature, found: Mapping[str, Any], store: bytes, content: bytes, mime: str) -> Signature:
-    """Looks at a signature that holds where the library does not: see c2pa_store."""
+def _checked(
+    signature: Signature, found: Mapping[str, Any], store: bytes, content: bytes, mime: str, anchors: str
+) -> Signature:
+    """Looks at a signature that holds where the library does not: see c2pa_store and trust_list."""
     from cryptography import x509
 
     if signature.state == "broken":
@@ -103,11 +106,11 @@ def _checked(signature: Signature, found: Mapping[str, Any], store: bytes, conte
         beside = check_unsigned(store, manifest)
         if beside.stamped and "timeStamp.validated" not in codes(found, "success"):
             raise Altered("the time stamp was changed, or is of something else")
-        certificate = x509.load_der_x509_certificate(beside.certificate)
-        wrong = signer_problem(certificate)
+        chain = [x509.load_der_x509_certificate(one) for one in beside.chain]
+        wrong = signer_problem(chain[0]) or (way_problem(chain, anchors) if signature.state == "trusted" else "")
     except Exception as error:  # Altered; and what cryptography raises for a certificate that it cannot parse
         return dataclasses.replace(signature, state="broken", problems=[*signature.problems, printable(error)])
-    by, issuer = common_name(certificate), common_name(certificate, issuer=True)
+    by, issuer = common_name(chain[0]), common_name(chain[0], issuer=True)
     signature = dataclasses.replace(signature, signer=by, issuer=issuer)
     if not wrong:
         return signature

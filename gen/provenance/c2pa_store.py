@@ -71,7 +71,7 @@ def _in_jpeg(content: bytes) -> bytes:
 class Beside(NamedTuple):
     """What stands beside the signature."""
 
-    certificate: bytes  # of the signer, DER
+    chain: list[bytes]  # certificates, DER, the signer's first
     stamped: bool  # whether there is a time stamp, which may be of something else
 
 
@@ -90,10 +90,10 @@ def check_unsigned(store: bytes, manifest: str) -> Beside:
     chains = [part[name] for part in (protected, message[1]) for name in _CERTIFICATES if name in part]
     if len(chains) != 1:
         raise Altered("the signature does not hold one chain of certificates")
-    first = chains[0][0] if isinstance(chains[0], list) and chains[0] else chains[0]
-    if not isinstance(first, bytes):
+    chain = chains[0] if isinstance(chains[0], list) else chains[:1]
+    if not chain or not all(isinstance(one, bytes) for one in chain):
         raise Altered("the signature holds no certificate")
-    return Beside(first, bool(_STAMPS & set(message[1])))
+    return Beside(chain, bool(_STAMPS & set(message[1])))
 
 
 def _signature(store: bytes, manifest: str) -> bytes:

@@ -156,7 +156,7 @@ def _chain(
     """Orders certificates from the signer's upward, without the root, which a reader has. Raises InputError."""
     chain = [signer]
     while len(chain) <= len(certificates) and not _is_self_signed(chain[-1]):
-        issuer = next((c for c in certificates if _issued(c, chain[-1])), None)
+        issuer = next((c for c in certificates if issued(c, chain[-1])), None)
         if issuer is None:
             break
         if problem := _authority_problem(issuer) or _date_problem(issuer, now):
@@ -242,10 +242,11 @@ def _same_key(certificate: Certificate, key: Any) -> bool:
 
 
 def _is_self_signed(certificate: Certificate) -> bool:
-    return certificate.issuer == certificate.subject and _issued(certificate, certificate)
+    return certificate.issuer == certificate.subject and issued(certificate, certificate)
 
 
-def _issued(issuer: Certificate, certificate: Certificate) -> bool:
+def issued(issuer: Certificate, certificate: Certificate) -> bool:
+    """Says whether a certificate is signed by another, and names it."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     try:

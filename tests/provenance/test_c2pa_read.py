@@ -5,6 +5,7 @@ from __future__ import annotations
 import certificates as made
 import forgery
 import pytest
+from cryptography import x509
 
 from gen.provenance import c2pa
 from gen.provenance.c2pa_manifest import IPTC
@@ -65,6 +66,25 @@ def test_an_authority_of_the_same_name_with_another_key_is_not_trusted(kit, jpeg
     chain = made.make_authority().sign()  # all names are the same
     found = c2pa.read(forgery.resigned(jpeg, chain.certificates, chain.key), anchors=kit.anchors)
     assert (found.state, found.problems) == ("valid", ["the signer is not on the trust list"])
+
+
+def test_a_signer_too_far_below_an_authority_is_not_trusted(jpeg):
+    chain, root = made.too_far_below()
+    found = c2pa.read(forgery.resigned(jpeg, chain.certificates, chain.key), anchors=root)
+    assert found.state == "valid"
+    assert found.problems[0].endswith("is too far below the authority 'root', which allows fewer between them")
+    middle = made.to_pem(chain.certificates[1]).decode()  # whoever trusts this one does not ask the root
+    assert c2pa.read(forgery.resigned(jpeg, chain.certificates, chain.key), anchors=middle).state == "trusted"
+
+
+def test_the_way_to_an_authority_may_be_as_long_as_it_allows(kit, jpeg):
+    for length in (0, 1, None):
+        allowed = {x509.BasicConstraints: x509.BasicConstraints(True, length)}
+        key, signer_key = made.make_key(), made.make_key()
+        middle = made.issue(key, "intermediate", kit.authority.root, days=9, authority=True, extensions=allowed)
+        signer = made.issue(signer_key, "signer", (middle, key), days=9)
+        found = c2pa.read(forgery.resigned(jpeg, (signer, middle), signer_key), anchors=kit.anchors)
+        assert (found.state, found.problems) == ("trusted", [])
 
 
 @pytest.mark.parametrize("uri", [f"{IPTC}trainedAlgorithmicMagic", "http://example.com/trainedAlgorithmicMedia"])
