@@ -78,8 +78,9 @@ def table(given: Given) -> Iterator[Row]:
             if "crop" in change and not psnr:
                 continue
             row = {"strength": strength, "change": change} | _read(changed(marked, change), full="crop" in change)
-            bars = [BARS.get(change, (0.0, 0.0)), *(peer[change] for peer in peers.values())] if psnr else []
-            for name, peer in peers.items():
+            beside = peers if psnr else {}
+            bars = [BARS.get(change, (0.0, 0.0)), *(peer[change] for peer in beside.values())] if psnr else []
+            for name, peer in beside.items():
                 row |= {f"{name} bits": round(peer[change][0], 4), f"{name} found": round(peer[change][1], 4)}
             yield row | {"missed": [bar for bar in bars if row["bits"] < bar[0] or row["found"] < bar[1]]}
 

@@ -16,14 +16,14 @@ from gen.watermark.large import embed_large
 
 MIN = 16  # pixels of the short side
 LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
-IN_PLAIN = 45.0  # dB in plain images, where the mark would be seen, unless a PSNR is given
+IN_PLAIN, GENTLER = 45.0, 3.0  # dB in plain images, where the mark would be seen: at least, and above the others
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 
 
 def default_psnr(height: int, width: int) -> float:
-    """40 dB up to a short side of 64, 41 at 128, 42 from 256."""
-    return float(np.clip(34 + np.log2(min(height, width)), 40, 42))
+    """40 dB up to a short side of 64, 41 at 128, 42 at 256, 44 from 1024."""
+    return float(np.clip(34 + np.log2(min(height, width)), 40, 44))
 
 
 @functools.partial(jax.jit, static_argnames="step")
@@ -78,7 +78,7 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`, and up to IN_PLAIN in plain images. region: bool
+    the marked ones, where they may change; None: `default_psnr`, and 3 to 5 more in plain images. region: bool
     [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
@@ -92,8 +92,9 @@ def embed(
     size = frame.natural_size(height, width)
     known = carriers(secret_key, size)
     signs = code.target(known, tag, size)
-    rms = 255 * 10 ** (-(psnr or default_psnr(height, width)) / 20)
-    gentle = IN_PLAIN - default_psnr(height, width) if psnr is None else 0.0
+    usual = default_psnr(height, width)
+    rms = 255 * 10 ** (-(psnr or usual) / 20)
+    gentle = max(IN_PLAIN - usual, GENTLER) if psnr is None else 0.0
     where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
     marked = images.copy()
     if max(height, width) > LARGE:
