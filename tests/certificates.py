@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import io
 import json
 import pathlib
@@ -92,9 +93,15 @@ def report(content: bytes, anchors: str = "") -> dict[str, Any]:
     """Returns what the library reports of a signed file."""
     import c2pa as library
 
-    context = library.Context.from_dict(c2pa_read.settings(anchors))
-    with library.Reader(c2pa_read.format_of(content), io.BytesIO(content), context=context) as reader:
+    with library.Reader(c2pa_read.format_of(content), io.BytesIO(content), context=_context(anchors)) as reader:
         return json.loads(reader.json()) | {"state": reader.get_validation_state()}
+
+
+@functools.cache
+def _context(anchors: str) -> Any:
+    import c2pa as library
+
+    return library.Context.from_dict(c2pa_read.settings(anchors))
 
 
 def stated(content: bytes, label: str) -> dict[str, Any]:
