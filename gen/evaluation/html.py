@@ -17,7 +17,7 @@ from gen.evaluation.metric_suite import METRICS
 from gen.evaluation.results import MetricResult
 from gen.files import atomic_write, printable
 from gen.outputs import image_writer as files
-from gen.provenance import Record
+from gen.provenance import COMPOSITE, DATA, PREFIX, Record
 from gen.report import Report, save_png
 from gen.report.html import data_uri, render
 from gen.report.pictures import encode_png
@@ -25,6 +25,8 @@ from gen.report.report import EVALUATION
 from gen.runs.run_folder import RunFolder, read_text
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
+_SOURCE_TYPE = PREFIX + "digital_source_type"
+_SOURCE_TYPES = {"nearest": COMPOSITE, "map": DATA}  # of figures that do not show the images of the model alone
 _SETS = {
     "refined": "the same samples after the chain",
     "real, held out": "held-out real images in the samples' place, which no model can be asked to beat",
@@ -40,7 +42,9 @@ def write(folder: Path, evaluation: Evaluation) -> None:
         "about": _about(evaluation.results),
         "titles": list(evaluation.results),
         "rows": _rows(evaluation.results),
-        "figures": [_figure(name, words, picture, evaluation.record) for name, (words, picture) in shown.items()],
+        "figures": [
+            _figure(name, words, picture, _record(evaluation, name)) for name, (words, picture) in shown.items()
+        ],
     }
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "evaluation.html").is_file():  # of an earlier evaluation
@@ -57,9 +61,15 @@ def write(folder: Path, evaluation: Evaluation) -> None:
         if os.path.lexists(path) and not files.is_own(path):
             cli.say(f"{printable(path)} is not of gen and stays; the picture is in evaluation.html")
         else:
-            save_png(path, picture, record=evaluation.record)
+            save_png(path, picture, record=_record(evaluation, name))
     atomic_write(folder / Path(EVALUATION).name, render("evaluation_section.html", **values))
     atomic_write(folder / "evaluation.html", render("evaluation.html", **values))
+
+
+def _record(evaluation: Evaluation, name: str) -> Record | None:
+    """Returns the record of a figure: one that shows real images, or none at all, says so."""
+    kind = _SOURCE_TYPES.get(name)
+    return evaluation.record if None in (evaluation.record, kind) else {**(evaluation.record or {}), _SOURCE_TYPE: kind}
 
 
 def _file(title: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.files import printable, quoted
-from gen.provenance import Record
+from gen.provenance import DATA, FIGURE, Record
 from gen.provenance.c2pa_report import UNKNOWN_SIGNER, Signature
 from gen.verification.answers import Parsed
 from gen.verification.findings import SMALL, Mark, Origin, agrees
@@ -78,9 +78,11 @@ def _made(record: Record | None, what: str = "") -> str:
     """How a record says that an image was made: "made by gen: run ..., 28 November 2026"; what: how it begins."""
     if record is None:
         return ""
-    from_file = "gen:source" in record
+    from_file, kind = "gen:source" in record, record.get("gen:digital_source_type")
     if what:
         pass
+    elif kind in (FIGURE, DATA):
+        what = "composed by gen" if kind == FIGURE else "drawn by gen"
     elif from_file and "gen:config_digest" not in record:
         what = "refined by gen"
     elif from_file and "gen:refine_seed" in record:

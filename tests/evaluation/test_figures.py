@@ -142,7 +142,14 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     boards["samples"] = boards["samples"][:-1]  # one that only the other has
     record = provenance.record(config_digest="d", step=5, shows="figure")
     html.write(tmp_path / "out", Evaluation(boards, {"samples": asked, "refined": comparison(50)}, record))
-    assert record.items() <= provenance.read(tmp_path / "out" / "nearest.png").items()
+    assert record.items() <= provenance.read(tmp_path / "out" / "typical.png").items()
+    kinds = {"nearest": provenance.COMPOSITE, "map": provenance.DATA}  # which show real images, and none
+    for name, kind in kinds.items():
+        assert provenance.read(tmp_path / "out" / f"{name}.png") == {
+            **provenance.read(tmp_path / "out" / "typical.png"),
+            "gen:digital_source_type": kind,
+            "gen:pixels": provenance.read(tmp_path / "out" / f"{name}.png")["gen:pixels"],
+        }
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     pngs = ["classes.png", "map.png", "nearest.png", "typical.png", "untypical.png"]
     assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])

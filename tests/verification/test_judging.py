@@ -215,6 +215,10 @@ def test_what_a_record_shows_is_said_without_quotes_only_in_words_of_gen():
     ).text  # fmt: skip
 
 
+def test_a_sheet_of_real_images_is_not_told_as_made_by_gen():
+    assert judge(file(provenance.picture("grid")), MISSING).text.startswith("says that it was composed by gen: a grid")
+
+
 def test_signs_that_look_like_quotes_close_none():
     text = judge(file(RECORD | {"gen:run": "a\u201d; signature: trusted (signed by \u201cCA"}), MISSING).text
     assert "\"a'; signature: trusted (signed by 'CA\"" in text
