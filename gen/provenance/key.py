@@ -1,15 +1,17 @@
-"""Finds the secret of the watermark: in a file that is named, else one of the user's own, made at first use.
+"""Finds the secret of the watermark: in a file that is named, in the environment, else one of the user's own, made at
+first use.
 
-A key file holds one line of text of 16 to 1,000 characters, as `openssl rand -hex 32` prints it; white space around it
-does not count. Whoever knows it finds the mark in images and can forge it. It is a file everywhere: what is written on
-a command line, or in a record, others can read. It is never printed, and a name that is no file is not repeated in an
-error, as it may be the secret itself.
+A key is one line of text of 16 to 1,000 characters, as `openssl rand -hex 32` prints it; white space around it does not
+count. Whoever knows it finds the mark in images and can forge it. --key names a file, as others can read what is
+written on a command line; $GEN_WATERMARK_KEY may name a file or be the secret, as services get theirs. It is never
+printed, and a name that is no file is not repeated in an error, as it may be the secret itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 VARIABLE = "GEN_WATERMARK_KEY"
 _SHORTEST, _LONGEST = 16, 1000  # characters
 _RANDOM_BYTES = 32
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _RULE = f"a key is one line of at least {_SHORTEST} characters, as `openssl rand -hex 32` prints it"
 _REMEDY = f"name a key file by --key or ${VARIABLE}"
 
@@ -56,8 +59,8 @@ def _secret(file: str | Path | None, *, make: bool) -> bytes | None:
     """Returns the bytes of the secret; None where there is none and none is to be made. Raises InputError."""
     if file is not None:
         return _read(file, "--key")
-    if named := os.environ.get(VARIABLE):
-        return _read(named, f"${VARIABLE}")
+    if named := os.environ.get(VARIABLE, "").strip():
+        return _of_environment(named)
     try:
         path = own_path()
         if make and not os.path.lexists(path) and _made(path):
@@ -66,6 +69,18 @@ def _secret(file: str | Path | None, *, make: bool) -> bytes | None:
     except OSError as error:
         place = printable(error.filename or path)
         raise InputError(f"no key of your watermark: {place}: {error.strerror or error}; {_REMEDY}") from error
+
+
+def _of_environment(value: str) -> bytes:
+    """Returns the secret that the variable names or is. Raises InputError."""
+    if os.path.exists(expand(value)):
+        return _read(value, f"${VARIABLE}")
+    if "/" in value or os.sep in value or _SUFFIX.search(value):
+        found = "it names no file that is there, and with a / or a suffix it is no secret"
+        raise InputError(f"${VARIABLE}: {found}; put a secret that has them into a file")
+    if not (_SHORTEST <= len(value) <= _LONGEST and value.isprintable()):
+        raise InputError(f"${VARIABLE}: neither a key file that is there nor a key; {_RULE}")
+    return value.encode()
 
 
 def _read(file: str | Path, what: str) -> bytes:

@@ -80,3 +80,37 @@ def test_what_is_said_of_training_is_in_the_signature(training, use, files):
     if use:
         entries = made.stated(content, "cawg.training-mining")["entries"]
         assert {entry["use"] for entry in entries.values()} == {use}
+
+
+def test_the_level_of_the_environment_holds_for_what_is_given_none(monkeypatch, capsys):
+    monkeypatch.setenv("GEN_PROVENANCE", "off")
+    assert (policy().level, policy().key, policy().records) == ("off", None, False)
+    assert "provenance: off: the files say nothing" in capsys.readouterr().err
+    assert policy("record").records
+    assert "provenance: record: " in capsys.readouterr().err
+    monkeypatch.setenv("GEN_PROVENANCE", "on")
+    with pytest.raises(InputError, match=r"\$GEN_PROVENANCE=on; it must be one of off, record, mark, sign"):
+        policy()
+
+
+def test_a_key_goes_with_a_mark_alone(monkeypatch, tmp_path):
+    (tmp_path / "key").write_text("a secret of the tests")
+    (tmp_path / "key").chmod(0o600)
+    assert policy(key=tmp_path / "key").key.name == policy("mark", key=tmp_path / "key").key.name
+    for level in ("off", "record"):
+        with pytest.raises(InputError, match=f"--key and --provenance={level} do not go together"):
+            policy(level, key=tmp_path / "key")
+    monkeypatch.setenv("GEN_PROVENANCE", "record")
+    with pytest.raises(InputError, match=r"--key and \$GEN_PROVENANCE=record do not go together"):
+        policy(key=tmp_path / "key")
+
+
+def test_where_nothing_is_marked_no_key_is_made(tmp_path):
+    assert policy(marks=False).key is None
+    assert not (tmp_path / "config").exists()
+
+
+def test_a_sidecar_needs_a_record():
+    assert parse(["", "--provenance=record", "--sidecar"], PolicyOptions).policy().sidecar
+    with pytest.raises(InputError, match="--sidecar writes the record"):
+        parse(["", "--provenance=off", "--sidecar"], PolicyOptions).policy()
