@@ -7,6 +7,8 @@ checked when an operator is called and when a chain is read.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
+import contextvars
 import dataclasses
 import functools
 import inspect
@@ -23,6 +25,7 @@ from gen.errors import InputError, nearest
 from gen.files import printable
 
 _MOST_STEPS = 1e12  # for each image: minutes on a CPU
+_left: contextvars.ContextVar[list[float] | None] = contextvars.ContextVar("left", default=None)  # of a budget
 # Parameters that are arrays, by name: rank with the batch axis, and what their dtype must be.
 KINDS: dict[str, tuple[int, Any]] = {
     **dict.fromkeys(("x", "guide", "reference", "mask"), (4, jnp.floating)),
@@ -167,8 +170,22 @@ def _shown(value: Any) -> str:
         return "a number of too many digits"
 
 
+@contextlib.contextmanager
+def budget(steps: float) -> Iterator[None]:
+    """Within it the operators that are compiled may take so many steps in all for each image, about a ns each."""
+    token = _left.set([steps])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def check_steps(place: str, steps: float, height: int, width: int) -> None:
-    """Raises InputError if `steps` for each pixel are too many for an image of this size."""
+    """Raises InputError if `steps` for each pixel are too many for an image of this size, or for what is left."""
+    if (left := _left.get()) is not None:
+        left[0] -= steps * height * width
+        if left[0] < 0:
+            raise InputError(f"{place}: with it the chain takes more steps in all than a chain of a stranger may")
     if steps * height * width > _MOST_STEPS:
         raise InputError(
             f"{place}: {steps * height * width:.0e} steps for an image of {width} x {height} pixels; "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from gen.errors import InputError
 from gen.files import expand, sha256
 from gen.image_io import Picture
 from gen.image_io.pixels import to_uint8
+from gen.imaging import bounds
 from gen.provenance import software
 from gen.refining.original import refine
 from gen.runs import trained_run
@@ -29,6 +32,7 @@ from gen.verification.parse import Parser
 from gen.verification.recipes import Recipe, labels_of, safe_chain, unheard
 
 _BATCH = 64  # images on their way at once
+_MOST_STEPS = 3e11  # of a chain for an image: minutes on a CPU
 _MOST_FRAMES, _SHORT, _MERGED = 10_000, 256, 8
 
 
@@ -41,6 +45,7 @@ class Maker:
         self._originals = dict(filter(None, map(_with_digest, originals)))
         self.run = functools.lru_cache(maxsize=2)(self._run)
         self.run(None)  # a folder that is no run is refused before any file is read
+        self.seconds = 0.0  # that a chain took for an image which was made last
         self.software = software(jax.devices()[0].device_kind)
 
     def _run(self, step: int | None) -> TrainedRun:
@@ -62,9 +67,10 @@ class Maker:
         labels = self._labels(run, recipes)
         options = self._settings(first, seeds, None).drawing
         images = np.concatenate([*by_seed.images(run.task, run.ema_params, seeds, labels=labels, **options)])
+        self.seconds = 0.0
         if (post := safe_chain(first.chain, math.prod(like.sides))) is None:
             return list(to_uint8(images))
-        with unheard("refine"):
+        with self._timed(len(seeds)):
             return list(to_uint8(by_seed.refine(post, images, seeds)))
 
     def make(self, recipe: Recipe, like: Parsed) -> list[np.ndarray]:
@@ -91,7 +97,7 @@ class Maker:
             labels = None  # as it was made then, though the record names it
         settings = self._settings(recipe, recipe.seeds, labels)
         count, post = _frames_each(recipe, like.frames), safe_chain(recipe.chain, math.prod(like.sides))
-        with unheard("refine"):
+        with unheard("refine"), bounds.budget(_MOST_STEPS):
             return interpolation_frames(run, settings, post, frames=count)
 
     def _labels(self, run: TrainedRun, recipes: Sequence[Recipe]) -> list[int] | None:
@@ -113,8 +119,16 @@ class Maker:
         if parsed.error:
             raise InputError(f"the file that was refined cannot be read ({parsed.error})")
         given: dict[str, Any] = {"seed": recipe.refine_seed, "references": {}, "masks": {}}
-        with unheard("refine"):
+        with self._timed(1):
             return [refine(post, _picture(image), **given) for image in parsed.pixels]
+
+    @contextlib.contextmanager
+    def _timed(self, images: int) -> Iterator[None]:
+        """Bounds what a chain of a stranger takes for an image, and measures it."""
+        began = time.monotonic()
+        with unheard("refine"), bounds.budget(_MOST_STEPS):
+            yield
+        self.seconds = (time.monotonic() - began) / images
 
     def _settings(self, recipe: Recipe, seeds: Sequence[int], labels: list[int] | None) -> Settings:
         return Settings(seeds, labels, recipe.truncation, dict(recipe.conditions), _BATCH, self._mesh)

@@ -30,7 +30,7 @@ _SAID = {  # by IPTC's digital source types
 MADE_BY_PROGRAMS = tuple(kind for kind in _SAID if kind not in CAMERA)  # by a program
 _SHOWS = (  # that gen writes
     *("grid", "interpolation", "before and after", "before refinement", "after refinement", "figure", "sheet"),
-    *("directions", "surprisal", "variance", "strip", "film"),
+    *("predictions", "directions", "surprisal", "variance", "strip", "film"),
 )
 _SIGNATURES = {
     "trusted": "signature: trusted",

@@ -11,7 +11,7 @@ import pytest
 from reference import photo
 
 from gen.errors import InputError
-from gen.imaging import color, filters
+from gen.imaging import bounds, color, filters
 from gen.imaging.bounds import arguments
 from gen.imaging.catalog import OPERATORS
 from gen.imaging.chain import chain
@@ -110,3 +110,12 @@ def test_one_broken_pixel_does_not_darken_the_others(method):
     found = color.tone_map(X.at[0, 0].set(jnp.inf), method)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     assert jnp.isfinite(color.tone_map(X.at[0, 0].set(jnp.nan) * 1e30, method)).all()
+
+
+def test_a_budget_is_for_all_operators_of_a_chain_together():
+    x = jnp.zeros((1, 8, 8, 3))
+    with bounds.budget(8 * 8 * 32 * 9 * 2):
+        chain("median(3)|median(3)")(x)
+    with bounds.budget(8 * 8 * 32 * 9 * 2), pytest.raises(InputError, match="more steps in all"):
+        chain("median(3)|inside('background', 'median(3)')|median(3)")(x)
+    chain("median(3)|median(3)|median(3)|median(3)")(x)

@@ -213,9 +213,11 @@ def test_a_record_that_asks_for_more_than_its_file_shows_is_not_made(folder, cap
     changed(source, tmp_path / "a.png", shows="grid", seed="0-4000")
     changed(source, tmp_path / "b.png", shows="interpolation", seed="0-1", frames=10_000)
     changed(source, tmp_path / "c.png", refine="resize(9000,9000)|resize(64,64)")
+    changed(source, tmp_path / "d.png", refine="|".join(["median(255)"] * 100))
     files = again(capsys, folder, tmp_path)
     texts = [file["regeneration"]["text"] for file in files]
     assert ["too small" in texts[0], "1 frames are none" in texts[1], "much larger" in texts[2]] == [True] * 3
+    assert "takes more steps in all" in texts[3]
     assert all(file["problems"] == ["it cannot be made again from its record"] for file in files)
 
 
