@@ -6,6 +6,8 @@
     python benchmarks/provenance.py --json FILE            # also writes the numbers
 
 verification: files for each second of one core, signed and marked, PNG and JPEG of 32 to 512 pixels.
+marking: 1,000 images of 32 pixels by gen.sample with the mark and without it, in turns: the medians of the ratios, of
+whole processes and of an image when all is compiled. Exit code 1 where one is above 1.05.
 hostile: 1,000 damaged copies of signed and marked files, and files made to exhaust, through gen.verify with a key and a
 trusted authority: what they are taken for, the memory of parent and child, the longest time. Exit code 1 where a
 changed copy stays trusted, or a file has no line of its own.
@@ -48,6 +50,7 @@ from gen.provenance.policy import Policy  # noqa: E402
 from gen.verify import VerifyOptions, verify  # noqa: E402
 
 SECRET = "0123456789abcdef0123456789abcdef"
+PAIRS, SLOWER = 7, 1.05  # of processes; how much the mark may slow sampling
 SIDES = (32, 64, 128, 256, 512)
 FAMILIES = {
     "GAN": "shapes",
@@ -106,6 +109,36 @@ def _cpu() -> float:
     """Seconds of computing by this process and its children that have ended."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def marking(count: int) -> Iterator[dict[str, Any]]:
+    """Measures gen.sample with the mark and without it, in turns: `count` images of 32 pixels, each in a new process."""
+    smoke, levels = count < 500, ("record", "mark")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "key").write_text(SECRET)
+        (folder / "key").chmod(0o600)
+        run, whole, each = untrained("shapes", folder / "runs"), {"record": [], "mark": []}, {"record": [], "mark": []}
+        for pair in range(1 if smoke else PAIRS):
+            for level in levels if pair % 2 else levels[::-1]:
+                out, key = folder / f"{level}{pair}", _key(folder) if level == "mark" else []
+                given = [f"--workdir={run}", f"--out={out}", f"--seeds=0-{count - 1}", f"--provenance={level}", *key]
+                began = time.monotonic()
+                _program("sample", *given)
+                whole[level].append(time.monotonic() - began)
+                written = sorted(path.stat().st_mtime_ns for path in out.iterdir())[count // 4 :]
+                each[level].append((written[-1] - written[0]) / 1e6 / (len(written) - 1))  # all is compiled by then
+        slower = {
+            name: float(np.median(np.divide(seconds["mark"], seconds["record"])))
+            for name, seconds in (("process", whole), ("image", each))
+        }
+        yield {
+            "images": count,
+            **{f"s of a process, {level}": round(float(np.median(whole[level])), 2) for level in levels},
+            **{f"ms an image, {level}": round(float(np.median(each[level])), 3) for level in levels},
+            **{f"marked / recorded, {name}": round(ratio, 3) for name, ratio in slower.items()},
+            "wrong": not smoke and max(slower.values()) > SLOWER,
+        }
 
 
 def hostile(count: int) -> Iterator[dict[str, Any]]:
@@ -311,6 +344,7 @@ def _program(name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
 Sections = dict[str, tuple[Callable[[int], Iterator[dict[str, Any]]], int, int]]  # with their counts, and small ones
 SECTIONS: Sections = {
     "verification": (verification, 200, 2),
+    "marking": (marking, 1000, 32),
     "hostile": (hostile, 1000, 12),
     "regeneration": (regeneration, 100, 2),
 }

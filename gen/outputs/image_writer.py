@@ -99,11 +99,19 @@ def save(
     _write(path, content, record, policy)
 
 
-def save_all(stills: Iterable[Still], *, format: str, policy: Policy) -> None:
-    """Writes images as `save` does, many at once: they are marked together, and written while the next are made."""
+def save_all(
+    stills: Iterable[Still], *, format: str, policy: Policy, shape: tuple[int, int, int] | None = None
+) -> None:
+    """Writes images as `save` does, many at once: they are marked together, and written while the next are made.
+
+    shape: [h w c] of most of them, if it is known: what marks them is compiled while the first are made.
+    """
     with ThreadPoolExecutor(_WRITERS) as pool:
         writing = list[Future[None]]()
+        compiling = pool.submit(marking.compile_for, shape, policy) if shape else None
         for part in _gathered(stills):
+            if compiling:
+                compiling.result()
             pixels = [_as_written(still, format) for still in part]
             marked = marking.mark([_unmarked(p, s.record, s.region) for p, s in zip(pixels, part, strict=True)], policy)
             for done in writing:

@@ -44,6 +44,11 @@ def mark(images: Sequence[Unmarked], policy: Policy) -> list[np.ndarray]:
     return done
 
 
+def compile_for(shape: tuple[int, int, int], policy: Policy) -> None:
+    """Compiles what marks uint8 images of a shape [h w c], if the policy has a mark."""
+    mark([Unmarked(np.zeros(shape, np.uint8), tag=0)], policy)
+
+
 def at_once(height: int, width: int) -> int:
     """Returns how many images of a size are marked together."""
     return max(1, min(_AT_ONCE, _PIXELS // (height * width)))

@@ -69,7 +69,8 @@ def write_stills(
             yield Still(paths[i] if output.file is None else output.file, image, record)
 
     if paths:
-        image_writer.save_all(stills(), format=output.format, policy=policy)
+        shape = None if chain else tuple(run.data_metadata["image_shape"])
+        image_writer.save_all(stills(), format=output.format, policy=policy, shape=shape)
     else:
         deque(stills(), maxlen=0)
     if with_grid:
