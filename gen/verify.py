@@ -13,7 +13,8 @@ not found as written, it is looked for in crops and at other scales, which takes
 looked at together.
 
 With --regenerate --workdir DIR, a run folder, images are made again from their records, and compared before the mark
-and after; those of gen.refine need the file that was refined, among the files or by --original.
+and after; those of gen.refine need the file that was refined, among the files or by --original. A record that asks for
+far more than its file shows, or whose chain would take many minutes, is not made again.
 
 Files are parsed in a process of its own, which may use 2 GiB of memory and 30 s for a file, and open nothing.
 --json prints one document: "files", each with "origin" (signed, marked, regenerated, claimed, unknown or unreadable),

@@ -32,7 +32,7 @@ from gen.verification.parse import Parser
 from gen.verification.recipes import Recipe, labels_of, safe_chain, unheard
 
 _BATCH = 64  # images on their way at once
-_MOST_STEPS = 3e11  # of a chain for an image: minutes on a CPU
+_STEPS, _STEPS_OF_FILE = 1e10, 3e11  # of a chain, for an image of the model (of which eight go at once), and a file
 _MOST_FRAMES, _SHORT, _MERGED = 10_000, 256, 8
 
 
@@ -97,7 +97,7 @@ class Maker:
             labels = None  # as it was made then, though the record names it
         settings = self._settings(recipe, recipe.seeds, labels)
         count, post = _frames_each(recipe, like.frames), safe_chain(recipe.chain, math.prod(like.sides))
-        with unheard("refine"), bounds.budget(_MOST_STEPS):
+        with unheard("refine"), bounds.budget(_STEPS):
             return interpolation_frames(run, settings, post, frames=count)
 
     def _labels(self, run: TrainedRun, recipes: Sequence[Recipe]) -> list[int] | None:
@@ -119,14 +119,14 @@ class Maker:
         if parsed.error:
             raise InputError(f"the file that was refined cannot be read ({parsed.error})")
         given: dict[str, Any] = {"seed": recipe.refine_seed, "references": {}, "masks": {}}
-        with self._timed(1):
+        with self._timed(1, _STEPS_OF_FILE):
             return [refine(post, _picture(image), **given) for image in parsed.pixels]
 
     @contextlib.contextmanager
-    def _timed(self, images: int) -> Iterator[None]:
+    def _timed(self, images: int, steps: float = _STEPS) -> Iterator[None]:
         """Bounds what a chain of a stranger takes for an image, and measures it."""
         began = time.monotonic()
-        with unheard("refine"), bounds.budget(_MOST_STEPS):
+        with unheard("refine"), bounds.budget(steps):
             yield
         self.seconds = (time.monotonic() - began) / images
 
