@@ -112,7 +112,7 @@ def _cpu() -> float:
 
 
 def marking(count: int) -> Iterator[dict[str, Any]]:
-    """Measures gen.sample with the mark and without it, in turns: `count` images of 32 pixels, each in a new process."""
+    """Measures gen.sample with the mark and without it in turns: `count` images of 32 pixels, in a new process."""
     smoke, levels = count < 500, ("record", "mark")
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
@@ -127,7 +127,9 @@ def marking(count: int) -> Iterator[dict[str, Any]]:
                 _program("sample", *given)
                 whole[level].append(time.monotonic() - began)
                 written = sorted(path.stat().st_mtime_ns for path in out.iterdir())[count // 4 :]
-                each[level].append((written[-1] - written[0]) / 1e6 / (len(written) - 1))  # all is compiled by then
+                each[level].append(
+                    (written[-1] - written[0]) / 1e6 / (len(written) - 1)
+                )  # what is compiled is compiled
         slower = {
             name: float(np.median(np.divide(seconds["mark"], seconds["record"])))
             for name, seconds in (("process", whole), ("image", each))
