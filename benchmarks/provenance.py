@@ -174,13 +174,12 @@ def hostile(count: int) -> Iterator[dict[str, Any]]:
         result = verify(options, tell=tell)
         seconds = time.monotonic() - began
         files = sorted(path.name for path in given.iterdir())
-        trusted = [v.name for v in result.verdicts if v.facts.get("signature", {}).get("state") == "trusted"]
+        signatures = {v.name: v.facts["signature"]["state"] for v in result.verdicts if v.facts["signature"]}
+        trusted = [name for name, state in signatures.items() if state == "trusted"]
         wrong = [name for name in trusted if pathlib.Path(name).name not in same]
         told = [line for line in lines if "\n" not in line and line.isprintable()]
         origins = Counter(verdict.origin for verdict in result.verdicts)
-        states = Counter(
-            verdict.facts["signature"]["state"] for verdict in result.verdicts if "signature" in verdict.facts
-        )
+        states = Counter(signatures.values())
         yield {
             "files": len(files),
             "lines of their own": sum(any(f"/{name}: " in line for line in told) for name in files),
