@@ -127,9 +127,8 @@ def marking(count: int) -> Iterator[dict[str, Any]]:
                 _program("sample", *given)
                 whole[level].append(time.monotonic() - began)
                 written = sorted(path.stat().st_mtime_ns for path in out.iterdir())[count // 4 :]
-                each[level].append(
-                    (written[-1] - written[0]) / 1e6 / (len(written) - 1)
-                )  # what is compiled is compiled
+                # Of the later three quarters, when all is compiled:
+                each[level].append((written[-1] - written[0]) / 1e6 / (len(written) - 1))
         slower = {
             name: float(np.median(np.divide(seconds["mark"], seconds["record"])))
             for name, seconds in (("process", whole), ("image", each))

@@ -13,7 +13,7 @@ from PIL import Image
 from prior_runs import make_run
 from untrained import untrained
 
-from gen import api, provenance, sample, score
+from gen import api, provenance, sample, score, watermark
 from gen import evaluate as evaluate_program
 from gen.config import spec
 from gen.data.shapes import CLASS_NAMES
@@ -87,6 +87,26 @@ def test_a_grid_is_one_file_and_a_picture_for_a_notebook(gan, tmp_path):
     assert (np.asarray(api.show(images)) == read(path)).all()
     assert api.show(images.reshape(2, 2, *images.shape[1:])).size == api.show(images).size
     assert len(gan.save(tmp_path, images)) == 4
+
+
+def test_what_is_written_is_marked_by_default_and_arrays_are_not(gan, runs, tmp_path, monkeypatch):
+    monkeypatch.delenv("GEN_PROVENANCE")
+    monkeypatch.setenv("GEN_WATERMARK_KEY", "a secret of the tests")
+    images, key = gan.sample(range(8)), watermark.key(b"a secret of the tests")
+    sample.sample(sample.SampleOptions(workdir=runs / "shapes", out=tmp_path / "program", seeds="0-7", grid=True))
+    paths = gan.save(tmp_path / "api", images, seeds=range(8))
+    for path, image in zip(paths, to_uint8(images), strict=True):
+        assert (read(path) != image).any()
+        assert (read(path) == read(tmp_path / "program" / path.name)).all()
+        assert api.read_record(path)["gen:pixels"] == provenance.pixels_digest(image)
+    grid = read(tmp_path / "program" / "grid.png")
+    assert (grid != np.asarray(api.show(images))).any()
+    np.testing.assert_array_equal(grid, watermark.embed(np.asarray(api.show(images))[None], key, tag=_tag(paths[0]))[0])
+    assert (gan.sample(range(8)) == images).all()
+
+
+def _tag(path: Path) -> int:
+    return provenance.run_tag(provenance.read(path))
 
 
 def test_a_model_says_in_a_line_what_it_is(gan, runs):
