@@ -8,6 +8,8 @@
 verification: files for each second of one core, signed and marked, PNG and JPEG of 32 to 512 pixels.
 marking: 1,000 images of 32 pixels by gen.sample with the mark and without it, in turns: the medians of the ratios, of
 whole processes and of an image when all is compiled. Exit code 1 where one is above 1.05.
+large: images up to 6000 x 4000 pixels and very long ones: time and memory to mark them, and time to find the mark as
+gen.verify does. Exit code 1 where it is not found.
 hostile: 1,000 damaged copies of signed and marked files, and files made to exhaust, through gen.verify with a key and a
 trusted authority: what they are taken for, the memory of parent and child, the longest time. Exit code 1 where a
 changed copy stays trusted, or a file has no line of its own.
@@ -28,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -47,10 +50,19 @@ from gen import provenance, watermark  # noqa: E402
 from gen.outputs import image_writer  # noqa: E402
 from gen.provenance import c2pa, test_ca  # noqa: E402
 from gen.provenance.policy import Policy  # noqa: E402
+from gen.verification.reduction import reduced  # noqa: E402
 from gen.verify import VerifyOptions, verify  # noqa: E402
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PAIRS, SLOWER = 7, 1.05  # of processes; how much the mark may slow sampling
+LARGE = (
+    (512, 512, "uint8"),
+    (1536, 2048, "uint8"),
+    (3000, 4000, "uint8"),
+    (4000, 6000, "uint8"),
+    (4000, 6000, "uint16"),
+    (300, 9000, "uint8"),
+)
 SIDES = (32, 64, 128, 256, 512)
 FAMILIES = {
     "GAN": "shapes",
@@ -139,6 +151,45 @@ def marking(count: int) -> Iterator[dict[str, Any]]:
             **{f"ms an image, {level}": round(float(np.median(each[level])), 3) for level in levels},
             **{f"marked / recorded, {name}": round(ratio, 3) for name, ratio in slower.items()},
             "wrong": not smoke and max(slower.values()) > SLOWER,
+        }
+
+
+def large(count: int) -> Iterator[dict[str, Any]]:
+    """Measures the mark in the first `count` of LARGE: its time and memory, and the time to find it."""
+    secret = watermark.key(SECRET.encode())
+    for height, width, dtype in LARGE[:count]:
+        rng = np.random.default_rng(0)
+        small = Image.fromarray(rng.integers(40, 216, (9, 12, 3), np.uint8))
+        image = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+        image += rng.integers(-12, 13, (height, width, 1), np.int16)
+        image = (np.clip(image, 0, 255).astype(dtype) * (np.iinfo(dtype).max // 255))[None]
+        tracemalloc.start()
+        watermark.embed(image, secret, tag=1)  # compiles
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        began = time.monotonic()
+        marked = watermark.embed(image, secret, tag=1)
+        made = time.monotonic()
+        seen = reduced(marked[0])
+        watermark.detect([seen], secret)  # compiles
+        looked = time.monotonic()
+        (found,) = watermark.detect([reduced(marked[0])], secret)
+        done = time.monotonic()
+        full = watermark.detect([seen], secret, search="full") and time.monotonic()
+        again = watermark.detect([seen], secret, search="full") and time.monotonic()
+        error = np.mean((marked.astype(np.float32) - image) ** 2) / np.iinfo(dtype).max ** 2
+        yield {
+            "height": height,
+            "width": width,
+            "bits": np.dtype(dtype).itemsize * 8,
+            "s to mark": round(made - began, 3),
+            "MiB to mark, with the result": round(most / 2**20),
+            "MiB of the image": round(image.nbytes / 2**20),
+            "PSNR": round(float(-10 * np.log10(error)), 2),
+            "s to find": round(done - looked, 3),
+            "s to find, full search": round(again - full, 2),
+            "found": found.found,
+            "wrong": not found.found,
         }
 
 
@@ -345,6 +396,7 @@ Sections = dict[str, tuple[Callable[[int], Iterator[dict[str, Any]]], int, int]]
 SECTIONS: Sections = {
     "verification": (verification, 200, 2),
     "marking": (marking, 1000, 32),
+    "large": (large, 99, 1),
     "hostile": (hostile, 1000, 12),
     "regeneration": (regeneration, 100, 2),
 }
