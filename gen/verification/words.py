@@ -58,10 +58,10 @@ def headline(parsed: Parsed, mark: Mark, record: Record | None, origin: Origin) 
         return made
     if origin == "signed":
         return f"{says}; its record, for which the signature does not stand, says that it was {made}"
-    if origin == "regenerated" and "gen:source" in record:  # of what file, and by whom that was made, is not proven
-        made = _made(record, "refined by gen")
     if origin in ("marked", "regenerated"):
-        return made.replace(": ", "; its record says: ", 1)
+        # Of what file a refined one was made, and by whom, is not proven by making it again.
+        what = "refined by gen" if origin == "regenerated" and "gen:source" in record else ""
+        return _made(record, what, "; its record says: ")
     how = "the record is plain text that anyone can copy"
     if parsed.signature.record:
         how = "anyone can make a signature whose signer nobody vouches for"
@@ -74,8 +74,11 @@ def placed(mark: Mark) -> str:
     return f", {mark.place}" if mark.place else ""
 
 
-def _made(record: Record | None, what: str = "") -> str:
-    """How a record says that an image was made: "made by gen: run ..., 28 November 2026"; what: how it begins."""
+def _made(record: Record | None, what: str = "", joint: str = ": ") -> str:
+    """How a record says that an image was made: "made by gen: run ..., 28 November 2026".
+
+    what: how it begins, by default as the record says. joint: what stands behind that.
+    """
     if record is None:
         return ""
     from_file, kind = "gen:source" in record, record.get("gen:digital_source_type")
@@ -101,7 +104,9 @@ def _made(record: Record | None, what: str = "") -> str:
         about.append(f"seed{several} {_plain(record['gen:seed'], r'[0-9,-]+')}")
     if date := record.get("gen:date"):
         about.append(_date(str(date)))
-    return f"{what}: {', '.join(about)}" if about else what
+        if len(about) == 1:
+            about, joint = [f"on {about[0]}"], joint.removeprefix(":")
+    return f"{what}{joint}{', '.join(about)}" if about else what
 
 
 def _article(noun: str) -> str:

@@ -54,6 +54,13 @@ def test_without_a_key_the_mark_was_not_looked_for():
     assert judge(file(), Mark()).text.startswith("nothing found (no record, no signature; mark: no key)")
 
 
+def test_a_record_that_says_little_is_told_in_a_whole_sentence():
+    refined = {"gen:source": "a.jpg", "gen:date": "2026-11-28T10:00:00Z"}
+    assert judge(file(refined), MISSING).text.startswith("says that it was refined by gen on 28 November 2026, but")
+    marked = judge(file(refined), Mark(True, True, 3e-41, "", provenance.run_tag(refined), 24, "")).text
+    assert marked.startswith("refined by gen; its record says: on 28 November 2026; no signature; mark: found")
+
+
 def test_a_stripped_image_is_known_by_its_mark():
     verdict = judge(file(), Mark(True, True, 2e-19, "cropped to 75 %", 5, 24, ""))
     assert verdict.text == "carries gen's mark (p = 2e-19), cropped to 75 %; no record, no signature"
