@@ -11,9 +11,10 @@ Images are float32 [n h w c] in [0, 1]; those that are given may be uint8, too. 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jax.sharding import Mesh
@@ -29,13 +30,16 @@ from gen.evaluation.evaluate_run import Evaluation
 from gen.evaluation.feature_sets import random_subset
 from gen.evaluation.metric_suite import parse_groups
 from gen.files import expand
+from gen.image_io import find_images
 from gen.image_io.pixels import image_array, to_float, to_uint8
 from gen.imaging.chain import chain
 from gen.outputs import image_writer
 from gen.outputs.image_writer import Still
 from gen.outputs.output_path import parse_output
 from gen.provenance import read as read_record
+from gen.provenance.key import known_key
 from gen.provenance.policy import Policy, policy
+from gen.provenance.trust_list import load_trust
 from gen.report import grid
 from gen.runs import identity, trained_run
 from gen.runs.run_data import load_data
@@ -45,8 +49,22 @@ from gen.sampling.arguments import Label, Seeds, label_of, labels_of, seeds_of, 
 from gen.sampling.latent_space import Latents
 from gen.sampling.settings import seeds_text
 from gen.tasks.prior import Prior
+from gen.verification.parse import Parser
+from gen.verification.verify_files import Verification, verify_files
 
-__all__ = ["Data", "Model", "chain", "evaluate", "experiment", "load", "policy", "read_record", "show", "train"]
+__all__ = [
+    "Data",
+    "Model",
+    "chain",
+    "evaluate",
+    "experiment",
+    "load",
+    "policy",
+    "read_record",
+    "show",
+    "train",
+    "verify",
+]
 
 
 def load(workdir: str | Path, *, step: int | None = None) -> Model:
@@ -265,6 +283,23 @@ def train(config: Config, workdir: str | Path) -> Model:
     if code:
         raise RuntimeError(f"training ended early with exit code {code}; the lines above say why")
     return load(workdir)
+
+
+def verify(
+    files: Sequence[str | Path],
+    *,
+    key: str | Path | None = None,
+    trust: Sequence[str | Path] = (),
+    search: Literal["aligned", "full"] = "full",
+) -> Verification:
+    """Tells where image files come from, as gen.verify does: verify(["made"]).verdicts has a line for each.
+
+    files: images, and folders of them. key: file of the mark's secret; None: as gen.verify. trust: PEM files of the
+    authorities whose signatures count. search: where the mark is looked for; "aligned": as written.
+    """
+    found, secret = find_images(files), known_key(key)
+    with Parser(load_trust(trust)) as parser:
+        return verify_files(found.files, parser, key=secret, search=search)
 
 
 def show(images: np.ndarray, *, columns: int | None = None) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image
 from prior_runs import make_run
 from untrained import untrained
 
-from gen import api, provenance, sample, score, watermark
+from gen import api, provenance, sample, score, verify, watermark
 from gen import evaluate as evaluate_program
 from gen.config import spec
 from gen.data.shapes import CLASS_NAMES
@@ -107,6 +107,17 @@ def test_what_is_written_is_marked_by_default_and_arrays_are_not(gan, runs, tmp_
 
 def _tag(path: Path) -> int:
     return provenance.run_tag(provenance.read(path))
+
+
+def test_what_is_saved_is_verified_as_by_the_program(gan, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("the secret of this test")
+    key.chmod(0o600)
+    (path,) = gan.save(tmp_path / "grid.png", gan.sample(range(49)), provenance="mark", key=key)
+    found = api.verify([path], key=key)
+    assert (found.exit_code, found.verdicts[0].origin) == (0, "marked")
+    assert found.data() == verify.verify(verify.VerifyOptions(inputs=[path], key=key)).data()
+    assert api.verify([path], search="aligned").verdicts[0].origin == "claimed"
 
 
 def test_a_model_says_in_a_line_what_it_is(gan, runs):
