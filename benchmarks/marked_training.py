@@ -5,7 +5,7 @@
 
 Marks the training images of an npz file with a key, as gen writes images of their size; trains the GAN of
 experiments/fashion_mnist.py on them for --images images (the same command again finds it trained); and looks for the
-mark in 64, 256, ... of its samples together, with that key and with 100 others. Beside it the training images
+mark in 64, 256, ... of its samples together, with that key and with four others. Beside it the training images
 themselves, marked and not, and with --unmarked the samples of a run on the images as they were. A p-value bounds the
 probability that images without the mark fit the key so well. Writes WORKDIR/samples.png.
 """
@@ -80,7 +80,7 @@ def main() -> None:
     if not given.smoke and None in (given.data, given.workdir):
         parser.error("--data and --workdir are needed")
     workdir = given.workdir or pathlib.Path(tempfile.mkdtemp()) / "marked"
-    number, others = (64, 2) if given.smoke else (given.num_samples, 100)
+    number, others = (64, 2) if given.smoke else (given.num_samples, 4)
     file, unmarked, marked = marked_data(workdir.parent / f"{workdir.name}_data", None if given.smoke else given.data)
     options = {"data.path": file.resolve(), "total_images": given.images, "task.schedule_images": given.images}
     if given.smoke:
