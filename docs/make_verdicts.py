@@ -35,8 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         make(folder, run)
-        lines = program(folder, "verify", "files", "--trust=ca/root.pem", "--html=verdicts.html", codes=(1,))
-        lines = lines.replace("files/", "")
+        names = sorted(path.name for path in (folder / "files").iterdir())
+        lines = program(folder, "verify", *names, "--trust=../ca/root.pem", "--html=../verdicts.html", codes=(1,))
         print(lines, end="")
         page = DOCS / "trust.md"
         page.write_text(_PLACE.sub(lambda found: found[1] + lines + found[2], page.read_text("utf-8")), "utf-8")
@@ -50,23 +50,21 @@ def make(folder: Path, run: Path) -> None:
     program(folder, "provenance", "init-test-ca", "ca")
     sign = ["--certificate=ca/certificate.pem", "--private_key=ca/private_key.pem"]
     program(folder, "sample", f"--workdir={run}", "--seeds=3", "--label=star", "--out=made", *sign)
-    program(folder, "sample", f"--workdir={run}", "--seeds=0-35", "--grid", "--out=grid.png")
     program(folder, "refine", "photo.jpg", "--chain", "sepia(0.8)|vignette(0.5)", "--out", "refined", "--format=jpeg")
     files = folder / "files"
     files.mkdir()
     (signed,) = (folder / "made").glob("*.png")
     shutil.copy(signed, files / "1 signed.png")
     (files / "2 signed, record edited.png").write_bytes(edited(signed.read_bytes(), "gen:seed", "4"))
-    shutil.copy(folder / "grid.png", files / "3 grid.png")
     refined = folder / "refined" / "photo.jpg"
     with Image.open(refined) as image:
-        image.save(files / "4 refined, saved again.jpg", quality=75)
+        image.save(files / "3 refined, saved again.jpg", quality=75)
         width, height = image.size
-        image.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)).save(files / "5 refined, cut.webp")
+        image.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)).save(files / "4 refined, cut.webp")
     with Image.open(folder / "photo.jpg") as image:
         record = provenance.read(refined) or {}
-        image.save(files / "6 photograph, record copied.png", **provenance.save_options(record, "PNG"))
-        image.save(files / "7 photograph.jpg")
+        image.save(files / "5 photograph, record copied.png", **provenance.save_options(record, "PNG"))
+        image.save(files / "6 photograph.jpg")
 
 
 def edited(png: bytes, name: str, value: str) -> bytes:
@@ -93,7 +91,7 @@ def picture(folder: Path) -> None:
     with Image.open(taken) as image:
         shown = image.convert("RGB")
         colors = Image.eval(shown.convert("L"), lambda level: 255 if level < 245 else 0)
-        shown.crop((0, 0, WIDTH, colors.getbbox()[3] + 24)).quantize(64).save(DOCS / "images" / "verdicts.png")
+        shown.crop((0, 0, WIDTH, colors.getbbox()[3] + 24)).quantize(256).save(DOCS / "images" / "verdicts.png")
 
 
 def program(folder: Path, name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
@@ -101,7 +99,8 @@ def program(folder: Path, name: str, *arguments: str, codes: tuple[int, ...] = (
     environment = os.environ | {"PYTHONPATH": str(DOCS.parent), "XDG_CONFIG_HOME": str(folder / "config")}
     environment.pop("GEN_WATERMARK_KEY", None)
     command = [sys.executable, "-m", f"gen.{name}", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    place = folder / "files" if name == "verify" else folder
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, env=environment, check=False)
     if done.returncode not in codes:
         sys.exit(f"gen.{name} ended with {done.returncode}: {done.stderr}{done.stdout}")
     return done.stdout
