@@ -184,16 +184,24 @@ def test_the_page_shows_each_file_and_is_written_over_nothing_of_others(folder, 
     assert page.read_text() == "mine"
 
 
-def test_small_images_of_a_folder_are_looked_at_together(folder, capsys, tmp_path):
+def test_small_images_of_a_folder_are_looked_at_together_where_one_alone_does_not_tell(folder, capsys, tmp_path):
     from gen import watermark
 
     key = watermark.key(b"0123456789abcdef0123456789abcdef")
     small = np.stack([photo(i)[16:48, 16:48] for i in range(24)])
-    for i, image in enumerate(watermark.embed(small, key, tag=0)):
-        Image.fromarray(np.asarray(image)).save(tmp_path / f"{i}.png")
-    _, lines = program(capsys, tmp_path, f"--key={folder / 'key'}")
+    marked = watermark.embed(small, key, tag=0)
+    for i, image in enumerate(marked):
+        Image.fromarray(image).save(tmp_path / f"{i}.jpg", quality=50)
+    _, lines = program(capsys, tmp_path, f"--key={folder / 'key'}", "--search=aligned")
     assert len(lines) == 25
+    assert not all("carries gen's mark" in line for line in lines[:-1])
     assert "24 images below 64 pixels together: mark found (p = " in lines[-1]
+    told = [image for image, found in zip(marked, watermark.detect(marked, key), strict=True) if found.found]
+    (tmp_path / "told").mkdir()
+    for i, image in enumerate(told):
+        Image.fromarray(image).save(tmp_path / "told" / f"{i}.png")
+    _, lines = program(capsys, tmp_path / "told", f"--key={folder / 'key'}")
+    assert len(lines) == len(told) > 1
 
 
 @pytest.mark.parametrize(

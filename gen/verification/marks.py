@@ -46,6 +46,7 @@ class Marks:
     def __init__(self, key: Key | None, search: Search) -> None:
         self._key, self._search = key, search
         self._small: dict[Path, list[np.ndarray]] = {}
+        self._missed: set[Path] = set()  # folders with a small image in which it was not found
 
     def look(self, files: Sequence[Parsed]) -> list[Mark]:
         """Looks for the mark in each file, of an animation in its frames."""
@@ -66,18 +67,22 @@ class Marks:
             again = [n for n, i in enumerate(readable) if not found[n].found and _may_have_changed(files[i])]
             for n, mark in zip(again, self._detect([images[n] for n in again], "full"), strict=True):
                 found[n] = mark
+        self._missed |= {files[i].path.parent for n, i in enumerate(readable) if found[n].note == SMALL}
         marks = [Mark(note=_NARROW)] * len(files)
         for i, mark in zip(readable, found, strict=True):
             marks[i] = mark
         return marks
 
     def pooled(self) -> list[tuple[Path, int, Mark]]:
-        """Looks for the mark in the small images of each folder together: folder, how many images, the mark."""
+        """Looks for the mark in the small images of each folder together, where one of them did not tell it alone.
+
+        Returns the folder, how many images, the mark.
+        """
         from gen import watermark
 
         found = []
         for folder, images in self._small.items():
-            if len(images) > 1 and self._key is not None:
+            if len(images) > 1 and folder in self._missed and self._key is not None:
                 found.append((folder, len(images), _mark(watermark.pool(images, self._key))))
         return found
 
