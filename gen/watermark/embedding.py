@@ -16,7 +16,7 @@ from gen.watermark.large import embed_large
 
 MIN = 16  # pixels of the short side
 LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
-IN_PLAIN, GENTLER = 45.0, 3.0  # dB in plain images, where the mark would be seen: at least, and above the others
+IN_PLAIN, GENTLER = 44.0, 2.0  # dB in plain images, where the mark would be seen: at least, and above the others
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 
@@ -78,7 +78,7 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`, and 3 to 5 more in plain images. region: bool
+    the marked ones, where they may change; None: `default_psnr`, and 2 to 4 more in plain images. region: bool
     [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
     """
     images = np.asarray(images)
