@@ -85,7 +85,7 @@ def test_every_dtype_is_kept_and_marked(dtype):
 def test_flat_images_take_a_weaker_mark_in_spite_of_clipping(level):
     image = np.full((1, 128, 128, 3), level, np.uint8)
     changed = embed(image, OWNER, tag=TAG)
-    assert psnr(changed, image) == pytest.approx(45, abs=0.3)
+    assert psnr(changed, image) == pytest.approx(44, abs=0.3)
     assert detect(changed, OWNER)[0].tag == TAG
 
 
