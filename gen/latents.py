@@ -30,6 +30,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import parse_target
 from gen.provenance.policy import PolicyOptions
+from gen.training import compile_cache
 
 if TYPE_CHECKING:
     from gen.sampling.latent_space.commands import LatentsResult
@@ -104,6 +105,7 @@ def latents(options: LatentsOptions) -> LatentsResult:
 def main(options: LatentsOptions) -> None:
     """Prints what was written, and how near a projection came."""
     began = time.monotonic()
+    compile_cache.enable(None)
     result = latents(options)
     for file, value in result.psnr.items():
         print(f"{value:6.2f} dB  {printable(file)}")

@@ -32,6 +32,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable, parse_output
 from gen.provenance.policy import PolicyOptions
+from gen.training import compile_cache
 
 if TYPE_CHECKING:
     from gen.sampling.settings import SampleResult
@@ -135,6 +136,7 @@ def _request(options: SampleOptions) -> str | None:
 
 def main(options: SampleOptions) -> None:
     """Prints what was written."""
+    compile_cache.enable(None)
     result = sample(options)
     made = f"{result.num_images:,} images of checkpoint {result.step:,} in {result.seconds:.1f} s"
     print(f"{made}: {printable(options.out)}")

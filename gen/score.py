@@ -23,6 +23,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
 from gen.provenance.policy import PolicyOptions
+from gen.training import compile_cache
 
 if TYPE_CHECKING:
     from gen.sampling.conditional.scoring import ScoreResult
@@ -67,6 +68,7 @@ def score(options: ScoreOptions) -> ScoreResult:
 def main(options: ScoreOptions) -> None:
     """Scores images and prints the table. Raises InputError for bad input."""
     began = time.monotonic()
+    compile_cache.enable(None)
     result = score(options)
     print(result.table())
     seconds = time.monotonic() - began

@@ -41,6 +41,7 @@ from gen.cli import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
+from gen.training import compile_cache
 
 if TYPE_CHECKING:
     from gen.verification.answers import Parsed
@@ -121,6 +122,7 @@ def _regenerator(options: VerifyOptions, parser: Parser, key: Key | None, files:
 
 def main(options: VerifyOptions) -> int:
     """Prints a line for each file, or the JSON document; returns the exit code. Raises InputError for bad input."""
+    compile_cache.enable(None)
     if not options.json:
         return verify(options, tell=lambda line: print(line, flush=True)).exit_code
     try:

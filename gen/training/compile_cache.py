@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -19,6 +20,7 @@ from gen.files import cache_home, expand, printable, private_folder
 
 _WARNING = re.compile(r"Error (reading|writing) persistent compilation cache entry for '([^']+)': (.*)", re.DOTALL)
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_SHORTEST = 0.2  # seconds: what is compiled faster is not kept; jax's own choice is 1
 _log = logging.getLogger(__name__)
 
 
@@ -30,8 +32,6 @@ def enable(given: str | Path | None) -> None:
     variable = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if given == "none" or (variable and "://" in variable):
         return
-    import jax
-
     try:
         if variable or given:
             folder = private_folder(expand(str(variable or given)))
@@ -39,12 +39,26 @@ def enable(given: str | Path | None) -> None:
             folder = private_folder(private_folder(cache_home()) / "xla")
     except OSError as error:
         say(f"no compilation cache: {printable(error.filename)}: {error.strerror or error}")
-        if variable:  # jax has read it itself
-            jax.config.update("jax_compilation_cache_dir", None)
+        if variable:  # jax reads it itself
+            _set("jax_compilation_cache_dir", None)
         return
     if not variable:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        _set("jax_compilation_cache_dir", str(folder))
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        _set("jax_persistent_cache_min_compile_time_secs", _SHORTEST)
     mend(folder)
+
+
+def _set(name: str, value: str | float | None) -> None:
+    """Sets an option of jax: in jax, or, where it is not imported yet, as the variable that it will read."""
+    if "jax" in sys.modules:
+        import jax
+
+        jax.config.update(name, value)
+    elif value is None:
+        os.environ.pop(name.upper(), None)
+    else:
+        os.environ[name.upper()] = str(value)
 
 
 def mend(folder: Path) -> None:

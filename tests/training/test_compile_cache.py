@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 import zlib
 
@@ -78,3 +81,24 @@ def test_other_warnings_are_shown_and_what_cannot_be_written_is_said_once(tmp_pa
     assert caplog.messages == [
         f"compiled programs cannot be kept in {tmp_path}: OSError: [Errno 28] No space left on device"
     ]
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_the_cache_is_found_by_jax_whether_it_is_imported_before_or_after(tmp_path, imported):
+    names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+    code = ["import jax"] * imported + ["from gen.training.compile_cache import enable", "enable(None)", "import sys"]
+    code += [
+        f"assert ('jax' in sys.modules) == {imported}",
+        "import jax",
+        f"print(*map(jax.config.values.get, {names}))",
+    ]
+    cleared = {name: value for name, value in os.environ.items() if name not in map(str.upper, names)}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(code)],
+        env=cleared | {"GEN_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == f"{tmp_path / 'xla'} 0.2\n"
