@@ -286,20 +286,24 @@ def train(config: Config, workdir: str | Path) -> Model:
 
 
 def verify(
-    files: Sequence[str | Path],
+    files: str | Path | Sequence[str | Path],
     *,
     key: str | Path | None = None,
-    trust: Sequence[str | Path] = (),
+    trust: str | Path | Sequence[str | Path] = (),
     search: Literal["aligned", "full"] = "full",
 ) -> Verification:
-    """Tells where image files come from, as gen.verify does: verify(["made"]).verdicts has a line for each.
+    """Tells where image files come from, as gen.verify does: verify("made").verdicts has a line for each.
 
     files: images, and folders of them. key: file of the mark's secret; None: as gen.verify. trust: PEM files of the
     authorities whose signatures count. search: where the mark is looked for; "aligned": as written.
     """
-    found, secret = find_images(files), known_key(key)
-    with Parser(load_trust(trust)) as parser:
+    found, secret = find_images(_listed(files)), known_key(key)
+    with Parser(load_trust(_listed(trust))) as parser:
         return verify_files(found.files, parser, key=secret, search=search)
+
+
+def _listed(paths: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else paths
 
 
 def show(images: np.ndarray, *, columns: int | None = None) -> Image.Image:

@@ -138,7 +138,8 @@ def main(options: SampleOptions) -> None:
     """Prints what was written."""
     compile_cache.enable(None)
     result = sample(options)
-    made = f"{result.num_images:,} images of checkpoint {result.step:,} in {result.seconds:.1f} s"
+    images = "image" if result.num_images == 1 else "images"
+    made = f"{result.num_images:,} {images} of checkpoint {result.step:,} in {result.seconds:.1f} s"
     print(f"{made}: {printable(options.out)}")
 
 

@@ -117,7 +117,7 @@ def test_what_is_saved_is_verified_as_by_the_program(gan, tmp_path):
     found = api.verify([path], key=key)
     assert (found.exit_code, found.verdicts[0].origin) == (0, "marked")
     assert found.data() == verify.verify(verify.VerifyOptions(inputs=[path], key=key)).data()
-    assert api.verify([path], search="aligned").verdicts[0].origin == "claimed"
+    assert api.verify(path, search="aligned").verdicts[0].origin == "claimed"
 
 
 def test_a_model_says_in_a_line_what_it_is(gan, runs):

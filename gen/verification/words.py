@@ -105,7 +105,7 @@ def _made(record: Record | None, what: str = "", joint: str = ": ") -> str:
     if date := record.get("gen:date"):
         about.append(_date(str(date)))
         if len(about) == 1:
-            about, joint = [f"on {about[0]}"], joint.removeprefix(":")
+            return f"{what} on {about[0]}" if joint == ": " else f"{what}; dated {about[0]} by its record"
     return f"{what}{joint}{', '.join(about)}" if about else what
 
 
@@ -139,7 +139,7 @@ def signature_words(signature: Signature) -> str:
         by = f"signed by {_quoted(signature.signer)}, vouched for by {_quoted(signature.issuer)}{when}"
         return f"{words} ({by}{_notes(signature)})"
     if signature.state == "valid":
-        return f"{words} (it names {_quoted(signature.signer)}, and anyone can make such a one{_notes(signature)})"
+        return f"{words} (it names {_quoted(signature.signer)}, but anyone can sign in that name{_notes(signature)})"
     if signature.state == "broken":
         return f"{words} ({why_broken(signature)})"
     if signature.state == "absent" and signature.problems:

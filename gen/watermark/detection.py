@@ -62,7 +62,7 @@ def detect(
     """
     if search not in ("aligned", "full"):
         raise InputError(f"watermark: search {search!r}; allowed: 'aligned', 'full'")
-    arrays = [np.asarray(image) for image in images]
+    arrays = _arrays(images)
     found: dict[int, Detection] = {}
     for group in _alike(arrays):
         left = iter(group)
@@ -76,6 +76,15 @@ def detect(
                     p_value = min(1.0, 2 * best.p_value())
                 found[i] = _detection(secret_key, best, p_value)
     return [found[i] for i in range(len(arrays))]
+
+
+def _arrays(images: np.ndarray | jax.Array | Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Lists images, [h w c] each. Raises InputError."""
+    arrays = [np.asarray(image) for image in images]
+    for image in arrays:
+        if image.ndim != 3:
+            raise InputError(f"watermark: an image {list(image.shape)}; allowed: [n h w c], or a list of [h w c]")
+    return arrays
 
 
 def _alike(images: Sequence[np.ndarray]) -> Iterable[list[int]]:
@@ -92,7 +101,7 @@ def pool(images: np.ndarray | jax.Array | Sequence[np.ndarray], secret_key: Key)
     The limited carriers of all images are added up first, then tested once: the signs are the same for all images, so
     the bound holds however the images depend on each other.
     """
-    arrays = [np.asarray(image) for image in images]
+    arrays = _arrays(images)
     if not arrays:
         raise InputError("watermark: no images to pool")
     sums: dict[int, np.ndarray] = {}

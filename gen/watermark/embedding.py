@@ -17,6 +17,7 @@ from gen.watermark.large import embed_large
 MIN = 16  # pixels of the short side
 LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
 IN_PLAIN, GENTLER = 44.0, 2.0  # dB in plain images, where the mark would be seen: at least, and above the others
+PSNR = 20, 80  # dB that may be asked for
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
 
@@ -78,11 +79,12 @@ def embed(
     """Marks images [n h w c], uint8, uint16 or float in [0, 1], of 1 to 4 channels; returns the same shape and dtype.
 
     The last of 2 or 4 channels is alpha and stays. tag: an integer below 2^24. psnr: decibels between the images and
-    the marked ones, where they may change; None: `default_psnr`, and 2 to 4 more in plain images. region: bool
-    [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
+    the marked ones, where they may change, 20 to 80; None: `default_psnr`, and 2 to 4 more in plain images. region:
+    bool [h w] or [n h w], where they may change. Images whose short side is below MIN pixels are returned as they are.
+    Raises InputError.
     """
     images = np.asarray(images)
-    _check(images, tag)
+    _check(images, tag, psnr)
     number, height, width, channels = images.shape
     if min(height, width) < MIN or not number:
         return images.copy()
@@ -129,12 +131,16 @@ def embed(
     return marked
 
 
-def _check(images: np.ndarray, tag: int) -> None:
+def _check(images: np.ndarray, tag: int, psnr: float | None) -> None:
     kind = images.dtype.kind == "f" or images.dtype in (np.uint8, np.uint16)
     if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or not kind:
         raise InputError(
             f"watermark: {images.dtype} {list(images.shape)}; "
             "allowed: uint8, uint16 or float in [0, 1], [n h w c], c 1 to 4"
         )
+    if images.dtype.kind == "f" and images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise InputError(f"watermark: values from {images.min():.3g} to {images.max():.3g}; allowed: 0 to 1")
     if not 0 <= tag < TAGS:
         raise InputError(f"watermark: tag {tag}; allowed: 0 to {TAGS - 1}")
+    if psnr is not None and not PSNR[0] <= psnr <= PSNR[1]:
+        raise InputError(f"watermark: psnr {psnr}; allowed: {PSNR[0]} to {PSNR[1]} dB")

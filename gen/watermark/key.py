@@ -35,6 +35,8 @@ class Key:
 
 def key(secret: bytes) -> Key:
     """Makes the key of a secret; refuses secrets that can be guessed by their length."""
+    if not isinstance(secret, bytes | bytearray | memoryview):
+        raise InputError(f"watermark key: a {type(secret).__name__}; allowed: bytes, at least {SHORTEST}")
     if len(secret) < SHORTEST:
         raise InputError(f"watermark key: {len(secret)} bytes; allowed: at least {SHORTEST}")
     return Key(bytes(secret))

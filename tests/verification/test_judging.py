@@ -58,7 +58,7 @@ def test_a_record_that_says_little_is_told_in_a_whole_sentence():
     refined = {"gen:source": "a.jpg", "gen:date": "2026-11-28T10:00:00Z"}
     assert judge(file(refined), MISSING).text.startswith("says that it was refined by gen on 28 November 2026, but")
     marked = judge(file(refined), Mark(True, True, 3e-41, "", provenance.run_tag(refined), 24, "")).text
-    assert marked.startswith("refined by gen; its record says: on 28 November 2026; no signature; mark: found")
+    assert marked.startswith("refined by gen; dated 28 November 2026 by its record; no signature; mark: found")
 
 
 def test_a_stripped_image_is_known_by_its_mark():

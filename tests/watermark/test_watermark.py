@@ -167,7 +167,12 @@ def test_the_secret_is_in_no_text_of_the_key():
     ("call", "message"),
     [
         (lambda: key(b"short"), "watermark key: 5 bytes; allowed: at least 16"),
+        (lambda: key("text, not bytes, of this test"), "watermark key: a str; allowed: bytes"),  # type: ignore[arg-type]
         (lambda: embed(np.zeros((1, 32, 32, 3), np.uint8), OWNER, tag=1 << 24), "watermark: tag 16777216"),
+        (lambda: embed(np.full((1, 32, 32, 3), 255.0), OWNER, tag=1), "watermark: values from 255 to 255; allowed"),
+        (lambda: embed(np.full((1, 32, 32, 3), np.nan), OWNER, tag=1), "watermark: values from nan to nan; allowed"),
+        (lambda: embed(np.zeros((1, 32, 32, 3)), OWNER, tag=1, psnr=-3), "watermark: psnr -3; allowed: 20 to 80 dB"),
+        (lambda: detect(np.zeros((32, 32, 3)), OWNER), "watermark: an image [32, 3]; allowed: [n h w c], or a list"),
         (lambda: embed(np.zeros((32, 32, 3), np.uint8), OWNER, tag=1), "watermark: uint8 [32, 32, 3]; allowed"),
         (lambda: detect(np.zeros((1, 32, 32, 3), np.uint8), OWNER, search="all"), "watermark: search 'all'"),
         (lambda: pool([], OWNER), "watermark: no images"),
