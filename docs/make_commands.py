@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from gen.cli.flags import Options, grouped  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
-PROGRAMS = ("main", "sample", "refine", "score", "latents", "evaluate", "verify", "export")
+PROGRAMS = ("main", "sample", "refine", "score", "latents", "evaluate", "verify", "export", "provenance")
 _HEAD = """# Commands
 
 The flags and arguments of every program. `python -m gen.NAME --help` shows them too, after what the program does and
@@ -28,6 +28,8 @@ In Python a program is a function of a dataclass whose fields have these names:
 def options_of_program(name: str) -> tuple[str, type[Options]]:
     """Returns the docstring and the options of gen.NAME."""
     module = importlib.import_module(f"gen.{name}")
+    if hasattr(module, "__path__"):  # a room that is a program, too
+        module = importlib.import_module(f"gen.{name}.__main__")
     kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Options)]
     (kind,) = (kind for kind in kinds if kind.__module__ == module.__name__)
     return module.__doc__ or "", kind

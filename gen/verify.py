@@ -12,9 +12,10 @@ not found as written, it is looked for in crops and at other scales, which takes
 --search=aligned leaves that out. Images below 64 pixels may be too small to tell alone, and those of a folder are also
 looked at together.
 
-With --regenerate --workdir DIR, a run folder, images are made again from their records, and compared before the mark
-and after; those of gen.refine need the file that was refined, among the files or by --original. A record that asks for
-far more than its file shows, or whose chain would take many minutes, is not made again.
+With --regenerate images are made again from their records, and compared before the mark and after: those of a model
+need --workdir DIR, the folder of its run; those of gen.refine the file that was refined, among the files or by
+--original. What lacks these is told, and changes no exit code. A record that asks for far more than its file shows, or
+whose chain would take many minutes, is not made again.
 
 Files are parsed in a process of its own, which may use 2 GiB of memory and 30 s for a file, and open nothing.
 --json prints one document: "files", each with "origin" (signed, marked, regenerated, claimed, unknown or unreadable),
@@ -65,7 +66,7 @@ class VerifyOptions(Options):
     trust: Sequence[str | Path] = option((), "PEM files of authorities to trust, or folders of them.")
     search: Literal["aligned", "full"] = option("full", "Where to look for the mark; aligned: as written.")
     regenerate: bool = option(False, "Make each image again from its record.", group="Regeneration")
-    workdir: str | Path | None = option(None, "Folder of the run that made them.")
+    workdir: str | Path | None = option(None, "Folder of the run that made them; not needed for files of gen.refine.")
     original: Sequence[str | Path] = option((), "Files that were refined, and folders of them.")
 
 
@@ -73,11 +74,8 @@ def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line:
     """Verifies image files. tell: called with each line as soon as it is known. Raises InputError for bad input."""
     if not options.inputs:
         raise InputError("no images: name files or folders, python -m gen.verify FILE|DIR...")
-    if options.regenerate != (options.workdir is not None):
-        missing = (
-            "--workdir is missing: the folder of the run" if options.regenerate else "--workdir needs --regenerate"
-        )
-        raise InputError(missing)
+    if options.workdir is not None and not options.regenerate:
+        raise InputError("--workdir needs --regenerate")
     from gen.image_io import find_images, ignored_line
     from gen.outputs import manifest
     from gen.provenance.key import known_key
@@ -111,20 +109,24 @@ def verify(options: VerifyOptions, *, tell: Callable[[str], None] = lambda line:
 
 
 def _regenerator(options: VerifyOptions, parser: Parser, key: Key | None, files: Sequence[Path]) -> Regenerator | None:
-    if options.workdir is None:
+    if not options.regenerate:
         return None
     from gen.image_io import find_images
     from gen.verification.regenerate import Regenerator
 
     originals = [*files, *(find_images(options.original).files if options.original else ())]
-    return Regenerator(Path(options.workdir), parser, key=key, originals=originals)
+    workdir = Path(options.workdir) if options.workdir is not None else None
+    return Regenerator(workdir, parser, key=key, originals=originals)
 
 
 def main(options: VerifyOptions) -> int:
     """Prints a line for each file, or the JSON document; returns the exit code. Raises InputError for bad input."""
     compile_cache.enable(None)
     if not options.json:
-        return verify(options, tell=lambda line: print(line, flush=True)).exit_code
+        result = verify(options, tell=lambda line: print(line, flush=True))
+        if len(result.verdicts) > 1:
+            cli.say(result.summary)
+        return result.exit_code
     try:
         result = verify(options)
     except InputError as error:

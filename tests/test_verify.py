@@ -204,12 +204,18 @@ def test_small_images_of_a_folder_are_looked_at_together_where_one_alone_does_no
     assert len(lines) == len(told) > 1
 
 
+def test_the_last_line_counts_the_verdicts(folder, capsys):
+    verify.main(
+        parse(["verify", str(folder / "mark"), str(folder / "record"), f"--key={folder / 'key'}"], VerifyOptions)
+    )
+    assert "gen: 4 files; only says so: 2, carries the mark: 2\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "no images"),
         (["none.png"], "there is no such file or folder"),
-        (["IN", "--regenerate"], "--workdir is missing"),
         (["IN", "--workdir=x"], "--workdir needs --regenerate"),
         (["IN", "--trust=none.pem"], "no such file of trusted authorities"),
         (["IN", "--key=none"], "there is no such file"),

@@ -48,6 +48,11 @@ class Verdict:
     facts: Mapping[str, Any] = field(default_factory=dict)  # plain data, for JSON
 
     @property
+    def kind(self) -> str:
+        """Its origin, or "problem" where something does not fit."""
+        return "problem" if self.problems else self.origin
+
+    @property
     def line(self) -> str:
         """The verdict with the name of the file."""
         return f"{self.name}: {self.text}"

@@ -15,26 +15,17 @@ from gen.outputs.encoding import on_white
 from gen.report.html import data_uri, render
 from gen.verification.answers import Parsed
 from gen.verification.findings import Verdict
-from gen.verification.verify_files import Pooled
+from gen.verification.verify_files import KINDS, Pooled
 
 _SIDE = 160  # pixels of a thumbnail
 _MOST_SHOWN = 5000  # files with a thumbnail, of a few kB each
-_TITLES = {  # in the order of the page
-    "problem": "does not fit",
-    "unreadable": "not an image",
-    "unknown": "nothing found",
-    "claimed": "only says so",
-    "regenerated": "made again",
-    "marked": "carries the mark",
-    "signed": "trusted signature",
-}
 
 
 class Row(NamedTuple):
     """A file on the page."""
 
     name: str
-    kind: str  # of _TITLES
+    kind: str  # of KINDS
     text: str
     picture: str  # data URI, "" for none
 
@@ -47,17 +38,16 @@ class Page:
 
     def add(self, verdict: Verdict, parsed: Parsed) -> None:
         """Adds a file."""
-        kind = "problem" if verdict.problems else verdict.origin
         picture = "" if parsed.error or len(self._rows) >= _MOST_SHOWN else data_uri(thumbnail(parsed), kind="webp")
-        self._rows.append(Row(verdict.name, kind, verdict.text, picture))
+        self._rows.append(Row(verdict.name, verdict.kind, verdict.text, picture))
 
     def html(self, small: Sequence[Pooled]) -> str:
         """Renders the page, ready to be written as UTF-8."""
         counts = Counter(row.kind for row in self._rows)
-        kinds = [(kind, title, counts[kind]) for kind, title in _TITLES.items() if counts[kind]]
-        order = {kind: index for index, kind in enumerate(_TITLES)}
+        kinds = [(kind, title, counts[kind]) for kind, title in KINDS.items() if counts[kind]]
+        order = {kind: index for index, kind in enumerate(KINDS)}
         lines = [printable(pooled.line) for pooled in small]
-        return render("verify.html", rows=self._rows, kinds=kinds, titles=_TITLES, order=order, small=lines)
+        return render("verify.html", rows=self._rows, kinds=kinds, titles=KINDS, order=order, small=lines)
 
 
 def thumbnail(parsed: Parsed) -> bytes:

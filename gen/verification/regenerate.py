@@ -35,9 +35,14 @@ Made = list[np.ndarray] | InputError
 
 
 class Regenerator:
-    """Makes images of one run folder again. originals: files that gen.refine may have refined."""
+    """Makes images of one run folder again. originals: files that gen.refine may have refined.
 
-    def __init__(self, workdir: Path, parser: Parser, *, key: Key | None, originals: Sequence[Path] = ()) -> None:
+    workdir: None makes again only what gen.refine made of these.
+    """
+
+    def __init__(
+        self, workdir: Path | None, parser: Parser, *, key: Key | None, originals: Sequence[Path] = ()
+    ) -> None:
         self._maker = Maker(workdir, parser, originals)
         self._differences = Differences(self._maker)
         self._policy = Policy("mark", key) if key else Policy("record")
@@ -49,9 +54,14 @@ class Regenerator:
         for i, parsed in enumerate(files):
             if (record := record_of(parsed)) is not None and not parsed.error:
                 try:
-                    recipes[i] = recipe(record)
+                    how = recipe(record)
                 except InputError as error:
                     done[i] = Regeneration(f"not made again: {error}")
+                    continue
+                if lacking := self._maker.lacks(how):  # which says nothing against the record
+                    done[i] = Regeneration(f"not made again: {lacking}")
+                else:
+                    recipes[i] = how
         for i, made in self._made(recipes, files):
             if isinstance(made, InputError):
                 done[i] = Regeneration(f"not made again: {made}", problem="it cannot be made again from its record")

@@ -37,23 +37,34 @@ _MOST_FRAMES, _SHORT, _MERGED = 10_000, 256, 8
 
 
 class Maker:
-    """The checkpoints of one run folder, and files that may have been refined, which `parser` reads."""
+    """The checkpoints of one run folder, None: of none, and files that may have been refined, which `parser` reads."""
 
-    def __init__(self, workdir: Path, parser: Parser, originals: Sequence[Path] = ()) -> None:
+    def __init__(self, workdir: Path | None, parser: Parser, originals: Sequence[Path] = ()) -> None:
         self._parser = parser
-        self._folder, self._mesh = RunFolder(expand(workdir)), devices.mesh(-1, 1)
+        self._folder, self._mesh = RunFolder(expand(workdir)) if workdir else None, devices.mesh(-1, 1)
         self._originals = dict(filter(None, map(_with_digest, originals)))
         self.run = functools.lru_cache(maxsize=2)(self._run)
-        self.run(None)  # a folder that is no run is refused before any file is read
+        if self._folder:
+            self.run(None)  # a folder that is no run is refused before any file is read
         self.seconds = 0.0  # that a chain took for an image which was made last
         self.software = software(jax.devices()[0].device_kind)
 
     def _run(self, step: int | None) -> TrainedRun:
         """Loads a checkpoint; None: the newest. Raises InputError."""
+        assert self._folder, "no folder of a run is given"
         return trained_run.load(self._folder.path, step=step, mesh=self._mesh)
+
+    def lacks(self, recipe: Recipe) -> str:
+        """Returns what is not given that the recipe needs, in words; "" for nothing."""
+        if recipe.kind == "refined":
+            given = (recipe.source or "") in self._originals
+            return "" if given else "the file that was refined is not among the files, nor given by --original"
+        return "" if self._folder else "the folder of its run is not given by --workdir"
 
     def steps(self) -> list[int]:
         """Lists the checkpoints."""
+        if self._folder is None:
+            return []
         with Checkpoints(self._folder.checkpoints) as checkpoints:
             return checkpoints.steps()
 
@@ -109,9 +120,7 @@ class Maker:
         return [label[0] if label else other for label, other in zip(named, drawn, strict=True)]
 
     def _refined(self, recipe: Recipe, like: Parsed) -> list[np.ndarray]:
-        path = self._originals.get(recipe.source or "")
-        if path is None:
-            raise InputError("the file that was refined is not among the files, nor given by --original")
+        path = self._originals[recipe.source or ""]
         post = safe_chain(recipe.chain, math.prod(like.sides))
         if post is None:
             raise InputError("its record names no chain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from gen.watermark import Key
 
 PROVEN, CONTRADICTION, UNREADABLE, NOTHING, CLAIM = 0, 1, 2, 3, 4  # exit codes
+
+KINDS = {  # of verdicts, in words, in the order of the page
+    "problem": "does not fit",
+    "unreadable": "not an image",
+    "unknown": "nothing found",
+    "claimed": "only says so",
+    "regenerated": "made again",
+    "marked": "carries the mark",
+    "signed": "trusted signature",
+}
 
 
 class Pooled(NamedTuple):
@@ -54,6 +65,13 @@ class Verification(NamedTuple):
         if any(verdict.problems for verdict in self.verdicts):
             return CONTRADICTION
         return NOTHING if "unknown" in origins else CLAIM if "claimed" in origins else PROVEN
+
+    @property
+    def summary(self) -> str:
+        """How many files there are of each kind, in one line."""
+        counts = Counter(verdict.kind for verdict in self.verdicts)
+        each = [f"{title}: {counts[kind]:,}" for kind, title in KINDS.items() if counts[kind]]
+        return f"{len(self.verdicts):,} files; {', '.join(each)}"
 
     def data(self) -> dict[str, Any]:
         """Returns all as plain data, for JSON."""

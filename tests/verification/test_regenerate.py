@@ -23,6 +23,8 @@ from gen.verify import VerifyOptions
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
+NO_RUN = Path("no run")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -55,7 +57,7 @@ def _alone(monkeypatch, tmp_path):
 
 
 def again(capsys, root: Path, *files: Path, key: bool = True, run: Path | None = None, originals=()) -> list[dict]:
-    given = [f"--workdir={run or root / 'run'}", "--regenerate", "--json", "--search=aligned"]
+    given = [f"--workdir={run or root / 'run'}"] * (run != NO_RUN) + ["--regenerate", "--json", "--search=aligned"]
     given += [f"--key={root / 'key'}"] * key + [f"--original={path}" for path in originals]
     verify.main(parse(["verify", *map(str, files), *given], VerifyOptions))
     return json.loads(capsys.readouterr().out)["files"]
@@ -153,12 +155,17 @@ def test_refined_files_are_made_again_from_their_original(folder, capsys, tmp_pa
     text = "gaussian(1)|grain(0.2)"
     given = [f"--chain={text}", "--seed=3", f"--out={tmp_path / 'out'}", "--provenance=mark", f"--key={folder / 'key'}"]
     originals = [tmp_path / "photo.png", tmp_path / "alpha.png"]
+    seed_0 = next((folder / "images" / "unmarked").rglob("*.png"))
     refine.main(parse(["refine", *map(str, originals), *given], refine.RefineOptions))
     capsys.readouterr()
     files = again(capsys, folder, tmp_path / "out", originals=originals)
     assert [file["regeneration"]["text"] for file in files] == ["made again: equal before the mark and after"] * 2
+    of_no_run = again(capsys, folder, tmp_path / "out", seed_0, originals=originals, run=NO_RUN)
+    assert [file["regeneration"]["equal_after_mark"] for file in of_no_run] == [True, True, None]
+    assert of_no_run[2]["regeneration"]["text"] == "not made again: the folder of its run is not given by --workdir"
     (missing, _) = again(capsys, folder, tmp_path / "out")
     assert "nor given by --original" in missing["regeneration"]["text"]
+    assert not any(file["problems"] for file in (missing, of_no_run[2]))  # nothing is said against what is not tried
     other = changed(tmp_path / "out" / "photo.png", tmp_path / "other.png", refine_seed=4)
     (file,) = again(capsys, folder, other, originals=originals)
     assert "the record says refine_seed 4, and the pixels are those of refine_seed 3" in file["problems"]
