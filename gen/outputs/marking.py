@@ -50,8 +50,10 @@ def compile_for(shape: tuple[int, int, int], policy: Policy) -> None:
 
 
 def at_once(height: int, width: int) -> int:
-    """Returns how many images of a size are marked together."""
-    return max(1, min(_AT_ONCE, _PIXELS // (height * width)))
+    """Returns how many images of a size are marked together; 1 for what is marked without a compiler."""
+    from gen.watermark import embedding
+
+    return max(1, min(_AT_ONCE, _PIXELS // (height * width))) if embedding.together(height, width) else 1
 
 
 def _embed(images: Sequence[Unmarked], policy: Policy, size: int) -> list[np.ndarray]:

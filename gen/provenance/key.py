@@ -73,7 +73,8 @@ def _secret(file: str | Path | None, *, make: bool) -> bytes | None:
 
 def _of_environment(value: str) -> bytes:
     """Returns the secret that the variable names or is. Raises InputError."""
-    if os.path.exists(expand(value)):
+    path = _path(value)
+    if path and os.path.exists(path):
         return _read(value, f"${VARIABLE}")
     if "/" in value or os.sep in value or _SUFFIX.search(value):
         found = "it names no file that is there, and with a / or a suffix it is no secret"
@@ -83,11 +84,21 @@ def _of_environment(value: str) -> bytes:
     return value.encode()
 
 
+def _path(name: str | Path) -> Path | None:
+    """Returns the file of a name; None where it can be none, as a secret that begins with ~, which no error repeats."""
+    try:
+        return expand(name)
+    except InputError:
+        return None
+
+
 def _read(file: str | Path, what: str) -> bytes:
     """Reads a key file. what: how the message begins. Raises InputError."""
     missing = f"{what}: there is no such file; it names the file that holds the secret, not the secret itself"
+    path = _path(file)
+    if path is None:
+        raise InputError(missing)
     try:
-        path = expand(file)
         content, mode = read_regular(path, most=4 * _LONGEST), path.stat().st_mode
     except PermissionError as error:
         raise InputError(f"{what}: {printable(path)} cannot be read ({error.strerror})") from None

@@ -31,8 +31,9 @@ class Candidate:
     place: str
 
     def p_value(self) -> float:
-        """The bound for all that was tried."""
-        return float(min(1.0, max(LEAST, self.tried * np.exp(-(max(self.fit, 0.0) ** 2) / 2))))
+        """The bound for all that was tried; 1 where the fit is no number."""
+        fit = self.fit if self.fit > 0 else 0.0
+        return float(min(1.0, max(LEAST, self.tried * np.exp(-(fit**2) / 2))))
 
 
 class Measured(NamedTuple):

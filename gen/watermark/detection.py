@@ -59,6 +59,7 @@ def detect(
 
     "aligned": whole images, of any size, mirrored or turned by 90 degrees. "full": also parts of images, enlarged or
     not, down to a half of each side, and images with something added at the borders; about a second for each image.
+    Raises InputError for what is no image, and for values that are not finite.
     """
     if search not in ("aligned", "full"):
         raise InputError(f"watermark: search {search!r}; allowed: 'aligned', 'full'")
@@ -84,6 +85,11 @@ def _arrays(images: np.ndarray | jax.Array | Sequence[np.ndarray]) -> list[np.nd
     for image in arrays:
         if image.ndim != 3:
             raise InputError(f"watermark: an image {list(image.shape)}; allowed: [n h w c], or a list of [h w c]")
+        if not image.size or not (image.dtype.kind == "f" or image.dtype.str[1:] in ("u1", "u2")):
+            found = f"an image of {image.dtype} {list(image.shape)}"
+            raise InputError(f"watermark: {found}; allowed: uint8, uint16 or float in [0, 1], not empty")
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            raise InputError("watermark: an image with values that are NaN or infinite; allowed: 0 to 1")
     return arrays
 
 

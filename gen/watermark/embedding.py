@@ -15,11 +15,19 @@ from gen.watermark.key import Key, carriers
 from gen.watermark.large import embed_large
 
 MIN = 16  # pixels of the short side
-LARGE = 768  # pixels of the long side above which an image is marked in strips, which need no compiler
+LARGE = 768  # pixels of a side above which images are marked in strips
 IN_PLAIN, GENTLER = 44.0, 2.0  # dB in plain images, where the mark would be seen: at least, and above the others
 PSNR = 20, 80  # dB that may be asked for
 TAGS = 1 << code.TAG_BITS
 PIXELS_AT_ONCE = 1 << 21
+
+
+def together(height: int, width: int) -> bool:
+    """Whether images of this size are compiled for and marked together: small squares, as models make them.
+
+    Photographs have many sizes, and to compile for each takes longer than to mark it in strips, on the host.
+    """
+    return height == width <= LARGE
 
 
 def default_psnr(height: int, width: int) -> float:
@@ -84,7 +92,7 @@ def embed(
     Raises InputError.
     """
     images = np.asarray(images)
-    _check(images, tag, psnr)
+    _check(images, tag, psnr, region)
     number, height, width, channels = images.shape
     if min(height, width) < MIN or not number:
         return images.copy()
@@ -95,11 +103,11 @@ def embed(
     known = carriers(secret_key, size)
     signs = code.target(known, tag, size)
     usual = default_psnr(height, width)
-    rms = 255 * 10 ** (-(psnr or usual) / 20)
+    rms = 255 * 10 ** (-(usual if psnr is None else psnr) / 20)
     gentle = max(IN_PLAIN - usual, GENTLER) if psnr is None else 0.0
     where = np.broadcast_to(True if region is None else np.asarray(region, bool), (number, height, width))
     marked = images.copy()
-    if max(height, width) > LARGE:
+    if not together(height, width):
         for image, result, free in zip(images[..., :colors], marked[..., :colors], where, strict=True):
             embed_large(
                 image,
@@ -131,7 +139,7 @@ def embed(
     return marked
 
 
-def _check(images: np.ndarray, tag: int, psnr: float | None) -> None:
+def _check(images: np.ndarray, tag: int, psnr: float | None, region: np.ndarray | None) -> None:
     kind = images.dtype.kind == "f" or images.dtype in (np.uint8, np.uint16)
     if images.ndim != 4 or not 1 <= images.shape[-1] <= 4 or not kind:
         raise InputError(
@@ -144,3 +152,6 @@ def _check(images: np.ndarray, tag: int, psnr: float | None) -> None:
         raise InputError(f"watermark: tag {tag}; allowed: 0 to {TAGS - 1}")
     if psnr is not None and not PSNR[0] <= psnr <= PSNR[1]:
         raise InputError(f"watermark: psnr {psnr}; allowed: {PSNR[0]} to {PSNR[1]} dB")
+    sides = images.shape[:3]
+    if region is not None and np.shape(region) not in (sides, sides[1:]):
+        raise InputError(f"watermark: region {list(np.shape(region))}; allowed: {list(sides[1:])} or {list(sides)}")

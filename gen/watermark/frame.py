@@ -67,7 +67,7 @@ def lanczos(x: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def resampling(length: int, samples: int, scale: float, rows: int, columns: int) -> np.ndarray:
     """The matrix float32 [rows, columns] from `length` pixels to `samples` samples, `scale` samples a pixel.
 
@@ -82,7 +82,7 @@ def resampling(length: int, samples: int, scale: float, rows: int, columns: int)
     return matrix
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def smoothing(length: int, sigma: float, rows: int) -> np.ndarray:
     """The matrix [rows, rows] of a Gaussian with mirrored borders on the first `length` samples; zero beyond."""
     reach = int(4 * sigma + 1)
@@ -96,7 +96,7 @@ def smoothing(length: int, sigma: float, rows: int) -> np.ndarray:
     return matrix
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)
 def folding(samples: int, size: int, rows: int) -> np.ndarray:
     """The matrix [size, rows] that adds up samples modulo `size` around their middle; its transpose repeats a tile."""
     matrix = np.zeros((size, rows), np.float32)

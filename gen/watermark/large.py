@@ -1,4 +1,4 @@
-"""The mark in large images, in strips: memory for the canonical frame and for some rows, whatever the size.
+"""The mark in images large or of many sizes, in strips: memory for the canonical frame and for some rows, at any size.
 
 It is the mark of `embedding`: only the strength is measured on some of the rows.
 """

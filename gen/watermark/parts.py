@@ -32,7 +32,7 @@ def scales(size: int) -> np.ndarray:
     return np.exp(step * np.arange(math.floor(math.log(SMALLEST) / step), math.ceil(math.log(LARGEST) / step) + 1))
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=6)  # of up to 100 MB
 def _foldings(samples: int, padded: int, size: int) -> np.ndarray:
     """For each scale the matrix [size, padded] that resamples the first `samples` around their middle, and folds."""
     return np.stack([_folding(scale, samples, padded, size) for scale in scales(size)])

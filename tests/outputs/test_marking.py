@@ -92,3 +92,4 @@ def test_the_record_says_what_the_pixels_were_before_the_mark():
 
 def test_few_are_marked_at_once_where_they_are_large():
     assert [marking.at_once(side, side) for side in (32, 64, 128, 512, 4000)] == [64, 64, 16, 1, 1]
+    assert marking.at_once(32, 48) == 1  # no compiler

@@ -140,3 +140,12 @@ def test_a_home_that_cannot_be_written_is_told_in_one_line(monkeypatch, tmp_path
     with pytest.raises(InputError, match=r"no key of your watermark: .*name a key file by --key") as error:
         key_of()
     assert "\n" not in str(error.value)
+
+
+def test_a_secret_that_begins_like_a_home_is_not_repeated(monkeypatch):
+    secret = "~correct_horse_battery"
+    with pytest.raises(InputError) as error:
+        key_of(secret)
+    assert str(error.value).startswith("--key: there is no such file")
+    monkeypatch.setenv(VARIABLE, secret)
+    assert key_of() == watermark.key(secret.encode())

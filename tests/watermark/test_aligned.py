@@ -25,6 +25,7 @@ def test_the_bound_holds_for_all_signs_together(seed):
 def test_all_places_that_were_tried_are_counted():
     p = [Candidate(5.0, tried, 32, lambda: np.zeros(0), "").p_value() for tried in (1, 80)]
     assert p == pytest.approx([np.exp(-12.5), 80 * np.exp(-12.5)])
+    assert Candidate(float("nan"), 1, 32, lambda: np.zeros(0), "").p_value() == 1
     assert Candidate(-5.0, 1, 32, lambda: np.zeros(0), "").p_value() == 1
     assert Candidate(50.0, 1, 32, lambda: np.zeros(0), "").p_value() == LEAST
 

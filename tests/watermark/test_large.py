@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gen.watermark import detect, embed, embedding, frame, grid, key, large, resampling
+from gen.watermark import detect, embed, embedding, frame, grid, key, large, pattern, resampling
 
 OWNER = key(b"the secret of the tests")
 
@@ -38,8 +38,9 @@ def test_blocks_are_the_matrix(length, samples, scale):
 def test_in_strips_the_mark_is_the_same(monkeypatch, channels, dtype, part):
     image = picture(70, 100, channels, dtype)
     region = (np.indices((70, 100)).sum(0) % 90 < 60) if part else None
+    monkeypatch.setattr(embedding, "together", lambda *sides: True)
     whole = embed(image, OWNER, tag=5, region=region)
-    monkeypatch.setattr(embedding, "LARGE", 10)
+    monkeypatch.undo()
     strips = embed(image, OWNER, tag=5, region=region)
     tolerance = {"uint8": 1, "uint16": 4, "float32": 2e-5}[dtype]
     np.testing.assert_allclose(strips.astype(float), whole.astype(float), rtol=0, atol=tolerance)
@@ -78,6 +79,14 @@ def test_on_a_grid_local_contrast_and_tiles_are_those_of_the_frame(height, width
     inside = grid.inside(rows, columns, size)
     on_frame = frame.around(frame.local_contrast(padded, sized)[1], *sized["fold"])
     np.testing.assert_allclose(grid.folded(here[1] * inside, size), on_frame, rtol=1e-4, atol=1e-4)
+
+
+def test_photographs_of_many_sizes_share_few_programs():
+    programs = [embedding._mark._cache_size(), pattern._shaped._cache_size()]
+    for side in range(16, 200, 9):
+        embed(picture(side, side + side // 2), OWNER, tag=5)
+    assert embedding._mark._cache_size() == programs[0]
+    assert pattern._shaped._cache_size() - programs[1] <= 4  # one for each canonical size
 
 
 def test_a_very_long_image_costs_little():

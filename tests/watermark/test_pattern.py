@@ -49,7 +49,7 @@ def test_plain_images_are_told_from_rough_ones():
 
 
 def test_compiled_or_not_the_mark_is_the_same():
-    image = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
+    image = np.random.default_rng(0).random((1, 33, 33, 3), np.float32)
     compiled = embed(image, OWNER, tag=3)
     with jax.disable_jit():
         eager = embed(image, OWNER, tag=3)

@@ -176,6 +176,14 @@ def test_the_secret_is_in_no_text_of_the_key():
         (lambda: embed(np.zeros((32, 32, 3), np.uint8), OWNER, tag=1), "watermark: uint8 [32, 32, 3]; allowed"),
         (lambda: detect(np.zeros((1, 32, 32, 3), np.uint8), OWNER, search="all"), "watermark: search 'all'"),
         (lambda: pool([], OWNER), "watermark: no images"),
+        (lambda: pool(np.full((1, 32, 32, 3), np.nan), OWNER), "watermark: an image with values that are NaN"),
+        (lambda: detect(np.full((1, 32, 32, 3), np.inf), OWNER), "watermark: an image with values that are NaN"),
+        (lambda: detect(np.zeros((1, 0, 32, 3)), OWNER), "watermark: an image of float64 [0, 32, 3]; allowed"),
+        (lambda: detect(np.zeros((1, 32, 32, 3), int), OWNER), "watermark: an image of int64 [32, 32, 3]; allowed"),
+        (
+            lambda: embed(np.zeros((1, 32, 48, 3)), OWNER, tag=1, region=np.ones(48, bool)),
+            "watermark: region [48]; allowed: [32, 48] or [1, 32, 48]",
+        ),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(call, message):
