@@ -3,7 +3,7 @@
     python docs/make_verdicts.py runs/shapes        # with a run of experiments/shapes.py
 
 Needs the extras `docs` and `provenance`, and Chromium for the picture of the page, docs/images/verdicts.png. Prints the
-lines, and puts them into docs/trust.md. Keys and certificates are made for the moment, in a temporary folder.
+lines, and puts them into docs/trust.md. The certificates are made for the moment, in a temporary folder.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from skimage import data
 from gen import provenance
 
 DOCS = Path(__file__).resolve().parent
+KEY = "the key of what docs show"  # always the same, so that the p-values are, too
 WIDTH = 900  # pixels of the picture
 _PLACE = re.compile(r"(<!-- verdicts:begin -->\n```text\n).*?(```\n<!-- verdicts:end -->)", re.DOTALL)
 
@@ -97,7 +98,7 @@ def picture(folder: Path) -> None:
 def program(folder: Path, name: str, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
     """Runs a program of gen in the folder; returns what it printed."""
     environment = os.environ | {"PYTHONPATH": str(DOCS.parent), "XDG_CONFIG_HOME": str(folder / "config")}
-    environment.pop("GEN_WATERMARK_KEY", None)
+    environment["GEN_WATERMARK_KEY"] = KEY
     command = [sys.executable, "-m", f"gen.{name}", *arguments]
     place = folder / "files" if name == "verify" else folder
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, env=environment, check=False)
