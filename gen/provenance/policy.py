@@ -3,7 +3,7 @@
     off      nothing: no record, no mark, no signature
     record   how the image was made, in all places of the file, see gen/provenance/record.py
     mark     the record, and an invisible mark in the pixels, see gen/watermark
-    sign     the record, the mark, and a signature that others can check (C2PA), in PNG, JPEG and WebP
+    sign     the record, the mark, and a signature that others can check (C2PA), in PNG, JPEG, WebP, GIF
 
 Without a level it is "mark", and "sign" where c2pa-python and a certificate are there. $GEN_PROVENANCE is the level of
 all programs that are given none.
@@ -90,7 +90,7 @@ def policy(
     signer = _signer(certificate, private_key, tsa, needed=signed) if signed or chosen is None else None
     found: Level = chosen or ("sign" if signer else "mark")
     made = Policy(found, key_of(key) if marks and found in ("mark", "sign") else None, signer, _TRAINING[training])
-    if level is not None or chosen == "off":
+    if level is not None or chosen in ("off", "record"):  # from the environment, too: less than by default
         cli.say(f"provenance: {found}: {_MEANINGS[found]}")
     return made
 

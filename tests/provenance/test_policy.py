@@ -88,6 +88,9 @@ def test_the_level_of_the_environment_holds_for_what_is_given_none(monkeypatch, 
     assert "provenance: off: the files say nothing" in capsys.readouterr().err
     assert policy("record").records
     assert "provenance: record: " in capsys.readouterr().err
+    monkeypatch.setenv("GEN_PROVENANCE", "record")
+    assert policy().level == "record"
+    assert "provenance: record: " in capsys.readouterr().err  # as it is less than by default
     monkeypatch.setenv("GEN_PROVENANCE", "on")
     with pytest.raises(InputError, match=r"\$GEN_PROVENANCE=on; it must be one of off, record, mark, sign"):
         policy()
