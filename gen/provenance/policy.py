@@ -97,7 +97,7 @@ def policy(
 
 def _level(level: str | None) -> Level | None:
     """Checks the level that is given, or that of the environment. Raises InputError."""
-    text, place = (level, "--provenance") if level is not None else (os.environ.get(LEVEL) or None, f"${LEVEL}")
+    text, place = (str(level), "--provenance") if level is not None else (os.environ.get(LEVEL) or None, f"${LEVEL}")
     for known in get_args(Level):
         if text == known:
             return known

@@ -58,14 +58,15 @@ class Marks:
             if min(image.shape[:2]) < SMALL_SIDE:
                 pool = self._small.setdefault(files[i].path.parent, [])
                 pool += [image] * (len(pool) < _MOST_POOLED)
-        found = self._detect(images, "aligned")
+        found = self._detect(images, "aligned", [self._tries(files[i]) for i in readable])
         for n, i in enumerate(readable):
             if not found[n].found and len(files[i].pixels) > 1:
-                found[n] = self._in_frames(files[i].pixels[:FRAMES], found[n])
+                found[n] = self._in_frames(files[i], found[n])
         if self._search == "full":
             # What has an unbroken signature by a known signer is as it was written.
             again = [n for n, i in enumerate(readable) if not found[n].found and _may_have_changed(files[i])]
-            for n, mark in zip(again, self._detect([images[n] for n in again], "full"), strict=True):
+            tries = [self._tries(files[readable[n]]) for n in again]
+            for n, mark in zip(again, self._detect([images[n] for n in again], "full", tries), strict=True):
                 found[n] = mark
         self._missed |= {files[i].path.parent for n, i in enumerate(readable) if found[n].note == SMALL}
         marks = [Mark(note=_NARROW)] * len(files)
@@ -86,20 +87,26 @@ class Marks:
                 found.append((folder, len(images), _mark(watermark.pool(images, self._key))))
         return found
 
-    def _in_frames(self, frames: np.ndarray, alone: Mark) -> Mark:
+    def _tries(self, parsed: Parsed) -> int:
+        """How often a mark may be looked for in a file: each time is a chance of a false alarm."""
+        return 1 + (len(parsed.pixels) > 1) + (self._search == "full" and _may_have_changed(parsed))
+
+    def _in_frames(self, parsed: Parsed, alone: Mark) -> Mark:
         """Looks for the mark in frames together. alone: what was found in the first."""
         from gen import watermark
 
         assert self._key is not None
-        mark = _mark(watermark.pool([reduced(frame, most=MOST_PIXELS // FRAMES) for frame in frames], self._key))
+        frames = parsed.pixels[:FRAMES]
+        together = watermark.pool([reduced(frame, most=MOST_PIXELS // FRAMES) for frame in frames], self._key)
+        mark = _mark(together, self._tries(parsed))
         return replace(mark, place=f"in {len(frames)} frames together") if mark.found else alone
 
-    def _detect(self, images: Sequence[np.ndarray], search: Search) -> list[Mark]:
+    def _detect(self, images: Sequence[np.ndarray], search: Search, tries: Sequence[int]) -> list[Mark]:
         from gen import watermark
 
         if not images or self._key is None:
             return []
-        found = map(_mark, watermark.detect(list(images), self._key, search=search))
+        found = map(_mark, watermark.detect(list(images), self._key, search=search), tries)
         return [
             replace(mark, note=SMALL) if min(image.shape[:2]) < SMALL_SIDE and not mark.found else mark
             for image, mark in zip(images, found, strict=True)
@@ -116,11 +123,17 @@ def _may_have_changed(parsed: Parsed) -> bool:
     return parsed.signature.state != "trusted" and min(parsed.pixels.shape[1:3]) >= SMALL_SIDE
 
 
-def _mark(detection: Detection) -> Mark:
+def _mark(detection: Detection, tries: int = 1) -> Mark:
+    """Returns what was found, with the bound of all tries together (Bonferroni)."""
+    from gen import watermark
+
+    p_value = min(1.0, tries * detection.p_value)
+    if p_value >= watermark.THRESHOLD:
+        return Mark(looked=True, p_value=p_value, note="")
     return Mark(
         looked=True,
-        found=detection.found,
-        p_value=detection.p_value,
+        found=True,
+        p_value=p_value,
         place=detection.place,
         tag=detection.tag,
         tag_bits=detection.tag_bits,
