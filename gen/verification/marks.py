@@ -22,8 +22,6 @@ SMALL_SIDE = 64  # pixels: an image with a shorter side may be too small to tell
 FRAMES = 32  # of an animation that are looked at
 _MOST_POOLED = 4096  # images of one folder
 _AT_ONCE, _PIXELS_AT_ONCE = 32, 2**25  # images, and pixels, whose marks are looked for together
-_MOST_WEIGHTS = 2**25  # of the resampling along the long side: they take 1 GiB
-_NARROW = "so narrow an image is not looked at"
 Search = Literal["aligned", "full"]
 
 
@@ -52,7 +50,7 @@ class Marks:
         """Looks for the mark in each file, of an animation in its frames."""
         if self._key is None:
             return [Mark()] * len(files)
-        readable = [i for i, parsed in enumerate(files) if not parsed.error and not _narrow(parsed)]
+        readable = [i for i, parsed in enumerate(files) if not parsed.error]
         images = [reduced(files[i].pixels[0]) for i in readable]
         for i, image in zip(readable, images, strict=True):
             if min(image.shape[:2]) < SMALL_SIDE:
@@ -69,7 +67,7 @@ class Marks:
             for n, mark in zip(again, self._detect([images[n] for n in again], "full", tries), strict=True):
                 found[n] = mark
         self._missed |= {files[i].path.parent for n, i in enumerate(readable) if found[n].note == SMALL}
-        marks = [Mark(note=_NARROW)] * len(files)
+        marks = [Mark()] * len(files)
         for i, mark in zip(readable, found, strict=True):
             marks[i] = mark
         return marks
@@ -111,12 +109,6 @@ class Marks:
             replace(mark, note=SMALL) if min(image.shape[:2]) < SMALL_SIDE and not mark.found else mark
             for image, mark in zip(images, found, strict=True)
         ]
-
-
-def _narrow(parsed: Parsed) -> bool:
-    """Whether an image is so much longer than wide that to look for the mark would take too much memory."""
-    short, long = sorted(parsed.pixels.shape[1:3])
-    return min(256, 4 * short) * long**2 / short > _MOST_WEIGHTS
 
 
 def _may_have_changed(parsed: Parsed) -> bool:
