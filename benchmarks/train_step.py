@@ -3,6 +3,7 @@
     python benchmarks/train_step.py                                   # preset xs, batch 64, penalties on every image
     python benchmarks/train_step.py --preset s --batch_size 512       # made for a GPU
     python benchmarks/train_step.py --penalty_stride 4                 # both penalize a quarter of the batch
+    python benchmarks/train_step.py --penalty finite_difference       # without second derivatives
     python benchmarks/train_step.py --smoke                           # two steps of a tiny network, no claim
 
 A step is what gen.training.loop runs: discriminator with RpGAN, R1, R2, generator against fresh images, Adam, EMA.
@@ -43,6 +44,7 @@ class Settings:
     preset: str
     batch_size: int
     penalty_stride: int
+    penalty: str = "exact"
     tiny: bool = False  # narrow networks
 
     def task(self, **networks: Any) -> Any:
@@ -59,6 +61,7 @@ class Settings:
             discriminator=Discriminator(**preset.discriminator),
             schedule_images=1_000_000,
             penalty_stride=self.penalty_stride,
+            penalty=self.penalty,
             image_shape=(generator.resolution, generator.resolution, 3),
             num_classes=CLASSES,
             batch_size=self.batch_size,
@@ -295,10 +298,11 @@ def main() -> None:
     parser.add_argument("--preset", default="xs", help="of gen.models.r3gan.PRESETS")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--penalty_stride", type=int, default=1, help="penalize every k-th image of the batch")
+    parser.add_argument("--penalty", default="exact", choices=["exact", "finite_difference"])
     parser.add_argument("--pairs", type=int, default=10, help="turns of each framework")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
-    settings = Settings(given.preset, given.batch_size, given.penalty_stride, tiny=given.smoke)
+    settings = Settings(given.preset, given.batch_size, given.penalty_stride, given.penalty, tiny=given.smoke)
     if given.smoke:
         settings = dataclasses.replace(settings, batch_size=2 * given.penalty_stride)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs room on the same device
@@ -309,7 +313,7 @@ def main() -> None:
     platform = facts[0]["platform"]
     cores = len(os.sched_getaffinity(0))
     print(f"{facts[0]['device']}, {cores} CPU cores for each framework, load average before {load:.1f}")
-    print(f"preset {given.preset}, batch {settings.batch_size}, penalty_stride {given.penalty_stride}")
+    print(f"preset {given.preset}, batch {settings.batch_size}, penalty_stride {given.penalty_stride}, {given.penalty}")
     print(f"parameters: {facts[0]['parameters']}")
     absent = why_no_peer(platform)
     if not absent:

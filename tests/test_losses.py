@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from gen.losses import ADVERSARIAL, contrastive, lecam, squared_gradient_norm
+from gen.losses import ADVERSARIAL, contrastive, finite_difference_norm, lecam, squared_gradient_norm
 
 PLAYERS = [(name, player) for name in ADVERSARIAL for player in ("discriminator", "generator")]
 REAL = jnp.array([1.5, -0.5, 0.0, 3.0])
@@ -112,6 +112,51 @@ def test_squared_gradient_norm_differentiates_in_the_critics_parameters():
     slope = both(0.0)[1]
     np.testing.assert_allclose(slope, (both(5e-3)[0] - both(-5e-3)[0]) / 1e-2, rtol=5e-3)
     assert abs(slope) > 0.01
+
+
+def estimates(critic, images, *, draws=20_000, step=0.01):
+    """finite_difference_norm for many keys, [draws b]."""
+    keys = jax.random.split(jax.random.key(9), draws)
+    return np.asarray(
+        jax.jit(jax.vmap(lambda key: finite_difference_norm(key, critic, images, step=step)[1]))(keys), np.float64
+    )
+
+
+def test_finite_differences_of_a_linear_critic_have_the_mean_and_the_variance_of_a_chi_square():
+    slope, images = images_of(1, b=1), images_of(2)
+    found = estimates(lambda x: jnp.sum(x * slope, axis=(1, 2, 3)), images) / float(jnp.sum(slope**2))
+    np.testing.assert_allclose(found.mean(0), 1, atol=4 * np.sqrt(2 / 20_000))
+    np.testing.assert_allclose(found.var(0), 2, rtol=0.1)
+    assert abs(np.corrcoef(found[:, 0], found[:, 1])[0, 1]) < 0.04  # each image has noise of its own
+
+
+def test_finite_differences_estimate_the_squared_gradient_norm_up_to_the_square_of_the_step():
+    images = images_of(0)
+    exact = np.asarray(squared_gradient_norm(quadratic, images)[1], np.float64)
+    for step in (0.01, 0.3):  # of |x|^2 / 2 + sum x the mean is the squared norm + step^2 (n^2 + 2 n) / 4, n = 32
+        found = estimates(quadratic, images, step=step)
+        error = 4 * found.std(0) / np.sqrt(len(found))
+        assert (np.abs(found.mean(0) - exact - step**2 * (32**2 + 2 * 32) / 4) < error).all(), step
+
+
+def test_finite_differences_give_the_logits_of_the_images_and_a_gradient_with_the_right_mean():
+    images = images_of(0)
+    weights = images_of(2, b=6).reshape(6, 32) / 6
+
+    def critic(w, x):
+        return jnp.tanh(x.reshape(len(x), -1) @ w.T).sum(1)
+
+    logits, squared = finite_difference_norm(jax.random.key(0), lambda x: critic(weights, x), images)
+    np.testing.assert_array_equal(logits, critic(weights, images))
+    assert (squared.shape, squared.dtype) == ((3,), jnp.float32)
+    exact = np.asarray(jax.grad(lambda w: squared_gradient_norm(lambda x: critic(w, x), images)[1].sum())(weights))
+    draw = jax.grad(lambda w, key: finite_difference_norm(key, lambda x: critic(w, x), images)[1].sum())
+    found = np.asarray(jax.jit(jax.vmap(draw, (None, 0)))(weights, jax.random.split(jax.random.key(1), 20_000)))
+    assert np.isfinite(found).all()
+    far = np.abs(found.mean(0, np.float64) - exact) / (found.std(0, np.float64) / np.sqrt(20_000) + 1e-3)
+    assert far.max() < 5
+    with pytest.raises(ValueError, match=r"\[3\]; got \[3, 1\]"):
+        finite_difference_norm(jax.random.key(0), lambda x: critic(weights, x)[:, None], images)
 
 
 def test_lecam():

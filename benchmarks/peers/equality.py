@@ -42,11 +42,15 @@ def differences(task: Any, image: np.ndarray, label: np.ndarray, way: r3gan_torc
     comparison = Comparison(device)
     state, key = _state(task), jax.random.key(2)
     peer = r3gan_torch.Step(task, state.params, way, device)
-    z_key = jax.random.split(key, 3)[2]  # as Gan.step draws its latents
+    d_key, _, z_key = jax.random.split(key, 3)  # as Gan.step draws
     z = jax.random.normal(z_key, (task.batch_size, 2, task.generator.latent))
+    penalized = (2 * task.batch_size // task.penalty_stride, *task.image_shape)
+    noise = jax.random.normal(jax.random.fold_in(d_key, 2), penalized)
+    noise = jnp.concatenate([noise[::2], noise[1::2]]).transpose(0, 3, 1, 2)  # real images, then generated ones
     state, metrics = jax.jit(task.step)(state, {"image": jnp.asarray(image) / 255, "label": jnp.asarray(label)}, key)
     pictures = way.place(comparison.tensor(image).permute(0, 3, 1, 2))
-    for name, loss in peer(pictures, comparison.tensor(label), comparison.tensor(z)).items():
+    drawn = comparison.tensor(z), way.place(comparison.tensor(noise))
+    for name, loss in peer(pictures, comparison.tensor(label), *drawn).items():
         comparison.add(name, metrics[name], loss)
     for role, leaves in peer.params.items():
         first_moments = optax.tree_utils.tree_get(state.opt_state[role], "mu")  # beta1 is 0: these are the gradients

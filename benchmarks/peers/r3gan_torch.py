@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from gen.losses import STEP
+
 Parameters = dict[str, Tensor]
 
 
@@ -183,8 +185,13 @@ class Step:
         self.device = device
         self.steps = 0
 
-    def __call__(self, image: Tensor, label: Tensor, z: Tensor | None = None) -> dict[str, Tensor]:
-        """One step on uint8 images [2b c h w], labels [2b] and latents [b 2 latent] (None: drawn); gives the losses."""
+    def __call__(
+        self, image: Tensor, label: Tensor, z: Tensor | None = None, noise: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """One step on uint8 images [2b c h w] and labels [2b]; gives the losses.
+
+        z: latents [b 2 latent]; noise: of finite differences, like the penalized images; None: drawn.
+        """
         b, at = self.task.batch_size, self.steps * self.task.batch_size / self.task.schedule_images
         real = (image.float() * (2 / 255) - 1).unflatten(0, (b, 2))
         label = label.unflatten(0, (b, 2))
@@ -193,7 +200,7 @@ class Step:
         g_params, d_params = self.params["generator"], self.params["discriminator"]
         with torch.no_grad():
             fake = g(g_params, z[:, 0], label[:, 0])
-        loss, metrics = self._discriminator_loss(real[:, 0], fake, label[:, 0], _cosine(self.task.gamma, at))
+        loss, metrics = self._discriminator_loss(real[:, 0], fake, label[:, 0], _cosine(self.task.gamma, at), noise)
         self._update("discriminator", loss, at)
 
         with torch.no_grad():
@@ -208,7 +215,7 @@ class Step:
         return metrics | {"g_loss": g_loss.detach()}
 
     def _discriminator_loss(
-        self, real: Tensor, fake: Tensor, label: Tensor, gamma: float
+        self, real: Tensor, fake: Tensor, label: Tensor, gamma: float, noise: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         p, judge, every = self.params["discriminator"], self.networks["discriminator"].judge, self.task.penalty_stride
 
@@ -218,10 +225,16 @@ class Step:
             return torch.cat(parts[:2]), torch.cat(parts[2:] * 2)
 
         images, labels = pairs(slice(0, 1))
-        images.requires_grad_()
-        logits = judge(p, images, labels)
-        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-        r1, r2 = (half.mean() for half in gradient.square().sum(dim=(1, 2, 3)).chunk(2))
+        if self.task.penalty == "exact":
+            images.requires_grad_()
+            logits = judge(p, images, labels)
+            (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+            squared_norm = gradient.square().sum(dim=(1, 2, 3))
+        else:
+            logits = judge(p, images, labels)
+            noise = torch.randn_like(images) if noise is None else noise
+            squared_norm = ((judge(p, images + STEP * noise, labels) - logits) / STEP).square()
+        r1, r2 = (half.mean() for half in squared_norm.chunk(2))
         difference = torch.sub(*logits.chunk(2))
         if every > 1:  # the rest of the batch is only classified
             difference = torch.cat([difference, torch.sub(*judge(p, *pairs(slice(1, every))).chunk(2))])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,7 @@ import optax
 from gen.augment import DEFAULT, augment
 from gen.devices import constrain, interleave
 from gen.errors import InputError
-from gen.losses import ADVERSARIAL, Adversarial, squared_gradient_norm
+from gen.losses import ADVERSARIAL, Adversarial, finite_difference_norm, squared_gradient_norm
 from gen.tasks import Metrics
 from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.networks import fit, init_network, known_classes
@@ -41,6 +41,7 @@ class Gan:
     conditional: bool | None = None  # by class; None: if the data has labels
     loss: Adversarial = "relativistic"  # of the two networks
     gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
+    penalty: Literal["exact", "finite_difference"] = "exact"  # the latter estimates them, without second derivatives
     penalty_stride: int = 1  # penalize every k-th image of the batch: the same expectation for a k-th of the work
     learning_rate: Range = (2e-4, 5e-5)  # of Adam, for both networks
     beta2: Range = (0.9, 0.99)  # of Adam; its beta1 is 0
@@ -161,7 +162,11 @@ class Gan:
             return interleave(real_part, fake_part), interleave(label_part, label_part)
 
         images, labels = pairs(slice(0, 1))
-        logits, squared_norm = squared_gradient_norm(lambda x: self._logits(d_params, key, x, labels, at), images)
+        critic = lambda x: self._logits(d_params, key, x, labels, at)  # noqa: E731
+        if self.penalty == "exact":
+            logits, squared_norm = squared_gradient_norm(critic, images)
+        else:
+            logits, squared_norm = finite_difference_norm(jax.random.fold_in(key, 2), critic, images)
         if every > 1:  # the rest of the batch is only classified
             others, other_labels = pairs(slice(1, every))
             rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_labels, at)

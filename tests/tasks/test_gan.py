@@ -208,6 +208,24 @@ def test_penalizing_every_kth_image(task, state, pair, every):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()))
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_penalties_by_finite_differences_are_the_exact_ones_in_the_mean(state, pair, every):
+    task, exact = make(penalty="finite_difference", penalty_stride=every), make(penalty_stride=every)
+    real, fake, label = pair
+    d_params = state.params["discriminator"]
+    loss = jax.jit(lambda key: task._discriminator_loss(d_params, key, real, fake, label, START))
+    found = [loss(jax.random.key(n)) for n in range(300)]
+    _, wanted = jax.jit(exact._discriminator_loss)(d_params, jax.random.key(0), real, fake, label, START)
+    for name in ("r1", "r2"):
+        each = np.array([float(metrics[name]) for _, metrics in found])
+        assert abs(each.mean() - float(wanted[name])) < 4 * each.std() / np.sqrt(len(each)), name
+        assert each.std() > 0.05 * each.mean()  # other noise for each key
+    for total, metrics in found[:3]:
+        assert float(metrics["d_loss"]) == pytest.approx(float(wanted["d_loss"]), rel=1e-4)
+        penalties = float(metrics["r1"]) + float(metrics["r2"])
+        assert float(total) == pytest.approx(float(metrics["d_loss"]) + 0.5 / 2 * penalties, rel=1e-4)
+
+
 # -- Gradients
 
 
