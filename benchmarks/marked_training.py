@@ -36,17 +36,16 @@ TAG = 0x5A0000  # of which an image of 32 pixels carries the first 8 bits
 
 
 def marked_data(folder: pathlib.Path, data: pathlib.Path | None) -> tuple[pathlib.Path, np.ndarray, np.ndarray]:
-    """Writes the data set with marked training images: the file, and its training images unmarked and marked."""
+    """Writes the data set with marked training images, or finds it: the file, and these images unmarked and marked."""
     source = npz(data, 32) if data else shapes(resolution=32, num_train=64, num_held_out=16)
-    images = np.asarray(source.train.images)
-    marked = watermark.embed(images, KEY, tag=TAG)
-    file = folder / "marked.npz"
+    images, file = np.asarray(source.train.images), folder / "marked.npz"
     if not file.exists():
-        sets = {"x_train": marked, "y_train": source.train.labels}
+        sets = {"x_train": watermark.embed(images, KEY, tag=TAG), "y_train": source.train.labels}
         sets |= {"x_test": source.held_out.images, "y_test": source.held_out.labels}
         folder.mkdir(parents=True, exist_ok=True)
         np.savez(file, **sets)
-    return file, images, marked
+    with np.load(file) as there:  # what a run that is found was trained on, also if the mark has changed since
+        return file, images, there["x_train"]
 
 
 def samples(run: pathlib.Path, number: int) -> np.ndarray:
