@@ -80,7 +80,10 @@ class Networks(NamedTuple):
                 x = x if x.shape[1] == width else self._conv(x, p[f"Conv_{next(changes)}/kernel"])
                 x = self._upsample(x)
             x = self._stage(p, x, i * self.blocks)
-        return self._to_depth(self._conv(x, p["image/kernel"]), inverse=True).float()
+        if self.patch > 1:
+            x = self._to_depth(self._conv(x, p["fine/kernel"]), inverse=True)
+            x = F.leaky_relu(x + p["BiasLeakyReLU_0/bias"].to(x.dtype)[:, None, None], 0.2)
+        return self._conv(x, p["image/kernel"]).float()
 
     def judge(self, p: Parameters, image: Tensor, label: Tensor) -> Tensor:
         """Images [b c h w], labels [b] to logits [b], float32."""

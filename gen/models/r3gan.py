@@ -44,7 +44,7 @@ class Block(nn.Module):
 class _Network(nn.Module):
     """The fields of the two networks."""
 
-    widths: tuple[int, ...]  # channels of each stage, from 4x4 upwards
+    widths: tuple[int, ...]  # channels of each stage, from 4x4 upwards; the images need a doubling of 4 * patch a stage
     blocks: int = 2  # residual blocks a stage
     expansion: float = 2.0  # inner channels of a block per outer channel
     group_size: int | None = 16  # channels that one 3x3 kernel sees; None: all (dense)
@@ -56,21 +56,27 @@ class _Network(nn.Module):
 
     @property
     def resolution(self) -> int:
-        """The side in pixels of the images that these widths and this patch make."""
+        """The side in pixels of the largest images that these widths and this patch make."""
         return 4 * 2 ** (len(self.widths) - 1) * self.patch
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """The widths that images of this resolution need: the first of `widths`."""
+        return self.widths[: (self.image_shape[0] // (4 * self.patch)).bit_length()]
 
     def check(self, place: str) -> None:
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, group_size=bounds.WIDTH, patch=bounds.PATCH, embedding=bounds.WIDTH)
         height, width, _ = self.image_shape
-        if not height == width == self.resolution:
-            reach = ", ".join(f"{4 * 2**n * self.patch} px by {n + 1} widths" for n in range(1, 8))
+        sides = [4 * 2**n * self.patch for n in range(len(self.widths))]
+        if height != width or height not in sides:
             raise InputError(
-                f"{place}.widths={self.widths} with patch={self.patch} makes {self.resolution} x {self.resolution} "
-                f"images, the data is {height} x {width}; allowed with this patch: {reach}"
+                f"{place}.widths={self.widths} with patch={self.patch} makes square images of "
+                f"{', '.join(map(str, sides))} pixels a side, the data is {height} x {width}; allowed: another "
+                f"resolution of these, or another width for each doubling"
             )
-        for width in self.widths:
+        for width in self.stage_widths:
             inner = int(width * self.expansion)
             if self.group_size is not None and (inner < self.group_size or inner % self.group_size):
                 raise InputError(
@@ -83,7 +89,7 @@ class _Network(nn.Module):
 
     def _stage(self, x: jax.Array) -> jax.Array:
         for _ in range(self.blocks):
-            x = Block(self.expansion, self.group_size, depth=self.blocks * len(self.widths))(x)
+            x = Block(self.expansion, self.group_size, depth=self.blocks * len(self.stage_widths))(x)
         return x
 
 
@@ -91,26 +97,32 @@ class Generator(_Network):
     """Latents [b latent], labels [b] int (unused when unconditional) to images [b h w c], float32, around [-1, 1]."""
 
     latent: int = 64  # size of the latent vector
+    fine: int = 8  # channels at full resolution, of which a 3x3 convolution makes the image; with patch=1 unused
 
     def check(self, place: str) -> None:
-        check_bounds(self, place, latent=bounds.WIDTH)
+        check_bounds(self, place, latent=bounds.WIDTH, fine=bounds.WIDTH)
         super().check(place)
 
     @nn.compact
     def __call__(self, z: jax.Array, label: jax.Array) -> jax.Array:
+        widths = self.stage_widths
         if self.num_classes:
             z = jnp.concatenate(
                 [z, nn.Embed(self.num_classes, self.embedding, embedding_init=nn.initializers.normal(1.0))(label)], -1
             )
-        basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, self.widths[0]), jnp.float32)
-        x = (basis * layers.Linear(self.widths[0], name="latent")(z)[:, None, None, :]).astype(self._dtype(4))
-        for i, width in enumerate(self.widths):
+        basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, widths[0]), jnp.float32)
+        x = (basis * layers.Linear(widths[0], name="latent")(z)[:, None, None, :]).astype(self._dtype(4))
+        for i, width in enumerate(widths):
             if i:
                 x = x.astype(self._dtype(2 * x.shape[1]))
                 x = layers.upsample(x if x.shape[-1] == width else layers.Conv(width)(x))
             x = self._stage(x)
-        x = layers.Conv(self.image_shape[-1] * self.patch**2, name="image")(x)
-        return layers.depth_to_space(x, self.patch).astype(jnp.float32)
+        channels = self.image_shape[-1]
+        if self.patch == 1:
+            return layers.Conv(channels, name="image")(x).astype(jnp.float32)
+        x = layers.SubPixelConv(self.fine, self.patch, name="fine")(x)
+        x = layers.Conv(channels, 3, gain=layers.LEAKY_RELU_GAIN, name="image")(layers.BiasLeakyReLU()(x))
+        return x.astype(jnp.float32)
 
 
 class Discriminator(_Network):
@@ -125,17 +137,18 @@ class Discriminator(_Network):
 
     @nn.compact
     def _run(self, image: jax.Array, label: jax.Array | None) -> tuple[tuple[jax.Array, ...], jax.Array]:
+        widths = self.stage_widths
         x = layers.space_to_depth(image, self.patch)
         x = x.astype(self._dtype(x.shape[1]))
-        x = layers.Conv(self.widths[-1], name="image")(x)
+        x = layers.Conv(widths[-1], 1 if self.patch == 1 else 3, name="image")(x)  # no patch is seen by itself
         stages = []
-        for i, width in reversed(list(enumerate(self.widths))):
+        for i, width in reversed(list(enumerate(widths))):
             x = self._stage(x)
             stages.append(x.astype(jnp.float32))
             if i:
                 x = layers.downsample(x).astype(self._dtype(x.shape[1] // 2))
-                x = x if self.widths[i - 1] == width else layers.Conv(self.widths[i - 1])(x)
-        basis = self.param("basis", layers.scaled_normal(1.0, 16), (4, 4, self.widths[0]), jnp.float32)
+                x = x if widths[i - 1] == width else layers.Conv(widths[i - 1])(x)
+        basis = self.param("basis", layers.scaled_normal(1.0, 16), (4, 4, widths[0]), jnp.float32)
         if label is None:
             return tuple(stages), jnp.zeros(len(image))
         x = jnp.sum(x.astype(jnp.float32) * basis, axis=(1, 2))  # each channel against its own learned 4x4 pattern

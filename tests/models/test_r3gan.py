@@ -77,15 +77,27 @@ def test_grayscale_and_patches():
 
 
 @pytest.mark.parametrize("network", [Generator, Discriminator])
+def test_of_the_widths_as_many_are_used_as_the_resolution_needs(network):
+    for patch in (1, 2):
+        for n, side in enumerate((4, 8, 16, 32), 1):
+            shape = (patch * side, patch * side, 3)
+            widths = (16, 12, 8, 4)
+            some = tiny_network(network, widths=widths, patch=patch, image_shape=shape)
+            some.check("task.generator")
+            exact = tiny_network(network, widths=widths[:n], patch=patch, image_shape=shape)
+            assert abstract(some) == abstract(exact)
+            assert some.stage_widths == widths[:n]
+
+
+@pytest.mark.parametrize("network", [Generator, Discriminator])
 @pytest.mark.parametrize("image_shape", [(32, 32, 3), (16, 8, 3), (15, 15, 3)])
 def test_another_resolution_is_refused_in_one_line(network, image_shape):
     tiny_network(network).check("task.generator")
     with pytest.raises(InputError) as error:
         tiny_network(network, image_shape=image_shape).check("task.generator")
     message = str(error.value)
-    assert "task.generator.widths=(16, 8) with patch=2 makes 16 x 16 images" in message
+    assert "task.generator.widths=(16, 8) with patch=2 makes square images of 8, 16 pixels a side" in message
     assert f"the data is {image_shape[0]} x {image_shape[1]}" in message
-    assert "16 px by 2 widths, 32 px by 3 widths" in message
     assert "\n" not in message
 
 

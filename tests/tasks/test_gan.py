@@ -378,7 +378,9 @@ def test_conditional_needs_labels_and_can_be_turned_off():
 
 
 def test_a_network_for_other_images_is_refused():
-    with pytest.raises(InputError, match=r"task\.generator\.widths=\(16, 8\) with patch=2 makes 16 x 16 images"):
+    with pytest.raises(
+        InputError, match=r"task\.generator\.widths=\(16, 8\) with patch=2 makes square images of 8, 16 pixels a side"
+    ):
         build(tiny.task_spec(), "task", image_shape=(32, 32, 3), num_classes=0, batch_size=BATCH)
 
 
