@@ -28,7 +28,8 @@ KINDS: dict[str, Kind] = {
         made="gen.data.dataset:DatasetSplits",
     ),
     "task": Kind(
-        ("gen.tasks.autoencoder:Autoencoder", "gen.tasks.gan:Gan", "gen.tasks.prior:Prior"), members=("init",)
+        tuple(f"gen.tasks.{name}" for name in ("autoencoder:Autoencoder", "flow:Flow", "gan:Gan", "prior:Prior")),
+        members=("init",),
     ),
     "generator": Kind(("gen.models.r3gan:Generator",), _MODULE, ("latent", "check"), ("image_shape", "num_classes")),
     "discriminator": Kind(("gen.models.r3gan:Discriminator",), _MODULE, ("check",), ("image_shape", "num_classes")),
@@ -45,6 +46,7 @@ KINDS: dict[str, Kind] = {
         ),
         made="gen.models.bottleneck:Bottleneck",
     ),
+    "velocity": Kind(("gen.models.unet:UNet",), _MODULE, ("check",), ("image_shape", "num_classes")),
     "sequence": Kind(
         ("gen.models.recurrent:Recurrent",),
         _MODULE,
@@ -64,6 +66,7 @@ PLACES: dict[str, dict[str, str]] = {
         "discriminator": "discriminator",
         "features": "discriminator",
     },
+    "gen.tasks.flow:Flow": {"network": "velocity", "autoencoder": "autoencoder"},
     "gen.tasks.prior:Prior": {"network": "sequence", "tokenizer": "autoencoder"},
     "gen.models.autoencoder:Autoencoder": {"bottleneck": "bottleneck"},
 }

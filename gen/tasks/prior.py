@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -21,13 +21,13 @@ from gen.devices import constrain
 from gen.errors import InputError
 from gen.models.recurrent import Recurrent
 from gen.tasks import Metrics, autoregressive, token_orders
+from gen.tasks.context import Context, check_context, context_shape, learned_shape, split_context
 from gen.tasks.draws import draw_labels
 from gen.tasks.networks import fit, known_classes
-from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress
+from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import Tokenizer, of_shape
 
-Context = Literal["none", "half_size", "previous_frame"]
 _LABEL = 2**31  # what separates the random number of the label from those of the tokens, of which there are fewer
 
 
@@ -70,7 +70,7 @@ class Prior:
         check_numbers(self, **share, random_order=SHARE, weight_decay=WEIGHT, ema_half_life=IMAGES)
         check_numbers(self, warmup_images=IMAGES, learning_rate=RATE)
         object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
-        self._check_context()
+        check_context(self)
         if self.tokenizer is not None:
             fit(self, "tokenizer", image_shape=self.shape)
             if not self.tokenizer.vocabulary:
@@ -84,29 +84,15 @@ class Prior:
         grids = {"grid": grid(self.shape), "context": self.context_shape and grid(self.context_shape)}
         fit(self, "network", vocabulary=self._tokens.vocabulary, num_classes=self.num_classes, **grids)
 
-    def _check_context(self) -> None:
-        if self.context != "none" and not self.drop_context_probability:
-            raise InputError(
-                "task.drop_context_probability=0.0; allowed with a context: more than 0, for previews have none"
-            )
-        if self.context == "previous_frame" and self.image_shape[0] % 2:
-            raise InputError(
-                "task.context='previous_frame' needs images of two frames, one above the other; "
-                f"the data is {self.image_shape[0]} pixels high, and allowed is an even height"
-            )
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the images that are learned and made."""
-        height, width, channels = self.image_shape
-        return height // 2 if self.context == "previous_frame" else height, width, channels
+        return learned_shape(self.context, self.image_shape)
 
     @property
     def context_shape(self) -> tuple[int, int, int] | None:
         """Height, width and channels of the context; None: there is none."""
-        height, width, channels = self.shape
-        half = height // 2, width // 2, channels
-        return {"none": None, "half_size": half, "previous_frame": self.shape}[self.context]
+        return context_shape(self.context, self.image_shape)
 
     def init(self, key: jax.Array) -> TrainState:
         prior_key, tokenizer_key = jax.random.split(key)
@@ -123,7 +109,7 @@ class Prior:
         tokens = self._example(state.ema_params, batch["image"])
         (_, metrics), grads = grad(state.params["prior"], key, tokens, batch["label"], at)
         prior, opt_state = apply_gradients(self._optimizer, state.params["prior"], grads, state.opt_state["prior"])
-        metrics |= {"learning_rate": self._learning_rate(state.step), "grad_norm": optax.tree.norm(grads)}
+        metrics |= {"learning_rate": warmed(self, state.step), "grad_norm": optax.tree.norm(grads)}
         half_life = cosine(self.ema_half_life, at)
         params, opt_states = {"prior": prior}, {"prior": opt_state}
         return next_state(state, params, opt_states, half_life=half_life, images=self.batch_size), metrics
@@ -228,23 +214,14 @@ class Prior:
 
     def _example(self, params: Mapping[str, Any], images: jax.Array) -> jax.Array:
         """Encodes a batch of the data to tokens by position, [b n]: those of the context after those of the image."""
-        height, width, channels = self.shape
-        image, context = images[:, -height:], None
-        if self.context == "half_size":
-            context = image.reshape(-1, height // 2, 2, width // 2, 2, channels).mean((2, 4))
-        elif self.context == "previous_frame":
-            context = images[:, :height]
+        image, context = split_context(self.context, images)
         context = self._context(params, len(images), context)
         return jnp.concatenate([self._tokens.encode(params, image), context], axis=1)
-
-    def _learning_rate(self, step: jax.Array) -> jax.Array:
-        warm = jnp.minimum((step + 1) * (self.batch_size / max(self.warmup_images, 1)), 1.0)
-        return warm * cosine(self.learning_rate, progress(self, step))
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:
         mask = functools.partial(jax.tree.map, lambda leaf: leaf.ndim > 1)
-        adamw = optax.adamw(self._learning_rate, b1=0.9, b2=0.95, weight_decay=self.weight_decay, mask=mask)
+        adamw = optax.adamw(functools.partial(warmed, self), b1=0.9, b2=0.95, weight_decay=self.weight_decay, mask=mask)
         return optax.chain(optax.clip_by_global_norm(1.0), adamw)
 
     def _loss(

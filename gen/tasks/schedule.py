@@ -47,3 +47,9 @@ def progress(task: Any, step: jax.Array) -> jax.Array:
 def by_step(task: Any, ends: Range) -> optax.Schedule:
     """Returns a Range of the task as a function of the step."""
     return lambda step: cosine(ends, progress(task, step))
+
+
+def warmed(task: Any, step: jax.Array) -> jax.Array:
+    """Returns the task's `learning_rate` at a step, which first rises from 0 over its `warmup_images`."""
+    warm = jnp.minimum((step + 1) * (task.batch_size / max(task.warmup_images, 1)), 1.0)
+    return warm * cosine(task.learning_rate, progress(task, step))

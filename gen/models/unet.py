@@ -1,0 +1,113 @@
+"""A U-Net of the residual blocks of r3gan.py, for noisy images at a time: what a flow learns its velocity with.
+
+Ronneberger et al. 2015, "U-Net": levels of halved sides, and skips from each on the way down to its equal on the way
+up. Time and class scale and shift the features of every block (FiLM, Perez et al. 2018; Dhariwal and Nichol 2021,
+section 3). No normalization and no attention. Images are [b h w c], around [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen.errors import InputError
+from gen.models import bounds, layers
+from gen.models.bounds import check_bounds
+
+_FREQUENCIES = 16  # of the time; the highest has a period of 1/64
+
+
+class _Block(nn.Module):
+    """Residual block  x + 1x1( 3x3( 1x1(x) ) )  as in r3gan.Block, the first convolution scaled and shifted."""
+
+    expansion: float  # inner channels per outer channel
+    depth: int  # residual blocks in the whole network
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
+        inner = int(x.shape[-1] * self.expansion)
+        gain = layers.LEAKY_RELU_GAIN * self.depth**-0.25
+        y = layers.Conv(inner, gain=gain)(x)
+        scale, shift = jnp.split(layers.Linear(2 * inner, gain=0.1, use_bias=True)(condition)[:, None, None], 2, -1)
+        y = layers.leaky_relu(y * (1 + scale) + shift)
+        y = layers.Conv(inner, 3, gain=gain)(y)
+        y = layers.BiasLeakyReLU()(y)
+        return x + layers.Conv(x.shape[-1], gain=0.0)(y)
+
+
+class UNet(nn.Module):
+    """Noisy images [b h w c], times [b] in [0, 1], labels [b] int, context [b h w k] or None to images [b h w c].
+
+    The label `num_classes` is the unknown class; labels are ignored without classes. Images enter and leave as patches
+    (space-to-depth); at the end a 3 x 3 convolution over pixels blends the patches, so that no grid of them shows.
+    """
+
+    widths: tuple[int, ...] = (48, 128, 192)  # channels of each level, from the image inwards; each halves the side
+    blocks: int = 2  # residual blocks a level, on the way down and again on the way up
+    expansion: float = 1.0  # inner channels of a block per outer channel
+    patch: int = 2  # pixels per side that the first level treats as one position
+    pixel_width: int = 16  # channels of a pixel at the end
+    embedding: int = 128  # size of the embedding of time and class
+    bfloat16: bool = False  # compute in bfloat16; the last convolution stays in float32
+    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
+    num_classes: int = 0  # 0: unconditional; given by the data
+
+    @property
+    def factor(self) -> int:
+        """Pixels per side of one position of the innermost level."""
+        return self.patch * 2 ** (len(self.widths) - 1)
+
+    def check(self, place: str) -> None:
+        """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
+        check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
+        check_bounds(self, place, patch=bounds.PATCH, pixel_width=bounds.WIDTH, embedding=bounds.WIDTH)
+        height, width, _ = self.image_shape
+        if height % self.factor or width % self.factor:
+            raise InputError(
+                f"{place}.widths={self.widths} with patch={self.patch} halves images to positions of {self.factor} x "
+                f"{self.factor} pixels, which do not divide the {height} x {width} of the data; change patch, widths "
+                "or resolution"
+            )
+
+    @nn.compact
+    def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, context: jax.Array | None = None) -> jax.Array:
+        dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
+        condition, depth = self._condition(time, label).astype(dtype), 2 * self.blocks * len(self.widths)
+        pixels = (x if context is None else jnp.concatenate([x, context], axis=-1)).astype(dtype)
+        y = layers.Conv(self.widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
+        skips = []
+        for i, width in enumerate(self.widths):
+            if i:
+                y = layers.Conv(width)(layers.downsample(y))
+            for _ in range(self.blocks):
+                y = _Block(self.expansion, depth)(y, condition)
+            skips.append(y)
+        for i, width in reversed(list(enumerate(self.widths))):
+            if i < len(self.widths) - 1:
+                y = layers.upsample(layers.Conv(width)(y)) + layers.Conv(width)(skips[i])
+            for _ in range(self.blocks):
+                y = _Block(self.expansion, depth)(y, condition)
+        y = layers.depth_to_space(layers.Conv(self.pixel_width * self.patch**2)(layers.leaky_relu(y)), self.patch)
+        y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3)(pixels))
+        return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
+
+    def _condition(self, time: jax.Array, label: jax.Array) -> jax.Array:
+        """Embeds times and labels: [b embedding]."""
+        octaves = jnp.linspace(0.0, math.log2(64), _FREQUENCIES)
+        angles = 2 * jnp.pi * time[:, None] * 2**octaves
+        y = layers.Linear(self.embedding, use_bias=True, name="time")(
+            jnp.concatenate([jnp.sin(angles), jnp.cos(angles), time[:, None]], axis=-1)
+        )
+        if self.num_classes:
+            normal = nn.initializers.normal(1.0)
+            y += nn.Embed(self.num_classes + 1, self.embedding, embedding_init=normal, name="label")(label)
+        y = layers.Linear(self.embedding, gain=layers.LEAKY_RELU_GAIN, use_bias=True)(layers.leaky_relu(y))
+        return layers.leaky_relu(y)
+
+
+# For minutes on two CPU cores.
+PRESETS: dict[str, dict[str, Any]] = {"xs": {"widths": (48, 128, 192), "blocks": 2, "patch": 2}}

@@ -1,0 +1,286 @@
+"""Flow matching: learns the velocity from noise to images along straight paths, and follows it to draw new ones.
+
+Lipman et al. 2023, "Flow matching for generative modeling", and Liu et al. 2023, "Flow straight and fast". The path of
+an image x and standard normal noise e is z = (1 - t) x + t e, its velocity dz/dt = e - x; t = 1 is noise. Images are
+[b h w c] in [0, 1] in and out, and in [-1, 1] inside this file; with an autoencoder z are its latents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from gen.devices import constrain
+from gen.errors import InputError
+from gen.models.token_sampling import classifier_free_guidance
+from gen.tasks import Metrics, ode
+from gen.tasks.context import (
+    Context,
+    as_channels,
+    check_context,
+    context_shape,
+    doubled,
+    halved,
+    learned_shape,
+    split_context,
+)
+from gen.tasks.draws import draw_labels, draw_latents
+from gen.tasks.latents import Latents
+from gen.tasks.networks import fit, init_network, known_classes
+from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
+from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
+from gen.tasks.tokens import of_shape
+
+_SHORTEST = 0.02  # the time below which an expected image is no longer told from z by dividing by the time
+_TOLERANCE = 0.01  # of a likelihood, in bits per dimension
+_PROBES = 4  # of a likelihood
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flow:
+    """The flow-matching Task with the role "flow" (averaged) and, with an autoencoder, the frozen role "autoencoder",
+    to be filled by the config's init_from. Every Range of training is a cosine over `schedule_images`.
+
+    The loss is the mean squared error of the velocity, whatever the network predicts. A flow of pixels has a
+    likelihood. What is known of an image (a part; its average over 2 x 2 pixels) can be given without having been
+    learned; with `context` it is learned, as in gen.tasks.prior.
+    """
+
+    network: nn.Module  # z, times [b], labels [b], context or None -> z, a gen.models.unet.UNet
+    schedule_images: int  # real images over which every Range goes from its first to its second value
+    autoencoder: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder, whose latents are z; None: pixels
+    latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
+    prediction: Literal["velocity", "image"] = "image"  # what the network makes: e - x, or x (Li and He 2025, "JiT")
+    time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)) (Esser et al. 2024, eq. 19)
+    conditional: bool | None = None  # by class; None: if the data has labels
+    drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
+    context: Context = "none"  # what is learned to be given: the image at half size, or the frame before
+    drop_context_probability: float = 0.1  # share of images without their context
+    learning_rate: Range = (1e-3, 0.0)  # of Adam
+    warmup_images: int = 0  # over which the learning rate rises to that
+    ema_half_life: Range = (0.0, 10_000.0)  # of the averaged flow, in images
+    steps: int = 12  # of sampling, unless asked otherwise; each evaluates the network twice
+    guidance: float = 1.0  # of sampling, unless asked otherwise
+    guidance_times: tuple[float, float] = (0.0, 1.0)  # the times at which there is guidance (Kynkaanniemi et al. 2024)
+    image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
+    num_classes: int  # 0: unconditional
+    batch_size: int  # given by the run
+
+    real_images_per_sample = 1
+    can_sample = True
+
+    def __post_init__(self) -> None:
+        share = dict.fromkeys(("drop_labels_probability", "drop_context_probability", "guidance_times"), SHARE)
+        check_numbers(self, **share, guidance=WEIGHT, ema_half_life=IMAGES, warmup_images=IMAGES, learning_rate=RATE)
+        check_numbers(self, steps=(1, 10_000), latent_scale=(1e-6, 1e6), time_logits=(-10.0, 10.0))
+        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
+        check_context(self)
+        shape = self.shape
+        if self.context == "half_size" and (shape[0] % 2 or shape[1] % 2):
+            raise InputError(f"task.context='half_size' needs even sides; the data is {shape[0]} x {shape[1]} pixels")
+        if self.autoencoder is not None:
+            fit(self, "autoencoder", image_shape=shape)
+            if self.autoencoder.vocabulary:
+                raise InputError("task.autoencoder has tokens; allowed: continuous codes, such as DiagonalGaussian")
+        if self.guidance != 1.0:
+            self._check_guidance()
+        fit(self, "network", image_shape=self.latent_shape, num_classes=self.num_classes)
+
+    @property
+    def can_reconstruct(self) -> bool:
+        """Whether it reconstructs images: by its autoencoder."""
+        return self.autoencoder is not None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that are learned and made."""
+        return learned_shape(self.context, self.image_shape)
+
+    @property
+    def context_shape(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of the context that was learned; None: none was."""
+        return context_shape(self.context, self.image_shape)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of z: the images', or that of the autoencoder's latents."""
+        return self.shape if self.autoencoder is None else cast(tuple[int, ...], self.autoencoder.latent_shape)
+
+    def init(self, key: jax.Array) -> TrainState:
+        flow_key, autoencoder_key = jax.random.split(key)
+        z, time, label = jnp.zeros((1, *self.latent_shape)), jnp.ones(1), jnp.zeros(1, jnp.int32)
+        given = () if self.context == "none" else (self._context(1, None),)
+        flow = init_network(flow_key, self.network, "task.network", z, time, label, *given, shape=z.shape)
+        frozen = {}
+        if self.autoencoder is not None:
+            frozen["autoencoder"] = self.autoencoder.init(autoencoder_key, jnp.zeros((1, *self.shape)))
+        return initial_state({"flow": flow}, {"flow": self._optimizer}, "flow", **frozen)
+
+    def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
+        grad = jax.value_and_grad(self._loss)
+        loss, grads = grad(state.params["flow"], state.ema_params, key, batch["image"], batch["label"])
+        flow, opt_state = apply_gradients(self._optimizer, state.params["flow"], grads, state.opt_state["flow"])
+        half_life = cosine(self.ema_half_life, progress(self, state.step))
+        metrics = {"loss": loss, "learning_rate": warmed(self, state.step), "grad_norm": optax.tree.norm(grads)}
+        params, opt_states = {"flow": flow}, {"flow": opt_state}
+        return next_state(state, params, opt_states, half_life=half_life, images=self.batch_size), metrics
+
+    def label(self, keys: jax.Array) -> jax.Array | None:
+        return draw_labels(keys, self.num_classes, fold=1)
+
+    def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
+        """Samples images [n h w c] in [0, 1], one per key [n], by Heun's method.
+
+        Conditions, all optional, None as if absent:
+        "label" int32 [n]: num_classes for an unknown class. Without labels they are drawn from the keys, but unknown
+            where "given" or "context" say what to draw, if drop_labels_probability has taught that.
+        "latent" [n d]: the noise, instead of that of the keys. "truncation" and "temperature": scalars that shrink it.
+        "steps": an int. "guidance": a scalar, above 1 away from what would be drawn without class and context.
+        "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: pixels that are kept, up to the autoencoder.
+        "context" [n h w c] in [0, 1], of `context_shape`; of half the size if none was learned.
+        Raises InputError for what this flow has not learned.
+        """
+        asked = {name: value for name, value in conditions.items() if value is not None}
+        if refused := [name for name in ("top_k", "top_p") if name in asked]:
+            raise InputError(f"{refused[0]} is of priors, which draw tokens; a flow has none")
+        n = keys.shape[0]
+        label = asked.get("label") if self.num_classes else None
+        if label is None:
+            unknown = self.drop_labels_probability and ("given" in asked or "context" in asked)
+            label = None if unknown else self.label(keys)
+        context, guidance = self._context(n, asked.get("context")), asked.get("guidance", self.guidance)
+        if "guidance" in asked:
+            self._check_guidance()
+        elif guidance == 1.0 or (label is None and "context" not in asked):
+            guidance = None  # it would change nothing
+
+        def velocity(z: jax.Array, t: jax.Array) -> jax.Array:
+            given = self._velocity(ema_params["flow"], z, t, label, context)
+            if guidance is None:
+                return given
+            low, high = self.guidance_times
+
+            def guided() -> jax.Array:
+                without = self._velocity(ema_params["flow"], z, t, None, self._context(n, None))
+                return classifier_free_guidance(given, without, guidance)
+
+            return jax.lax.cond((low <= t) & (t <= high), guided, lambda: given)
+
+        noise = asked["latent"] if "latent" in asked else draw_latents(keys, self.latent_shape)
+        noise *= asked.get("truncation", 1.0) * asked.get("temperature", 1.0)
+        z = ode.solve(
+            velocity,
+            noise.reshape(n, *self.latent_shape),
+            steps=asked.get("steps", self.steps),
+            shortest=_SHORTEST,
+            project=self._projection(ema_params, asked),
+            keys=keys,
+        )
+        return self._latents.decode(ema_params, z)
+
+    def reconstruct(self, ema_params: Mapping[str, Any], images: jax.Array) -> jax.Array:
+        """Encodes images [n h w c] in [0, 1] to latents, and decodes them."""
+        return self._latents.decode(ema_params, self._latents.encode(ema_params, images))
+
+    def surprisal(
+        self,
+        ema_params: Mapping[str, Any],
+        images: jax.Array,
+        label: jax.Array | None,
+        *,
+        context: jax.Array | None = None,
+    ) -> jax.Array:
+        """Computes bits, float32 [n h w]: -log2 of the probability of images of 256 values, spread over their pixels.
+
+        The density is that of the flow, uniform noise fills the step between two values (Theis et al. 2016, section
+        3.1: a bound), and the divergence is estimated by 4 probes, the same for every image; the integral is within
+        about 0.01 bits per dimension. See `gen.tasks.ode.nats`.
+
+        images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
+        Raises InputError for what this flow has not learned.
+        """
+        if self.autoencoder is not None:
+            raise InputError("a flow of latents has no likelihood of images; allowed: a flow of pixels")
+        if label is None and self.num_classes and not self.drop_labels_probability:
+            raise InputError("this flow was learned without drop_labels_probability: it needs the class of each image")
+        n, (noise_key, probe_key) = len(images), jax.random.split(jax.random.key(0))
+        images = of_shape(images, self.shape, "images") + jax.random.uniform(noise_key, self.shape, minval=-0.5) / 255
+        given = self._context(n, context)
+        velocity = lambda z, t: self._velocity(ema_params["flow"], z, t, label, given)  # noqa: E731
+        probes = ode.random_probes(probe_key, _PROBES, self.shape)
+        nats, _ = ode.nats(velocity, 2 * images - 1, probes, tolerance=_TOLERANCE * math.log(2))
+        return (nats - math.log(2 / 255)).sum(-1) / math.log(2)
+
+    def _loss(self, params: Any, frozen: Any, key: jax.Array, images: jax.Array, label: jax.Array) -> jax.Array:
+        keys, n = jax.random.split(key, 5), len(images)
+        images, context = split_context(self.context, images)
+        if self.autoencoder is None:  # of 256 values, which would have no density
+            images += constrain(jax.random.uniform(keys[0], images.shape, minval=-0.5, maxval=0.5)) / 255
+        x = jax.lax.stop_gradient(self._latents.encode(frozen, images))
+        e = constrain(jax.random.normal(keys[1], x.shape))
+        # One time in each n-th of its distribution: less noise in the loss than from independent times.
+        share = constrain((jnp.arange(n) + jax.random.uniform(keys[2], (n,))) / n)
+        mean, deviation = self.time_logits
+        t = jax.nn.sigmoid(mean + deviation * jax.scipy.special.ndtri(jnp.clip(share, 1e-6, 1 - 1e-6)))
+        without_class = constrain(jax.random.bernoulli(keys[3], self.drop_labels_probability, (n,)))
+        label, given = jnp.where(without_class, self.num_classes, label), self._context(n, context)
+        if given is not None:
+            given *= constrain(jax.random.bernoulli(keys[4], 1 - self.drop_context_probability, (n, 1, 1, 1)))
+        at = t[:, None, None, None]
+        z = (1 - at) * x + at * e
+        wanted = e - x if self.prediction == "velocity" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
+        return jnp.square(self._velocity(params, z, t, label, given) - wanted).mean()
+
+    def _velocity(
+        self, params: Any, z: jax.Array, time: jax.Array, label: jax.Array | None, context: jax.Array | None
+    ) -> jax.Array:
+        """Computes dz/dt of z [n h w c] at times [] or [n]. label: [n]; None: unknown."""
+        time, unknown = jnp.broadcast_to(time, len(z)), jnp.full(len(z), self.num_classes, jnp.int32)
+        label = constrain(unknown) if label is None else label
+        given = () if context is None else (context,)
+        made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
+        return (z - made) / jnp.maximum(time, _SHORTEST)[:, None, None, None] if self.prediction == "image" else made
+
+    def _projection(self, params: Mapping[str, Any], asked: Mapping[str, Any]) -> Any:
+        """Returns what moves an expected z to what is known of the image; None: nothing is, or it was learned."""
+        if "given" in asked:
+            known, images = asked["known"] > 0, of_shape(asked["given"], self.shape, "given images")
+            given, known = self._latents.encode_known(params, images, known)
+            return lambda x: jnp.where(known, given, x)
+        if "context" in asked and self.context == "none":
+            half = self.shape[0] // 2, self.shape[1] // 2, self.shape[2]
+            if self.autoencoder is not None or self.shape[0] % 2 or self.shape[1] % 2:
+                raise InputError("this flow was learned without context images (task.context='none')")
+            average = 2 * of_shape(asked["context"], half, "context images") - 1
+            return lambda x: x + doubled(average - halved(x))
+        return None
+
+    def _context(self, count: int, images: jax.Array | None) -> jax.Array | None:
+        """Returns the input of the network for context images: these at the size of the others, and 1; of None: 0."""
+        if self.context_shape is None:
+            return None
+        images = None if images is None else of_shape(images, self.context_shape, "context images")
+        return constrain(as_channels(images, count, self.shape, self._latents.factor))
+
+    @property
+    def _latents(self) -> Latents:
+        return Latents(self.autoencoder, self.latent_scale)
+
+    def _check_guidance(self) -> None:
+        if self.context == "none" and not (self.num_classes and self.drop_labels_probability):
+            raise InputError(
+                "guidance needs a flow learned with a context, or with classes and drop_labels_probability"
+            )
+
+    @property
+    def _optimizer(self) -> optax.GradientTransformation:
+        adam = optax.adam(functools.partial(warmed, self), b1=0.9, b2=0.99)
+        return optax.chain(optax.clip_by_global_norm(1.0), adam)
