@@ -7,7 +7,6 @@ section 3). No normalization and no attention. Images are [b h w c], around [-1,
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -18,7 +17,7 @@ from gen.errors import InputError
 from gen.models import bounds, layers
 from gen.models.bounds import check_bounds
 
-_FREQUENCIES = 16  # of the time; the highest has a period of 1/64
+_FREQUENCIES = 16  # of the time, from half a period to 16
 
 
 class _Block(nn.Module):
@@ -40,7 +39,7 @@ class _Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """Noisy images [b h w c], times [b] in [0, 1], labels [b] int, context [b h w k] or None to images [b h w c].
+    """Noisy images [b h w c], times [b] in [0, 1], labels [b] int and perhaps context [b h w k] to images [b h w c].
 
     The label `num_classes` is the unknown class; labels are ignored without classes. Images enter and leave as patches
     (space-to-depth); at the end a 3 x 3 convolution over pixels blends the patches, so that no grid of them shows.
@@ -74,10 +73,10 @@ class UNet(nn.Module):
             )
 
     @nn.compact
-    def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, context: jax.Array | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, *context: jax.Array) -> jax.Array:
         dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
         condition, depth = self._condition(time, label).astype(dtype), 2 * self.blocks * len(self.widths)
-        pixels = (x if context is None else jnp.concatenate([x, context], axis=-1)).astype(dtype)
+        pixels = jnp.concatenate([x, *context], axis=-1).astype(dtype)
         y = layers.Conv(self.widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
         skips = []
         for i, width in enumerate(self.widths):
@@ -97,11 +96,10 @@ class UNet(nn.Module):
 
     def _condition(self, time: jax.Array, label: jax.Array) -> jax.Array:
         """Embeds times and labels: [b embedding]."""
-        octaves = jnp.linspace(0.0, math.log2(64), _FREQUENCIES)
-        angles = 2 * jnp.pi * time[:, None] * 2**octaves
-        y = layers.Linear(self.embedding, use_bias=True, name="time")(
-            jnp.concatenate([jnp.sin(angles), jnp.cos(angles), time[:, None]], axis=-1)
-        )
+        angles = 2 * jnp.pi * time[:, None] * 2 ** jnp.linspace(-1.0, 4.0, _FREQUENCIES)
+        odds = jnp.log(jnp.clip(time, 1e-3, 1 - 1e-3) / jnp.clip(1 - time, 1e-3, 1 - 1e-3))[:, None] / 4
+        waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles), odds], axis=-1)
+        y = layers.Linear(self.embedding, use_bias=True, name="time")(waves)
         if self.num_classes:
             normal = nn.initializers.normal(1.0)
             y += nn.Embed(self.num_classes + 1, self.embedding, embedding_init=normal, name="label")(label)

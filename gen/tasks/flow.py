@@ -58,7 +58,8 @@ class Flow:
     schedule_images: int  # real images over which every Range goes from its first to its second value
     autoencoder: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder, whose latents are z; None: pixels
     latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
-    prediction: Literal["velocity", "image"] = "image"  # what the network makes: e - x, or x (Li and He 2025, "JiT")
+    data_deviation: float = 0.5  # of images in [-1, 1], about
+    prediction: Literal["velocity", "image", "residual"] = "image"  # what the network makes
     time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)) (Esser et al. 2024, eq. 19)
     conditional: bool | None = None  # by class; None: if the data has labels
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
@@ -236,7 +237,7 @@ class Flow:
             given *= constrain(jax.random.bernoulli(keys[4], 1 - self.drop_context_probability, (n, 1, 1, 1)))
         at = t[:, None, None, None]
         z = (1 - at) * x + at * e
-        wanted = e - x if self.prediction == "velocity" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
+        wanted = e - x if self.prediction != "image" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
         return jnp.square(self._velocity(params, z, t, label, given) - wanted).mean()
 
     def _velocity(
@@ -247,7 +248,13 @@ class Flow:
         label = constrain(unknown) if label is None else label
         given = () if context is None else (context,)
         made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
-        return (z - made) / jnp.maximum(time, _SHORTEST)[:, None, None, None] if self.prediction == "image" else made
+        t = time[:, None, None, None]
+        if self.prediction == "image":
+            return (z - made) / jnp.maximum(t, _SHORTEST)
+        if self.prediction == "velocity":
+            return made
+        variance = (1 - t) ** 2 * self.data_deviation**2 + t**2  # of z
+        return (t - (1 - t) * self.data_deviation**2) / variance * z + self.data_deviation / jnp.sqrt(variance) * made
 
     def _projection(self, params: Mapping[str, Any], asked: Mapping[str, Any]) -> Any:
         """Returns what moves an expected z to what is known of the image; None: nothing is, or it was learned."""

@@ -1,0 +1,93 @@
+"""The U-Net: shapes, what each input does, what it refuses."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen.errors import InputError
+from gen.models.unet import PRESETS, UNet
+
+SMALL = {"widths": (8, 12), "blocks": 1, "embedding": 16, "pixel_width": 4, "image_shape": (8, 12, 3)}
+
+
+def inputs(count=2, channels=3):
+    z = jax.random.normal(jax.random.key(1), (count, 8, 12, channels))
+    return z, jnp.linspace(0.1, 0.9, count), jnp.arange(count, dtype=jnp.int32)
+
+
+def stirred(network, *given):
+    """Parameters away from the start, where the output is 0."""
+    params = jax.eval_shape(network.init, jax.random.key(0), *given)
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: 0.3 * rng.normal(size=leaf.shape).astype(np.float32), params)
+
+
+def test_it_makes_images_of_the_shape_of_its_input():
+    made, _ = jax.eval_shape(UNet(**SMALL, num_classes=2).init_with_output, jax.random.key(0), *inputs())
+    assert (made.shape, made.dtype) == ((2, 8, 12, 3), jnp.float32)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_every_input_counts_and_images_do_not_mix(patch):
+    network = UNet(**SMALL, patch=patch, num_classes=2)
+    z, time, label = inputs()
+    context = jnp.ones((2, 8, 12, 1))
+    params = stirred(network, z, time, label, context)
+    apply = jax.jit(network.apply)
+    made = apply(params, z, time, label, context)
+    for changed in (
+        (z.at[1].add(0.5), time, label, context),
+        (z, time.at[1].add(0.05), label, context),
+        (z, time, label.at[1].set(2), context),  # unknown
+        (z, time, label, context.at[1].set(0.0)),
+    ):
+        other = apply(params, *changed)
+        np.testing.assert_array_equal(made[0], other[0])
+        assert float(jnp.abs(made[1] - other[1]).max()) > 1e-4
+
+
+def test_without_classes_labels_do_not_count():
+    network = UNet(**SMALL)
+    z, time, label = inputs()
+    apply, params = jax.jit(network.apply), stirred(network, z, time, label)
+    np.testing.assert_array_equal(apply(params, z, time, label), apply(params, z, time, label + 1))
+
+
+def test_it_computes_in_bfloat16_and_gives_float32():
+    z, time, label = inputs()
+    params = stirred(UNet(**SMALL), z, time, label)
+    full, half = (jax.jit(UNet(**SMALL, bfloat16=b).apply)(params, z, time, label) for b in (False, True))
+    assert half.dtype == jnp.float32
+    difference = float(jnp.abs(full - half).mean() / jnp.abs(full).mean())
+    assert 0 < difference < 0.05, difference
+
+
+def test_a_pixel_sees_across_patches():
+    """At the end the patches are blended: each pixel of a patch has a weight on pixels of its neighbors."""
+    network = UNet(**{**SMALL, "blocks": 0, "widths": (8,)}, patch=4)
+    z, time, label = inputs(1)
+    params = stirred(network, z, time, label)
+    reach = jax.jit(jax.grad(lambda z: network.apply(params, z, time, label)[0, 3, 3].sum()))(z)[0]
+    assert jnp.abs(reach[4:6, 4:6]).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch": 8}, "halves images to positions of 16 x 16 pixels, which do not divide the 8 x 12"),
+        ({"widths": (0, 8)}, "task.network.widths"),
+        ({"embedding": 0}, "task.network.embedding"),
+        ({"blocks": -1}, "task.network.blocks"),
+    ],
+)
+def test_it_refuses_what_does_not_fit(changes, message):
+    with pytest.raises(InputError, match=message.replace(".", r"\.")):
+        UNet(**{**SMALL, **changes}).check("task.network")
+
+
+def test_the_presets_fit_32_pixels():
+    for fields in PRESETS.values():
+        UNet(**fields, image_shape=(32, 32, 1)).check("task.network")
