@@ -29,10 +29,11 @@ PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num
 # fmt: off
 MetricGroup = Literal[
     "frechet", "frechet_infinite", "kernel", "rbf", "mind", "neighbors", "memorization",
-    "vendi", "score", "classes", "path", "sliced", "ms_ssim",
+    "spectrum", "vendi", "score", "classes", "path", "sliced", "ms_ssim",
 ]
 # fmt: on
-FAST: tuple[MetricGroup, ...] = ("frechet", "kernel", "neighbors", "memorization")  # what training measures
+# What training measures.
+FAST: tuple[MetricGroup, ...] = ("frechet", "kernel", "neighbors", "memorization", "spectrum")
 
 
 def _field(default: Any, **rules: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from gen import __version__, cli
 from gen.data import DatasetSplits, Examples
 from gen.features import Extractor, array_cache
-from gen.metrics import moments, neighbors
+from gen.metrics import moments, neighbors, spectrum
 from gen.metrics.neighbors import Manifold, Neighbors
 
 K = 5  # nearest others that are looked for
@@ -38,6 +38,11 @@ class FeatureSet:
     def manifold(self) -> Manifold:
         """Adds to the features the distances to their 5 nearest others. Raises InputError for fewer than 6 images."""
         return neighbors.manifold(self.features, k=K)
+
+    @functools.cached_property
+    def line_power(self) -> np.ndarray:
+        """Computes the power spectrum of the rows and columns of each image. Raises InputError for small images."""
+        return spectrum.line_power(self.images)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -6,17 +6,20 @@ Each is uint8 [H W 3] with its title, or left out where the comparison has no an
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gen.errors import InputError
 from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import K, subset
 from gen.evaluation.metric_functions import LEAST_HELD_OUT
-from gen.metrics import neighbors
+from gen.metrics import neighbors, spectrum
 from gen.metrics.neighbors import Manifold
 from gen.report import enlarged, grid
 from gen.report.contact_sheet import Tile, beside, sheet, stacked, text
+from gen.report.curves import Chart, Series, chart
 
 FIGURES = ("nearest", "typical", "untypical", "classes", "map")
 _LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
@@ -59,6 +62,30 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
             manifold(comparison),
         )
     return made
+
+
+def spectra(comparison: Comparison) -> list[Chart]:
+    """Lays out the power of samples and of real images by frequency: in rings, and in rows and columns.
+
+    None of images that have no spectrum: one alone, or of fewer than 16 pixels a side.
+    """
+    sets = {"samples": comparison.generated, "real": comparison.reference.real}
+    try:
+        rings = {name: spectrum.radial_power(x.images) for name, x in sets.items()}
+        lines = {name: x.line_power.mean(axis=0)[1:] for name, x in sets.items()}
+    except InputError:
+        return []
+    along = {name: spectrum.Spectrum(np.arange(1, len(x) + 1) / len(x) / 2, x) for name, x in lines.items()}
+    drawn = (
+        _curves("Power spectrum, radial mean", rings),
+        _curves("Power of rows and columns: a grid of 2 or 4 pixels shows about 0.5 or 0.25", along),
+    )
+    return [found for found in drawn if found]
+
+
+def _curves(title: str, spectra: Mapping[str, spectrum.Spectrum]) -> Chart | None:
+    lines = [Series(name, x.frequencies.tolist(), x.power.tolist()) for name, x in spectra.items()]
+    return chart(title, lines, x_label="cycles per pixel", y_label="power")
 
 
 def nearest(comparison: Comparison) -> np.ndarray:

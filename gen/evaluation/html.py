@@ -12,7 +12,7 @@ from gen import cli
 from gen.config.values import strict_json
 from gen.evaluation import results
 from gen.evaluation.evaluate_run import Evaluation
-from gen.evaluation.figures import FIGURES, draw_figures
+from gen.evaluation.figures import FIGURES, draw_figures, spectra
 from gen.evaluation.metric_suite import METRICS
 from gen.evaluation.results import MetricResult
 from gen.files import atomic_write, printable
@@ -38,6 +38,7 @@ def write(folder: Path, evaluation: Evaluation) -> None:
     first, *others = evaluation.results
     shown = draw_figures(evaluation.comparisons[first]) if first in evaluation.comparisons else {}
     values = {
+        "charts": spectra(evaluation.comparisons[first]) if first in evaluation.comparisons else [],
         "verdicts": evaluation.verdicts,
         "about": _about(evaluation.results),
         "titles": list(evaluation.results),

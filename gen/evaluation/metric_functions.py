@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from gen.errors import InputError
 from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import FeatureSet, K, subset
 from gen.files import printable
-from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, sliced
+from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, sliced, spectrum
 from gen.metrics.bootstrap import Value
 
 EPSILON = 1e-4  # of a way between latents (Karras et al. 2019)
@@ -118,6 +118,22 @@ def _enough_held_out(c: Comparison) -> FeatureSet:
     if len(held_out) < LEAST_HELD_OUT:
         raise InputError(f"{len(held_out)} held-out images do not tell how near new ones are; {LEAST_HELD_OUT} do")
     return held_out
+
+
+def patch_energy(c: Comparison) -> Numbers:
+    """Yields the energy at the frequency of each size of patches, over that of real images."""
+    yield from _of_patches("patch-energy-{part}", spectrum.patch_energy, c)
+
+
+def checkerboard(c: Comparison) -> Numbers:
+    """Yields how far each of these energies stands out from the spectrum."""
+    yield from _of_patches("checkerboard-{part}", spectrum.checkerboard, c)
+
+
+def _of_patches(name: str, function: Callable[..., dict[int, Value]], c: Comparison) -> Numbers:
+    sets = (c.generated.line_power, c.reference.real.line_power)
+    for period, value in function(*sets, **c.options).items():
+        yield Number(name, value, part=str(period), counts=(len(sets[0]), len(sets[1])))
 
 
 def vendi(c: Comparison) -> Numbers:

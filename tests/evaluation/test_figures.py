@@ -14,8 +14,8 @@ from PIL import Image
 from gen import provenance
 from gen.evaluation import html, measure
 from gen.evaluation.evaluate_run import Evaluation
-from gen.evaluation.figures import classes, depth, draw_figures, manifold, nearest, typical
-from gen.metrics import memorization, neighbors
+from gen.evaluation.figures import classes, depth, draw_figures, manifold, nearest, spectra, typical
+from gen.metrics import memorization, neighbors, spectrum
 from gen.runs.trained_run import RunFolder
 
 RED = (225, 30, 30)
@@ -135,6 +135,20 @@ def test_the_map_has_all_kinds_of_points_and_no_others():
     assert [count(manifold(same)[:560], color) > 0 for color in colors] == [False, False, True, False]
 
 
+def test_spectra_are_those_of_the_sets():
+    asked = comparison(40, real=60)
+    rings, lines = spectra(asked)
+    assert [line.name for line in rings.lines] == [line.name for line in lines.lines] == ["samples", "real"]
+    for chart, power in (
+        (rings, spectrum.radial_power(asked.generated.images).power),
+        (lines, spectrum.line_power(asked.generated.images).mean(axis=0)),
+    ):
+        assert chart.lines[0].last == f"{power[-1]:.3g}"
+        assert len(chart.lines[0].stretches[0]) == 8
+        assert [number for _, number in chart.x_ticks][-1] == "0.5"
+    assert spectra(comparison(1)) == spectra(comparison(side=8)) == []
+
+
 def test_the_page_has_every_number_and_picture(tmp_path):
     asked = comparison()
     boards = {"samples": measure(asked, groups=QUICK), "refined": measure(comparison(50), groups=QUICK)}
@@ -155,6 +169,7 @@ def test_the_page_has_every_number_and_picture(tmp_path):
     assert names == sorted([*pngs, "evaluation-refined.json", "evaluation.html", "evaluation.json", "section.html"])
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert page.count("<img ") == 5
+    assert page.count("<svg ") == 2  # the spectra
     assert not re.search("https?:", page)
     for board in boards.values():
         for result in board:

@@ -48,6 +48,8 @@ def test_every_metric_is_there_with_its_way_and_an_interval(everything):
         **dict.fromkeys(["FD-own", "FD-own-infinite", "KD-own", "MMD-own", "MIND-own"], "lower"),
         **dict.fromkeys(["precision", "recall", "density", "coverage"], "higher"),
         "memorized": "lower",
+        **{f"patch-energy-{period}": "neither" for period in (2, 4)},
+        **{f"checkerboard-{period}": "lower" for period in (2, 4)},
         **dict.fromkeys(["memorized-p", "C_T", "AuthPct"], "neither"),
         **dict.fromkeys(["Vendi-own-q1", "Vendi-own-q2", "IS-own", "modes-covered"], "higher"),
         "modes-divergence": "lower",
@@ -96,6 +98,21 @@ def test_values_of_pixels_are_those_of_the_metrics():
     assert found["SWD-16"].value == sliced.sliced_wasserstein(x.images, asked.reference.real.images)[16].value
     assert found["MS-SSIM"].value == diversity.ms_ssim_diversity(x.images, labels=x.labels, pairs=4).value
     assert found["MS-SSIM"].low is None  # four pairs do not say how sure that is
+
+
+def test_a_grid_is_seen():
+    asked = comparison(200, real=200)
+    found = measured(asked, "spectrum")
+    for result in found.values():
+        assert result.value == pytest.approx(1, abs=0.1)
+        assert (result.extractor, result.num_samples, result.num_references) == ("pixels alone", 200, 200)
+    x = asked.generated
+    board = 20 - 40 * (np.indices((16, 16)).sum(axis=0) % 2)[:, :, None]
+    worse = dataclasses.replace(x, images=np.clip(x.images + board, 0, 255).astype(np.uint8))
+    spoiled = measured(dataclasses.replace(asked, generated=worse), "spectrum")
+    assert {name: result.low > 1.3 for name, result in spoiled.items()} == {
+        "patch-energy-2": True, "patch-energy-4": False, "checkerboard-2": True, "checkerboard-4": False
+    }  # fmt: skip
 
 
 def test_results_tell_what_each_number_rests_on(everything):
