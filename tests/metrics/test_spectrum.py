@@ -71,6 +71,23 @@ def test_the_power_of_natural_images_falls_with_the_square():
     assert slope == pytest.approx(-2, abs=0.15)
 
 
+def test_rings_are_means_over_the_whole_plane():
+    x = natural(5) ** 2
+    window = np.outer(np.hanning(SIDE + 1)[:-1], np.hanning(SIDE + 1)[:-1])[:, :, None]
+    mean = (x * window).sum(axis=(1, 2), keepdims=True) / window.sum()
+    power = np.square(np.abs(np.fft.fft2((x - mean) * window, axes=(1, 2)))).mean(axis=(0, 3)) / np.square(window).sum()
+    length = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE))) * SIDE
+    wanted = [power[np.rint(length) == ring].mean() for ring in range(1, 17)]
+    np.testing.assert_allclose(radial_power(x).power, wanted, rtol=1e-4)
+
+
+def test_stripes_of_rows_and_of_columns_count_alike():
+    stripes = np.broadcast_to(0.5 + 0.1 * np.cos(np.pi * np.arange(SIDE)), (2, SIDE, SIDE))[..., None]
+    rows, columns = line_power(stripes), line_power(stripes.swapaxes(1, 2))
+    np.testing.assert_allclose(rows, columns, rtol=1e-5, atol=1e-9)
+    assert rows[0, 16] == pytest.approx(0.1**2 * SIDE / 1.5 / 2, rel=1e-4)
+
+
 @pytest.mark.parametrize("side", [16, 32, 64])
 def test_a_grid_of_known_amplitude(side):
     x, amplitude = noise(side=side, deviation=0.05), 0.02
@@ -117,6 +134,7 @@ def test_blur_and_sharpness_are_no_grid():
 
 def test_brightness_does_not_count_and_contrast_only_for_energy():
     x, real = natural(60), natural(60, seed=1)
+    np.testing.assert_allclose(radial_power(x * 0.5 + 0.3).power, 0.25 * radial_power(x).power, rtol=1e-4)
     energy, stands_out = compared(x, real)
     np.testing.assert_allclose(compared(x * 0.5, real)[0][2], 0.25 * energy[2], rtol=1e-4)
     for other in (x * 0.5 + 0.3, 1 - x):
