@@ -42,6 +42,7 @@ from gen.provenance.policy import Policy, policy
 from gen.provenance.trust_list import load_trust
 from gen.report import grid
 from gen.runs import identity, trained_run
+from gen.runs.best import Step
 from gen.runs.run_data import load_data
 from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed, conditional, latent_space
@@ -67,8 +68,8 @@ __all__ = [
 ]
 
 
-def load(workdir: str | Path, *, step: int | None = None) -> Model:
-    """Loads the model of a run folder. step: of a checkpoint; None: the newest valid one."""
+def load(workdir: str | Path, *, step: Step = "best") -> Model:
+    """Loads the model of a run folder. step: of a checkpoint; "best": by what training measured; "newest"."""
     mesh = devices.mesh(-1, 1)
     return Model(trained_run.load(workdir, step=step, mesh=mesh), expand(workdir), mesh)
 

@@ -26,6 +26,7 @@ from gen.cli.flags import SAMPLING, Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
+from gen.runs.best import Step
 
 if TYPE_CHECKING:
     from gen.evaluation.evaluate_run import Evaluation
@@ -40,7 +41,7 @@ class EvaluateOptions(Options):
     """What to measure, how, and where the results go."""
 
     workdir: str | Path | None = option(None, "Folder of the run to measure.", group="Images")
-    step: int | None = option(None, "Its checkpoint; by default the newest.", at_least=0)
+    step: Step = option("best", "Its checkpoint; best: of those that training measured", at_least=0)
     images: str | Path | None = option(None, "Folder of images to measure, instead of a run.")
     reference: str | Path | None = option(None, "Folder of real images, or .npz with mu and sigma.")
     size: int | None = option(None, "Side of the squares that all files become.", at_least=1, at_most=8192)

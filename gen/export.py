@@ -25,6 +25,7 @@ from gen.cli import Options, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
+from gen.runs.best import Step
 
 if TYPE_CHECKING:
     from gen.publishing.export import ExportResult
@@ -37,7 +38,7 @@ class ExportOptions(Options):
     folders: Sequence[str | Path] = option(
         (), "Folder of the run, and folder for the results", group="Export", positional="RUN OUT"
     )
-    step: int | None = option(None, "Checkpoint to export; by default the newest", at_least=0)
+    step: Step = option("best", "Checkpoint to export; best: of those that training measured", at_least=0)
     onnx: bool = option(False, "Also write model.onnx, for generators and decoders")
 
 

@@ -30,6 +30,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import parse_target
 from gen.provenance.policy import PolicyOptions
+from gen.runs.best import Step
 from gen.training import compile_cache
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class LatentsOptions(PolicyOptions):
     )
     inputs: Sequence[str | Path] = option((), "Image files and folders, or one file of latents", positional="IN...")
     workdir: str | Path = option(..., "Folder of the run", group="Run and output")
-    step: int | None = option(None, "Checkpoint to use; by default the newest", at_least=0)
+    step: Step = option("best", "Checkpoint to use; best: of those that training measured", at_least=0)
     out: str | Path = option(..., "Where results go: a folder, or one file")
     batch_size: int = option(64, "Images at once", at_least=1, at_most=65_536)
     label: str | None = option(None, "Class of the images, a name or a number", group="Projection into a GAN")

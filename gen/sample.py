@@ -32,6 +32,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable, parse_output
 from gen.provenance.policy import PolicyOptions
+from gen.runs.best import Step
 from gen.training import compile_cache
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class SampleOptions(PolicyOptions):
 
     inputs: Sequence[str | Path] = option((), "Image files and folders, for a prior to work on", positional="IN...")
     workdir: str | Path = option(..., "Folder of the run", group="Run and output")
-    step: int | None = option(None, "Checkpoint to use; by default the newest", at_least=0)
+    step: Step = option("best", "Checkpoint to use; best: of those that training measured", at_least=0)
     out: str | Path = option(..., "Where the images go: a folder, or one file")
     format: Literal["png", "jpeg", "webp", "gif"] | None = option(None, "By default png, of animations webp")
     batch_size: int = option(64, "Images on their way at once; they do not depend on it", at_least=1, at_most=65_536)

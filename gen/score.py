@@ -23,6 +23,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
 from gen.provenance.policy import PolicyOptions
+from gen.runs.best import Step
 from gen.training import compile_cache
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ScoreOptions(PolicyOptions):
         0, "Images to draw for a background of bits; 0: none.", at_least=0, at_most=1_000_000
     )
     workdir: str | Path = option(..., "Folder of the run, of a prior.", group="Run and results")
-    step: int | None = option(None, "Checkpoint to use; by default the newest.", at_least=0)
+    step: Step = option("best", "Checkpoint to use; best: of those that training measured", at_least=0)
     batch_size: int = option(64, "Images on their way at once; bits do not depend on it.", at_least=1, at_most=65_536)
     out: str | Path = option(..., "Folder for the results.")
 

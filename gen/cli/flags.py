@@ -13,8 +13,8 @@
 
 `draw(DrawOptions(out="x", truncation=0.5))` is then what `--out=x --truncation=0.5` does, with the same checks. The
 docstring of the module that defines the options, and the options by group, are its --help. An option is text, a number,
-true or false, one of the texts of a Literal, or a sequence of those (the flag may be repeated), and may be None; where
-the annotation names Path, a leading ~ on the command line is that home.
+true or false, one of the texts of a Literal, a number or one of these (int | Literal), or a sequence of those (the flag
+may be repeated), and may be None; where the annotation names Path, a leading ~ on the command line is that home.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Option(typing.NamedTuple):
     name: str  # of the field
     kind: Any  # of one value: bool, int, float, str, Path
     many: bool
-    texts: tuple[str, ...]  # those of a Literal
+    texts: tuple[str, ...]  # those of a Literal, which alone are allowed, or beside numbers
     default: Any
     rules: typing.Mapping[str, Any]  # what `option` was given
 
@@ -102,9 +102,10 @@ class Option(typing.NamedTuple):
     @property
     def allowed(self) -> str:
         """What a value must be, in words."""
-        if self.texts:
+        if self.texts and self.kind is str:
             return f"one of {', '.join(self.texts)}"
-        return f"{_WORDS[self.kind]} {self.bounds}".replace(" at ", " of at ").strip()
+        number = f"{_WORDS[self.kind]} {self.bounds}".replace(" at ", " of at ").strip()
+        return ", or ".join([number, *self.texts])
 
     def conform(self, value: Any) -> Any:
         """Checks a value from Python and brings it to the annotation. Raises InputError."""
@@ -120,6 +121,8 @@ class Option(typing.NamedTuple):
         return tuple(values) if self.many else values[-1]
 
     def _typed(self, text: str) -> Any:
+        if text in self.texts:
+            return text
         try:
             if self.kind is Path:  # also NAME=PATH and KIND:PATH
                 before, path = re.fullmatch(r"(?s)([\w.]+[=:](?=~))?(.*)", text).groups(default="")  # type: ignore[union-attr]
@@ -132,11 +135,13 @@ class Option(typing.NamedTuple):
 
     def _one(self, value: Any, shown: Any) -> Any:
         """Checks one value, which errors show as `shown`."""
+        if isinstance(value, str) and value in self.texts:
+            return value
         number = self.kind in (int, float)
         types = {int: numbers.Integral, float: numbers.Real, bool: bool}.get(self.kind, str | os.PathLike)
         low, high = self.rules.get("at_least", -math.inf), self.rules.get("at_most", math.inf)
         fits = isinstance(value, types) and isinstance(value, bool) == (self.kind is bool)
-        if not fits or (number and (value < low or value > high)) or (self.texts and value not in self.texts):
+        if not fits or (number and (value < low or value > high)) or (self.texts and not number):
             raise self._refused(shown)
         if number and not math.isfinite(value):
             raise InputError(f"{self.shown}={shown}; it must be a finite number")
@@ -167,8 +172,8 @@ def _option(field: dataclasses.Field[Any], annotation: Any) -> Option:
     members = _members(annotation)
     if many := typing.get_origin(members[0]) is Sequence:
         members = _members(typing.get_args(members[0])[0])
-    texts = typing.get_args(members[0]) if typing.get_origin(members[0]) is typing.Literal else ()
-    kind = str if texts else Path if Path in members else members[0]
+    texts = next((typing.get_args(a) for a in members if typing.get_origin(a) is typing.Literal), ())
+    kind = Path if Path in members else members[0] if isinstance(members[0], type) else str
     return Option(field.name, kind, many, texts, field.default, field.metadata)
 
 
@@ -279,7 +284,8 @@ def _row(option: Option) -> tuple[str, str]:
         about.append(f"default {option.default}")
     if option.many and "positional" not in rules:
         about.append("may be repeated")
-    value = "|".join(option.texts) or _PLACEHOLDERS.get(option.kind)
+    alone = option.texts and option.kind is str
+    value = "|".join([*([] if alone else [_PLACEHOLDERS.get(option.kind, "")]), *option.texts])
     left = f"--[no]{option.flag}" if option.kind is bool else f"--{option.flag}={value}"
     right = rules["help"].rstrip(".") + (f" ({'; '.join(about)})" if about else "")
     return rules.get("positional", left), right

@@ -1,7 +1,7 @@
 """Evaluates images: sets with their features, the metrics of them, and results that say what was measured."""
 
 from gen.evaluation.comparison import Comparison
-from gen.evaluation.evaluator import Best, Evaluator, NoEvaluator, evaluator
+from gen.evaluation.evaluator import Evaluator, NoEvaluator, evaluator
 from gen.evaluation.feature_sets import (
     FeatureSet,
     Reference,
@@ -17,7 +17,6 @@ from gen.evaluation.samples import model_images, subject
 __all__ = [
     "GROUPS",
     "METRICS",
-    "Best",
     "Comparison",
     "Evaluator",
     "FeatureSet",

@@ -1,46 +1,51 @@
-"""Evaluates a model in training: the numbers are those of gen.evaluate of the checkpoint of that step."""
+"""Evaluates a model in training: by default cheaply, see `Pace`; the best checkpoint is kept.
+
+The numbers are those of gen.evaluate of the checkpoint of that step with as many samples and, of pixels, as many real
+images.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-from collections.abc import Mapping, Sequence
+import functools
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
-from gen.config import Config
-from gen.config.values import require, strict_json
-from gen.data import DatasetSplits
+from gen import cli
+from gen.config import Config, EvaluationConfig
+from gen.data import DatasetSplits, Examples
 from gen.errors import InputError, nearest
 from gen.evaluation.comparison import Comparison
-from gen.evaluation.feature_sets import extract_features, reference
+from gen.evaluation.feature_sets import Reference, extract_features, random_subset, reference
 from gen.evaluation.metric_suite import METRICS, measure
+from gen.evaluation.pace import Pace
 from gen.evaluation.results import MetricResult
 from gen.evaluation.samples import model_images, subject
-from gen.features import self_supervised_extractor
-from gen.files import atomic_write, printable, read_regular, set_aside
+from gen.evaluation.variety import Variety
+from gen.features import pixels, self_supervised_extractor
+from gen.report import history
+from gen.runs import best
+from gen.runs.best import Best
+from gen.runs.run_folder import RunFolder
+from gen.sampling import by_seed
 from gen.tasks import Task
 from gen.tasks.state import Tree
 
-_log = logging.getLogger(__name__)
-
-
-class Best(NamedTuple):
-    """The checkpoint that a metric prefers: best.json in the run folder."""
-
-    step: int
-    metric: str
-    value: float
+REFERENCES = 2000  # real images that pixels are compared with
+_PROBED = 16  # images that tell how long sampling takes, for each device
 
 
 class NoEvaluator:
-    """The `Evaluator` of a run that is not measured: it is never due, and does nothing."""
+    """The `Evaluator` of a run that is not measured: it is never due."""
 
     best_step: int | None = None
+
+    def __init__(self, workdir: Path) -> None:
+        self._folder = RunFolder(workdir)
 
     def due(self, step: int, total: int) -> bool:
         return False
@@ -48,115 +53,166 @@ class NoEvaluator:
     def check(self, ema_params: Mapping[str, Tree]) -> None:
         pass
 
-    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
+    def begin(self, compiling: float) -> None:
+        pass
+
+    def __call__(self, ema_params: Mapping[str, Tree], step: int, total: int) -> dict[str, float]:
         return {}
 
-    def remember(self) -> None:
+    def charge(self, seconds: float) -> None:
         pass
+
+    def remember(self) -> None:
+        """Removes best.json of an earlier training: what is trained now is the newest, and not known to be worse."""
+        if jax.process_index() == 0:
+            best.write(self._folder, None)
 
 
 class Evaluator:
-    """Measures a model in training every `evaluation.every` steps, and remembers which step was the best.
+    """Measures a model in training, remembers which step was the best, and says when variety falls.
 
-    The real images' features are computed once, so that each time costs the samples alone.
+    The real images' features are computed once, so that each time costs the samples alone. Nothing that training
+    depends on is touched: samples are drawn from keys of their own.
     """
 
     def __init__(
         self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
     ) -> None:
         """start: the step that training goes on from. Raises InputError for metrics that cannot be computed."""
-        if jax.process_count() > 1:
-            raise InputError(
-                "evaluation.every measures in one process; with several, run gen.evaluate beside the training"
-            )
-        if not (task.can_sample or task.can_reconstruct):
-            raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: 0")
-        _check_best_metric(config.evaluation.best_metric)  # before minutes of work
-        self._config, self._task, self._source, self._mesh = config, task, source, mesh
-        self._extractor = self_supervised_extractor(source)
-        self._reference = reference(source, self._extractor)
-        self._path = workdir / "best.json"
-        self.best = read_best(self._path, config.evaluation.best_metric, start)
+        self._options, self._folder = config.evaluation, RunFolder(workdir)
+        self._task, self._source, self._mesh = task, source, mesh
+        self._metric = _best_metric(self._options)  # before minutes of work
+        self._own = self._options.extractor == "own"
+        self._extractor = self_supervised_extractor(source) if self._own else pixels()
+        self._program = by_seed.compiled(task, mesh) if task.can_sample else None
+        self._pace = Pace(self._options.every, config.log_every)
+        self._probed = self._options.every > 0
+        self.best = best.resume(self._folder, self._metric, start)
+        self._distance = f"FD-{self._extractor.name}"
+        self._variety = Variety(self._distance)
+        for line in history.read(workdir / "metrics.jsonl").lines:
+            if line["step"] <= start and self._distance in line:
+                self._variety(line["step"], line)
+
+    @functools.cached_property
+    def _reference(self) -> Reference:
+        if self._own:
+            return reference(self._source, self._extractor)
+        some = random_subset(self._source.train, REFERENCES)
+        digest = str(self._source.metadata.get("digest", ""))
+        real = extract_features(some, self._extractor, labeled=bool(self._source.num_classes))
+        return Reference(digest, "train", real, real, real.take(np.arange(0)), self._source.class_names)
 
     @property
     def best_step(self) -> int | None:
         """Returns the step of the best checkpoint so far."""
         return self.best.step if self.best else None
 
+    def check(self, ema_params: Mapping[str, Tree]) -> None:
+        """Raises InputError, before the first step, where what was asked for by its step cannot be measured."""
+        if self._options.every > 0 and self._metric and self.best is None:
+            found = [result.metric for result in self._results(ema_params, 0)]
+            if self._metric not in found:
+                raise InputError(
+                    f"evaluation.best_metric is '{self._metric}', for which there are too few images; measured are: "
+                    f"{', '.join(found)}"
+                )
+
+    def begin(self, compiling: float) -> None:
+        """Begins to count the time. compiling: the seconds for the step, of which a sampler is a part."""
+        self._pace.begin(max(0.5, compiling / 8))
+
     def due(self, step: int, total: int) -> bool:
         """Returns whether to measure at this step."""
-        return step % self._config.evaluation.every == 0 or step == total
+        return self._pace.due(step, total)
 
-    def check(self, ema_params: Mapping[str, Tree]) -> None:
-        """Raises InputError, before the first step, where best_metric is no metric that will be measured."""
-        if self._config.evaluation.best_metric and self.best is None:
-            _find(self._results(ema_params, 0), self._config.evaluation.best_metric)
+    def __call__(self, ema_params: Mapping[str, Tree], step: int, total: int) -> dict[str, float]:
+        """Measures these weights; returns the numbers by metric. The best so far becomes `best`.
 
-    def __call__(self, ema_params: Mapping[str, Tree], step: int) -> dict[str, float]:
-        """Measures these weights; returns the numbers by metric. The best so far becomes `best`."""
+        Returns none where it turns out that there is no time for it yet.
+        """
+        if not self._probed:
+            self._probe(ema_params)
+            if not self._pace.affords(step, total):
+                return {}
+        began = time.monotonic()
         results = self._results(ema_params, step)
-        if metric := self._config.evaluation.best_metric:
-            result = _find(results, metric)
-            sign = -1 if result.better == "higher" else 1
-            if self.best is None or sign * result.value < sign * self.best.value:
-                self.best = Best(step, metric, result.value)
-        return {result.metric: result.value for result in results}
+        for result in results:
+            if result.metric == self._metric:
+                sign = -1 if result.better == "higher" else 1
+                if self.best is None or sign * result.value < sign * self.best.value:
+                    self.best = Best(step, self._metric, result.value)
+        numbers = {result.metric: result.value for result in results}
+        if said := self._variety(step, numbers):
+            kept = f"; kept is the best by {self.best.metric}, checkpoint {self.best.step:,}" if self.best else ""
+            cli.say(f"variety falls: {said}{kept}")
+        self._pace.cost = time.monotonic() - began
+        self.charge(self._pace.cost)
+        return numbers
+
+    def charge(self, seconds: float) -> None:
+        """Counts time that measuring has taken."""
+        self._pace.charge(seconds)
 
     def remember(self) -> None:
         """Writes best.json; call it when the checkpoint that it names is being written."""
-        if self.best is not None:
-            atomic_write(self._path, json.dumps(self.best._asdict()) + "\n")
+        best.write(self._folder, self.best)
+
+    def _probe(self, ema_params: Mapping[str, Tree]) -> None:
+        """Compiles the sampler, prepares the real images, and finds out what a measurement costs."""
+        began, count = time.monotonic(), _PROBED * self._mesh.size
+        self._images(ema_params, count)
+        self._reference.real.manifold  # noqa: B018
+        begun_again = time.monotonic()
+        self._images(ema_params, count)
+        now = time.monotonic()
+        self._pace.cost = (now - begun_again) * self._options.num_samples / count + (now - began) / 10
+        self.charge(now - began)
+        self._probed = True
 
     def _results(self, ema_params: Mapping[str, Tree], step: int) -> list[MetricResult]:
-        count = self._config.evaluation.num_samples
-        examples = model_images(self._task, ema_params, self._source, count, mesh=self._mesh)
+        examples = self._images(ema_params, self._options.num_samples)
         generated = extract_features(examples, self._extractor, labeled=bool(self._source.num_classes))
-        comparison = Comparison(generated, self._reference, self._extractor, {"step": step} | subject(self._task))
-        return measure(comparison, groups=self._config.evaluation.metrics)
+        about = {"step": step} | subject(self._task)
+        return measure(
+            Comparison(generated, self._reference, self._extractor, about, replicates=0), groups=self._options.metrics
+        )
+
+    def _images(self, ema_params: Mapping[str, Tree], count: int) -> Examples:
+        return model_images(self._task, ema_params, self._source, count, mesh=self._mesh, program=self._program)
 
 
 def evaluator(
     config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
 ) -> Evaluator | NoEvaluator:
-    """Returns the evaluator of a run that goes on from step `start`. Raises InputError for bad metrics."""
-    return Evaluator(config, task, source, mesh, workdir, start) if config.evaluation.every else NoEvaluator()
+    """Returns the evaluator of a run that goes on from step `start`. Raises InputError for what cannot be measured."""
+    every = config.evaluation.every
+    if every > 0 and jax.process_count() > 1:
+        raise InputError("evaluation.every measures in one process; with several, run gen.evaluate beside the training")
+    if every > 0 and not (task.can_sample or task.can_reconstruct):
+        raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: -1, 0")
+    if every > 0 or (every and task.can_sample and jax.process_count() == 1):
+        return Evaluator(config, task, source, mesh, workdir, start)
+    if every and task.can_sample and jax.process_index() == 0:
+        cli.say("several processes train: nothing is measured meanwhile; gen.evaluate does it beside the training")
+    return NoEvaluator(workdir)
 
 
-def _check_best_metric(name: str) -> None:
-    """Raises InputError unless a metric, by the networks that training measures with, may have this name."""
-    if name and not any(metric.matches(name, "own") for metric in METRICS):
-        known = [metric.full_name("own", "...") for metric in METRICS]
-        raise InputError(
-            f"evaluation.best_metric is '{name}'{nearest(name, known)}; training measures by networks of its own; "
-            f"allowed: {', '.join(known)}"
-        )
-
-
-def _find(results: Sequence[MetricResult], metric: str) -> MetricResult:
-    found = {result.metric: result for result in results}
-    if metric not in found:
-        raise InputError(
-            f"evaluation.best_metric is '{metric}'{nearest(metric, found)}; measured are: {', '.join(found)}"
-        )
-    if found[metric].better == "neither":
-        better = ", ".join(result.metric for result in results if result.better != "neither")
-        raise InputError(f"evaluation.best_metric is '{metric}', which is best neither low nor high; allowed: {better}")
-    return found[metric]
-
-
-def read_best(path: Path, metric: str, start: int) -> Best | None:
-    """Reads the best so far by this metric, unless it is of a step after `start`, which will be trained again.
-
-    Puts a damaged file aside, with one warning.
-    """
-    if not os.path.lexists(path):
-        return None
-    try:
-        best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
-        for name, kind in (("step", int), ("metric", str), ("value", float)):
-            require(getattr(best, name), kind, name)
-    except (OSError, ValueError, TypeError) as error:
-        kept = set_aside(path).name
-        _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", path, printable(error), kept)
-        return None
-    return best if best.metric == metric and best.step <= start else None
+def _best_metric(options: EvaluationConfig) -> str:
+    """Returns the full name of best_metric; "FD" is that of the extractor. Raises InputError for an unknown one."""
+    name, extractor = options.best_metric, options.extractor
+    measured = [metric for metric in METRICS if metric.group in options.metrics]
+    for metric in measured:
+        if not name or metric.better == "neither":
+            continue
+        if metric.matches(name, extractor):
+            return name
+        if metric.name == f"{name}-{{extractor}}":
+            return metric.full_name(extractor)
+    if not name:
+        return ""
+    known = [metric.full_name(extractor, "...") for metric in measured if metric.better != "neither"]
+    raise InputError(
+        f"evaluation.best_metric is '{name}'{nearest(name, known)}; of evaluation.metrics by "
+        f"evaluation.extractor={extractor} allowed: {', '.join(known)}"
+    )

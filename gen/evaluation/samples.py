@@ -31,17 +31,19 @@ def model_images(
     conditions: Mapping[str, Any] | None = None,
     refine: Chain | None = None,
     mesh: Mesh,
+    program: by_seed.Program | None = None,
 ) -> Examples:
     """Samples seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
 
     The labels are -1 where the model knows no classes. A model that only reconstructs gives `count` random held-out
-    images back, or all. refine: a chain that they go through. Raises InputError for a model that does neither.
+    images back, or all. refine: a chain that they go through. program: as in
+    `by_seed.images`. Raises InputError for a model that does neither.
     """
     seeds = range(seed, seed + count)
     if task.can_sample:
         drawn = by_seed.drawn_labels(task, seeds)
         options: dict[str, Any] = {"labels": drawn, "conditions": conditions, "batch_size": _BATCH, "mesh": mesh}
-        batches = by_seed.images(task, ema_params, seeds, **options)
+        batches = by_seed.images(task, ema_params, seeds, program=program, **options)
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.can_reconstruct:
         real, labels = random_subset(splits.held_out, count)

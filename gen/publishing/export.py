@@ -16,6 +16,7 @@ from gen.files import expand, printable
 from gen.publishing import cards, facts, jax_export, onnx_export, whole_folder
 from gen.publishing.sampler import Input, of_run
 from gen.runs import exported, run_folder, trained_run
+from gen.runs.best import Step
 from gen.runs.run_folder import RunFolder
 from gen.runs.trained_run import TrainedRun
 
@@ -35,8 +36,8 @@ class ExportResult(NamedTuple):
     missing: dict[str, str]  # what could not be exported, and why
 
 
-def export(workdir: str | Path, out: str | Path, *, step: int | None = None, onnx: bool = False) -> ExportResult:
-    """Exports a checkpoint of a run, or of an exported model; None: the newest. onnx: with model.onnx.
+def export(workdir: str | Path, out: str | Path, *, step: Step = "best", onnx: bool = False) -> ExportResult:
+    """Exports a checkpoint of a run, or of an exported model. step: as in `trained_run.load`. onnx: with model.onnx.
 
     Raises InputError for bad input, what is in the way, and where model.onnx cannot be made; then nothing is written.
     """

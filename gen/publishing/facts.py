@@ -16,7 +16,8 @@ from gen.evaluation import results
 from gen.evaluation.results import MetricResult
 from gen.files import printable
 from gen.report import history
-from gen.runs import digests, leaves, sessions, trained_run
+from gen.runs import best, digests, leaves, sessions, trained_run
+from gen.runs.best import Step
 from gen.runs.digests import CorruptError
 from gen.runs.run_folder import RunFolder
 from gen.runs.sessions import Session
@@ -45,17 +46,19 @@ class Facts:
         return configs.digest(self.config)
 
 
-def read(folder: RunFolder, *, step: int | None = None) -> Facts:
-    """Reads the facts about a checkpoint; None: the newest.
+def read(folder: RunFolder, *, step: Step = "best") -> Facts:
+    """Reads the facts about a checkpoint; step: as in `trained_run.load`.
 
     Raises InputError where the folder is no run, or has no such checkpoint. Of the other files, damaged ones count as
     absent.
     """
     config, data, task = trained_run.described(folder)
     steps = digests.steps(folder.checkpoints)
-    if not steps or step not in (None, *steps):
-        raise InputError(f"{printable(folder.path)} has no checkpoint {'yet' if step is None else step}")
-    step = steps[-1] if step is None else step
+    if not steps or (isinstance(step, int) and step not in steps):
+        raise InputError(f"{printable(folder.path)} has no checkpoint {step if isinstance(step, int) else 'yet'}")
+    if not isinstance(step, int):
+        chosen = best.find(folder) if step == "best" else None
+        step = chosen.step if chosen else steps[-1]
     table = _leaves(folder, step)
     lines = [line for line in history.read(folder.path / "metrics.jsonl").lines if line["step"] <= step]
     found, evaluated = _results(folder, configs.digest(config))

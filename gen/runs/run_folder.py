@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def best(self) -> Path:
+        """Which checkpoint is the best, see gen/runs/best.py."""
+        return self.path / "best.json"
+
+    @property
     def weights(self) -> Path:
         return self.path / "model.safetensors"
 

@@ -17,12 +17,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gen import cli, provenance
 from gen import config as configs
-from gen import provenance
 from gen.config.resolve import blamed
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.runs import exported, identity, leaves
+from gen.runs import best, exported, identity, leaves
+from gen.runs.best import Step
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.run_folder import RunFolder, write_json
 from gen.tasks import Task
@@ -79,11 +80,12 @@ class TrainedRun:
         }
 
 
-def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = None) -> TrainedRun:
+def load(workdir: str | Path, *, step: Step = "best", mesh: Mesh | None = None) -> TrainedRun:
     """Reads a run: its config, data facts and, of the checkpoint, only the averaged weights.
 
-    step: which checkpoint; None: the newest valid one. mesh: the devices that each get a copy of the weights; None: the
-    default device. Raises InputError when there is no such folder, run, or checkpoint.
+    step: which checkpoint; "best": by what training measured, see gen/runs/best.py, else the newest valid one; where it
+    is another one, a line says so. mesh: the devices that each get a copy of the weights; None: the default device.
+    Raises InputError when there is no such folder, run, or checkpoint.
     """
     folder = RunFolder(expand(workdir))
     config, data_metadata, task = described(folder)
@@ -95,7 +97,7 @@ def load(workdir: str | Path, *, step: int | None = None, mesh: Mesh | None = No
     return TrainedRun(config, data_metadata, task, part["ema_params"], restored_step, folder.path.resolve().name)
 
 
-def load_role(place: str, *, step: int | None = None, mesh: Mesh | None = None) -> Tree:
+def load_role(place: str, *, step: Step = "best", mesh: Mesh | None = None) -> Tree:
     """Loads the weights of one role of a run, averaged if it has averages; place: RUN:ROLE. step, mesh: as in `load`.
 
     Raises InputError when there is no such run, checkpoint or role.
@@ -172,12 +174,12 @@ def abstract(task: Task) -> TrainState:
 
 
 def _exported(
-    folder: RunFolder, file: str, config: configs.Config, part: Tree, step: int | None, mesh: Mesh | None
+    folder: RunFolder, file: str, config: configs.Config, part: Tree, step: Step, mesh: Mesh | None
 ) -> exported.Weights:
     """Reads the weights of `part` from a file of an exported model."""
     digest = configs.digest(config)
     found = exported.read(folder.path / file, _placed(part, mesh), config_digest=digest)
-    if step not in (None, found.step):
+    if step not in ("best", "newest", found.step):
         raise InputError(f"no checkpoint {step} in {printable(folder.path)}; this exported model is of {found.step}")
     return found
 
@@ -193,7 +195,7 @@ def _restore(
     config: configs.Config,
     data_metadata: Mapping[str, Any],
     part: Tree,
-    step: int | None,
+    step: Step,
     mesh: Mesh | None,
 ) -> tuple[Tree, int]:
     """Restores the leaves of `part` from a checkpoint; returns them and its step."""
@@ -202,4 +204,15 @@ def _restore(
             raise InputError(
                 f"{folder.path} has no checkpoint yet; its run saves one every {config.checkpoint_every} steps"
             )
-        return checkpoints.restore_part(_placed(part, mesh), step=step)
+        placed, chosen = _placed(part, mesh), best.find(folder) if step == "best" else None
+        if chosen is None:
+            return checkpoints.restore_part(placed, step=step if isinstance(step, int) else None)
+        try:
+            found = checkpoints.restore_part(placed, step=chosen.step)
+        except InputError as error:
+            _log.warning("%s: the newest is used", error)
+            return checkpoints.restore_part(placed)
+        if chosen.step != (newest := checkpoints.steps()[-1]):
+            where = printable(folder.path)
+            cli.say(f"{where}: checkpoint {chosen.step} is used, the best by {chosen.metric}; the newest is {newest}")
+        return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -48,6 +48,19 @@ class Sampler(Protocol):
         """Returns images [n ...] in [0, 1], one per key [n]."""
 
 
+Program = Callable[..., Iterator[np.ndarray]]  # by `devices.batched`
+
+
+def compiled(task: Sampler, mesh: Mesh) -> Program:
+    """Makes the program that `images` runs; it is compiled when it first runs."""
+
+    def make(fixed: Any, batch: Any) -> jax.Array:
+        given = {name: value for name, value in batch.items() if name != "seed"}
+        return task.sample(fixed[0], jax.vmap(jax.random.key)(batch["seed"]), fixed[1] | given)
+
+    return batched(make, mesh)
+
+
 def images(
     task: Sampler,
     ema_params: Mapping[str, Tree],
@@ -59,12 +72,13 @@ def images(
     conditions: Mapping[str, Any] | None = None,
     batch_size: int = 64,
     mesh: Mesh,
+    program: Program | None = None,
 ) -> Iterator[np.ndarray]:
     """Yields batches of float images [b h w c] in [0, 1], one image per seed, in order.
 
     labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
     conditions: others that the task knows, scalars or arrays [n ...]. batch_size: how many may be on their way,
-    see `devices.batched`.
+    see `devices.batched`. program: of the same task and mesh, for who samples several times.
     """
     values = {"truncation": np.float32(truncation), **(conditions or {})}
     each = {name: value for name, value in values.items() if np.ndim(value)}
@@ -73,12 +87,8 @@ def images(
             each[name] = np.asarray(given, dtype)
     shared = {name: value for name, value in values.items() if name not in each}
 
-    def make(fixed: Any, batch: Any) -> jax.Array:
-        given = {name: value for name, value in batch.items() if name != "seed"}
-        return task.sample(fixed[0], jax.vmap(jax.random.key)(batch["seed"]), fixed[1] | given)
-
     arrays = {"seed": np.asarray(seeds).astype(np.uint32), **each}
-    for made in batched(make, mesh)((ema_params, shared), arrays, at_once=batch_size):
+    for made in (program or compiled(task, mesh))((ema_params, shared), arrays, at_once=batch_size):
         if not np.isfinite(made).all():
             raise InputError("this checkpoint makes images that are not finite; try an earlier --step")
         yield made

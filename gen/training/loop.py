@@ -143,6 +143,7 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     began = time.monotonic()
     train_step = compile_step(task, config, mesh, state, loader(start))
     monitor.say(f"compiled in {time.monotonic() - began:.0f} s")
+    evaluate.begin(time.monotonic() - began)
     monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
     pending: deque[Metrics] = deque()
@@ -158,21 +159,23 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
             last or step % every == 0 for every in (config.log_every, config.preview_every, config.checkpoint_every)
         )
         save = save or (unsaved and _first_save_due(config, step, began))
-        measure = evaluate.due(step, total)
+        measure, for_best = evaluate.due(step, total), False
         if log or preview or save or measure:
             averages = _average(pending, step)
             if measure:
                 _require_finite(state, step)
-                averages |= evaluate(state.ema_params, step)
-                save = save or evaluate.best_step == step
+                averages |= evaluate(state.ema_params, step, total)
+                for_best = not save and evaluate.best_step == step
             monitor.log(step, averages)
         if preview:
             monitor.preview(state, step)
-        if save:
+        if save or for_best:
+            saving = time.monotonic()
             _require_finite(state, step)
             checkpoints.best = evaluate.best_step
             checkpoints.save(step, state)
             evaluate.remember()
+            evaluate.charge(time.monotonic() - saving if for_best else 0.0)
             unsaved = False
         if last:
             checkpoints.wait()

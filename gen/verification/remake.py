@@ -52,7 +52,7 @@ class Maker:
     def _run(self, step: int | None) -> TrainedRun:
         """Loads a checkpoint; None: the newest. Raises InputError."""
         assert self._folder, "no folder of a run is given"
-        return trained_run.load(self._folder.path, step=step, mesh=self._mesh)
+        return trained_run.load(self._folder.path, step="newest" if step is None else step, mesh=self._mesh)
 
     def lacks(self, recipe: Recipe) -> str:
         """Returns what is not given that the recipe needs, in words; "" for nothing."""

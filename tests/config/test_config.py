@@ -62,10 +62,10 @@ def test_a_good_config_validates_and_builds():
     [
         (lambda: {"batch_size": 0}, "batch_size is 0; it must be from 1 to 1048576"),
         (
-            lambda: {"evaluation": EvaluationConfig(best_metric="FID")},
+            lambda: {"evaluation": EvaluationConfig(every=0, best_metric="FID")},
             "evaluation.best_metric is 'FID', but nothing is measured: evaluation.every is 0; add",
         ),
-        (lambda: {"evaluation": EvaluationConfig(every=-1)}, "evaluation.every is -1; it must be at least 0"),
+        (lambda: {"evaluation": EvaluationConfig(every=-2)}, "evaluation.every is -2; it must be at least -1"),
         (lambda: {"evaluation": EvaluationConfig(num_samples=1)}, "evaluation.num_samples is 1; it must be at least 2"),
         (lambda: {"evaluation": {"every": 1}}, "evaluation is {'every': 1}; it must be of class EvaluationConfig"),
         (lambda: {"total_images": -1}, "total_images is -1; it must be at least 1"),

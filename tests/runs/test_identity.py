@@ -296,7 +296,7 @@ HARMS = {  # what is done, and a word of the one warning, None for none
     "data: null": (written("data.json", b"null"), "data.json.damaged"),
     "data: a folder": (replaced_by_folder("data.json"), "data.json.damaged"),
     "data: deleted": (lambda run: (run / "data.json").unlink(), "data.json is missing"),
-    "best.json is rubbish": (written("best.json", b"[]"), None),  # as no metric is asked for
+    "best.json is rubbish": (written("best.json", b"[]"), "best.json.damaged"),
     "a preview of digits": (written("previews/²³.png", b"x"), None),
     "a preview cut": (cut("previews/000000004.png"), "000000004.png is left out"),
     "an evaluation not UTF-8": (written("evaluation/section.html", b"\xff\xfe"), "section.html is left out"),

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import tiny
 
-from gen.config import EvaluationConfig
+from gen.config import FAST, EvaluationConfig
 from gen.errors import InputError
 from gen.evaluate import EvaluateOptions, evaluate
-from gen.evaluation.evaluator import read_best
 from gen.features import classifier, network_training, self_supervised
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.trained_run import RunFolder
@@ -21,7 +20,7 @@ from gen.training import loop
 
 SAMPLES = 24
 WATCHED = {"checkpoint_every": 2, "keep_checkpoints": 1}
-MEASURED = EvaluationConfig(every=2, num_samples=SAMPLES, best_metric="FD-own")
+MEASURED = EvaluationConfig(every=2, extractor="own", metrics=FAST, num_samples=SAMPLES)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +50,7 @@ def logged(workdir: Path) -> list[dict]:
 
 def test_numbers_in_training_are_those_of_the_program(watched, tmp_path):
     assert [line["step"] for line in logged(watched)] == [2, 4, 6]
-    options = EvaluateOptions(workdir=watched, num_samples=SAMPLES, metrics="fast", out=tmp_path)
+    options = EvaluateOptions(workdir=watched, step="newest", num_samples=SAMPLES, metrics="fast", out=tmp_path)
     (results,) = evaluate(options).results.values()
     assert len(results) >= 6
     assert {result.metric: result.value for result in results}.items() <= logged(watched)[-1].items()
@@ -84,30 +83,6 @@ def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_pa
     assert steps[1] is not None and steps[1].step == 4  # noqa: PT018
 
 
-RUBBISH = [
-    b"[]",
-    b"null",
-    b"",
-    b"\xff",
-    b"[" * 100_000,
-    b'{"step": "4", "metric": "FD-own", "value": 1.0}',
-    b'{"step": 4, "metric": "FD-own", "value": NaN}',
-    b'{"step": 4, "metric": "FD-own", "value": 1.0, "more": 1}',
-]
-
-
-@pytest.mark.parametrize("content", RUBBISH)
-def test_a_damaged_best_json_is_kept_and_said(tmp_path, caplog, content):
-    (tmp_path / "best.json").write_bytes(content)
-    assert read_best(tmp_path / "best.json", "FD-own", 9) is None
-    assert (tmp_path / "best.json.damaged").read_bytes() == content
-    (message,) = caplog.messages
-    assert message.endswith("kept as best.json.damaged; the best is looked for anew")
-    (tmp_path / "best.json").mkdir()
-    assert read_best(tmp_path / "best.json", "FD-own", 9) is None
-    assert (tmp_path / "best.json.damaged-2").is_dir()
-
-
 def trained_source(config):
     return loop.build(config.data, "data")
 
@@ -115,18 +90,18 @@ def trained_source(config):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"best_metric": "FID"}, "evaluation.best_metric is 'FID'; training measures by networks of its own"),
+        ({"best_metric": "FID"}, "evaluation.best_metric is 'FID'; of evaluation.metrics by evaluation.extractor=own"),
         ({"best_metric": "FD-won"}, "evaluation.best_metric is 'FD-won'; did you mean 'FD-own'"),
         (
             {"best_metric": "AuthPct", "metrics": ("frechet", "memorization")},
-            "evaluation.best_metric is 'AuthPct', which is best neither low nor high; allowed: FD-own",
+            "evaluation.best_metric is 'AuthPct'; of .* allowed: FD-own, memorized$",
         ),
         ({"metrics": ("frechet", "kernle")}, r"metrics\[1\] is 'kernle'; did you mean 'kernel'"),
     ],
     ids=["of Inception", "best metric", "no way", "metrics"],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_step(tmp_path, changes, words):
-    changed = dataclasses.replace(MEASURED, **{"best_metric": "", **changes})
+    changed = dataclasses.replace(MEASURED, **changes)
     with pytest.raises(InputError, match=words):
         loop.train(tiny.config(total_images=8 * 6, evaluation=changed, **WATCHED), tmp_path)
     assert not (tmp_path / "checkpoints").exists()

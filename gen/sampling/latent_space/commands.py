@@ -21,6 +21,7 @@ from gen.outputs import image_writer
 from gen.provenance.policy import Policy
 from gen.report import enlarged, grid
 from gen.runs import trained_run
+from gen.runs.best import Step
 from gen.runs.run_folder import write_json
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.arguments import label_of
@@ -55,7 +56,7 @@ def open_session(
     out: Path,
     *,
     workdir: str | Path,
-    step: int | None,
+    step: Step,
     label: str | None,
     steps: int,
     seed: int,

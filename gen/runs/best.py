@@ -1,0 +1,78 @@
+"""The best checkpoint of a run, by what its training measured: best.json in the run folder. Imports no jax.
+
+What opens a run for its averaged weights uses this checkpoint unless told otherwise; training goes on from the newest.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from gen.config.values import require, strict_json
+from gen.errors import InputError
+from gen.files import atomic_write, printable, read_regular, set_aside
+from gen.runs import digests
+from gen.runs.run_folder import RunFolder
+
+Step = int | Literal["best", "newest"]  # which checkpoint; "best" is the newest where nothing was measured
+
+_log = logging.getLogger(__name__)
+
+
+class Best(NamedTuple):
+    """A checkpoint that a metric prefers."""
+
+    step: int
+    metric: str
+    value: float
+
+
+def write(folder: RunFolder, best: Best | None) -> None:
+    """Writes best.json; None removes it. Raises OSError."""
+    if best is not None:
+        atomic_write(folder.best, json.dumps(best._asdict()) + "\n")
+    elif folder.best.is_file():
+        folder.best.unlink()
+
+
+def resume(folder: RunFolder, metric: str, start: int) -> Best | None:
+    """Reads the best so far by this metric, unless it is of a step after `start`, which will be trained again.
+
+    Puts a damaged file aside, with one warning.
+    """
+    try:
+        best = _read(folder.best)
+    except InputError as error:
+        kept = set_aside(folder.best).name
+        _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", folder.best, error, kept)
+        return None
+    return best if best is not None and best.metric == metric and best.step <= start else None
+
+
+def find(folder: RunFolder) -> Best | None:
+    """Reads which checkpoint is the best; None where none was measured, or it is not there.
+
+    Changes nothing, so that it may be used beside a training. Warns of a damaged file.
+    """
+    try:
+        best = _read(folder.best)
+    except InputError as error:
+        _log.warning("%s is damaged (%s): the newest checkpoint counts as the best", printable(folder.best), error)
+        return None
+    return best if best is not None and best.step in digests.steps(folder.checkpoints) else None
+
+
+def _read(path: Path) -> Best | None:
+    """Reads best.json; None where there is none. Raises InputError, without the path."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
+        for name, kind in (("step", int), ("metric", str), ("value", float)):
+            require(getattr(best, name), kind, name)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(printable(error)) from None
+    return best
