@@ -6,7 +6,9 @@ images.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,6 +95,8 @@ class Evaluator:
         for line in history.read(workdir / "metrics.jsonl").lines:
             if line["step"] <= start and self._distance in line:
                 self._variety(line["step"], line)
+        if self._own:
+            _ = self._reference  # before the first step, as its networks
 
     @functools.cached_property
     def _reference(self) -> Reference:
@@ -131,12 +135,19 @@ class Evaluator:
 
         Returns none where it turns out that there is no time for it yet.
         """
-        if not self._probed:
-            self._probe(ema_params)
-            if not self._pace.affords(step, total):
-                return {}
-        began = time.monotonic()
-        results = self._results(ema_params, step)
+        try:
+            if not self._probed:
+                self._probe(ema_params)
+                if not self._pace.affords(step, total):
+                    return {}
+            began = time.monotonic()
+            results = self._results(ema_params, step)
+        except InputError as error:
+            if self._options.every > 0:
+                raise
+            cli.say(f"nothing is measured any more, from step {step:,} on: {error}")
+            self._pace.cost = math.inf  # what nobody asked for ends no training
+            return {}
         for result in results:
             if result.metric == self._metric:
                 sign = -1 if result.better == "higher" else 1
@@ -144,7 +155,7 @@ class Evaluator:
                     self.best = Best(step, self._metric, result.value)
         numbers = {result.metric: result.value for result in results}
         if said := self._variety(step, numbers):
-            kept = f"; kept is the best by {self.best.metric}, checkpoint {self.best.step:,}" if self.best else ""
+            kept = f"; kept is the best by {self.best.metric}, checkpoint {self.best.step}" if self.best else ""
             cli.say(f"variety falls: {said}{kept}")
         self._pace.cost = time.monotonic() - began
         self.charge(self._pace.cost)
@@ -162,7 +173,8 @@ class Evaluator:
         """Compiles the sampler, prepares the real images, and finds out what a measurement costs."""
         began, count = time.monotonic(), _PROBED * self._mesh.size
         self._images(ema_params, count)
-        self._reference.real.manifold  # noqa: B018
+        with contextlib.suppress(InputError):  # of too few images
+            _ = self._reference.real.manifold
         begun_again = time.monotonic()
         self._images(ema_params, count)
         now = time.monotonic()

@@ -38,7 +38,7 @@ class Pace:
         """Returns whether there is time for another measurement, and until the last step for that one too."""
         if self._every > 0:
             return True
-        needed = self.cost * (1 if step == total else 2)
+        needed = self.cost * (1 if step == total and self._spent else 2)  # a guess may be too low
         return self._spent + needed <= SHARE * (self._clock() - self._began)
 
     def charge(self, seconds: float) -> None:

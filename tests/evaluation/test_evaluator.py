@@ -1,0 +1,144 @@
+"""Training measures itself by default: what it keeps and says; that it changes nothing; when it does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from gen.config import EvaluationConfig, build, build_task
+from gen.devices import mesh
+from gen.errors import InputError
+from gen.evaluation import Evaluator, NoEvaluator, evaluator, pace
+from gen.runs.best import Best
+from gen.runs.checkpoint import Checkpoints
+from gen.runs.run_folder import RunFolder
+from gen.runs.trained_run import load
+from gen.sample import SampleOptions, sample
+from gen.training import loop
+
+SETTINGS = {"total_images": 8 * 4, "checkpoint_every": 2, "keep_checkpoints": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _data_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEN_CACHE", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A run that is measured at every step, as if each took hours."""
+    workdir = tmp_path_factory.mktemp("measured")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace, "SHARE", 1e9)
+        settings = tiny.config(evaluation=EvaluationConfig(num_samples=24), **SETTINGS)
+        assert loop.train(settings, workdir) == 0
+    return workdir
+
+
+def lines(workdir: Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def evaluator_of(folder: Path, *, task=None, start: int = 0, **options) -> Evaluator | NoEvaluator:
+    config = tiny.config(task=task, evaluation=EvaluationConfig(num_samples=24, **options))
+    source = build(config.data, "data")
+    return evaluator(
+        config, build_task(config, source.image_shape, source.num_classes), source, mesh(-1, 1), folder, start
+    )
+
+
+def test_each_log_line_has_numbers_and_the_best_checkpoint_stays_and_is_sampled(trained, tmp_path, capsys):
+    found = {line["step"]: line["FD-pixels"] for line in lines(trained)}
+    assert list(found) == [1, 2, 3, 4]
+    assert lines(trained)[-1].keys() >= {"precision", "recall", "density", "coverage"}
+    best = json.loads((trained / "best.json").read_text())
+    assert best["metric"] == "FD-pixels"
+    assert best["value"] == found[best["step"]] == min(found.values())
+    with Checkpoints(RunFolder(trained).checkpoints) as checkpoints:
+        assert checkpoints.steps() == sorted({best["step"], 4})
+    assert sample(SampleOptions(workdir=trained, seeds="0-1", out=tmp_path / "a")).step == best["step"]
+    assert sample(SampleOptions(workdir=trained, seeds="0-1", out=tmp_path / "b", step="newest")).step == 4
+    page = (trained / "report.html").read_text()
+    for name in ("FD-pixels", "recall", "coverage"):
+        assert name in page  # a curve each
+
+
+def test_measuring_changes_nothing_that_is_learned(trained, tmp_path):
+    assert loop.train(tiny.config(evaluation=EvaluationConfig(every=0), **SETTINGS), tmp_path) == 0
+    assert not (tmp_path / "best.json").exists()
+    with_it, without = (load(workdir, step="newest") for workdir in (trained, tmp_path))
+    jax.tree.map(np.testing.assert_array_equal, with_it.ema_params, without.ema_params)
+    names = lines(tmp_path)[0].keys() - {"seconds", "steps_per_second", "images_per_second"}
+    kept = [{name: line[name] for name in names} for line in lines(trained)]
+    assert kept == [{name: line[name] for name in names} for line in lines(tmp_path)]
+
+
+def test_what_is_not_measured_by_default(tmp_path, monkeypatch, capsys):
+    assert isinstance(evaluator_of(tmp_path), Evaluator)
+    assert isinstance(evaluator_of(tmp_path, every=0), NoEvaluator)
+    assert isinstance(evaluator_of(tmp_path, task=tiny.autoencoder_spec(network=tiny.tokenizer())), NoEvaluator)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    assert isinstance(evaluator_of(tmp_path), NoEvaluator)
+    assert capsys.readouterr().err.count("nothing is measured meanwhile; gen.evaluate does it") == 1
+    with pytest.raises(InputError, match=r"evaluation\.every measures in one process"):
+        evaluator_of(tmp_path, every=5)
+
+
+def test_a_run_that_is_not_measured_any_more_has_no_best(tmp_path):
+    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-pixels", "value": 1.0}')
+    evaluator_of(tmp_path, every=0).remember()
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, capsys):
+    def told(evaluate, *measured) -> list[str]:
+        """What is said while made-up numbers are measured: step, FD and recall."""
+        for step, *values in measured:
+            named = zip(("FD-pixels", "recall"), values, ("lower", "higher"), strict=True)
+            results = [SimpleNamespace(metric=name, value=value, better=better) for name, value, better in named]
+            monkeypatch.setattr(evaluate, "_results", lambda *_, results=results: results)
+            assert evaluate({}, step, 100) == {"FD-pixels": values[0], "recall": values[1]}
+            evaluate.remember()
+        return capsys.readouterr().err.splitlines()
+
+    monkeypatch.setattr(Evaluator, "_probe", lambda self, params: None)
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    evaluate = evaluator_of(tmp_path)
+    assert told(evaluate, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 4.0, 0.15)) == []
+    assert evaluate.best == Best(20, "FD-pixels", 3.0)
+    assert told(evaluate, (40, 4.4, 0.12), (50, 4.4, 0.1)) == [
+        "gen: variety falls: recall fell to 0.12 at step 40, from 0.2 at step 20; "
+        "kept is the best by FD-pixels, checkpoint 20"
+    ]
+    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 20, "metric": "FD-pixels", "value": 3.0}
+    logged = [{"step": 20, "FD-pixels": 3.0, "recall": 0.2}, {"step": 30, "FD-pixels": 4.0, "recall": 0.15}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
+    resumed = evaluator_of(tmp_path, start=30)
+    assert resumed.best_step == 20
+    assert len(told(resumed, (40, 4.4, 0.12))) == 1  # it knows what was measured before
+    (metric,) = [evaluator_of(tmp_path, best_metric=name).best for name in ("recall",)]
+    assert metric is None  # the best by another metric is none
+    higher = evaluator_of(tmp_path, best_metric="recall")
+    told(higher, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 2.0, 0.19))
+    assert higher.best == Best(20, "recall", 0.2)
+
+
+def test_images_that_cannot_be_measured_do_not_end_a_training(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise InputError("this checkpoint makes images that are not finite")
+
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    monkeypatch.setattr(Evaluator, "_images", refuse)
+    evaluate = evaluator_of(tmp_path)
+    assert evaluate({}, 10, 100) == evaluate({}, 20, 100) == {}
+    assert capsys.readouterr().err == "gen: not measured at step 10: this checkpoint makes images that are not finite\n"
+    with pytest.raises(InputError, match="not finite"):
+        evaluator_of(tmp_path, every=10)({}, 10, 100)
