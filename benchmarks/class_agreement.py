@@ -39,7 +39,7 @@ RED = (1.0, 0.0, 0.0)
 def agreement(
     workdir: pathlib.Path, *, samples: int, steps: int, settings: Sequence[dict[str, float]]
 ) -> list[dict[str, Any]]:
-    """Judges the newest checkpoint of a run, by the same judge for each of the sampler's settings."""
+    """Judges the best checkpoint of a run, by the same judge for each of the sampler's settings."""
     mesh = devices.mesh(-1, 1)
     loaded = trained_run.load(workdir, mesh=mesh)
     judge = train_classifier(build(loaded.config.data, "data"), training=Training(classifier_steps=steps))

@@ -1,6 +1,6 @@
 """Measures how good and how varied images are, whether they copy the training set, and how sure that is.
 
-  python -m gen.evaluate --workdir DIR                          the newest checkpoint of a run
+  python -m gen.evaluate --workdir DIR                          the best checkpoint of a run
   python -m gen.evaluate --workdir DIR --refine 'median(3)'     also after a chain
   python -m gen.evaluate --images A --reference B               two folders; B may be statistics, FILE.npz
   python -m gen.evaluate --compare RUN_A RUN_B                  two evaluations, if they may be compared
