@@ -18,13 +18,14 @@ def get_config(arg: str = "") -> Config:
             Flow,
             network=spec(UNet, **PRESETS["xs"]),
             learning_rate=(1e-3, 0.0),
-            warmup_images=12_800,
+            warmup_images=6_400,
             ema_half_life=(0.0, 10_000.0),
             guidance=1.5,
-            schedule_images=400_000,
+            guidance_times=(0.2, 0.8),
+            schedule_images=256_000,
         ),
         batch_size=64,
-        total_images=400_000,
+        total_images=256_000,
         preview_images=80,
         log_every=100,
         preview_every=1000,
@@ -32,6 +33,6 @@ def get_config(arg: str = "") -> Config:
     )
     if arg == "smoke":
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
-        config.task.network.blocks, config.task.steps = 1, 2
+        config.task.steps = 2
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config

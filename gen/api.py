@@ -49,6 +49,7 @@ from gen.sampling import by_seed, conditional, latent_space
 from gen.sampling.arguments import Label, Seeds, label_of, labels_of, seeds_of, settings_of
 from gen.sampling.latent_space import Latents
 from gen.sampling.settings import seeds_text
+from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
 from gen.verification.parse import Parser
 from gen.verification.verify_files import Verification, verify_files
@@ -77,7 +78,8 @@ def load(workdir: str | Path, *, step: Step = "best") -> Model:
 @dataclass(frozen=True, repr=False)
 class Model:
     """A trained model. Where `sampling` stands, it takes what the flags of gen.sample take: truncation; of a prior
-    temperature, top_k, top_p and guidance; and batch_size, how many images are on their way at once."""
+    temperature, top_k, top_p and guidance, of a flow temperature, guidance and steps; and batch_size, how many images
+    are on their way at once."""
 
     run: trained_run.TrainedRun
     workdir: Path
@@ -93,7 +95,9 @@ class Model:
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of its images."""
         task = self.run.task
-        height, width, channels = task.shape if isinstance(task, Prior) else self.run.data_metadata["image_shape"]
+        height, width, channels = (
+            task.shape if isinstance(task, Prior | Flow) else self.run.data_metadata["image_shape"]
+        )
         return height, width, channels
 
     @property
@@ -125,7 +129,7 @@ class Model:
         label: Label = None,
         **sampling: float,
     ) -> np.ndarray:
-        """Makes a part of images anew by a prior, for each seed in another way: [n seeds h w c].
+        """Makes a part of images anew by a prior or a flow, for each seed in another way: [n seeds h w c].
 
         region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
         """
@@ -150,7 +154,7 @@ class Model:
         return self._conditional(conditional.predict_frames(self.run, films, frames), seeds, label, sampling)
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """Reconstructs images by an autoencoder, or by the tokenizer of a prior."""
+        """Reconstructs images by an autoencoder, or by that of a prior or a flow."""
         task, given = self.run.task, self._given(images)
         if not task.can_reconstruct:
             needed = "reconstruct needs an autoencoder, or a prior of its tokens"
@@ -171,8 +175,12 @@ class Model:
         return space.decode(space.encode(self._given(images), label=label_of(label, self.class_names)))
 
     def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
-        """Returns the negative log2 likelihood of each image by a prior [n], in bits, as gen.score does."""
-        task, given, number = conditional.prior(self.run, "nll"), self._given(images), label_of(label, self.class_names)
+        """Returns the negative log2 likelihood of each image by a prior or a flow [n], in bits, as gen.score does."""
+        task, given, number = (
+            conditional.predictor(self.run, "nll"),
+            self._given(images),
+            label_of(label, self.class_names),
+        )
         bits = conditional.bits(self.run, task, given, label=number, batch_size=batch_size, mesh=self.mesh)
         return bits.sum((1, 2), dtype=np.float64)
 

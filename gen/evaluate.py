@@ -31,8 +31,7 @@ from gen.runs.best import Step
 if TYPE_CHECKING:
     from gen.evaluation.evaluate_run import Evaluation
 
-_OF_PRIORS = ("temperature", "guidance", "top_p")
-_CONDITIONS = ("truncation", *_OF_PRIORS)
+_CONDITIONS = ("truncation", "temperature", "guidance", "top_p", "steps")
 _OF_RUNS = ("step", "split", "refine", "real_baseline", "num_samples", "num_references", "data_path", "data_dir")
 
 
@@ -55,6 +54,7 @@ class EvaluateOptions(Options):
     temperature: float | None = option(None, "As for gen.sample.", **SAMPLING["temperature"])
     guidance: float | None = option(None, "As for gen.sample.", **SAMPLING["guidance"])
     top_p: float | None = option(None, "As for gen.sample.", **SAMPLING["top_p"])
+    steps: int | None = option(None, "As for gen.sample.", **SAMPLING["steps"])
     data_path: str | Path | None = option(
         None, "Where the data of the run are now.", flag="config.data.path", group="Data"
     )
@@ -156,7 +156,7 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
     from gen.imaging.chain import chain
     from gen.runs import trained_run
     from gen.runs.run_data import load_data
-    from gen.tasks.prior import Prior
+    from gen.sampling.conditional import SETTINGS
 
     groups, refine = parse_groups(options.metrics), chain(options.refine) if options.refine else None
     run = trained_run.load(str(options.workdir), step=options.step, mesh=devices.mesh(-1, 1))
@@ -164,8 +164,8 @@ def _of_run(options: EvaluateOptions) -> Evaluation:
         raise InputError(f"{options.workdir}: this model neither samples nor reconstructs")
     if not run.task.can_sample:
         options.refuse(_CONDITIONS, "is of models that sample, and this one only reconstructs")
-    if not isinstance(run.task, Prior):
-        options.refuse(_OF_PRIORS, "is of priors, and this run is none")
+    others = [name for name, tasks in SETTINGS.items() if name in _CONDITIONS and not isinstance(run.task, tasks)]
+    options.refuse(others, f"is no setting of {type(run.task).__name__}, which this run is")
     moved = {"path": options.data_path, "data_dir": options.data_dir}
     splits = load_data(run, moved={name: str(path) for name, path in moved.items() if path})
     conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}

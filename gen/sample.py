@@ -8,7 +8,7 @@ elsewhere it is the same up to rounding. With --refine a chain of gen.imaging re
 in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries the record of how
 it was made, see gen/provenance.
 
-A prior, see gen/tasks/prior.py, also completes image files, each seed in another way:
+A prior or a flow, see gen/tasks, also completes image files, each seed in another way:
 
     python -m gen.sample IN... --inpaint bottom_half --workdir DIR --seeds 0-4 --out OUT
 
@@ -39,14 +39,16 @@ if TYPE_CHECKING:
     from gen.sampling.settings import SampleResult
 
 _REQUESTS = ("inpaint", "upscale", "predict_frames")
-_CONDITIONS = ("temperature", "top_k", "top_p", "guidance")
+_CONDITIONS = ("temperature", "top_k", "top_p", "guidance", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions(PolicyOptions):
     """Which images to make, by which run, and where they go."""
 
-    inputs: Sequence[str | Path] = option((), "Image files and folders, for a prior to work on", positional="IN...")
+    inputs: Sequence[str | Path] = option(
+        (), "Image files and folders, for a prior or a flow to work on", positional="IN..."
+    )
     workdir: str | Path = option(..., "Folder of the run", group="Run and output")
     step: Step = option("best", "Checkpoint to use; best: of those that training measured", at_least=0)
     out: str | Path = option(..., "Where the images go: a folder, or one file")
@@ -66,7 +68,7 @@ class SampleOptions(PolicyOptions):
     inpaint: str | Path | None = option(
         None,
         "To make anew: bottom_half, top_half, left_half, right_half, center, border; a mask",
-        group="Priors",
+        group="Priors and flows",
     )
     upscale: bool = option(False, "Make images of twice the size of IN")
     predict_frames: bool = option(False, "Make the frames that follow IN")
@@ -76,10 +78,11 @@ class SampleOptions(PolicyOptions):
     top_k: int | None = option(None, "Draw from the k most probable tokens; 0: from all", at_least=0)
     top_p: float | None = option(None, "Draw from the most probable tokens of this probability", **SAMPLING["top_p"])
     guidance: float | None = option(None, "Above 1 closer to the class or context, less varied", **SAMPLING["guidance"])
+    steps: int | None = option(None, "Of a flow: more take longer and are more exact", **SAMPLING["steps"])
 
 
 def sample(options: SampleOptions) -> SampleResult:
-    """Writes images by seed, or what a prior makes of image files. Raises InputError for bad input."""
+    """Writes images by seed, or what a prior or a flow makes of image files. Raises InputError for bad input."""
     request = _request(options)
     seeds = parse_seeds(options.seeds or ("0-4" if request else "0-63"), repeated=options.interpolate)
     if options.interpolate and len(seeds) < 2:
@@ -105,8 +108,7 @@ def sample(options: SampleOptions) -> SampleResult:
         post = chain(run.config.refine)
     labels = parse_labels(options.label, run.class_names)
     conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}
-    for name in conditions:
-        conditional.prior(run, f"--{name}")
+    conditional.check_settings(run, conditions, prefix="--")
     settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh)
     if options.inpaint:
         asked = conditional.inpaint_files(run, options.inputs, options.inpaint)
@@ -122,7 +124,7 @@ def sample(options: SampleOptions) -> SampleResult:
 
 
 def _request(options: SampleOptions) -> str | None:
-    """Which of _REQUESTS a prior gets. Raises InputError for options that contradict each other."""
+    """Which of _REQUESTS there is. Raises InputError for options that contradict each other."""
     given = [name for name in (*_REQUESTS, "interpolate", "grid", "refine") if getattr(options, name)]
     request = given[0] if given and given[0] in _REQUESTS else None
     if len(given) > 1 and (request or given[:2] == ["interpolate", "grid"]):

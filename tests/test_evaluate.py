@@ -358,7 +358,7 @@ def test_a_folder_of_data_that_moved_is_found_at_its_new_place(tmp_path, monkeyp
         (["--workdir=GAN", "--seed=4294967295"], "the largest seed is"),
         (["--workdir=GAN", "--size=16"], "--size is of two folders"),
         (["--workdir=GAN", "--real_baseline", "--split=held_out"], "with themselves"),
-        (["--workdir=GAN", "--temperature=0.5"], "--temperature is of priors"),
+        (["--workdir=GAN", "--temperature=0.5"], "--temperature is no setting of Gan"),
         (["--workdir=GRAY", "--truncation=0.5"], "--truncation is of models that sample"),
         (["--workdir=GAN", "--refine=medin(3)"], "did you mean"),
         (["--workdir=GAN", "--extractor=fid:absent.pth"], "absent.pth: no such file"),

@@ -45,6 +45,7 @@ SAMPLING: dict[str, dict[str, Any]] = {  # beyond these bounds nothing is to be 
     "temperature": {"at_least": 0.0, "at_most": 100.0},
     "top_p": {"at_least": 1e-6, "at_most": 1.0},
     "guidance": {"at_least": 0.0, "at_most": 100.0},
+    "steps": {"at_least": 1, "at_most": 10_000},
 }
 _PLACEHOLDERS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 _WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "true or false"}

@@ -108,4 +108,4 @@ class UNet(nn.Module):
 
 
 # For minutes on two CPU cores.
-PRESETS: dict[str, dict[str, Any]] = {"xs": {"widths": (48, 128, 192), "blocks": 2, "patch": 2}}
+PRESETS: dict[str, dict[str, Any]] = {"xs": {"widths": (48, 128, 192), "blocks": 1, "patch": 2}}

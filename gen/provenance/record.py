@@ -61,6 +61,7 @@ _NUMBERS = {
     "gen:top_k": int,
     "gen:top_p": float,
     "gen:guidance": float,
+    "gen:steps": int,
     "gen:frames": int,
     "gen:refine_seed": int,
 }  # PNG stores text: what to turn back, if it can

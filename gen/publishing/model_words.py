@@ -19,6 +19,7 @@ from gen.publishing.sampler import Input
 from gen.publishing.wording import data_name, num_classes, pixels, shape_of
 from gen.report.page import duration
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
 from gen.tasks.prior import Prior
 
@@ -61,17 +62,21 @@ def _family(task: Any) -> str:
     if isinstance(task, Prior):
         of = "the tokens of an autoencoder" if task.tokenizer is not None else "pixels"
         return f"autoregressive model of {of}"
+    if isinstance(task, Flow):
+        of = "the latents of an autoencoder" if task.autoencoder is not None else "pixels"
+        return f"flow-matching model of {of}"
     return "model"
 
 
 def _does(task: Any) -> str:
     """What the model does, as a verb phrase."""
-    if isinstance(task, Prior) and task.context == "half_size":
+    if isinstance(task, Prior | Flow) and task.context == "half_size":
         return "enlarges images to twice their size, and makes new ones"
-    if isinstance(task, Prior) and task.context == "previous_frame":
+    if isinstance(task, Prior | Flow) and task.context == "previous_frame":
         return "makes the frame that follows another one"
-    if isinstance(task, Prior):
-        return "makes images, completes parts of them, and tells how unusual they are"
+    if isinstance(task, Prior | Flow):
+        told = ", and tells how unusual they are" if task.has_likelihood else ""
+        return f"makes images, completes parts of them{told}" if told else "makes images and completes parts of them"
     return "makes images" if task.can_sample else "turns images into codes and back"
 
 
@@ -88,13 +93,15 @@ def _what(facts: Facts) -> str:
 
 def _tag(task: Any) -> str:
     """The task of the Hub that fits best."""
-    if isinstance(task, Prior) and task.context != "none":
+    if isinstance(task, Prior | Flow) and task.context != "none":
         return {"half_size": "image-to-image", "previous_frame": "image-to-video"}[task.context]
     return "unconditional-image-generation" if task.can_sample else "image-feature-extraction"
 
 
 def _model_front(facts: Facts) -> dict[str, Any]:
-    kind = {Gan: "gan", Autoencoder: "autoencoder", Prior: "autoregressive"}.get(type(facts.task), "other")
+    kind = {Gan: "gan", Autoencoder: "autoencoder", Prior: "autoregressive", Flow: "flow-matching"}.get(
+        type(facts.task), "other"
+    )
     name, tag = data_name(facts), _tag(facts.task)
     of_step = facts.evaluated == facts.step
     metrics = [figures.model_index_entry(result) for result in facts.results if math.isfinite(result.value) and of_step]
@@ -135,9 +142,9 @@ def _example(facts: Facts) -> str:
     task = facts.task
     names = list(facts.data.get("class_names", ()))
     label = f", label={json.dumps(printable(names[0]), ensure_ascii=False)}" if num_classes(facts) and names else ""
-    if isinstance(task, Prior) and task.context == "half_size":
+    if isinstance(task, Prior | Flow) and task.context == "half_size":
         return "images = model.upscale(small)  # float32 [n seeds h w c] in [0, 1]"
-    if isinstance(task, Prior) and task.context == "previous_frame":
+    if isinstance(task, Prior | Flow) and task.context == "previous_frame":
         return "films = model.predict_frames(images)  # float32 [n seeds frames h w c] in [0, 1]"
     if not task.can_sample:
         return "show(model.reconstruct(images))  # float32 [n h w c] in [0, 1]"

@@ -19,6 +19,7 @@ from gen.errors import InputError
 from gen.files import printable
 from gen.publishing.sampler import Sampler, flat, of_run
 from gen.runs.trained_run import TrainedRun
+from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
 
 TOLERANCE = 1e-4  # of a pixel in [0, 1]
@@ -28,10 +29,12 @@ _CHECKED = ((0,), (1, 2, 3, 4, 5))  # seeds of the batches that are compared
 def serialize(run: TrainedRun) -> bytes:
     """Converts the sampler of a run: each input but numbers, see `Sampler`, in; "images" out; any number of images.
 
-    Raises InputError for a prior, where the packages are missing, and for a network that cannot be converted.
+    Raises InputError for a prior, a flow, a network that cannot be converted, and where the packages are missing.
     """
     if isinstance(run.task, Prior):
         raise InputError("a prior draws its tokens one after the other; model.onnx is for generators and decoders")
+    if isinstance(run.task, Flow):
+        raise InputError("a flow makes its images in many steps; model.onnx is for generators and decoders")
     try:
         import jax2onnx
         import onnxruntime

@@ -18,6 +18,7 @@ from gen.runs import leaves
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
 from gen.tasks.prior import Prior
 from gen.tasks.state import Tree
@@ -129,4 +130,32 @@ def _prior(run: TrainedRun, task: Prior) -> Sampler:
     return Sampler(function, inputs, draw)
 
 
-_FAMILIES: dict[type, Callable[[TrainedRun, Any], Sampler]] = {Gan: _gan, Autoencoder: _decoder, Prior: _prior}
+def _flow(run: TrainedRun, task: Flow) -> Sampler:
+    inputs = {"latent": Input("float32", (math.prod(task.latent_shape),), 0.0, "standard normal noise")}
+    if task.num_classes:
+        unknown = f", or {task.num_classes} for an unknown one" if task.drop_labels_probability else ""
+        inputs["label"] = Input("int32", (), 0.0, f"the class, 0 to {task.num_classes - 1}{unknown}")
+    if task.context_shape:
+        inputs["context"] = Input("float32", task.context_shape, 0.0, "the image at half size, or the frame before")
+    inputs["steps"] = Input("int32", None, float(task.steps), "of sampling: more take longer and are more exact")
+    inputs["truncation"] = _TRUNCATION
+
+    def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
+        unused = jnp.zeros(given["latent"].shape[:1], jnp.uint32)  # only their number counts where noise is given
+        return task.sample(_nested(weights, run.ema_params), unused, given)
+
+    def draw(seeds: Sequence[int]) -> dict[str, Any]:
+        labels = by_seed.drawn_labels(run.task, seeds)
+        classes = {} if labels is None else {"label": np.asarray(labels, np.int32)}
+        numbers = {"steps": np.int32(task.steps), "truncation": np.float32(1)}
+        return {"latent": by_seed.drawn_latents(run.task, seeds), **classes, **numbers}
+
+    return Sampler(function, inputs, draw)
+
+
+_FAMILIES: dict[type, Callable[[TrainedRun, Any], Sampler]] = {
+    Gan: _gan,
+    Autoencoder: _decoder,
+    Flow: _flow,
+    Prior: _prior,
+}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gen.publishing.facts import Facts
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
 from gen.tasks.prior import Prior
 
 
 def shape_of(facts: Facts) -> tuple[int, int, int]:
     """Returns height, width and channels of the images of a model."""
-    height, width, channels = facts.task.shape if isinstance(facts.task, Prior) else facts.data["image_shape"]
+    height, width, channels = facts.task.shape if isinstance(facts.task, Prior | Flow) else facts.data["image_shape"]
     return height, width, channels
 
 
@@ -23,7 +24,7 @@ def pixels(shape: Sequence[int]) -> str:
 
 def num_classes(facts: Facts) -> int:
     """Returns how many classes a model makes images of; 0: it knows none."""
-    return int(getattr(facts.task, "num_classes", 0)) if isinstance(facts.task, Gan | Prior) else 0
+    return int(getattr(facts.task, "num_classes", 0)) if isinstance(facts.task, Gan | Prior | Flow) else 0
 
 
 def data_name(facts: Facts) -> str:

@@ -12,7 +12,7 @@ from gen.cli import SAMPLING
 from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError, nearest
 from gen.runs.trained_run import TrainedRun
-from gen.sampling.conditional.requests import prior
+from gen.sampling.conditional.requests import check_settings
 from gen.sampling.settings import Settings
 
 Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or numbers
@@ -54,6 +54,5 @@ def settings_of(run: TrainedRun, seeds: Seeds, label: Label, sampling: Mapping[s
         if not (isinstance(value, int | float) and low <= value <= high):
             raise InputError(f"{name}={value!r}; it must be a number from {low} to {high}")
     truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
-    for name in given:
-        prior(run, name)
+    check_settings(run, given)
     return Settings(seeds_of(seeds), labels_of(label, run.class_names), truncation, given, batch_size, mesh)

@@ -17,7 +17,7 @@ class Settings(NamedTuple):
     seeds: Sequence[int]
     labels: Sequence[int] | None  # classes, each with every seed; None: drawn from the seed, or unknown
     truncation: float
-    conditions: Mapping[str, float]  # of priors: temperature, top_k, top_p, guidance, where given
+    conditions: Mapping[str, float]  # temperature, top_k, top_p, guidance, steps, where given
     batch_size: int  # images on their way at once
     mesh: Mesh
 

@@ -58,8 +58,8 @@ class Flow:
     schedule_images: int  # real images over which every Range goes from its first to its second value
     autoencoder: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder, whose latents are z; None: pixels
     latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
-    data_deviation: float = 0.5  # of images in [-1, 1], about
-    prediction: Literal["velocity", "image", "residual"] = "image"  # what the network makes
+    prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
+    data_deviation: float = 0.5  # of z of the data, about, for "velocity"
     time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)) (Esser et al. 2024, eq. 19)
     conditional: bool | None = None  # by class; None: if the data has labels
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
@@ -81,7 +81,9 @@ class Flow:
     def __post_init__(self) -> None:
         share = dict.fromkeys(("drop_labels_probability", "drop_context_probability", "guidance_times"), SHARE)
         check_numbers(self, **share, guidance=WEIGHT, ema_half_life=IMAGES, warmup_images=IMAGES, learning_rate=RATE)
-        check_numbers(self, steps=(1, 10_000), latent_scale=(1e-6, 1e6), time_logits=(-10.0, 10.0))
+        check_numbers(
+            self, steps=(1, 10_000), latent_scale=(1e-6, 1e6), data_deviation=(1e-6, 1e6), time_logits=(-10.0, 10.0)
+        )
         object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
         check_context(self)
         shape = self.shape
@@ -114,6 +116,17 @@ class Flow:
     def latent_shape(self) -> tuple[int, ...]:
         """The shape of z: the images', or that of the autoencoder's latents."""
         return self.shape if self.autoencoder is None else cast(tuple[int, ...], self.autoencoder.latent_shape)
+
+    @property
+    def unlearned_contexts(self) -> tuple[Context, ...]:
+        """The contexts that can be given without having been learned."""
+        halves = self.autoencoder is None and not (self.shape[0] % 2 or self.shape[1] % 2)
+        return ("half_size",) if halves and self.context == "none" else ()
+
+    @property
+    def has_likelihood(self) -> bool:
+        """Whether there is a `surprisal` of images."""
+        return self.autoencoder is None
 
     def init(self, key: jax.Array) -> TrainState:
         flow_key, autoencoder_key = jax.random.split(key)
@@ -208,7 +221,7 @@ class Flow:
         images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
         Raises InputError for what this flow has not learned.
         """
-        if self.autoencoder is not None:
+        if not self.has_likelihood:
             raise InputError("a flow of latents has no likelihood of images; allowed: a flow of pixels")
         if label is None and self.num_classes and not self.drop_labels_probability:
             raise InputError("this flow was learned without drop_labels_probability: it needs the class of each image")
@@ -237,13 +250,18 @@ class Flow:
             given *= constrain(jax.random.bernoulli(keys[4], 1 - self.drop_context_probability, (n, 1, 1, 1)))
         at = t[:, None, None, None]
         z = (1 - at) * x + at * e
-        wanted = e - x if self.prediction != "image" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
+        wanted = e - x if self.prediction == "velocity" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
         return jnp.square(self._velocity(params, z, t, label, given) - wanted).mean()
 
     def _velocity(
         self, params: Any, z: jax.Array, time: jax.Array, label: jax.Array | None, context: jax.Array | None
     ) -> jax.Array:
-        """Computes dz/dt of z [n h w c] at times [] or [n]. label: [n]; None: unknown."""
+        """Computes dz/dt of z [n h w c] at times [] or [n]. label: [n]; None: unknown.
+
+        "image": the network makes x (Li and He 2025, "JiT"), and dz/dt = (z - x) / t. "velocity": it makes what the
+        best linear guess for normal data of mean 0 lacks, on the scale of that (Karras et al. 2022, equation 7, for
+        this path).
+        """
         time, unknown = jnp.broadcast_to(time, len(z)), jnp.full(len(z), self.num_classes, jnp.int32)
         label = constrain(unknown) if label is None else label
         given = () if context is None else (context,)
@@ -251,8 +269,6 @@ class Flow:
         t = time[:, None, None, None]
         if self.prediction == "image":
             return (z - made) / jnp.maximum(t, _SHORTEST)
-        if self.prediction == "velocity":
-            return made
         variance = (1 - t) ** 2 * self.data_deviation**2 + t**2  # of z
         return (t - (1 - t) * self.data_deviation**2) / variance * z + self.data_deviation / jnp.sqrt(variance) * made
 
@@ -263,9 +279,9 @@ class Flow:
             given, known = self._latents.encode_known(params, images, known)
             return lambda x: jnp.where(known, given, x)
         if "context" in asked and self.context == "none":
-            half = self.shape[0] // 2, self.shape[1] // 2, self.shape[2]
-            if self.autoencoder is not None or self.shape[0] % 2 or self.shape[1] % 2:
+            if not self.unlearned_contexts:
                 raise InputError("this flow was learned without context images (task.context='none')")
+            half = context_shape("half_size", self.image_shape) or self.shape
             average = 2 * of_shape(asked["context"], half, "context images") - 1
             return lambda x: x + doubled(average - halved(x))
         return None

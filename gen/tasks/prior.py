@@ -61,6 +61,7 @@ class Prior:
     real_images_per_sample = 1
     can_sample = True
     can_reconstruct = True
+    has_likelihood = True
     latent_shape = None
 
     def __post_init__(self) -> None:

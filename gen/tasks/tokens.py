@@ -93,6 +93,6 @@ def of_shape(images: jax.Array, shape: tuple[int, int, int], name: str) -> jax.A
     """Returns `images` [b h w c]. Raises InputError unless they have this height, width and channels."""
     if tuple(images.shape[1:]) != tuple(shape):
         raise InputError(
-            f"{name} of {list(images.shape[1:])}; this prior allows {list(shape)}: height, width, channels"
+            f"{name} of {list(images.shape[1:])}; this model allows {list(shape)}: height, width, channels"
         )
     return images

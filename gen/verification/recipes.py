@@ -19,7 +19,7 @@ from gen.imaging.chain import Chain, chain
 from gen.provenance import PREFIX, Record
 
 Kind = Literal["still", "grid", "interpolation", "refined"]
-_CONDITIONS = ("temperature", "top_k", "top_p", "guidance")
+_CONDITIONS = ("temperature", "top_k", "top_p", "guidance", "steps")
 _MOST_IMAGES = 4096  # of one file
 _LARGER = 16  # how many times more pixels than its file a picture on its way may have
 

@@ -423,7 +423,7 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_written(plain, tmp_pat
     [
         (
             ["in.png", "--inpaint=center"],
-            "--inpaint needs a run of gen.tasks.prior:Prior, and this one is of .*NoPrior",
+            "--inpaint needs a run of gen.tasks.prior:Prior or gen.tasks.flow:Flow, and this one is of .*NoPrior",
         ),
         (["in.png", "--predict_frames"], "--predict_frames needs a run of"),
         (["--temperature=0.5"], "--temperature needs a run of"),

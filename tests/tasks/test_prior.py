@@ -673,7 +673,7 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         (
             {"context": "half_size"},
             {"context": np.zeros((2, 4, 4, 1))},
-            "context images of [4, 4, 1]; this prior allows [2",
+            "context images of [4, 4, 1]; this model allows [2",
         ),
         (
             {},
@@ -695,7 +695,7 @@ def test_questions_that_were_not_learned_are_refused(bigram):
         by_seed.drawn_latents(task, [1])
     with pytest.raises(InputError, match="learned without drop_labels_probability"):
         make(drop_labels_probability=0.0).surprisal(params, np.zeros((1, 4, 4, 1), np.float32), None)
-    with pytest.raises(InputError, match=r"images of \[8, 8, 1\]; this prior allows \[4, 4, 1\]"):
+    with pytest.raises(InputError, match=r"images of \[8, 8, 1\]; this model allows \[4, 4, 1\]"):
         task.surprisal(params, np.zeros((1, 8, 8, 1), np.float32), None)
 
 

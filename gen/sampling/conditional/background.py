@@ -13,12 +13,12 @@ from jax.sharding import Mesh
 from gen.devices import batched
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
-from gen.tasks.prior import Prior
+from gen.sampling.conditional.requests import Predictor
 from gen.tasks.tokens import Tokenizer
 
 
 def background_bits(
-    run: TrainedRun, task: Prior, images: np.ndarray, samples: int, *, batch_size: int = 64, mesh: Mesh
+    run: TrainedRun, task: Predictor, images: np.ndarray, samples: int, *, batch_size: int = 64, mesh: Mesh
 ) -> np.ndarray:
     """Bits float64 [n] of images [n h w c], float in [0, 1], by a table of how often each token is in `samples` draws.
 
@@ -27,7 +27,7 @@ def background_bits(
     """
     labels = by_seed.drawn_labels(task, range(samples))
     made = by_seed.images(task, run.ema_params, range(samples), labels=labels, batch_size=batch_size, mesh=mesh)
-    alphabet = Tokenizer(task.tokenizer)
+    alphabet = Tokenizer(getattr(task, "tokenizer", None))
     encode = batched(lambda params, part: alphabet.encode(params, part.astype(jnp.float32)), mesh)
 
     def tokens(images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Makes requests to a prior of image files."""
+"""Makes requests to a prior or a flow of image files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from gen.sampling.conditional.requests import (
     halved,
     inpaint,
     predict_frames,
-    prior,
-    prior_with_context,
+    predictor,
+    predictor_with_context,
     upscale,
 )
 
@@ -59,7 +59,7 @@ def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | P
 
     A mask of an image's size is cropped and padded like it, any other is resized to that of the run. Raises InputError.
     """
-    height, width, _ = shape = prior(run, "--inpaint").shape
+    height, width, _ = shape = predictor(run, "--inpaint").shape
     named, given = read_named(run, named_files(inputs), shape)
     about: dict[str, Any] = {"mask": region}
     what: str | np.ndarray = str(region)
@@ -72,7 +72,7 @@ def inpaint_files(run: TrainedRun, inputs: Sequence[str | Path], region: str | P
 
 def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
     """Requests images of twice the size of these; those that have the run's size are halved. InputError."""
-    prior_with_context(run, "--upscale", "half_size")
+    predictor_with_context(run, "--upscale", "half_size")
     named = named_files(inputs)
     small = np.concatenate([_halved(run, file) for _, file in named])
     return _with_sources(upscale(run, small, names=[name for name, _ in named]), [file for _, file in named])
@@ -80,7 +80,7 @@ def upscale_files(run: TrainedRun, inputs: Sequence[str | Path]) -> Request:
 
 def predict_frames_files(run: TrainedRun, inputs: Sequence[str | Path], frames: int) -> Request:
     """Requests the next `frames` of films, each its last frame or the folder of its frames. InputError."""
-    shape = prior_with_context(run, "--predict_frames", "previous_frame").shape
+    shape = predictor_with_context(run, "--predict_frames", "previous_frame").shape
     films: dict[str, list[Path]] = {}
     for text in inputs:
         name = Path(text).resolve().name if Path(text).is_dir() else Path(text).stem
@@ -119,7 +119,7 @@ def _mask(path: Path, file: Path, height: int, width: int) -> np.ndarray:
 
 def _halved(run: TrainedRun, file: Path) -> np.ndarray:
     """Reads an image at half the run's size, or halves one: [1 h w c]."""
-    height, width, channels = prior(run, "--upscale").shape
+    height, width, channels = predictor(run, "--upscale").shape
     try:
         return halved(read(run, [file], (height, width, channels)))
     except InputError:

@@ -1,9 +1,9 @@
-"""Requests to a prior. Images are float32 [n h w c] in [0, 1]."""
+"""Requests to a prior or a flow. Images are float32 [n h w c] in [0, 1]."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -11,8 +11,18 @@ from gen import cli
 from gen.errors import InputError, nearest
 from gen.image_io.pixels import to_uint8
 from gen.runs.trained_run import TrainedRun
+from gen.tasks.context import Context
+from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
 
+Predictor = Prior | Flow  # a task that can be given parts of an image
+SETTINGS: dict[str, tuple[type, ...]] = {  # of sampling, by the tasks that know them
+    "temperature": (Prior, Flow),
+    "top_k": (Prior,),
+    "top_p": (Prior,),
+    "guidance": (Prior, Flow),
+    "steps": (Flow,),
+}
 # What is to be made: from top, to bottom, from left, to right, in quarters of the sides. "border" is all but "center".
 REGIONS = {
     "bottom_half": (2, 4, 0, 4),
@@ -25,7 +35,7 @@ REGIONS = {
 
 
 class Request(NamedTuple):
-    """What a prior is given, with an entry for each input."""
+    """What a predictor is given, with an entry for each input."""
 
     names: list[str]  # of the results
     shown: list[np.ndarray]  # uint8 [t h w c]: what is given, as pictures; of a film all frames
@@ -39,19 +49,25 @@ class Request(NamedTuple):
         return None if known is None else ~known[index, ..., 0]
 
 
-def prior(run: TrainedRun, what: str) -> Prior:
-    """Returns the task of a run. Raises InputError, with `what` needs it, unless it is a prior."""
-    if not isinstance(run.task, Prior):
-        kind = run.config.task["call"]
-        raise InputError(f"{what} needs a run of gen.tasks.prior:Prior, and this one is of {kind}")
-    return run.task
+def predictor(run: TrainedRun, what: str, *, tasks: tuple[type, ...] = (Prior, Flow)) -> Predictor:
+    """Returns the task of a run. Raises InputError, with `what` needs it, unless it is one of `tasks`."""
+    if not isinstance(run.task, tasks):
+        needed = " or ".join(f"{task.__module__}:{task.__name__}" for task in tasks)
+        raise InputError(f"{what} needs a run of {needed}, and this one is of {run.config.task['call']}")
+    return cast(Predictor, run.task)
 
 
-def prior_with_context(run: TrainedRun, what: str, context: str) -> Prior:
-    """Returns the task of a run whose prior learned with this `context`. Raises InputError."""
-    task = prior(run, what)
-    if task.context != context:
-        raise InputError(f"{what} needs a prior learned with task.context='{context}'; this one has '{task.context}'")
+def check_settings(run: TrainedRun, names: Iterable[str], *, prefix: str = "") -> None:
+    """Raises InputError unless the task of a run knows these settings of sampling. prefix: of their names in it."""
+    for name in names:
+        predictor(run, prefix + name, tasks=SETTINGS[name])
+
+
+def predictor_with_context(run: TrainedRun, what: str, context: Context) -> Predictor:
+    """Returns the task of a run that can be given this `context`. Raises InputError."""
+    task = predictor(run, what)
+    if task.context != context and not (isinstance(task, Flow) and context in task.unlearned_contexts):
+        raise InputError(f"{what} needs a run learned with task.context='{context}'; this one has '{task.context}'")
     return task
 
 
@@ -78,14 +94,15 @@ def inpaint(
     run: TrainedRun, images: np.ndarray, region: str | np.ndarray, *, names: Sequence[str] | None = None
 ) -> Request:
     """Requests a region of images, see `hidden_pixels`. names: of the results. Raises InputError."""
-    task, names = prior(run, "inpaint"), names or _numbered(images)
+    task, names = predictor(run, "inpaint"), names or _numbered(images)
     hidden = hidden_pixels(region, *images.shape[:3])
     for name, mask in zip(names, hidden, strict=True):
         if not mask.any():
             raise InputError(f"inpaint: nothing is white in the mask, so nothing of {name} is to be made")
         if mask.all():
             raise InputError(f"inpaint: all of the mask of {name} is white, so nothing is given; sample without it")
-    if not (task.region_first_probability or any(task.random_order)) and _goes_back(hidden):
+    in_order = isinstance(task, Prior) and not (task.region_first_probability or any(task.random_order))
+    if in_order and _goes_back(hidden):
         cli.say("learned in raster order alone (task.region_first_probability=0): only what is below is foreseen")
     shown = np.where(hidden, _hatched(task.shape), to_uint8(images))
     conditions, records = {"given": images, "known": ~hidden}, [{"predict": "inpaint"}] * len(names)
@@ -94,7 +111,7 @@ def inpaint(
 
 def upscale(run: TrainedRun, images: np.ndarray, *, names: Sequence[str] | None = None) -> Request:
     """Requests images of twice the size of these. names: of the results. Raises InputError."""
-    prior_with_context(run, "upscale", "half_size")
+    predictor_with_context(run, "upscale", "half_size")
     shown, names = to_uint8(images).repeat(2, axis=1).repeat(2, axis=2), names or _numbered(images)
     return Request([*names], list(shown[:, None]), {"context": images}, [{"predict": "upscale"}] * len(names))
 
@@ -103,7 +120,7 @@ def predict_frames(
     run: TrainedRun, films: Sequence[np.ndarray], frames: int, *, names: Sequence[str] | None = None
 ) -> Request:
     """Requests the next `frames` of films, each [t h w c]. names: of the results. Raises InputError."""
-    prior_with_context(run, "predict_frames", "previous_frame")
+    predictor_with_context(run, "predict_frames", "previous_frame")
     context, names = np.stack([film[-1] for film in films]), names or _numbered(films)
     records = [{"predict": "predict_frames", "frames": frames}] * len(names)
     return Request([*names], [to_uint8(film) for film in films], {"context": context}, records, frames)

@@ -1,4 +1,4 @@
-"""Sampling of requests by a prior, and how unusual it finds images."""
+"""Sampling of requests by a prior or a flow, and how unusual it finds images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from gen.imaging.filters import inpaint, resize
 from gen.imaging.masking import apply_masked
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
-from gen.sampling.conditional.requests import Request, prior
+from gen.sampling.conditional.requests import Predictor, Request, predictor
 from gen.sampling.settings import Settings
-from gen.tasks.prior import Prior
 
 _FRAME = 0xF2A3  # what separates the random numbers of frames from those of their tokens
 
@@ -28,7 +27,7 @@ _FRAME = 0xF2A3  # what separates the random numbers of frames from those of the
 class _Inpainting(NamedTuple):
     """Draws what is hidden of "given" images, and puts it in."""
 
-    task: Prior
+    task: Predictor
 
     def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         made = self.task.sample(ema_params, keys, conditions)
@@ -38,7 +37,7 @@ class _Inpainting(NamedTuple):
 class _Upscaling(NamedTuple):
     """Draws images of twice the size of "context", whose average they then are."""
 
-    task: Prior
+    task: Predictor
 
     def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         return back_project(self.task.sample(ema_params, keys, conditions), conditions["context"])
@@ -47,7 +46,7 @@ class _Upscaling(NamedTuple):
 class _PredictingFrames(NamedTuple):
     """Draws one frame after the other: [n frames h w c]."""
 
-    task: Prior
+    task: Predictor
     frames: int
 
     def sample(self, ema_params: Any, keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
@@ -78,7 +77,7 @@ def blend_known(made: jax.Array, given: jax.Array, known: jax.Array) -> jax.Arra
 def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.Array:
     """Images [n 2h 2w c] in [0, 1] that area-averaged to half their size are `small` [n h w c], very nearly.
 
-    A prior does not promise that. What the average of its answer lacks is enlarged and added, again and again (Irani
+    A model does not promise that. What the average of its answer lacks is enlarged and added, again and again (Irani
     and Peleg 1991, iterative back-projection); the detail that no average shows stays the answer's.
     """
     height, width = made.shape[1:3]
@@ -91,13 +90,13 @@ def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.A
 
 
 def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
-    """What a prior makes of a request: uint8 [n m t h w c], n inputs, m seeds, t frames, 1 where it is no film.
+    """What a predictor makes of a request: uint8 [n m t h w c], n inputs, m seeds, t frames, 1 where it is no film.
 
     Raises InputError.
     """
-    task, label = prior(run, "a request"), label_of(settings)
+    task, label = predictor(run, "a request"), label_of(settings)
     if label is None and task.num_classes and not task.drop_labels_probability:
-        raise InputError("this prior was learned without drop_labels_probability: it needs the class, --label")
+        raise InputError("this model was learned without drop_labels_probability: it needs the class, --label")
     n, m = len(request.names), len(settings.seeds)
     sampler: by_seed.Sampler = task
     if "given" in request.conditions:
@@ -123,7 +122,7 @@ def label_of(settings: Settings) -> int | None:
 
 def bits(
     run: TrainedRun,
-    task: Prior,
+    task: Predictor,
     images: np.ndarray,
     *,
     label: int | None,
@@ -131,7 +130,7 @@ def bits(
     batch_size: int,
     mesh: Mesh,
 ) -> np.ndarray:
-    """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See Prior.surprisal.
+    """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See the task's surprisal.
 
     label: of all; None: unknown. contexts: what comes before each image, [n h' w' c]; None: unknown.
     """
@@ -149,7 +148,8 @@ def bits(
 def bits_of_results(run: TrainedRun, request: Request, made: np.ndarray, settings: Settings) -> np.ndarray:
     """Bits of each pixel of results [n m t h w c], each frame given the one before, as the mean over m: [n t h w]."""
     n, m, t, height, width, _ = made.shape
-    contexts = request.conditions.get("context")
+    task, contexts = predictor(run, "a request"), request.conditions.get("context")
+    contexts = None if task.context == "none" else contexts  # it was not learned
     if contexts is not None:
         first = to_uint8(contexts) if request.frames else contexts
         contexts = np.broadcast_to(first[:, None, None], (n, m, 1, *first.shape[1:]))
@@ -157,7 +157,7 @@ def bits_of_results(run: TrainedRun, request: Request, made: np.ndarray, setting
         contexts = contexts.reshape(n * m * t, *first.shape[1:])
     flat = made.reshape(n * m * t, *made.shape[3:])
     given: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh, "label": label_of(settings)}
-    return bits(run, prior(run, "a request"), flat, contexts=contexts, **given).reshape(n, m, t, height, width).mean(1)
+    return bits(run, task, flat, contexts=contexts, **given).reshape(n, m, t, height, width).mean(1)
 
 
 def _labels(label: int | None, count: int) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""Scores image files by a prior: bits in a table and a file, and maps of them."""
+"""Scores image files by a prior or a flow: bits in a table and a file, and maps of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.background import background_bits
 from gen.sampling.conditional.inputs import named_files, read_named
 from gen.sampling.conditional.outputs import SURPRISAL
-from gen.sampling.conditional.requests import prior
+from gen.sampling.conditional.requests import predictor
 from gen.sampling.conditional.sampling import bits
+from gen.tasks.prior import Prior
 
 _MAX_LINES = 50  # of the table
 _MAX_SHOWN, _COLUMNS = 48, 4  # on the sheet: images, and how many beside each other
@@ -34,7 +35,7 @@ _FORMATS = {"bits": "12,.1f", "bits_per_dim": "10.4f", "bits_per_token": "10.4f"
 class ScoreResult(NamedTuple):
     """Scores, the most surprising image first."""
 
-    rows: list[dict[str, Any]]  # file, bits, bits_per_dim, bits_per_token; with a background: unusual
+    rows: list[dict[str, Any]]  # file, bits, bits_per_dim; of a prior bits_per_token; with a background: unusual
     step: int  # of the checkpoint
 
     def table(self) -> str:
@@ -67,16 +68,18 @@ def score_files(
 
     label: the class of all images; None: unknown. background: samples for `background_bits`; 0: none. InputError.
     """
-    task = prior(run, "gen.score")
+    task = predictor(run, "gen.score")
     named, images = read_named(run, named_files(inputs), task.shape)
     names = ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)]
     image_writer.check([out / name for name in names], policy)
     values = bits(run, task, images, label=label, batch_size=batch_size, mesh=mesh)
-    tokens = math.prod(task.network.grid)
     rows: list[dict[str, Any]] = [
-        {"file": str(file), "bits": total, "bits_per_dim": total / images[0].size, "bits_per_token": total / tokens}
+        {"file": str(file), "bits": total, "bits_per_dim": total / images[0].size}
         for (_, file), total in zip(named, values.sum((1, 2), dtype=np.float64).tolist(), strict=True)
     ]
+    if isinstance(task, Prior):
+        for row in rows:
+            row["bits_per_token"] = row["bits"] / math.prod(task.network.grid)
     if background:
         usual = background_bits(run, task, images, background, batch_size=batch_size, mesh=mesh)
         for row, bits_of_table in zip(rows, usual.tolist(), strict=True):

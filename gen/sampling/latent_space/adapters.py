@@ -25,10 +25,12 @@ from gen.sampling.latent_space.directions import Directions, closed_form, princi
 from gen.sampling.latent_space.projection import Projector
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.draws import draw_latents
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan, int_labels
 from gen.tasks.prior import Prior
 from gen.tasks.state import Tree
 
+_ALLOWED = "a GAN, an autoencoder, a prior of its tokens, a flow of its latents"
 _DRAWN = 1024  # latents whose images principal components are taken of
 
 
@@ -164,7 +166,7 @@ def of_run(
     steps: int = 300,
     seed: int = 0,
 ) -> Space:
-    """Returns the latent space of a run; a prior has that of its tokenizer. Raises InputError when there is none.
+    """Returns the latent space of a run; a prior and a flow have their autoencoder's. InputError where there is none.
 
     workdir: that of the run. steps, seed: of a Projector.
     """
@@ -177,11 +179,12 @@ def of_run(
         }
         projector = Projector(task=task, params=params, steps=steps, seed=seed, **common)
         return GanSpace(task=task, params=params, projector=projector, **common)
-    if isinstance(task, Prior):
-        if task.tokenizer is None:
-            raise InputError("a prior of pixels has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
+    if isinstance(task, Prior | Flow):
+        network = task.tokenizer if isinstance(task, Prior) else task.autoencoder
+        if network is None:
+            raise InputError(f"a {type(task).__name__.lower()} of pixels has no latents; allowed: {_ALLOWED}")
         facts: dict[str, Any] = {"image_shape": task.shape, "num_classes": 0, "batch_size": 1}
-        task = Autoencoder(network=task.tokenizer, schedule_images=1, **facts)  # its weights are in the prior's run
+        task = Autoencoder(network=network, schedule_images=1, **facts)  # its weights are in the same run
     if not isinstance(task, Autoencoder):
-        raise InputError(f"{type(task).__name__} has no latents; allowed: a GAN, an autoencoder, a prior of its tokens")
+        raise InputError(f"{type(task).__name__} has no latents; allowed: {_ALLOWED}")
     return CodeSpace(task=task, params=run.ema_params, **common)
