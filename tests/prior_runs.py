@@ -1,4 +1,4 @@
-"""Run folders of tiny priors of pixels, with weights away from the start, where every token is as probable."""
+"""Run folders of tiny priors and flows of pixels, with weights away from the start."""
 
 from __future__ import annotations
 
@@ -12,16 +12,35 @@ from PIL import Image
 from gen.config import Config, build, spec, to_json
 from gen.data import shapes
 from gen.models.recurrent import Recurrent
+from gen.models.unet import UNet
 from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
+from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
 
 CLASSES = ("round", "square", "other")
 
 
-def make_run(path: Path, image_shape: tuple[int, int, int], *, options: dict[str, Any] | None = None, **changes: Any):
-    """A run of a Prior with these changes; options: of its data, as in data.json."""
-    task = spec(Prior, **{"network": spec(Recurrent, width=16, layers=1), "schedule_images": 100, **changes})
+def make_flow(path: Path, image_shape: tuple[int, int, int], **changes: Any):
+    """A run of a Flow with these changes."""
+    network = spec(UNet, widths=(8,), blocks=1, pixel_width=4, embedding=16)
+    return make_run(path, image_shape, task=Flow, **{"network": network, "steps": 2, **changes}, stirred=0.05)
+
+
+def make_run(
+    path: Path,
+    image_shape: tuple[int, int, int],
+    *,
+    options: dict[str, Any] | None = None,
+    task: Any = Prior,
+    stirred: float = 0.3,
+    **changes: Any,
+):
+    """A run of a Prior, or another task, with these changes; options: of its data, as in data.json.
+
+    stirred: how far the weights are from the start, where every token is as probable.
+    """
+    task = spec(task, **{"network": spec(Recurrent, width=16, layers=1), "schedule_images": 100, **changes})
     config = Config(data=spec(shapes), task=task, batch_size=8)
     folder = trained_run.RunFolder(path)
     path.mkdir(parents=True)
@@ -31,7 +50,9 @@ def make_run(path: Path, image_shape: tuple[int, int, int], *, options: dict[str
     built = build(task, "task", image_shape=image_shape, num_classes=len(CLASSES), batch_size=8)
     state = jax.jit(built.init)(jax.random.key(0))
     rng = np.random.default_rng(0)
-    stirred = jax.tree.map(lambda leaf: leaf + 0.3 * rng.normal(size=leaf.shape).astype(np.float32), state.ema_params)
+    stirred = jax.tree.map(
+        lambda leaf: leaf + stirred * rng.normal(size=leaf.shape).astype(np.float32), state.ema_params
+    )
     with Checkpoints(folder.checkpoints) as checkpoints:
         checkpoints.save(3, state.replace(ema_params=stirred), wait=True)
     return path

@@ -12,7 +12,9 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
+from gen.models.unet import UNet
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
 from gen.tasks.prior import Prior
 
@@ -80,8 +82,18 @@ def prior_spec(**changes: Any) -> Spec:
     )
 
 
+def flow_spec(**changes: Any) -> Spec:
+    network = spec(UNet, widths=(8,), blocks=1, pixel_width=4, embedding=16)
+    return spec(Flow, **{"network": network, "steps": 2, "guidance": 1.5, "schedule_images": 400, **changes})
+
+
 # All kinds of training.
-TASKS: dict[str, Callable[..., Spec]] = {"gan": task_spec, "autoencoder": autoencoder_spec, "prior": prior_spec}
+TASKS: dict[str, Callable[..., Spec]] = {
+    "gan": task_spec,
+    "autoencoder": autoencoder_spec,
+    "flow": flow_spec,
+    "prior": prior_spec,
+}
 
 
 def config(*, task: Spec | None = None, **changes: Any) -> Config:

@@ -31,6 +31,7 @@ pytest.importorskip("flatbuffers")  # which jax.export needs
 TASKS = {
     "gan": tiny.task_spec(),
     "autoencoder": spec(Autoencoder, network=tiny.tokenizer(), schedule_images=1),
+    "flow": tiny.flow_spec(),
     "prior": tiny.prior_spec(),
 }
 

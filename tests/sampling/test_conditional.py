@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from prior_runs import files, make_run, picture, read
+from prior_runs import files, make_flow, make_run, picture, read
 
 from gen import config, devices, provenance, sample
 from gen.cli.flags import parse
@@ -91,6 +91,11 @@ def rows(picture: np.ndarray) -> list[str]:
 
 def surprisal(loaded, images, **options) -> np.ndarray:
     return np.asarray(jax.jit(lambda p: loaded.task.surprisal(p, images, None, **options))(loaded.ema_params))
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    return make_flow(tmp_path_factory.mktemp("runs") / "flow", (8, 8, 1))
 
 
 # -- Regions and masks
@@ -458,3 +463,48 @@ def test_the_commands_say_what_is_wrong_in_one_line_without_jax(name, arguments)
     helped = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60)
     assert (helped.returncode, helped.stderr) == (0, "")
     assert "--label=" in helped.stdout
+
+
+# -- Flows
+
+
+def test_a_flow_inpaints_keeps_what_is_known_and_says_how_it_was_asked(flow, tmp_path):
+    given = picture(tmp_path / "in.png", (8, 8))
+    program(flow, tmp_path / "out", tmp_path / "in.png", "--inpaint=bottom_half", "--seeds=0,1", "--steps=3")
+    kinds = ("seed0000", "seed0001", "surprisal", "variance")
+    assert files(tmp_path / "out") == [*(f"in-{kind}.png" for kind in kinds), "predictions.png"]
+    made = [read(tmp_path / "out" / f"in-seed000{seed}.png") for seed in (0, 1)]
+    for result in made:
+        np.testing.assert_array_equal(result[:4], given[:4])
+    assert (made[0][4:] != made[1][4:]).any()
+    record = provenance.read(tmp_path / "out" / "in-seed0001.png")
+    assert (record["gen:steps"], record["gen:predict"], record["gen:seed"]) == (3, "inpaint", 1)
+
+
+def test_a_flow_enlarges_without_having_learned_it(flow):
+    loaded, small = trained_run.load(flow), np.full((1, 4, 4, 1), 0.5, np.float32)
+    settings = Settings([0, 1], None, 1.0, {}, 64, devices.mesh(-1, 1))
+    made = conditional.sample(loaded, conditional.upscale(loaded, small), settings)
+    assert made.shape == (1, 2, 1, 8, 8, 1)
+    averages = made.reshape(2, 4, 2, 4, 2).mean((2, 4))
+    np.testing.assert_allclose(averages, 127.5, atol=2.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--top_k=3"], "--top_k needs a run of gen.tasks.prior:Prior, and this one is of gen.tasks.flow:Flow"),
+        (["in.png", "--predict_frames"], "needs a run learned with task.context='previous_frame'"),
+        (["--steps=0"], "steps"),
+    ],
+)
+def test_what_a_flow_cannot_do_is_refused(flow, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    picture(tmp_path / "in.png", (8, 8))
+    with pytest.raises(InputError, match=message):
+        program(flow, "out", *arguments)
+
+
+def test_steps_are_refused_for_a_prior(plain, tmp_path):
+    with pytest.raises(InputError, match=r"--steps needs a run of gen\.tasks\.flow:Flow"):
+        program(plain, tmp_path / "out", "--steps=3")

@@ -26,7 +26,10 @@ MEANS, DEVIATION = np.array([-0.4, 0.3, 0.0], np.float32), 0.3  # of the classes
 
 
 class Normal(nn.Module):
-    """E[x | z], or E[e - x | z], of pixels of N(mean of the class, deviation); a context adds a tenth of itself."""
+    """E[x | z], or what the linear guess of E[e - x | z] lacks, of pixels of N(mean of the class, deviation).
+
+    A context adds a tenth of itself to the mean.
+    """
 
     makes: str = "image"
     image_shape: tuple[int, int, int] = (4, 4, 1)
@@ -44,7 +47,10 @@ class Normal(nn.Module):
             mean += 0.1 * context[..., :1]
         off = (z - (1 - t) * mean) / ((1 - t) ** 2 * DEVIATION**2 + t**2)
         x = mean + (1 - t) * DEVIATION**2 * off
-        return x if self.makes == "image" else t * off - x
+        if self.makes == "image":
+            return x
+        variance = (1 - t) ** 2 * 0.25 + t**2  # of z of normal data of deviation 0.5
+        return (t * off - x - (t - (1 - t) * 0.25) / variance * z) * jnp.sqrt(variance) / 0.5
 
 
 def keys(count, first=0):
@@ -66,7 +72,7 @@ def small(**changes) -> Flow:
 def stirred(task) -> dict:
     """Parameters of roles, away from the start."""
     state, rng = jax.eval_shape(task.init, jax.random.key(0)), np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: 0.3 * rng.normal(size=leaf.shape).astype(np.float32), state.ema_params)
+    return jax.tree.map(lambda leaf: 0.1 * rng.normal(size=leaf.shape).astype(np.float32), state.ema_params)
 
 
 def params_of(task) -> dict:

@@ -31,6 +31,7 @@ from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.r3gan import Discriminator, Generator
 from gen.models.recurrent import Recurrent
+from gen.models.unet import UNet
 from gen.report import page
 from gen.report import report as report_module
 from gen.runs import digests, sessions
@@ -308,7 +309,11 @@ def wide_prior() -> Spec:
     return tiny.prior_spec(network=spec(Recurrent, width=64, layers=1), tokenizer=tokenizer)
 
 
-WIDE = {"gan": wide_gan, "autoencoder": wide_autoencoder, "prior": wide_prior}
+def wide_flow() -> Spec:
+    return tiny.flow_spec(network=spec(UNet, widths=(32,), blocks=1, embedding=32))
+
+
+WIDE = {"gan": wide_gan, "autoencoder": wide_autoencoder, "flow": wide_flow, "prior": wide_prior}
 
 
 def on_mesh(
@@ -497,6 +502,7 @@ def test_only_one_process_trains_in_a_folder_and_a_refused_start_makes_none(tmp_
 
 LOGGED = {
     "gan": {"d_loss", "g_loss", "r1", "r2"},
+    "flow": {"loss", "grad_norm"},
     "prior": {"bits", "accuracy", "grad_norm", "random_order", "region_first_probability"},
     "autoencoder": {"loss", "psnr", "d_loss", "g_loss", "r1", "rate_bits", "feature_distance"},
 }
