@@ -1,7 +1,8 @@
-"""Your own images: a GAN of the images in a folder, with its subfolders as classes.
+"""Your own images: a GAN, or a flow, of the images in a folder, with its subfolders as classes.
 
     python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU; DIR or a zip
     python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR  # 32 x 32, on CPU cores
+    python -m gen.main --config experiments/folder.py:flow --config.data.path=DIR  # the same, by flow matching
 
 Another resolution on a GPU needs one width per doubling from 4 x 4 upwards, in both networks:
 --config.data.resolution=128 --config.task.generator.widths=256,256,256,256,128,64 (and the same for the discriminator).
@@ -12,12 +13,16 @@ images it learns copies. If memory runs out, use a smaller --config.batch_size.
 
 from gen.config import Config, spec, variant
 from gen.data import folder, shapes
+from gen.models import unet
 from gen.models.r3gan import PRESETS, Discriminator, Generator
+from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
 
 
 def get_config(arg: str = "") -> Config:
-    arg = variant(arg, ["cpu", "smoke"])
+    arg = variant(arg, ["cpu", "flow", "smoke"])
+    if arg == "flow":
+        return _flow()
     small = arg in ("cpu", "smoke")
     network = PRESETS["xs"] if small else PRESETS["s"].replace(widths=(256, 256, 256, 256, 128))
     network = network.replace(blocks=1) if arg == "smoke" else network
@@ -42,3 +47,20 @@ def get_config(arg: str = "") -> Config:
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config
+
+
+def _flow() -> Config:
+    return Config(
+        data=spec(folder, resolution=32),
+        task=spec(
+            Flow,
+            network=spec(unet.UNet, **unet.PRESETS["xs"]),
+            warmup_images=6_400,
+            ema_half_life=(0.0, 10_000.0),
+            schedule_images=400_000,
+        ),
+        batch_size=64,
+        total_images=400_000,
+        mirror=True,
+        preview_every=1000,
+    )

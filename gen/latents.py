@@ -1,4 +1,4 @@
-"""Looks into a trained model's latent space, a GAN's or an autoencoder's (a prior has that of its tokenizer):
+"""Looks into a trained model's latent space, a GAN's or an autoencoder's (a prior and a flow have that of theirs):
 
     python -m gen.latents encode IN... --workdir DIR --out FILE.npz         images to latents
     python -m gen.latents decode FILE.npz --workdir DIR --out OUT           latents to images

@@ -1,4 +1,4 @@
-"""Scores how unusual a prior finds images, in bits: python -m gen.score IN... --workdir DIR --out OUT
+"""Scores how unusual a prior or a flow finds images, in bits: python -m gen.score IN... --workdir DIR --out OUT
 
 IN are image files and folders, brought to the size and channels of the run as its data was. OUT gets scores.jsonl (for
 each image the exact length of its code: bits, bits_per_dim, that is for each pixel and channel, and bits_per_token; the
@@ -7,7 +7,8 @@ surprising side by side. The bits of a prior with a tokenizer are those of the t
 of this run. Plain images cost few bits, also where nothing like them was learned: --background_samples=1000 compares
 with the cost of the tokens by their frequencies in 1,000 images of the model, adds "unusual", the difference, and puts
 the most unusual first. That finds what is plainer than the training data, and may miss what is richer, which bits alone
-find: if you do not know which it will be, look at both.
+find: if you do not know which it will be, look at both. Bits of a flow are those of its density, estimated (see Flow in
+gen/tasks/flow.py); it has no tokens, and its background counts the values of pixels.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class ScoreOptions(PolicyOptions):
     background_samples: int = option(
         0, "Images to draw for a background of bits; 0: none.", at_least=0, at_most=1_000_000
     )
-    workdir: str | Path = option(..., "Folder of the run, of a prior.", group="Run and results")
+    workdir: str | Path = option(..., "Folder of the run, of a prior or a flow.", group="Run and results")
     step: Step = option("best", "Checkpoint to use; best: of those that training measured", at_least=0)
     batch_size: int = option(64, "Images on their way at once; bits do not depend on it.", at_least=1, at_most=65_536)
     out: str | Path = option(..., "Folder for the results.")

@@ -75,8 +75,9 @@ def _does(task: Any) -> str:
     if isinstance(task, Prior | Flow) and task.context == "previous_frame":
         return "makes the frame that follows another one"
     if isinstance(task, Prior | Flow):
-        told = ", and tells how unusual they are" if task.has_likelihood else ""
-        return f"makes images, completes parts of them{told}" if told else "makes images and completes parts of them"
+        if not task.has_likelihood:
+            return "makes images and completes parts of them"
+        return "makes images, completes parts of them, and tells how unusual they are"
     return "makes images" if task.can_sample else "turns images into codes and back"
 
 

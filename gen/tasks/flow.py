@@ -262,7 +262,7 @@ class Flow:
         best linear guess for normal data of mean 0 lacks, on the scale of that (Karras et al. 2022, equation 7, for
         this path).
         """
-        time, unknown = jnp.broadcast_to(time, len(z)), jnp.full(len(z), self.num_classes, jnp.int32)
+        time, unknown = jnp.broadcast_to(time, z.shape[0]), jnp.full(z.shape[0], self.num_classes, jnp.int32)
         label = constrain(unknown) if label is None else label
         given = () if context is None else (context,)
         made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
