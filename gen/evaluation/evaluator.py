@@ -29,6 +29,7 @@ from gen.evaluation.results import MetricResult
 from gen.evaluation.samples import model_images, subject
 from gen.evaluation.variety import Variety
 from gen.features import pixels, self_supervised_extractor
+from gen.files import printable
 from gen.report import history
 from gen.runs import best
 from gen.runs.best import Best
@@ -142,11 +143,11 @@ class Evaluator:
                     return {}
             began = time.monotonic()
             results = self._results(ema_params, step)
-        except InputError as error:
+        except Exception as error:  # memory, a task of the user's own: what nobody asked for ends no training
             if self._options.every > 0:
                 raise
-            cli.say(f"nothing is measured any more, from step {step:,} on: {error}")
-            self._pace.cost = math.inf  # what nobody asked for ends no training
+            cli.say(f"nothing is measured any more, from step {step:,} on: {printable(error)}")
+            self._pace.cost = math.inf
             return {}
         for result in results:
             if result.metric == self._metric:

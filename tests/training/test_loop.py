@@ -22,10 +22,11 @@ import tiny
 from counter import Counter
 
 from gen import devices
-from gen.config import Config, Spec, build, from_json, spec
+from gen.config import Config, EvaluationConfig, Spec, build, from_json, spec
 from gen.data import BatchSampler, DatasetSplits, Examples
 from gen.data.loader import DeviceLoader
 from gen.errors import InputError
+from gen.evaluation import pace
 from gen.main import main, parse_command
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, DiagonalGaussian
@@ -38,6 +39,7 @@ from gen.runs import digests, sessions
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.lock import RunLock
 from gen.runs.trained_run import RunFolder, load
+from gen.sample import SampleOptions, sample
 from gen.tasks.state import TrainState
 from gen.training import loop, monitor
 from gen.training.monitor import by_class
@@ -160,6 +162,28 @@ def test_ctrl_c_a_larger_budget_a_kill_and_a_flipped_bit_change_nothing(
     assert "checkpoint 4 is corrupt" in caplog.text
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert numbers(tmp_path) == numbers(uninterrupted)
+
+
+@with_one_task
+def test_measuring_changes_nothing_and_the_best_checkpoint_stays_and_is_sampled(
+    uninterrupted, kind, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pace, "SHARE", 1e9)  # as if each step took hours
+    measured = EvaluationConfig(num_samples=24)
+    assert loop.train(config(kind=kind, checkpoint_every=2, keep_checkpoints=1, evaluation=measured), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+    assert all(one.items() <= two.items() for one, two in zip(numbers(uninterrupted), numbers(tmp_path), strict=True))
+    found = {line["step"]: line["FD-pixels"] for line in lines(tmp_path)}
+    assert list(found) == [1, 2, 3, 4, 5, 6]
+    assert lines(tmp_path)[-1].keys() >= {"precision", "recall", "density", "coverage"}
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert best["metric"] == "FD-pixels"
+    assert best["value"] == found[best["step"]] == min(found.values())
+    assert saved(tmp_path) == sorted({str(best["step"]), "6"})
+    options = {"workdir": tmp_path, "seeds": "0-1", "out": tmp_path / "images"}
+    assert sample(SampleOptions(**options)).step == best["step"]
+    assert sample(SampleOptions(**options, step="newest")).step == 6
+    assert "FD-pixels" in (tmp_path / "report.html").read_text()  # its curve
 
 
 @with_one_task
