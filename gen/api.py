@@ -265,7 +265,7 @@ def evaluate(
 ) -> Evaluation:
     """Compares images with real ones, as gen.evaluate compares two folders: evaluate(...)["recall"] is a number.
 
-    extractor: "own" (None), "pixels", "fid:WEIGHTS", or "package.module:function". metrics: "fast", "all" or
+    extractor: "own" (None), "random", "pixels", "fid:WEIGHTS", or "package.module:function". metrics: "fast", "all" or
     groups of them with commas, see docs/metrics.md. seed: of the intervals.
     """
     both = (to_uint8(image_array(given)) for given in (images, reference))

@@ -60,7 +60,7 @@ class EvaluateOptions(Options):
     )
     data_dir: str | Path | None = option(None, "Where data of TFDS are now.", flag="config.data.data_dir")
     extractor: str | Path | None = option(
-        None, "own (default), fid:WEIGHTS (FID Inception), pixels, or package.module:function.", group="Metrics"
+        None, "own (default), random, pixels, fid:WEIGHTS (FID Inception), or package.module:function.", group="Metrics"
     )
     metrics: str = option("all", "Groups of docs/metrics.md, with commas; all; fast.")
     out: str | Path | None = option(

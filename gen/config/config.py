@@ -58,7 +58,7 @@ class EvaluationConfig:
     """Measurements of samples during training, with the numbers of gen.evaluate, and which checkpoint is the best."""
 
     every: int = _field(-1, at_least=-1, may_change=True)  # steps between them; -1: as 3 % of the time allow; 0: none
-    extractor: Literal["pixels", "own"] = _field("pixels", may_change=True)  # own: networks trained first, in minutes
+    extractor: Literal["random", "pixels", "own"] = _field("random", may_change=True)  # own: trained first, in minutes
     metrics: tuple[MetricGroup, ...] = _field(CHEAP, may_change=True)  # groups
     num_samples: int = _field(500, at_least=2, may_change=True)  # images to draw for a measurement
     best_metric: str = _field("FD", may_change=True)  # the checkpoint that is best by it is kept and used; "": none

@@ -1,7 +1,6 @@
 """Evaluates a model in training: by default cheaply, see `Pace`; the best checkpoint is kept.
 
-The numbers are those of gen.evaluate of the checkpoint of that step with as many samples and, of pixels, as many real
-images.
+The numbers are those of gen.evaluate of the checkpoint of that step, with as many samples and real images.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gen.evaluation.pace import Pace
 from gen.evaluation.results import MetricResult
 from gen.evaluation.samples import model_images, subject
 from gen.evaluation.variety import Variety
-from gen.features import pixels, self_supervised_extractor
+from gen.features import Extractor, parse_extractor
 from gen.files import printable
 from gen.report import history
 from gen.runs import best
@@ -38,7 +37,7 @@ from gen.sampling import by_seed
 from gen.tasks import Task
 from gen.tasks.state import Tree
 
-REFERENCES = 2000  # real images that pixels are compared with
+REFERENCES = 2000  # real images that samples are compared with, but by networks of their own
 _PROBED = 16  # images that tell how long sampling takes, for each device
 
 
@@ -86,18 +85,21 @@ class Evaluator:
         self._task, self._source, self._mesh = task, source, mesh
         self._metric = _best_metric(self._options)  # before minutes of work
         self._own = self._options.extractor == "own"
-        self._extractor = self_supervised_extractor(source) if self._own else pixels()
         self._program = by_seed.compiled(task, mesh) if task.can_sample else None
         self._pace = Pace(self._options.every, config.log_every)
         self._probed = self._options.every > 0
         self.best = best.resume(self._folder, self._metric, start)
-        self._distance = f"FD-{self._extractor.name}"
+        self._distance = f"FD-{self._options.extractor}"
         self._variety = Variety(self._distance)
         for line in history.read(workdir / "metrics.jsonl").lines:
             if line["step"] <= start and self._distance in line:
                 self._variety(line["step"], line)
         if self._own:
             _ = self._reference  # before the first step, as its networks
+
+    @functools.cached_property
+    def _extractor(self) -> Extractor:
+        return parse_extractor(self._options.extractor, self._source)
 
     @functools.cached_property
     def _reference(self) -> Reference:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 MEASURED = ("recall", "coverage")  # how much of the real images samples reach; more is more varied
 FALLEN, RECOVERED = 0.8, 0.9  # of the best so far
+LEAST = 0.03  # what it must have fallen by at least: of a few hundred samples less is noise
 _IN_A_ROW = 2  # measurements below it, for one alone may be noise
 # Farther than so many times the lowest distance so far does not count: the balls of scattered samples are wide.
 _GOOD = 1.5
@@ -31,7 +32,8 @@ class Variety:
         value, (best, at) = numbers.get(name), self._best(name)
         if value is None or best <= 0:
             return ""
-        self._below[name] = self._below[name] + 1 if value < FALLEN * best else 0
+        fallen = value < min(FALLEN * best, best - LEAST)
+        self._below[name] = self._below[name] + 1 if fallen else 0
         if value >= RECOVERED * best:
             self._said.discard(name)
         if self._below[name] < _IN_A_ROW or name in self._said:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gen.cli import progress_bar
@@ -67,6 +68,12 @@ def side_of(image_shape: tuple[int, int, int]) -> int:
 def _prepare(images: jax.Array, side: int) -> jax.Array:
     """Resizes images [b h w c] in [0, 1] to [b side side c] in [-1, 1]."""
     return 2 * resize(images, side, side, method="linear") - 1
+
+
+def unit_scale(features: Function, source: DatasetSplits, count: int = 2000) -> np.ndarray:
+    """Computes what scales features of training images to a mean variance of 1, float32: kernels need that."""
+    made = features(np.asarray(source.train.images[:count]))
+    return np.asarray(1 / max(float(np.sqrt(made.var(axis=0, dtype=np.float64).mean())), 1e-12), np.float32)
 
 
 def output(network: Encoder, params: Params, side: int, which: int) -> Function:

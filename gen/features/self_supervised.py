@@ -20,7 +20,7 @@ from gen.data import DatasetSplits
 from gen.features import array_cache
 from gen.features.classifier import Trained, train_classifier
 from gen.features.extractor import Extractor, ExtractorOutput
-from gen.features.network_training import DEFAULT, Params, Training, fit, output, side_of
+from gen.features.network_training import DEFAULT, Params, Training, fit, output, side_of, unit_scale
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
 
@@ -50,7 +50,7 @@ def self_supervised_extractor(source: DatasetSplits, *, training: Training | Non
         _log.warning("%s", _announced(source, training))
         encoder = train_encoder(source, training=training, seed=seed)
         classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
-        stored = _pack(encoder, classifier) | {"scale": _scale(encoder, source)}
+        stored = _pack(encoder, classifier) | {"scale": unit_scale(output(_encoder(), encoder, side, 0), source)}
         array_cache.write(stored, name)
     flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
@@ -86,13 +86,6 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 
     return fit(network, loss, source, steps, batch_size, 1e-3, seed)
-
-
-def _scale(params: Params, source: DatasetSplits) -> np.ndarray:
-    """Computes what scales features of training images to a mean variance of 1, float32: kernels need that."""
-    images = np.asarray(source.train.images[:2000])
-    features = output(_encoder(), params, side_of(source.image_shape), 0)(images)
-    return np.asarray(1 / max(float(np.sqrt(features.var(axis=0, dtype=np.float64).mean())), 1e-12), np.float32)
 
 
 def _encoder() -> Encoder:

@@ -44,7 +44,7 @@ def test_what_is_not_measured_by_default(tmp_path, monkeypatch, capsys):
 
 
 def test_a_run_that_is_not_measured_any_more_has_no_best(tmp_path):
-    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-pixels", "value": 1.0}')
+    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-random", "value": 1.0}')
     evaluator_of(tmp_path, every=0).remember()
     assert not (tmp_path / "best.json").exists()
 
@@ -53,10 +53,10 @@ def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, c
     def told(evaluate, *measured) -> list[str]:
         """What is said while made-up numbers are measured: step, FD and recall."""
         for step, *values in measured:
-            named = zip(("FD-pixels", "recall"), values, ("lower", "higher"), strict=True)
+            named = zip(("FD-random", "recall"), values, ("lower", "higher"), strict=True)
             results = [SimpleNamespace(metric=name, value=value, better=better) for name, value, better in named]
             monkeypatch.setattr(evaluate, "_results", lambda *_, results=results: results)
-            assert evaluate({}, step, 100) == {"FD-pixels": values[0], "recall": values[1]}
+            assert evaluate({}, step, 100) == {"FD-random": values[0], "recall": values[1]}
             evaluate.remember()
         return capsys.readouterr().err.splitlines()
 
@@ -64,13 +64,13 @@ def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, c
     monkeypatch.setattr(pace, "SHARE", 1e9)
     evaluate = evaluator_of(tmp_path)
     assert told(evaluate, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 4.0, 0.15)) == []
-    assert evaluate.best == Best(20, "FD-pixels", 3.0)
+    assert evaluate.best == Best(20, "FD-random", 3.0)
     assert told(evaluate, (40, 4.4, 0.12), (50, 4.4, 0.1)) == [
         "gen: variety falls: recall fell to 0.12 at step 40, from 0.2 at step 20; "
-        "kept is the best by FD-pixels, checkpoint 20"
+        "kept is the best by FD-random, checkpoint 20"
     ]
-    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 20, "metric": "FD-pixels", "value": 3.0}
-    logged = [{"step": 20, "FD-pixels": 3.0, "recall": 0.2}, {"step": 30, "FD-pixels": 4.0, "recall": 0.15}]
+    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 20, "metric": "FD-random", "value": 3.0}
+    logged = [{"step": 20, "FD-random": 3.0, "recall": 0.2}, {"step": 30, "FD-random": 4.0, "recall": 0.15}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
     resumed = evaluator_of(tmp_path, start=30)
     assert resumed.best_step == 20

@@ -22,6 +22,7 @@ def test_a_fall_is_said_once_with_what_it_fell_from():
 
 def test_one_measurement_alone_is_noise():
     assert not any(said([0.2, 0.1, 0.2, 0.1, 0.2, 0.19, 0.17]))
+    assert not any(said([0.06, 0.04, 0.04, 0.04, 0.035]))  # of so small a share
 
 
 def test_after_it_has_recovered_a_fall_is_said_again():

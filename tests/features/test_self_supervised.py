@@ -76,7 +76,7 @@ def test_trained_once_and_kept(cache, trainings, caplog, monkeypatch):
 
 def test_other_data_and_other_training_are_other_extractors(monkeypatch):
     monkeypatch.setattr(self_supervised, "fit", lambda network, *rest: {"seen": np.zeros(3)})
-    monkeypatch.setattr(self_supervised, "_scale", lambda *_: np.float32(1))
+    monkeypatch.setattr(self_supervised, "unit_scale", lambda *_: np.float32(1))
     keys = [
         self_supervised._key(source(), SHORT, 0),
         self_supervised._key(source(21), SHORT, 0),

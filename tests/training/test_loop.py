@@ -173,17 +173,17 @@ def test_measuring_changes_nothing_and_the_best_checkpoint_stays_and_is_sampled(
     assert loop.train(config(kind=kind, checkpoint_every=2, keep_checkpoints=1, evaluation=measured), tmp_path) == 0
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert all(one.items() <= two.items() for one, two in zip(numbers(uninterrupted), numbers(tmp_path), strict=True))
-    found = {line["step"]: line["FD-pixels"] for line in lines(tmp_path)}
+    found = {line["step"]: line["FD-random"] for line in lines(tmp_path)}
     assert list(found) == [1, 2, 3, 4, 5, 6]
     assert lines(tmp_path)[-1].keys() >= {"precision", "recall", "density", "coverage"}
     best = json.loads((tmp_path / "best.json").read_text())
-    assert best["metric"] == "FD-pixels"
+    assert best["metric"] == "FD-random"
     assert best["value"] == found[best["step"]] == min(found.values())
     assert saved(tmp_path) == sorted({str(best["step"]), "6"})
     options = {"workdir": tmp_path, "seeds": "0-1", "out": tmp_path / "images"}
     assert sample(SampleOptions(**options)).step == best["step"]
     assert sample(SampleOptions(**options, step="newest")).step == 6
-    assert "FD-pixels" in (tmp_path / "report.html").read_text()  # its curve
+    assert "FD-random" in (tmp_path / "report.html").read_text()  # its curve
 
 
 @with_one_task
