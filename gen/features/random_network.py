@@ -9,9 +9,9 @@ from __future__ import annotations
 import flax
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from gen.data import DatasetSplits
+from gen.devices import single_device
 from gen.features import array_cache
 from gen.features.extractor import Extractor, ExtractorOutput
 from gen.features.network_training import output, side_of, unit_scale
@@ -24,10 +24,10 @@ def random_network(source: DatasetSplits) -> Extractor:
     """Returns the extractor for a data set: 64 features, whose mean variance over training images is 1."""
     side, channels = side_of(source.image_shape), source.image_shape[2]
     network = Encoder(outputs=1, features=64, width=32)
-    params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, side, side, channels)))
+    with jax.set_mesh(single_device()):  # whatever the mesh of the caller
+        params = jax.device_get(jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, side, side, channels))))
     features = output(network, params, side, 0)
     scale = unit_scale(features, source, _SCALED_BY)
-    arrays = {name: np.asarray(array) for name, array in flax.traverse_util.flatten_dict(params, sep="/").items()}
-    digest = array_cache.digest(arrays | {"scale": scale})
+    digest = array_cache.digest(flax.traverse_util.flatten_dict(params, sep="/") | {"scale": scale})
     resized = f"linear, antialiased, to {side} x {side}"
     return Extractor("random", digest, resized, lambda images: ExtractorOutput(features(images) * scale))
