@@ -124,6 +124,7 @@ class GenSide:
             "platform": self.device.platform,
             "parameters": ", ".join(f"{role} {size / 1e6:.2f}M" for role, size in sizes.items()),
             "compiling": f"{compiling}, {self.peak() / 1e6:.0f} MB",
+            "operations": (self.step.cost_analysis() or {}).get("flops", math.nan),  # of a step
         }
 
     def run(self, steps: int) -> float:
