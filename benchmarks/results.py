@@ -1,0 +1,189 @@
+"""What gen makes of unlike sets of images, in at most two hours of two CPU cores each: docs/results.md, by one command.
+
+    python benchmarks/results.py --data DIR --out runs/results --hardware "2 cores of an Intel Xeon"
+    python benchmarks/results.py --data DIR --out runs/results --only emoji sprites   # others stay as they were
+    python benchmarks/results.py --smoke --out DIR                                    # drawn images, a tiny run
+
+Writes the images of DIR/NAME.npz into a folder, as a person has them, trains experiments/folder.py on it, measures with
+benchmarks/quality.py, and makes a picture of samples beside real images. What is done is not done again: a training that
+was stopped goes on, and every finished set is a file OUT/NAME/result.json, of which the page is written anew. The files:
+cifar10.npz (x_train, y_train, class_names; Krizhevsky 2009), emoji64_rgba.npz (x; Noto Emoji), nuclei256.npz (x; Kaggle
+Data Science Bowl 2018), lpc_sprites_video.npz (x_train [character sequence frame h w 3]; Li and Mandt 2018).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import quality
+from PIL import Image
+
+from gen import api
+from gen.config import Config, build, experiment
+from gen.files import atomic_write
+from gen.npz import read_npz
+from gen.report.contact_sheet import grid
+from gen.report.pictures import save_png
+
+Named = Iterator[tuple[str, np.ndarray]]  # path in the folder, without suffix, and image uint8 [h w c]
+_TILES = 48  # images in each half of a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Set:
+    """A set of images and the recipe for it."""
+
+    title: str
+    file: str  # .npz
+    images: Callable[[Path], Named]
+    variant: str = "cpu"  # of experiments/folder.py
+    overrides: tuple[tuple[str, str], ...] = ()
+
+    def config(self, folder: Path) -> Config:
+        where = (("data.path", str(folder)), *self.overrides)
+        return experiment.load(f"experiments/folder.py:{self.variant}", overrides=where)
+
+
+def cifar10(file: Path) -> Named:
+    arrays = read_npz(file, ("x_train", "y_train", "x_test", "y_test", "class_names"))
+    for split in ("train", "test"):
+        for i, (image, label) in enumerate(zip(arrays[f"x_{split}"], arrays[f"y_{split}"].ravel(), strict=True)):
+            yield f"{split}/{arrays['class_names'][label]}/{i:05}", image
+
+
+def emoji(file: Path) -> Named:
+    arrays = read_npz(file, ("x", "skin_tone_variant"))
+    for i, image in enumerate(arrays["x"][~arrays["skin_tone_variant"]]):
+        yield f"{i:05}", image
+
+
+def nuclei(file: Path) -> Named:
+    for i, image in enumerate(read_npz(file, ("x",))["x"]):
+        yield f"{i:05}", image
+
+
+def sprites(file: Path) -> Named:
+    for c, character in enumerate(read_npz(file, ("x_train",))["x_train"]):
+        for i, image in enumerate(character.reshape(-1, *character.shape[-3:])[::4]):
+            yield f"{c:03}-{i:02}", image
+
+
+SETS = {
+    "cifar10": Set("Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10),
+    "emoji": Set("Art and design: emoji, 64 px", "emoji64_rgba.npz", emoji, overrides=(("data.resolution", "64"),)),
+    "nuclei": Set("Medicine: nuclei, 128 px", "nuclei256.npz", nuclei, overrides=(("data.resolution", "128"),)),
+    "sprites": Set(
+        "Film: characters, 64 px", "lpc_sprites_video.npz", sprites, overrides=(("data.resolution", "64"),)
+    ),
+}
+
+
+def write_folder(images: Named, folder: Path) -> None:
+    """Writes images as PNG, once."""
+    done = folder.with_suffix(".done")
+    if done.exists():
+        return
+    for name, image in images:
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.squeeze()).save(path, compress_level=1)
+    done.touch()
+
+
+def picture(model: api.Model, real: np.ndarray) -> np.ndarray:
+    """Samples above, real images below: uint8 [h w 3]."""
+    columns = len(model.class_names) if 1 < len(model.class_names) <= 16 else 12
+    rows = _TILES // columns
+    if 1 < len(model.class_names) <= 16:
+        made = model.sample(range(rows), label=list(range(columns)))  # all seeds of each class
+        made = made.reshape(columns, rows, *made.shape[1:]).swapaxes(0, 1).reshape(-1, *made.shape[1:])
+    else:
+        made = model.sample(range(rows * columns))
+    real = real[np.arange(len(made)) % len(real)]
+    halves = [grid(half, columns=columns) for half in (made, real)]
+    gap = np.full((8, halves[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([halves[0], gap, halves[1]])
+
+
+def run(name: str, what: Set, out: Path, data: Path, **measuring: Any) -> None:
+    """Does all there is to do for one set."""
+    home = out / name
+    if (home / "result.json").exists():
+        print(f"{name}: done before; remove {home / 'result.json'} to measure again", file=sys.stderr)
+        return
+    write_folder(what.images(data / what.file), home / "images")
+    model = api.train(what.config(home / "images"), home / "run")
+    config = model.run.config
+    source = build(config.data, "data")
+    save_png(home / "picture.png", picture(model, source.held_out.images[:_TILES]))
+    measured = quality.Measured(**measuring)
+    began = time.monotonic()
+    measured.add(home / "run")
+    rows = [row._asdict() | {"results": [dataclasses.asdict(r) for r in row.results]} for row in measured.rows]
+    about = {"images": len(source.train.images), "measured_in": time.monotonic() - began, "seeds": _TILES}
+    atomic_write(home / "result.json", json.dumps({"title": what.title, "about": about, "rows": rows}, indent=1) + "\n")
+
+
+def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
+    """Writes the pictures and returns the page, Markdown, of all sets that are done."""
+    lines = [
+        "# Results",
+        "",
+        f"Made by `python benchmarks/results.py`; trained on {hardware}. For each set: samples above, held-out real",
+        "images below, neither selected. Measures are explained in [metrics.md](metrics.md).",
+    ]
+    for name in sets:
+        found = out / name / "result.json"
+        if not found.exists():
+            continue
+        result = json.loads(found.read_text(encoding="utf-8"))
+        rows = [
+            quality.Row(**row | {"results": [quality.MetricResult(**r) for r in row["results"]]})
+            for row in result["rows"]
+        ]
+        pictures.mkdir(parents=True, exist_ok=True)
+        (pictures / f"{name}.png").write_bytes((out / name / "picture.png").read_bytes())
+        about = f"{result['about']['images']:,} images to train on."
+        image = f"![samples and real images]({pictures.parent.name}/{pictures.name}/{name}.png)"
+        lines += ["", f"## {result['title']}", "", about, "", image, "", quality.table(rows, hardware)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder of the .npz files")
+    parser.add_argument("--out", type=Path, default=Path("runs/results"))
+    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), metavar="NAME")
+    parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
+    parser.add_argument("--hardware", default="not stated")
+    parser.add_argument("--num_samples", type=int, default=5_000)
+    parser.add_argument("--smoke", action="store_true")
+    given = parser.parse_args()
+    measuring = {"extractor": None, "samples": given.num_samples, "references": 10_000}
+    sets = SETS
+    if given.smoke:
+        noise = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), np.uint8)
+        tiny = (("total_images", "16"), ("batch_size", "8"), ("preview_images", "8"))
+        sets = {"noise": Set("Noise", "none", lambda file: ((f"{i}", x) for i, x in enumerate(noise)), overrides=tiny)}
+        given.out, given.only, given.page = given.out / "smoke", ["noise"], given.out / "smoke" / "results.md"
+        given.data, measuring = given.out, {"extractor": "pixels", "samples": 20, "references": 100}
+    if given.data is None:
+        parser.error("--data is missing")
+    given.page.parent.mkdir(parents=True, exist_ok=True)
+    for name in given.only:
+        run(name, sets[name], given.out, given.data, **measuring)
+        pictures = given.page.parent / "images" / "results"
+        atomic_write(given.page, page(given.out, list(sets), pictures, given.hardware))
+        print(f"{name}: {given.page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
