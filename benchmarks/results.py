@@ -4,9 +4,9 @@
     python benchmarks/results.py --data DIR --out runs/results --only emoji sprites   # others stay as they were
     python benchmarks/results.py --smoke --out DIR                                    # drawn images, a tiny run
 
-Writes the images of DIR/NAME.npz into a folder, as a person has them, trains experiments/folder.py on it, measures with
-benchmarks/quality.py, and makes a picture of samples beside real images. What is done is not done again: a training that
-was stopped goes on, and every finished set is a file OUT/NAME/result.json, of which the page is written anew. The files:
+Writes the images of DIR/NAME.npz into a folder, as a person has them, trains experiments/folder.py on it, measures by
+benchmarks/quality.py, and makes a picture of samples beside real images. What is done is not done again: a stopped
+training goes on, and every finished set is a file OUT/NAME/result.json, of which the page is written anew. The files:
 cifar10.npz (x_train, y_train, class_names; Krizhevsky 2009), emoji64_rgba.npz (x; Noto Emoji), nuclei256.npz (x; Kaggle
 Data Science Bowl 2018), lpc_sprites_video.npz (x_train [character sequence frame h w 3]; Li and Mandt 2018).
 """
@@ -80,9 +80,7 @@ SETS = {
     "cifar10": Set("Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10),
     "emoji": Set("Art and design: emoji, 64 px", "emoji64_rgba.npz", emoji, overrides=(("data.resolution", "64"),)),
     "nuclei": Set("Medicine: nuclei, 128 px", "nuclei256.npz", nuclei, overrides=(("data.resolution", "128"),)),
-    "sprites": Set(
-        "Film: characters, 64 px", "lpc_sprites_video.npz", sprites, overrides=(("data.resolution", "64"),)
-    ),
+    "sprites": Set("Film: characters, 64 px", "lpc_sprites_video.npz", sprites, overrides=(("data.resolution", "64"),)),
 }
 
 

@@ -81,13 +81,20 @@ class Networks(NamedTuple):
                 x = self._upsample(x)
             x = self._stage(p, x, i * self.blocks)
         if self.patch > 1:
-            x = self._to_depth(self._conv(x, p["fine/kernel"]), inverse=True)
+            x = self._conv(x, p["fine/kernel"])
+            for _ in range(self.patch.bit_length() - 1):
+                x = self._upsample(x)
             x = F.leaky_relu(x + p["BiasLeakyReLU_0/bias"].to(x.dtype)[:, None, None], 0.2)
         return self._conv(x, p["image/kernel"]).float()
 
     def judge(self, p: Parameters, image: Tensor, label: Tensor) -> Tensor:
         """Images [b c h w], labels [b] to logits [b], float32."""
-        x = self._to_depth(image)
+        x = image
+        if self.patch > 1:
+            x = F.leaky_relu(self._conv(x, p["fine/kernel"], p["BiasLeakyReLU_0/bias"]), 0.2)
+            for _ in range(self.patch.bit_length() - 2):
+                x = self._downsample(x)
+            x = self._to_depth(x)
         x = self._conv(x.to(self.dtype(x.shape[2])), p["image/kernel"])
         changes = itertools.count()
         for done, i in enumerate(reversed(range(len(self.widths)))):
@@ -124,15 +131,9 @@ class Networks(NamedTuple):
         y = torch.matmul(kernel[:, :, 0, 0], x.flatten(2))
         return (y if bias is None else y + bias[:, None]).unflatten(2, x.shape[2:])
 
-    def _to_depth(self, x: Tensor, *, inverse: bool = False) -> Tensor:
-        """[b c h*f w*f] to [b f*f*c h w], or back. Not F.pixel_unshuffle, which orders the channels otherwise."""
-        f = self.patch
-        if f == 1:
-            return x
-        if inverse:
-            x = x.unflatten(1, (f, f, -1)).permute(0, 3, 4, 1, 5, 2)
-            return self.way.place(x.flatten(4, 5).flatten(2, 3))
-        x = x.unflatten(3, (-1, f)).unflatten(2, (-1, f)).permute(0, 3, 5, 1, 2, 4)
+    def _to_depth(self, x: Tensor) -> Tensor:
+        """[b c 2h 2w] to [b 4c h w]. Not F.pixel_unshuffle, which orders the channels otherwise."""
+        x = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4)
         return self.way.place(x.flatten(1, 3))
 
     def _upsample(self, x: Tensor) -> Tensor:

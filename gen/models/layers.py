@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -146,28 +146,6 @@ class Conv(nn.Module):
         init = scaled_normal(self.gain, fan_in * self.size**2)
         kernel = self.param("kernel", init, (self.size, self.size, fan_in, self.features), jnp.float32)
         return conv(x, kernel.astype(x.dtype), groups=self.groups)
-
-
-class SubPixelConv(nn.Module):
-    """1 x 1 convolution to `factor` times the resolution: [b h w c] to [b h*factor w*factor features].
-
-    It starts as the repetition of each position, from where a learned one leaves no checkerboard (Aitken et al. 2017).
-    """
-
-    features: int
-    factor: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        copies = self.factor**2
-
-        def repeated(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-            once = scaled_normal(1.0, shape[2])(key, (*shape[:3], self.features), dtype)
-            return jnp.tile(once, copies)
-
-        shape = (1, 1, x.shape[-1], copies * self.features)
-        kernel = self.param("kernel", repeated, shape, jnp.float32)
-        return depth_to_space(conv(x, kernel.astype(x.dtype)), self.factor)
 
 
 class Linear(nn.Module):

@@ -48,7 +48,8 @@ class _Network(nn.Module):
     blocks: int = 2  # residual blocks a stage
     expansion: float = 2.0  # inner channels of a block per outer channel
     group_size: int | None = 16  # channels that one 3x3 kernel sees; None: all (dense)
-    patch: int = 1  # pixels per side that the outermost stage treats as one position (space-to-depth)
+    patch: int = 1  # pixels per side that the outermost stage treats as one position: a power of 2
+    fine: int = 16  # channels at full resolution, beside the image; with patch=1 unused
     embedding: int = 64  # size of the class embedding
     bfloat16_from: int | None = 8  # stages of at least this many positions a side compute in bfloat16; None: none
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
@@ -68,6 +69,9 @@ class _Network(nn.Module):
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, group_size=bounds.WIDTH, patch=bounds.PATCH, embedding=bounds.WIDTH)
+        check_bounds(self, place, fine=bounds.WIDTH)
+        if self.patch & (self.patch - 1):
+            raise InputError(f"{place}.patch={self.patch}; allowed: a power of 2")
         height, width, _ = self.image_shape
         sides = [4 * 2**n * self.patch for n in range(len(self.widths))]
         if height != width or height not in sides:
@@ -97,10 +101,9 @@ class Generator(_Network):
     """Latents [b latent], labels [b] int (unused when unconditional) to images [b h w c], float32, around [-1, 1]."""
 
     latent: int = 64  # size of the latent vector
-    fine: int = 8  # channels at full resolution, of which a 3x3 convolution makes the image; with patch=1 unused
 
     def check(self, place: str) -> None:
-        check_bounds(self, place, latent=bounds.WIDTH, fine=bounds.WIDTH)
+        check_bounds(self, place, latent=bounds.WIDTH)
         super().check(place)
 
     @nn.compact
@@ -120,7 +123,9 @@ class Generator(_Network):
         channels = self.image_shape[-1]
         if self.patch == 1:
             return layers.Conv(channels, name="image")(x).astype(jnp.float32)
-        x = layers.SubPixelConv(self.fine, self.patch, name="fine")(x)
+        x = layers.Conv(self.fine, name="fine")(x)
+        for _ in range(self.patch.bit_length() - 1):
+            x = layers.upsample(x)
         x = layers.Conv(channels, 3, gain=layers.LEAKY_RELU_GAIN, name="image")(layers.BiasLeakyReLU()(x))
         return x.astype(jnp.float32)
 
@@ -138,9 +143,14 @@ class Discriminator(_Network):
     @nn.compact
     def _run(self, image: jax.Array, label: jax.Array | None) -> tuple[tuple[jax.Array, ...], jax.Array]:
         widths = self.stage_widths
-        x = layers.space_to_depth(image, self.patch)
+        x, size = image, 1
+        if self.patch > 1:
+            x, size = layers.BiasLeakyReLU()(layers.Conv(self.fine, 3, name="fine")(x)), 3
+            for _ in range(self.patch.bit_length() - 2):
+                x = layers.downsample(x)
+            x = layers.space_to_depth(x, 2)
         x = x.astype(self._dtype(x.shape[1]))
-        x = layers.Conv(widths[-1], 1 if self.patch == 1 else 3, name="image")(x)  # no patch is seen by itself
+        x = layers.Conv(widths[-1], size, name="image")(x)
         stages = []
         for i, width in reversed(list(enumerate(widths))):
             x = self._stage(x)

@@ -224,15 +224,3 @@ def test_linear():
     np.testing.assert_allclose(layers.Linear(1, use_bias=True).apply({"params": params}, x), [[21.5]])
     without = {"kernel": params["kernel"]}
     np.testing.assert_allclose(layers.Linear(1).apply({"params": without}, x), [[21.0]])
-
-
-def test_a_sub_pixel_convolution_starts_as_repetition_and_is_a_convolution_of_each_position():
-    x = jax.random.normal(jax.random.key(0), (2, 3, 5, 7))
-    layer = layers.SubPixelConv(400, 2)
-    y, variables = layer.init_with_output(jax.random.key(1), x)
-    assert y.shape == (2, 6, 10, 400)
-    np.testing.assert_array_equal(y, jnp.repeat(jnp.repeat(y[:, ::2, ::2], 2, axis=1), 2, axis=2))
-    assert float(y.std()) == pytest.approx(float(x.std()), rel=0.1)
-    kernel = jax.random.normal(jax.random.key(2), variables["params"]["kernel"].shape)
-    moved = layer.apply({"params": {"kernel": kernel}}, x)
-    np.testing.assert_allclose(moved[1, 2:4, 6:8].ravel(), x[1, 1, 3] @ kernel[0, 0], atol=1e-5)

@@ -11,6 +11,7 @@ import pytest
 import tiny
 
 from gen.errors import InputError
+from gen.metrics import spectrum
 from gen.models.layers import LEAKY_RELU_GAIN
 from gen.models.r3gan import PRESETS, Block, Discriminator, Generator
 
@@ -74,6 +75,16 @@ def test_grayscale_and_patches():
         changes = {"patch": patch, "image_shape": (side, side, 1)}
         assert abstract(tiny_network(Generator, **changes))[0].shape == (2, side, side, 1)
         assert abstract(tiny_network(Discriminator, **changes))[0].shape == (2,)
+
+
+def test_the_image_end_adds_no_grid_of_patches():
+    """White latents of a new generator: no more power at the patches' frequencies than beside them."""
+    network = tiny_network(Generator, widths=(16, 8, 8), patch=4, image_shape=(64, 64, 3), num_classes=0)
+    latent = jax.random.normal(jax.random.key(0), (200, network.latent))
+    images, _ = jax.jit(network.init_with_output)(jax.random.key(1), latent, jnp.zeros(200, jnp.int32))
+    power = spectrum.line_power(np.clip((np.asarray(images) + 1) / 2, 0, 1)).mean(axis=0)  # at k / 64
+    assert power[32] <= power[24]  # a period of 2 pixels, and what lies between the patches' frequencies
+    assert power[16] <= power[12]
 
 
 @pytest.mark.parametrize("network", [Generator, Discriminator])
