@@ -42,7 +42,7 @@ class UNet(nn.Module):
     """Noisy images [b h w c], times [b] in [0, 1], labels [b] int and perhaps context [b h w k] to images [b h w c].
 
     The label `num_classes` is the unknown class; labels are ignored without classes. Images enter and leave as patches
-    (space-to-depth); at the end a 3 x 3 convolution over pixels blends the patches, so that no grid of them shows.
+    (space-to-depth); at the end 3 x 3 convolutions over pixels blend the patches, so that no grid of them shows.
     """
 
     widths: tuple[int, ...] = (48, 128, 192)  # channels of each level, from the image inwards; each halves the side
@@ -90,8 +90,8 @@ class UNet(nn.Module):
                 y = layers.upsample(layers.Conv(width)(y)) + layers.Conv(width)(skips[i])
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
-        y = layers.depth_to_space(layers.Conv(self.pixel_width * self.patch**2)(layers.leaky_relu(y)), self.patch)
-        y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3)(pixels))
+        y = layers.SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
+        y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3, name="pixels")(pixels))
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 
     def _condition(self, time: jax.Array, label: jax.Array) -> jax.Array:

@@ -30,7 +30,7 @@ def solve(
 
     Heun's method, and at last, from the time 1 / steps or `shortest`, one step of Euler's to the image that is expected
     there (as in Karras et al. 2022, algorithm 1): 2 steps - 1 evaluations. project: moves an expected image to what is
-    known of it (Wang et al. 2023, DDNM, equation 13). Each step is then taken 4 times, with new noise of `keys` [n]
+    known of it (Wang et al. 2023, DDNM). Each step is then taken 4 times, with new noise of `keys` [n]
     between, so that the rest comes to agree with it (Lugmayr et al. 2022, RePaint, section 4.2).
     """
     steps = jnp.asarray(steps, jnp.int32)
