@@ -38,6 +38,28 @@ class _Block(nn.Module):
         return x + layers.Conv(x.shape[-1], gain=0.0)(y)
 
 
+class _SubPixelConv(nn.Module):
+    """1 x 1 convolution to `factor` times the resolution: [b h w c] to [b h*factor w*factor features].
+
+    It starts as the repetition of each position, so that no pixel of a patch has a start of its own (Aitken et al.
+    2017).
+    """
+
+    features: int
+    factor: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        copies, once = self.factor**2, layers.scaled_normal(1.0, x.shape[-1])
+
+        def repeated(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+            return jnp.tile(once(key, (*shape[:3], self.features), dtype), copies)
+
+        shape = (1, 1, x.shape[-1], copies * self.features)
+        kernel = self.param("kernel", repeated, shape, jnp.float32)
+        return layers.depth_to_space(layers.conv(x, kernel.astype(x.dtype)), self.factor)
+
+
 class UNet(nn.Module):
     """Noisy images [b h w c], times [b] in [0, 1], labels [b] int and perhaps context [b h w k] to images [b h w c].
 
@@ -90,7 +112,7 @@ class UNet(nn.Module):
                 y = layers.upsample(layers.Conv(width)(y)) + layers.Conv(width)(skips[i])
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
-        y = layers.SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
+        y = _SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
         y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3, name="pixels")(pixels))
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 

@@ -91,3 +91,11 @@ def test_it_refuses_what_does_not_fit(changes, message):
 def test_the_presets_fit_32_pixels():
     for fields in PRESETS.values():
         UNet(**fields, image_shape=(32, 32, 1)).check("task.network")
+
+
+def test_the_pixels_of_a_patch_start_alike():
+    """Without the input's own path, an image of the start is one of repeated pixels."""
+    params = jax.jit(UNet(**SMALL, patch=2).init)(jax.random.key(0), *inputs())
+    kernel = params["params"]["fine"]["kernel"].reshape(8, 4, 4)
+    np.testing.assert_array_equal(kernel, np.broadcast_to(kernel[:, :1], (8, 4, 4)))
+    assert float(kernel.std()) == pytest.approx(8**-0.5, rel=0.3)
