@@ -1,7 +1,7 @@
 """An extractor that takes a second: a convolutional network that is not trained, always the same one.
 
 Distances and shares by random features order sets of images much as those by trained ones do, and are not tied to what
-some network was trained on (Naeem et al. 2020, section 3.3, whose network has as many features).
+some network was trained on (Naeem et al. 2020, who use random networks, too).
 """
 
 from __future__ import annotations
