@@ -1,52 +1,86 @@
-"""Your own images: a GAN, or a flow, of the images in a folder, with its subfolders as classes.
+"""Your own images: a model of the images in a folder, with its subfolders as classes.
 
-    python -m gen.main --config experiments/folder.py --config.data.path=DIR      # 64 x 64, on a GPU; DIR or a zip
-    python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR  # 32 x 32, on CPU cores
-    python -m gen.main --config experiments/folder.py:flow --config.data.path=DIR  # the same, by flow matching
+    python -m gen.main --config experiments/folder.py --config.data.path=DIR              # GAN, 64 x 64, on a GPU
+    python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR          # GAN, 32 x 32, on CPU cores
+    python -m gen.main --config experiments/folder.py:flow --config.data.path=DIR         # the same, by flow matching
+    python -m gen.main --config experiments/folder.py:autoencoder --config.data.path=DIR  # tokens of it, then
+    python -m gen.main --config experiments/folder.py:prior --config.data.path=DIR        # a prior of these tokens
 
-Another resolution on a GPU needs one width per doubling from 4 x 4 upwards, in both networks:
---config.data.resolution=128 --config.task.generator.widths=256,256,256,256,128,64 (and the same for the discriminator).
-With `:cpu`, where patches are 2 and 4 pixels, the generator has one width less and the discriminator two.
-With fewer than about 10,000 images, increase the augmentation: --config.task.augmentation=0,0.5. From a handful of
-images it learns copies. If memory runs out, use a smaller --config.batch_size.
+DIR may be a zip. --config.data.resolution=64 is all that another resolution needs: powers of 2, from 16 to 256 on a
+GPU, to 128 on a CPU. With fewer than about 10,000 images, increase the augmentation: --config.task.augmentation=0,0.5. From
+a handful of images any of them learns copies. If memory runs out, use a smaller --config.batch_size.
+
+`:cpu` penalizes every image with a weight that does not fall, in small batches: what keeps a small GAN from collapsing
+(docs/benchmarks.md, "Variety").
 """
 
 from gen.config import Config, spec, variant
 from gen.data import folder, shapes
 from gen.models import unet
+from gen.models.autoencoder import Autoencoder as Tokenizer
+from gen.models.bottleneck import FSQ
 from gen.models.r3gan import PRESETS, Discriminator, Generator
+from gen.models.recurrent import Recurrent
+from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
+from gen.tasks.prior import Prior
+
+# Stages from 4 x 4 upwards, of which a resolution uses the first so many.
+G_WIDTHS, D_WIDTHS = (192, 128, 48, 32, 16), (128, 96, 48, 24)  # patches of 2 and 4 pixels
+GPU_WIDTHS = (256, 256, 256, 256, 128, 64, 32)
 
 
 def get_config(arg: str = "") -> Config:
-    arg = variant(arg, ["cpu", "flow", "smoke"])
-    if arg == "flow":
-        return _flow()
-    small = arg in ("cpu", "smoke")
-    network = PRESETS["xs"] if small else PRESETS["s"].replace(widths=(256, 256, 256, 256, 128))
-    network = network.replace(blocks=1) if arg == "smoke" else network
-    config = Config(
-        data=spec(folder, resolution=32 if small else 64),
+    arg = variant(arg, ["cpu", "flow", "autoencoder", "prior", "smoke"])
+    makers = {"flow": _flow, "autoencoder": _autoencoder, "prior": _prior, "": _gpu}
+    config = makers.get(arg, _cpu)()
+    config.mirror = True
+    if arg == "smoke":
+        config.task.generator.blocks = config.task.discriminator.blocks = 1
+        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
+        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
+    return config
+
+
+def _gpu() -> Config:
+    network = PRESETS["s"].replace(widths=GPU_WIDTHS)
+    return Config(
+        data=spec(folder, resolution=64),
         task=spec(
             Gan,
             generator=spec(Generator, **network.generator),
             discriminator=spec(Discriminator, **network.discriminator),
-            gamma=(0.5, 0.1) if small else (1.0, 0.1),
-            penalty_stride=4 if small else 1,
-            learning_rate=(1e-3, 1e-4) if small else (2e-4, 5e-5),
+            gamma=(1.0, 0.1),
+            learning_rate=(2e-4, 5e-5),
             augmentation=(0.0, 0.3),
-            ema_half_life=(0.0, 5_000.0 if small else 200_000.0),
-            schedule_images=200_000 if small else 4_000_000,
+            ema_half_life=(0.0, 200_000.0),
+            schedule_images=4_000_000,
         ),
-        batch_size=64 if small else 256,
-        total_images=200_000 if small else 10_000_000,
-        mirror=True,
+        batch_size=256,
+        total_images=10_000_000,
     )
-    if arg == "smoke":
-        config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
-        config.batch_size, config.total_images, config.preview_images = 8, 16, 8
-    return config
+
+
+def _cpu() -> Config:
+    network = PRESETS["xs"]
+    return Config(
+        data=spec(folder, resolution=32),
+        task=spec(
+            Gan,
+            generator=spec(Generator, **network.generator | {"widths": G_WIDTHS}),
+            discriminator=spec(Discriminator, **network.discriminator | {"widths": D_WIDTHS}),
+            gamma=(2.0, 2.0),
+            learning_rate=(1e-3, 1e-4),
+            augmentation=(0.0, 0.3),
+            ema_half_life=(0.0, 5_000.0),
+            schedule_images=200_000,
+        ),
+        batch_size=16,
+        total_images=200_000,
+        log_every=200,
+        preview_every=1000,
+    )
 
 
 def _flow() -> Config:
@@ -61,6 +95,44 @@ def _flow() -> Config:
         ),
         batch_size=64,
         total_images=400_000,
-        mirror=True,
+        preview_every=1000,
+    )
+
+
+def _autoencoder() -> Config:
+    return Config(
+        data=spec(folder, resolution=32),
+        task=spec(
+            Autoencoder,
+            network=spec(Tokenizer, bottleneck=spec(FSQ, levels=(8, 5, 5, 5))),
+            discriminator=spec(Discriminator, **PRESETS["xs"].discriminator | {"widths": D_WIDTHS}),
+            perceptual=0.5,
+            adversarial=0.1,
+            gamma=1.0,
+            lecam=0.01,
+            schedule_images=200_000,
+        ),
+        batch_size=32,
+        total_images=200_000,
+        preview_every=1000,
+    )
+
+
+def _prior() -> Config:
+    return Config(
+        data=spec(folder, resolution=32),
+        task=spec(
+            Prior,
+            network=spec(Recurrent, width=192, layers=4),
+            tokenizer=spec(Tokenizer, bottleneck=spec(FSQ, levels=(8, 5, 5, 5))),
+            region_first_probability=0.5,
+            learning_rate=(2e-3, 1e-4),
+            warmup_images=5_000,
+            ema_half_life=(0.0, 10_000.0),
+            schedule_images=200_000,
+        ),
+        init_from={"autoencoder": "runs/folder-autoencoder"},
+        batch_size=32,
+        total_images=200_000,
         preview_every=1000,
     )

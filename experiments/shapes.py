@@ -24,17 +24,16 @@ def get_config(arg: str = "") -> Config:
             Gan,
             generator=spec(Generator, **PRESETS["xs"].generator, latent=32),
             discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
-            gamma=(1.0, 0.5),
-            penalty_stride=4,
+            gamma=(2.0, 2.0),
             learning_rate=(1e-3, 1e-4),
             ema_half_life=(0.0, 3_000.0),
-            schedule_images=54_000,
+            schedule_images=36_000,
         ),
-        batch_size=32,
-        total_images=56_000,
-        log_every=50,
-        preview_every=150,
-        checkpoint_every=600,
+        batch_size=16,
+        total_images=36_000,
+        log_every=100,
+        preview_every=300,
+        checkpoint_every=1000,
     )
     if smoke:
         config.total_images, config.log_every, config.preview_every = 2 * config.batch_size, 1, 1
@@ -44,6 +43,6 @@ def get_config(arg: str = "") -> Config:
 
 def sweep() -> Iterator[dict[str, Any]]:
     """The penalty and the learning rate, which matter most in adversarial training, one step to each side."""
-    for gamma in ((0.5, 0.25), (1.0, 0.5), (2.0, 1.0)):
+    for gamma in ((1.0, 1.0), (2.0, 2.0), (4.0, 4.0)):
         for rate in ((5e-4, 5e-5), (1e-3, 1e-4)):
             yield {"task.gamma": gamma, "task.learning_rate": rate}

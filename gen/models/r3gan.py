@@ -190,7 +190,7 @@ def _alike(*widths: int) -> Preset:
 # shape; a generator larger than the discriminator, which is run three times as often.
 _XS = {"blocks": 2, "expansion": 1.0, "group_size": None, "embedding": 32, "bfloat16_from": None}
 PRESETS: dict[str, Preset] = {
-    "xs": Preset({"widths": (192, 128, 32), "patch": 2} | _XS, {"widths": (128, 96), "patch": 4} | _XS),
+    "xs": Preset({"widths": (192, 128, 48), "patch": 2} | _XS, {"widths": (128, 96), "patch": 4} | _XS),
     "s": _alike(256, 256, 256, 256),
     "cifar10": _alike(768, 768, 768, 768),
     "ffhq64": _alike(768, 768, 768, 768, 384),

@@ -1,0 +1,165 @@
+"""What keeps a small GAN varied? The recipe of experiments/folder.py:cpu, and one change at a time, in equal minutes.
+
+    python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations
+    python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
+    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/long --only recipe   # does it collapse?
+    python benchmarks/ablations.py --smoke
+
+FILE.npz has x_train, uint8 [n h w c], 32 pixels a side or more; labels are not used. The recipe sees --images images;
+the others as many as they can in the same time, by the ratio of their steps' times, measured in turns. Each training
+measures itself --points times: 2,000 samples of the averaged generator against up to 4,000 training images, by their
+pixels. The table shows the last measurement and, for recall and coverage, its share of the best one on the way. A run
+folder for each, OUT/FILE/NAME, so that what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from gen import devices
+from gen.config import Config, build, build_task, experiment, spec
+from gen.data import npz
+from gen.training import loop
+
+# Changes of the recipe, by name; the first is what it was until November 2026, but for its networks.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "former": {"task.gamma": (0.5, 0.1), "task.penalty_stride": 4, "batch_size": 64},
+    "penalty_stride_4": {"task.penalty_stride": 4},
+    "finite_difference": {"task.penalty": "finite_difference"},
+    "gamma_falling": {"task.gamma": (0.5, 0.1)},
+    "gamma_0.5": {"task.gamma": (0.5, 0.5)},
+    "gamma_10": {"task.gamma": (10.0, 10.0)},
+    "batch_8": {"batch_size": 8},
+    "batch_32": {"batch_size": 32},
+    "batch_64": {"batch_size": 64},
+    "rate_5e-4": {"task.learning_rate": (5e-4, 1e-4)},
+    "rate_2e-3": {"task.learning_rate": (2e-3, 1e-4)},
+    "rate_constant": {"task.learning_rate": (1e-3, 1e-3)},
+    "beta2_0.99": {"task.beta2": (0.99, 0.99)},
+    "ema_1000": {"task.ema_half_life": (0.0, 1_000.0)},
+    "ema_20000": {"task.ema_half_life": (0.0, 20_000.0)},
+    "no_augmentation": {"task.augmentation": (0.0, 0.0)},
+    "augmentation_0.6": {"task.augmentation": (0.0, 0.6)},
+    "latent_16": {"task.generator.latent": 16},
+    "latent_128": {"task.generator.latent": 128},
+    "discriminator_wide": {"task.discriminator.widths": (192, 144, 72, 36)},
+    "discriminator_narrow": {"task.discriminator.widths": (96, 64, 32, 16)},
+    "one_block": {"task.generator.blocks": 1, "task.discriminator.blocks": 1},
+}
+SHOWN = ("FD-pixels", "precision", "recall", "coverage")
+
+
+def config_of(data: pathlib.Path, changes: dict[str, Any], images: int, *, tiny: bool = False) -> Config:
+    """Returns the Config of the recipe with changes, its schedules over `images`. tiny: with small networks."""
+    config = experiment.load("experiments/folder.py:cpu")
+    config.data = spec(npz, path=str(data), resolution=32)
+    config.task.conditional = False
+    for path, value in changes.items():
+        at: Any = config
+        *parents, name = path.split(".")
+        for parent in parents:
+            at = getattr(at, parent)
+        setattr(at, name, value)
+    if tiny:
+        for network in (config.task.generator, config.task.discriminator):
+            network.widths, network.blocks = (8,) * 4, 0
+        config.task.augmentation = (0.0, 0.0)
+    config.total_images = config.task.schedule_images = images
+    return config
+
+
+class Timed:
+    """The compiled step of a config, to be timed in turns with others'."""
+
+    def __init__(self, config: Config, source: Any) -> None:
+        self.images, mesh = config.batch_size, devices.mesh(-1, 1)
+        task = build_task(config, source.image_shape, source.num_classes)
+        rows = config.batch_size * task.real_images_per_sample
+        some = np.arange(rows) % len(source.train.images)
+        self.batch = {"image": source.train.images[:][some], "label": np.zeros(rows, np.int32)}
+        options = devices.compiler_options()
+        with jax.set_mesh(mesh):
+            self.state = task.init(jax.random.key(0))
+            self.step = jax.jit(loop.make_step(task, config), compiler_options=options, donate_argnums=0)
+            self.mesh = mesh
+            self()
+
+    def __call__(self) -> float:
+        """Returns images per second of one step."""
+        began = time.perf_counter()
+        with jax.set_mesh(self.mesh):
+            self.state, _ = self.step(self.state, self.batch)
+            jax.block_until_ready(self.state)
+        return self.images / (time.perf_counter() - began)
+
+
+def speed(config: Config, recipe: Config, steps: int) -> float:
+    """Returns the images that a config sees while the recipe sees one: the median of steps in turns."""
+    source = build(recipe.data, "data")
+    ours, theirs = Timed(config, source), Timed(recipe, source)
+    return statistics.median(ours() / theirs() for _ in range(steps))
+
+
+def train(config: Config, workdir: pathlib.Path, points: int, samples: int) -> list[dict[str, Any]]:
+    """Trains, or goes on; returns the lines of its measurements."""
+    config.evaluation.every = max(1, config.total_steps // points)
+    config.evaluation.extractor, config.evaluation.num_samples = "pixels", samples
+    if loop.train(config, workdir):
+        sys.exit(f"{workdir}: training was stopped; the same command goes on")
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if "recall" in line]
+
+
+def row(name: str, lines: list[dict[str, Any]]) -> str:
+    last = lines[-1]
+    cells = [f"{last['images']:,}", *(f"{last[metric]:.3g}" for metric in SHOWN)]
+    cells += [f"{last[m] / max(max(line[m] for line in lines), 1e-9):.2f}" for m in ("recall", "coverage")]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--images", type=int, default=40_000, help="that the recipe sees")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--points", type=int, default=4, help="measurements of each run")
+    parser.add_argument("--samples", type=int, default=2000, help="of each measurement")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/ablations"))
+    parser.add_argument("--smoke", action="store_true")
+    given = parser.parse_args()
+    steps = 20
+    if given.smoke:
+        given.out = pathlib.Path(tempfile.mkdtemp())
+        given.data = given.out / "noise.npz"
+        np.savez(given.data, x_train=np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), np.uint8))
+        given.images, given.only, given.points, given.samples, steps = 32, ["batch_8"], 1, 10, 1
+    if given.data is None:
+        parser.error("--data is missing")
+    print("| changed | images seen | " + " | ".join(SHOWN) + " | recall / best | coverage / best |")
+    print("|" + " --- |" * (len(SHOWN) + 4))
+    for name in given.only:
+        make = functools.partial(config_of, given.data, tiny=given.smoke)
+        config, recipe = make(VARIANTS[name], given.images), make({}, given.images)
+        if VARIANTS[name]:
+            config = make(VARIANTS[name], round(given.images * speed(config, recipe, steps)))
+        workdir = given.out / given.data.stem / name
+        if (workdir / "config.json").exists():  # begun before: with the number of images found then
+            stored = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+            config.total_images = config.task.schedule_images = stored["task"]["schedule_images"]
+        print(row(name, train(config, workdir, given.points, given.samples)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
