@@ -228,7 +228,7 @@ FOLDER = "--config=experiments/folder.py:cpu"
         ),
         (
             [FOLDER, "--config.data.path={good}", "--config.data.resolution=36"],
-            "with patch=2 makes square images of 8, 16, 32 pixels a side, the data is 36 x 36; allowed: another",
+            "pixels a side, the data is 36 x 36; allowed: another resolution of these",
         ),
         (
             ["--config=experiments/shapes.py:smoke", "--config.batch_size=12"],
