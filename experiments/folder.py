@@ -7,8 +7,8 @@
     python -m gen.main --config experiments/folder.py:prior --config.data.path=DIR        # a prior of these tokens
 
 DIR may be a zip. --config.data.resolution=64 is all that another resolution needs: powers of 2, from 16 to 256 on a
-GPU, to 128 on a CPU. With fewer than about 10,000 images, increase the augmentation: --config.task.augmentation=0,0.5. From
-a handful of images any of them learns copies. If memory runs out, use a smaller --config.batch_size.
+GPU, to 128 on a CPU. With fewer than about 10,000 images, increase the augmentation: --config.task.augmentation=0,0.5.
+From a handful of images any of them learns copies. If memory runs out, use a smaller --config.batch_size.
 
 `:cpu` penalizes every image with a weight that does not fall, in small batches: what keeps a small GAN from collapsing
 (docs/benchmarks.md, "Variety").
