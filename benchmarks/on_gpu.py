@@ -325,16 +325,22 @@ def one_preset(section: Section, settings: Any, peak: float | None, way: int | N
     platform, kind = facts[0]["platform"], facts[0]["device"]
     peak = peak or next((value for name, value in PEAKS.items() if name in kind), None)
     absent = "smoke test" if section.smoke else train_step.why_no_peer(platform)
+    turns = (settings.batch_size, 1 if section.smoke else 3, 1 if section.smoke else None)
+    try:
+        if not absent:
+            device = "cpu" if platform == "cpu" else "cuda"
+            if way is None:
+                fewer = dataclasses.replace(settings, batch_size=max(2, settings.batch_size // 4))
+                way = train_step.Process(train_step.try_ways, fewer, device).receive()
+            peer = train_step.Process(train_step.serve, train_step.TorchSide, settings, way, device)
+            facts.append(peer.receive())
+            speeds = train_step.take_turns([gen, peer], *turns)
+            sides.append(peer)
+    except SystemExit:
+        absent = "PyTorch's process died"
     if absent:
-        section.note(f"no peer: {absent}")
-    else:
-        device = "cpu" if platform == "cpu" else "cuda"
-        if way is None:
-            fewer = dataclasses.replace(settings, batch_size=max(2, settings.batch_size // 4))
-            way = train_step.Process(train_step.try_ways, fewer, device).receive()
-        peer = train_step.Process(train_step.serve, train_step.TorchSide, settings, way, device)
-        sides, facts = [gen, peer], [facts[0], peer.receive()]
-    speeds = train_step.take_turns(sides, settings.batch_size, 1 if section.smoke else 3, 1 if section.smoke else None)
+        section.note(f"{settings.preset}: no peer: {absent}")
+        speeds = train_step.take_turns(sides, *turns)
     memory = [side.ask(0) / 1e9 for side in sides]
     speed, operations = statistics.median(speeds[0]), facts[0]["operations"]
     rate = operations * speed / settings.batch_size
