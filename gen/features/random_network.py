@@ -17,7 +17,7 @@ from gen.features.extractor import Extractor, ExtractorOutput
 from gen.features.network_training import output, side_of, unit_scale
 from gen.models.encoder import Encoder
 
-_SCALED_BY = 500  # training images
+_SCALED_BY = 250  # training images
 
 
 def random_network(source: DatasetSplits) -> Extractor:
