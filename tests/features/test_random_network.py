@@ -38,7 +38,7 @@ def extractor(real):
 def test_features_are_64_of_unit_variance_and_the_same_in_any_set(extractor, real):
     made = extractor.features(real)
     assert (extractor.name, made.shape, made.dtype) == ("random", (400, 64), np.float32)
-    assert made.var(axis=0).mean() == pytest.approx(1, rel=1e-4)
+    assert made[:250].var(axis=0).mean() == pytest.approx(1, rel=1e-4)  # of those that it is scaled by
     np.testing.assert_array_equal(extractor.features(real[7:9]), made[7:9])
     assert extractor.logits(real) is None
 
