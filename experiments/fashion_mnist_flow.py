@@ -1,7 +1,12 @@
-"""Fashion-MNIST, 32 x 32, class-conditional flow matching: an hour of one CPU core, half an hour of two.
+"""Fashion-MNIST, 32 x 32, class-conditional flow matching: half an hour on two CPU cores.
 
-python -m gen.main --config experiments/fashion_mnist_flow.py  # downloads the data
-python -m gen.main --config experiments/fashion_mnist_flow.py:npz --config.data.path=fashion.npz  # x_train, y_train
+    python -m gen.main --config experiments/fashion_mnist_flow.py  # downloads the data
+    python -m gen.main --config experiments/fashion_mnist_flow.py:npz --config.data.path=fashion.npz
+
+Measured 2026-11-29 on one core of an AMD EPYC (AVX-512) beside other jobs: 188 images a second of the core's own time.
+After a run of 96,000 images (total_images and schedule_images), which is nine such minutes, the loss is 0.197, and a
+classifier (2,000 steps, right on 88.7 % of held-out images) finds the requested class in 70.6 % of 500 samples without
+guidance, 80.8 % with guidance 1.5, 89.0 % with guidance 3. The 640,000 images of this file have not been measured yet.
 """
 
 from gen.config import Config, spec, variant
@@ -20,12 +25,12 @@ def get_config(arg: str = "") -> Config:
             learning_rate=(1e-3, 0.0),
             warmup_images=6_400,
             ema_half_life=(0.0, 10_000.0),
-            guidance=1.5,
+            guidance=2.0,
             guidance_times=(0.2, 0.8),
-            schedule_images=96_000,
+            schedule_images=640_000,
         ),
         batch_size=64,
-        total_images=96_000,
+        total_images=640_000,
         preview_images=80,
         log_every=100,
         preview_every=1000,
