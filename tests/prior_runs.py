@@ -23,7 +23,7 @@ CLASSES = ("round", "square", "other")
 
 def make_flow(path: Path, image_shape: tuple[int, int, int], **changes: Any):
     """A run of a Flow with these changes."""
-    network = spec(UNet, widths=(8,), blocks=1, pixel_width=4, embedding=16)
+    network = spec(UNet, widths=(8, 8), blocks=1, pixel_width=4, embedding=16)
     return make_run(path, image_shape, task=Flow, **{"network": network, "steps": 2, **changes}, stirred=0.05)
 
 
