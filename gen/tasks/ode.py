@@ -14,7 +14,7 @@ import jax.numpy as jnp
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]  # z [n ...], t [] -> dz/dt [n ...]
 
 _ROUNDS = 4  # times that each step of a constrained sample is taken, each from fresh noise
-_FEWEST, _MOST = 8, 128  # steps of a likelihood
+_FEWEST, _MOST = 8, 64  # steps of a likelihood
 
 
 def solve(
@@ -71,7 +71,7 @@ def nats(velocity: Velocity, data: jax.Array, probes: jax.Array, *, tolerance: f
     Their sum is -log N(z(1); 0, 1) minus the integral of the divergence of v along the path from z(0) = data (Chen et
     al. 2018, instantaneous change of variables). The divergence is estimated by `probes` [p ...], vectors e with mean
     e e^T = 1 (Hutchinson 1990); it is exact with those of `exact_probes`. By the classic Runge-Kutta method with 8, 16,
-    32 steps and so on, for each one until its mean over dimensions changes by at most `tolerance`, or 128.
+    32 steps and so on, for each one until its mean over dimensions changes by at most `tolerance`, or 64.
     """
 
     def slope(z: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
