@@ -678,7 +678,7 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         (
             {},
             {"given": np.zeros((2, 8, 8, 1)), "known": np.zeros((2, 8, 8, 1))},
-            "given images of [8, 8, 1]; this prior",
+            "given images of [8, 8, 1]; this model",
         ),
     ],
 )
