@@ -127,7 +127,7 @@ class Evaluator:
 
     def begin(self, compiling: float) -> None:
         """Begins to count the time. compiling: the seconds for the step, of which a sampler is a part."""
-        self._pace.begin(max(2.0, compiling / 2))  # the first needs real images and two programs compiled
+        self._pace.begin(max(2.0, compiling / 4))  # the first needs real images and two programs compiled
 
     def due(self, step: int, total: int) -> bool:
         """Returns whether to measure at this step."""
