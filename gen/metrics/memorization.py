@@ -130,7 +130,7 @@ def auth_pct(
     # Of the two nearest of a training sample, one is itself or a copy of it: the other is nearest of the rest.
     others = nearest(train[hit], train, 2).distances[:, 1]
     authentic, n = int(np.sum(others[which] < near.distances[:, 0])), len(which)
-    return Value(*(100 * x for x in clopper_pearson(authentic, n))) if replicates >= 2 else Value(100 * authentic / n)
+    return Value(*(100 * x for x in clopper_pearson(authentic, n))) if replicates >= 2 else Value(100 * (authentic / n))
 
 
 def c_t(

@@ -74,7 +74,7 @@ def test_build_calls_the_inside_first_and_passes_the_context_that_is_taken():
         (
             lambda: {"call": "gen.tasks.gam:Gan"},
             "task names 'gen.tasks.gam:Gan', which is no task component of gen; did you mean 'gen.tasks.gan:Gan'?; "
-            "allowed: gen.tasks.autoencoder:Autoencoder, gen.tasks.gan:Gan, gen.tasks.prior:Prior",
+            "allowed: gen.tasks.autoencoder:Autoencoder, gen.tasks.flow:Flow, gen.tasks.gan:Gan, gen.tasks.prior:Prior",
         ),
         (lambda: {"call": "stub_components.deep:Net"}, "task names 'stub_components.deep': there is no such module"),
         (
