@@ -135,7 +135,7 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
     lines = [
         "# Results",
         "",
-        f"Made by `python benchmarks/results.py`; trained on {hardware}. For each set: samples above, held-out real",
+        f"Made by `python benchmarks/results.py`; hardware: {hardware}. For each set: samples above, held-out real",
         "images below, neither selected. Measures are explained in [metrics.md](metrics.md).",
     ]
     for name in sets:

@@ -3,10 +3,7 @@
     python -m gen.main --config experiments/fashion_mnist_flow.py  # downloads the data
     python -m gen.main --config experiments/fashion_mnist_flow.py:npz --config.data.path=fashion.npz
 
-Measured 2026-11-29 on one core of an AMD EPYC (AVX-512) beside other jobs: 188 images a second of the core's own time.
-After a run of 96,000 images (total_images and schedule_images), which is nine such minutes, the loss is 0.197, and a
-classifier (2,000 steps, right on 88.7 % of held-out images) finds the requested class in 70.6 % of 500 samples without
-guidance, 80.8 % with guidance 1.5, 89.0 % with guidance 3. The 640,000 images of this file have not been measured yet.
+Its quality is not measured yet: docs/benchmarks.md has what the other experiments give.
 """
 
 from gen.config import Config, spec, variant
