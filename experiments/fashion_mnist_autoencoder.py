@@ -15,6 +15,7 @@ from gen.config import Config, spec, variant
 from gen.data import npz, shapes, tfds
 from gen.models.autoencoder import Autoencoder as Network
 from gen.models.bottleneck import FSQ, LFQ, DiagonalGaussian, Identity, VectorQuantizer
+from gen.models.r3gan import PRESETS, Discriminator
 from gen.tasks.autoencoder import Autoencoder
 
 BOTTLENECKS = {
@@ -34,6 +35,11 @@ def get_config(arg: str = "") -> Config:
         task=spec(
             Autoencoder,
             network=spec(Network, bottleneck=BOTTLENECKS.get(arg, spec(FSQ, levels=(8, 5, 5, 5)))),
+            discriminator=spec(Discriminator, **PRESETS["xs"].discriminator),
+            perceptual=0.5,
+            adversarial=0.1,
+            gamma=1.0,
+            lecam=0.01,
             schedule_images=240_000,
         ),
         batch_size=32,
@@ -43,7 +49,7 @@ def get_config(arg: str = "") -> Config:
         checkpoint_every=1000,
     )
     if arg == "smoke":
-        config.task.network.blocks = 1
+        config.task.network.blocks = config.task.discriminator.blocks = 1
         config.data = spec(shapes, resolution=32, num_train=64, num_held_out=8)
         config.batch_size, config.total_images, config.preview_images = 8, 16, 8
     return config
