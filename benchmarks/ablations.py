@@ -1,4 +1,4 @@
-"""What keeps a small GAN varied? The recipe of experiments/folder.py:cpu, and one change at a time, in equal minutes.
+"""What keeps a small GAN varied? The recipe of experiments/folder.py:gan, and one change at a time, in equal minutes.
 
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
@@ -63,7 +63,7 @@ SHOWN = ("FD-pixels", "precision", "recall", "coverage")
 
 def config_of(data: pathlib.Path, changes: dict[str, Any], images: int, *, tiny: bool = False) -> Config:
     """Returns the Config of the recipe with changes, its schedules over `images`. tiny: with small networks."""
-    config = experiment.load("experiments/folder.py:cpu")
+    config = experiment.load("experiments/folder.py:gan")
     config.data = spec(npz, path=str(data), resolution=32)
     config.task.conditional = False
     for path, value in changes.items():

@@ -67,7 +67,7 @@ class UNet(nn.Module):
     (space-to-depth); at the end 3 x 3 convolutions over pixels blend the patches, so that no grid of them shows.
     """
 
-    widths: tuple[int, ...] = (48, 128, 192)  # channels of each level, from the image inwards; each halves the side
+    widths: tuple[int, ...] = (48, 128, 192)  # channels of each level, from the image inwards; see `level_widths`
     blocks: int = 2  # residual blocks a level, on the way down and again on the way up
     expansion: float = 1.0  # inner channels of a block per outer channel
     patch: int = 2  # pixels per side that the first level treats as one position
@@ -78,9 +78,16 @@ class UNet(nn.Module):
     num_classes: int = 0  # 0: unconditional; given by the data
 
     @property
+    def level_widths(self) -> tuple[int, ...]:
+        """The widths that images of this resolution need: the last of `widths`, each for half the side of that before,
+        down to 4 to 7 positions a side; two at least."""
+        levels = (min(self.image_shape[:2]) // (4 * self.patch)).bit_length()
+        return self.widths[-max(levels, 2) :]
+
+    @property
     def factor(self) -> int:
         """Pixels per side of one position of the innermost level."""
-        return self.patch * 2 ** (len(self.widths) - 1)
+        return self.patch * 2 ** (len(self.level_widths) - 1)
 
     def check(self, place: str) -> None:
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
@@ -89,26 +96,27 @@ class UNet(nn.Module):
         height, width, _ = self.image_shape
         if height % self.factor or width % self.factor:
             raise InputError(
-                f"{place}.widths={self.widths} with patch={self.patch} halves images to positions of {self.factor} x "
-                f"{self.factor} pixels, which do not divide the {height} x {width} of the data; change patch, widths "
-                "or resolution"
+                f"{place}.widths={self.level_widths} with patch={self.patch} halves images to positions of "
+                f"{self.factor} x {self.factor} pixels, which do not divide the {height} x {width} of the data; "
+                "change patch, widths or resolution"
             )
 
     @nn.compact
     def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, *context: jax.Array) -> jax.Array:
         dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
-        condition, depth = self._condition(time, label).astype(dtype), 2 * self.blocks * len(self.widths)
+        widths = self.level_widths
+        condition, depth = self._condition(time, label).astype(dtype), 2 * self.blocks * len(widths)
         pixels = jnp.concatenate([x, *context], axis=-1).astype(dtype)
-        y = layers.Conv(self.widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
+        y = layers.Conv(widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
         skips = []
-        for i, width in enumerate(self.widths):
+        for i, width in enumerate(widths):
             if i:
                 y = layers.Conv(width)(layers.downsample(y))
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
             skips.append(y)
-        for i, width in reversed(list(enumerate(self.widths))):
-            if i < len(self.widths) - 1:
+        for i, width in reversed(list(enumerate(widths))):
+            if i < len(widths) - 1:
                 y = layers.upsample(layers.Conv(width)(y)) + layers.Conv(width)(skips[i])
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
@@ -130,4 +138,4 @@ class UNet(nn.Module):
 
 
 # For minutes on two CPU cores.
-PRESETS: dict[str, dict[str, Any]] = {"xs": {"widths": (48, 128, 192), "blocks": 1, "patch": 2}}
+PRESETS: dict[str, dict[str, Any]] = {"xs": {"widths": (16, 32, 48, 128, 192), "blocks": 1, "patch": 2}}

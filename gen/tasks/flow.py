@@ -68,7 +68,8 @@ class Flow:
     learning_rate: Range = (1e-3, 0.0)  # of Adam
     warmup_images: int = 0  # over which the learning rate rises to that
     ema_half_life: Range = (0.0, 10_000.0)  # of the averaged flow, in images
-    steps: int = 12  # of sampling, unless asked otherwise; each evaluates the network twice
+    steps: int = 20  # of sampling, unless asked otherwise; each evaluates the network twice
+    last_time: float = 0.2  # of sampling: from there one step goes to the expected image; 0: from 1 / steps
     guidance: float = 1.0  # of sampling, unless asked otherwise
     guidance_times: tuple[float, float] = (0.0, 1.0)  # the times at which there is guidance (Kynkaanniemi et al. 2024)
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
@@ -79,7 +80,9 @@ class Flow:
     can_sample = True
 
     def __post_init__(self) -> None:
-        share = dict.fromkeys(("drop_labels_probability", "drop_context_probability", "guidance_times"), SHARE)
+        share = dict.fromkeys(
+            ("drop_labels_probability", "drop_context_probability", "guidance_times", "last_time"), SHARE
+        )
         check_numbers(self, **share, guidance=WEIGHT, ema_half_life=IMAGES, warmup_images=IMAGES, learning_rate=RATE)
         check_numbers(
             self, steps=(1, 10_000), latent_scale=(1e-6, 1e6), data_deviation=(1e-6, 1e6), time_logits=(-10.0, 10.0)
@@ -194,7 +197,7 @@ class Flow:
             velocity,
             noise.reshape(n, *self.latent_shape),
             steps=asked.get("steps", self.steps),
-            shortest=_SHORTEST,
+            last=max(self.last_time, _SHORTEST),
             project=self._projection(ema_params, asked),
             keys=keys,
         )

@@ -22,22 +22,23 @@ def solve(
     noise: jax.Array,
     *,
     steps: jax.Array | int,
-    shortest: float,
+    last: float,
     project: Callable[[jax.Array], jax.Array] | None = None,
     keys: jax.Array | None = None,
 ) -> jax.Array:
     """Goes from noise [n ...] to data by `steps` steps of equal length, a traced int or not.
 
-    Heun's method, and at last, from the time 1 / steps or `shortest`, one step of Euler's to the image that is expected
-    there (as in Karras et al. 2022, algorithm 1): 2 steps - 1 evaluations. project: moves an expected image to what is
-    known of it (Wang et al. 2023, DDNM). Each step is then taken 4 times, with new noise of `keys` [n]
+    Heun's method, and at last, from the time `last` or 1 / steps, whichever is later, one step of Euler's to the image
+    that is expected there (as in Karras et al. 2022, algorithm 1): 2 steps - 1 evaluations. A later `last` leaves less
+    grain, where the network cannot tell a little noise from the image, and less detail. project: moves an expected
+    image to what is known of it (Wang et al. 2023, DDNM). Each step is then taken 4 times, with new noise of `keys` [n]
     between, so that the rest comes to agree with it (Lugmayr et al. 2022, RePaint, section 4.2).
     """
     steps = jnp.asarray(steps, jnp.int32)
-    last = jnp.maximum(1.0 / steps, shortest)
+    end = jnp.maximum(1.0 / steps, last)
 
     def time(i: jax.Array) -> jax.Array:
-        return 1.0 - (1.0 - last) * i / jnp.maximum(steps - 1, 1)
+        return 1.0 - (1.0 - end) * i / jnp.maximum(steps - 1, 1)
 
     def slope(z: jax.Array, t: jax.Array) -> jax.Array:
         v = velocity(z, t)
@@ -62,7 +63,7 @@ def solve(
         return heun(i, z)
 
     z = jax.lax.fori_loop(0, steps - 1, step, noise)
-    return z - last * slope(z, last)
+    return z - end * slope(z, end)
 
 
 def nats(velocity: Velocity, data: jax.Array, probes: jax.Array, *, tolerance: float) -> tuple[jax.Array, jax.Array]:

@@ -99,3 +99,24 @@ def test_the_pixels_of_a_patch_start_alike():
     kernel = params["params"]["fine"]["kernel"].reshape(8, 4, 4)
     np.testing.assert_array_equal(kernel, np.broadcast_to(kernel[:, :1], (8, 4, 4)))
     assert float(kernel.std()) == pytest.approx(8**-0.5, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("side", "patch", "used"),
+    [
+        (32, 2, (48, 128, 192)),
+        (64, 2, (32, 48, 128, 192)),
+        (128, 2, (16, 32, 48, 128, 192)),
+        (256, 2, (16, 32, 48, 128, 192)),
+        (48, 2, (48, 128, 192)),
+        (16, 2, (128, 192)),
+        (8, 2, (128, 192)),
+        (8, 1, (128, 192)),
+        (16, 1, (48, 128, 192)),
+    ],
+)
+def test_a_resolution_uses_as_many_levels_as_it_needs(side, patch, used):
+    network = UNet(widths=(16, 32, 48, 128, 192), blocks=1, patch=patch, image_shape=(side, side, 3))
+    assert network.level_widths == used
+    assert network.factor == patch * 2 ** (len(used) - 1)
+    network.check("task.network")

@@ -59,7 +59,7 @@ def keys(count, first=0):
 
 def make(makes="image", **changes) -> Flow:
     fields = {"network": Normal(makes), "prediction": makes, "schedule_images": 1000, "batch_size": 8}
-    return Flow(**{**fields, "image_shape": (4, 4, 1), "num_classes": 2, "steps": 16, **changes})
+    return Flow(**{**fields, "image_shape": (4, 4, 1), "num_classes": 2, "steps": 16, "last_time": 0.0, **changes})
 
 
 def small(**changes) -> Flow:

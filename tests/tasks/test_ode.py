@@ -32,13 +32,13 @@ def noise(count, seed=0):
 
 
 def test_samples_have_the_mean_and_the_covariance_of_the_data():
-    made = np.asarray(jax.jit(lambda z: ode.solve(velocity, z, steps=32, shortest=1e-3))(noise(20_000)))
+    made = np.asarray(jax.jit(lambda z: ode.solve(velocity, z, steps=32, last=1e-3))(noise(20_000)))
     np.testing.assert_allclose(made.mean(0), MEAN, atol=0.02)
     np.testing.assert_allclose(np.cov(made.T), COVARIANCE, atol=0.02)
 
 
 def test_the_error_falls_with_the_square_of_the_steps():
-    solve = jax.jit(lambda z, steps: ode.solve(velocity, z, steps=steps, shortest=1e-4))
+    solve = jax.jit(lambda z, steps: ode.solve(velocity, z, steps=steps, last=1e-4))
     exact = solve(noise(50), 1024)
     errors = [float(jnp.abs(solve(noise(50), steps) - exact).max()) for steps in (8, 16, 32)]
     assert errors[0] > 2.5 * errors[1] > 6 * errors[2], errors
@@ -46,8 +46,18 @@ def test_the_error_falls_with_the_square_of_the_steps():
 
 
 def test_one_step_gives_the_mean():
-    made = ode.solve(velocity, noise(4), steps=1, shortest=1e-3)
+    made = ode.solve(velocity, noise(4), steps=1, last=1e-3)
     np.testing.assert_allclose(made, np.broadcast_to(MEAN, (4, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize("last", [0.1, 0.3])
+def test_from_the_last_time_it_goes_to_the_expected_image(last):
+    """Of N(mean, C) these have the covariance (1 - t)^2 C S^-1 C, with S that of z at that time."""
+    made = np.asarray(jax.jit(lambda z: ode.solve(velocity, z, steps=32, last=last))(noise(20_000)))
+    spread = (1 - last) ** 2 * COVARIANCE + last**2 * np.eye(3)
+    wanted = (1 - last) ** 2 * COVARIANCE @ np.linalg.solve(spread, COVARIANCE)
+    np.testing.assert_allclose(made.mean(0), MEAN, atol=0.02)
+    np.testing.assert_allclose(np.cov(made.T), wanted, atol=0.02)
 
 
 @pytest.mark.parametrize("steps", [4, 40])
@@ -55,7 +65,7 @@ def test_what_is_known_is_kept_and_the_rest_follows_from_it(steps):
     """The third number given the first two is normal, with a mean and a variance in closed form."""
     given, known = jnp.array([1.2, 0.6, 0.0]), jnp.array([True, True, False])
     project = lambda x: jnp.where(known, given, x)  # noqa: E731
-    solve = jax.jit(lambda z: ode.solve(velocity, z, steps=steps, shortest=1e-3, project=project, keys=keys(4000)))
+    solve = jax.jit(lambda z: ode.solve(velocity, z, steps=steps, last=1e-3, project=project, keys=keys(4000)))
     made = np.asarray(solve(noise(4000)))
     np.testing.assert_allclose(made[:, :2], np.broadcast_to(given[:2], (4000, 2)), atol=1e-5)
     weights = np.linalg.solve(COVARIANCE[:2, :2], COVARIANCE[:2, 2])
