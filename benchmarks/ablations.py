@@ -1,8 +1,10 @@
 """What keeps a small GAN varied? The recipe of experiments/folder.py:gan, and one change at a time, in equal minutes.
+And folder.py:cpu, the flow, by the same measure.
 
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
     python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/long --only recipe   # does it collapse?
+    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe
     python benchmarks/ablations.py --smoke
 
 FILE.npz has x_train, uint8 [n h w c], 32 pixels a side or more; labels are not used. The recipe sees --images images;
@@ -61,9 +63,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 SHOWN = ("FD-pixels", "precision", "recall", "coverage")
 
 
-def config_of(data: pathlib.Path, changes: dict[str, Any], images: int, *, tiny: bool = False) -> Config:
+def config_of(
+    data: pathlib.Path, changes: dict[str, Any], images: int, *, variant: str = "gan", tiny: bool = False
+) -> Config:
     """Returns the Config of the recipe with changes, its schedules over `images`. tiny: with small networks."""
-    config = experiment.load("experiments/folder.py:gan")
+    config = experiment.load(f"experiments/folder.py:{variant}")
     config.data = spec(npz, path=str(data), resolution=32)
     config.task.conditional = False
     for path, value in changes.items():
@@ -134,6 +138,7 @@ def main() -> None:
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--images", type=int, default=40_000, help="that the recipe sees")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--variant", default="gan", choices=("gan", "cpu"), help="of experiments/folder.py")
     parser.add_argument("--points", type=int, default=4, help="measurements of each run")
     parser.add_argument("--samples", type=int, default=2000, help="of each measurement")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/ablations"))
@@ -147,10 +152,12 @@ def main() -> None:
         given.images, given.only, given.points, given.samples, steps = 32, ["batch_8"], 1, 10, 1
     if given.data is None:
         parser.error("--data is missing")
+    if given.variant != "gan" and given.only != ["recipe"]:
+        parser.error("changes are of the GAN: --variant cpu needs --only recipe")
     print("| changed | images seen | " + " | ".join(SHOWN) + " | recall / best | coverage / best |")
     print("|" + " --- |" * (len(SHOWN) + 4))
     for name in given.only:
-        make = functools.partial(config_of, given.data, tiny=given.smoke)
+        make = functools.partial(config_of, given.data, variant=given.variant, tiny=given.smoke)
         config, recipe = make(VARIANTS[name], given.images), make({}, given.images)
         if VARIANTS[name]:
             config = make(VARIANTS[name], round(given.images * speed(config, recipe, steps)))
