@@ -42,7 +42,7 @@ devices
 config
 cli
 augment imaging losses metrics models watermark
-npz
+npz text
 files
 errors
 """

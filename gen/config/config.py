@@ -23,7 +23,10 @@ from gen.errors import InputError, nearest
 from gen.files import printable, shown
 
 # What the program tells a component when it builds it: build(config.task, "task", image_shape=..., ...).
-PROVIDED: dict[str, tuple[str, ...]] = {"data": (), "task": ("image_shape", "num_classes", "batch_size")}
+PROVIDED: dict[str, tuple[str, ...]] = {
+    "data": (),
+    "task": ("image_shape", "num_classes", "batch_size", "caption_length"),
+}
 
 # The groups of metrics in gen.evaluation.metric_suite, here for checks that import no jax.
 # fmt: off

@@ -65,9 +65,13 @@ def build(spec: Mapping[str, Any], place: str = "", /, **context: Any) -> Any:
     return check(spec, place, provided=context).build(**context)
 
 
-def build_task(config: Config, image_shape: tuple[int, ...], num_classes: int) -> Any:
-    """Builds the Task of a config for images of this shape. Raises InputError, also where a component fails."""
+def build_task(config: Config, image_shape: tuple[int, ...], num_classes: int, caption_length: int = 0) -> Any:
+    """Builds the Task of a config for images of this shape. Raises InputError, also where a component fails.
+
+    caption_length: tokens of a caption; 0: there are none.
+    """
     context = {"image_shape": image_shape, "num_classes": num_classes, "batch_size": config.batch_size}
+    context |= {"caption_length": caption_length}
     with blamed("task"):
         return build(config.task, "task", **context)
 

@@ -38,11 +38,13 @@ def add_images(
     where: str,
     strict: str = "",
     split_of: Callable[[int, File, Mapping[str, int]], str | None] = lambda number, file, counts: file.split,
+    captions: Mapping[str, Sequence[bytes]] | None = None,
 ) -> list[dict[str, str]]:
     """Adds every readable image to its split; returns the skipped files with reasons.
 
     decode: the image uint8 [h w c], or the reason why there is none. where: begins each error. strict: not empty, the
     remedy that is named when a file cannot be read. split_of: from number and file, and how many each split has so far.
+    captions: by name of the file; None: there are none.
     Raises InputError when a split gets no image.
     """
     counts, skipped = {"train": 0, "held_out": 0}, list[dict[str, str]]()
@@ -54,7 +56,7 @@ def add_images(
                 skipped.append({"file": plain(file.name), "reason": image})
                 continue
             split = split_of(number, file, counts) or "train"
-            add(split, image[None], [file.label])
+            add(split, image[None], [file.label], None if captions is None else [captions.get(file.name, ())])
             counts[split] += 1
     if not all(counts.values()):
         why = f" (first skipped: {skipped[0]['file']}: {skipped[0]['reason']})" if skipped else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -17,7 +18,8 @@ from gen.errors import InputError, nearest
 from gen.files import expand, printable
 from gen.image_io.find import SUFFIXES, Found, ignored_line, is_hidden, names_in
 
-_LISTS = ("dataset.json",)  # beside them lie the folders whose names they use
+# Beside them lie the folders whose names they use.
+_LISTS = ("dataset.json", "metadata.jsonl", "metadata.csv")
 _LARGEST = 2**28  # bytes of one file in an archive
 _MOST = 2**30  # bytes that a small archive may hold in all; a large one 100 times its own size
 
@@ -37,6 +39,12 @@ class Files(Protocol):
 
     def beside(self, name: str) -> bytes | None:
         """Reads a small file of this name among the images, or beside the folder or archive; None without one."""
+
+    def others(self) -> list[str]:
+        """Lists the other files in the folders of the images and above, sorted; hidden ones apart."""
+
+    def text(self, name: str) -> bytes:
+        """Reads one of `others`. Raises InputError."""
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Computes the sha256 of these names and of the contents of the files."""
@@ -72,6 +80,24 @@ class _Folder:
     def beside(self, name: str) -> bytes | None:
         inside = [self._root / name, *(self._root / part / name for part in {Path(n).parts[0] for n in self.names[:1]})]
         return _small([*inside, *_outside(self._root, name)])
+
+    def others(self) -> list[str]:
+        folders = {parent for name in self.names for parent in _parents(name)}
+        images = set(self.names)
+        found = list[str]()
+        for folder in sorted(folders):
+            with contextlib.suppress(OSError), os.scandir(self._root / folder) as entries:
+                found += [posixpath.join(folder, e.name) for e in entries if not is_hidden(e.name) and e.is_file()]
+        return sorted(name for name in found if name not in images)
+
+    def text(self, name: str) -> bytes:
+        path = self._root / name
+        try:
+            if path.stat().st_size > _LARGEST:
+                raise InputError(f"{printable(path)} has more than {_LARGEST:,} bytes")
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{printable(path)} cannot be read ({error.strerror})") from None
 
     def fingerprint(self, names: Sequence[str]) -> str:
         return fingerprint(self._root, names)
@@ -118,6 +144,13 @@ class Zip:
         """Reads a member; None without one. Raises InputError when it cannot be read."""
         return self._list(self._top + name) if self._top + name in self._members else None
 
+    def others(self) -> list[str]:
+        inside = (name.removeprefix(self._top) for name in self._members if name.startswith(self._top))
+        return sorted(set(inside) - set(self.names))
+
+    def text(self, name: str) -> bytes:
+        return self._list(self._top + name)
+
     def _list(self, name: str) -> bytes:
         try:
             return self._read(name)
@@ -146,6 +179,12 @@ class Zip:
             ValueError,
         ) as error:
             raise BadMember(printable(error)) from None  # encrypted, packed in a way of its own, damaged
+
+
+def _parents(name: str) -> list[str]:
+    """Returns the folders above a name, up to the root, ""."""
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(len(parts) + 1)]
 
 
 def _shared_folder(names: list[str]) -> str:

@@ -17,24 +17,35 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import PIL
 
+from gen.data.captions import Captions, described
 from gen.data.dataset import DatasetSplits, Examples
 from gen.data.mapped import Mapped
 from gen.files import cache_home, printable, private_folder
 
-Add = Callable[[str, Any, Any], None]  # (split "train" or "held_out", images uint8 [k h w c], labels [k])
+
+class Add(Protocol):
+    """Adds images uint8 [k h w c] with labels [k] and, for all or none, captions, to "train" or "held_out"."""
+
+    def __call__(
+        self, split: str, images: Any, labels: Any, captions: Sequence[Sequence[bytes]] | None = None
+    ) -> None: ...
+
+
 Made = tuple[tuple[str, ...], dict[str, Any]]  # class names, metadata
 
-_Stored = tuple[list[np.ndarray], tuple[str, ...], dict[str, Any]]  # arrays in the order of _PARTS, names, metadata
+_Stored = tuple[dict[str, np.ndarray], tuple[str, ...], dict[str, Any]]  # arrays by part, names, metadata
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 _PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
+_OF_CAPTIONS = ("text", "sizes", "counts")
+_CAPTIONS = tuple(f"{split}_caption_{part}" for split in ("train", "held_out") for part in _OF_CAPTIONS)
 _VERSION = 3  # raise it when the files or the way of decoding change
 # Larger files are read again as a whole only if their times say that they were written to since; else some blocks.
 _VERIFY_BYTES = 256 * 2**20
@@ -51,9 +62,9 @@ class _WriteError(Exception):
 def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *, identity: Any) -> DatasetSplits:
     """Returns the splits that `make` fills, from the cache when they were made before.
 
-    `make(add)` calls `add(split, images, labels)` for chunk after chunk and returns class names and metadata. `options`
-    and `identity` are JSON-able; what must lead to other images must change one of them. A cache that cannot be written
-    is replaced by memory, with one warning; a damaged entry is made again.
+    `make(add)` calls `add(split, images, labels)` for chunk after chunk, with captions always or never, and returns
+    class names and metadata. `options` and `identity` are JSON-able; what must lead to other images must change one of
+    them. A cache that cannot be written is replaced by memory, with one warning; a damaged entry is made again.
     """
     key = json.dumps([_VERSION, PIL.__version__, name, options, identity], sort_keys=True)
     entry = cache_home() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
@@ -70,12 +81,35 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     stored = stored or _in_memory(make)
     arrays, class_names, metadata = stored
     files = metadata.pop("files")
-    content = hashlib.sha256("".join(files[part]["sha256"] for part in _PARTS).encode()).hexdigest()
-    train, held_out = Examples(arrays[0], arrays[1]), Examples(arrays[2], arrays[3])
+    parts = [part for part in (*_PARTS, *_CAPTIONS) if part in files]
+    content = hashlib.sha256("".join(files[part]["sha256"] for part in parts).encode()).hexdigest()
+    train, held_out = (_examples(arrays, split) for split in ("train", "held_out"))
+    metadata |= {"captions": about} if (about := described(train.captions)) else {}
     counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
     return DatasetSplits(
         name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **metadata}
     )
+
+
+def _examples(arrays: Mapping[str, np.ndarray], split: str) -> Examples:
+    parts = [arrays.get(f"{split}_caption_{part}") for part in _OF_CAPTIONS]
+    text, sizes, counts = parts
+    captions = None if text is None or sizes is None or counts is None else Captions(text, sizes, counts)
+    return Examples(arrays[f"{split}_images"], arrays[f"{split}_labels"], captions)
+
+
+def _parts_of(
+    split: str, images: Any, labels: Any, captions: Sequence[Sequence[bytes]] | None
+) -> dict[str, np.ndarray]:
+    """Returns the arrays that `Add` adds, by part."""
+    found: dict[str, np.ndarray] = {
+        f"{split}_images": np.asarray(images, np.uint8),
+        f"{split}_labels": np.asarray(labels, np.int32),
+    }
+    if captions is not None:
+        packed = Captions.packed(captions)
+        found |= {f"{split}_caption_{part}": getattr(packed, part) for part in _OF_CAPTIONS}
+    return found
 
 
 def _digest(array: np.ndarray) -> str:
@@ -121,9 +155,8 @@ def _write(entry: Path, make: Callable[[Add], Made]) -> None:
     folder = entry.with_name(f".{entry.name}.{os.getpid()}.{secrets.token_hex(4)}")
     files: dict[str, _NpyFile] = {}
 
-    def add(split: str, images: Any, labels: Any) -> None:
-        for part, array in (("images", np.asarray(images, np.uint8)), ("labels", np.asarray(labels, np.int32))):
-            part = f"{split}_{part}"
+    def add(split: str, images: Any, labels: Any, captions: Sequence[Sequence[bytes]] | None = None) -> None:
+        for part, array in _parts_of(split, images, labels, captions).items():
             with _as_write_error():
                 if part not in files:
                     files[part] = _NpyFile(folder / f"{part}.npy", array, stack)
@@ -136,7 +169,9 @@ def _write(entry: Path, make: Callable[[Add], Made]) -> None:
                 _remove_stale(entry)
             class_names, metadata = make(add)
             with _as_write_error():
-                metadata = {"files": {part: files[part].finish() for part in _PARTS}, **metadata}
+                missing = [part for part in _PARTS if part not in files]
+                assert not missing, missing
+                metadata = {"files": {part: file.finish() for part, file in files.items()}, **metadata}
                 (folder / "metadata.json").write_text(
                     json.dumps({"class_names": class_names, "metadata": metadata}, indent=1)
                 )
@@ -191,7 +226,11 @@ def _load(entry: Path) -> _Stored:
     """Loads an entry. Raises one of _DAMAGE unless it is as written, in a folder where nobody else can write."""
     private_folder(entry)
     stored = json.loads((entry / "metadata.json").read_text())
-    arrays = [_read_array(entry / f"{part}.npy", **stored["metadata"]["files"][part]) for part in _PARTS]
+    files = stored["metadata"]["files"]
+    missing = [part for part in _PARTS if part not in files]
+    if missing or not all(part in (*_PARTS, *_CAPTIONS) for part in files):
+        raise ValueError(f"it lists {', '.join(files)}")
+    arrays = {part: _read_array(entry / f"{part}.npy", **about) for part, about in files.items()}
     return arrays, tuple(stored["class_names"]), stored["metadata"]
 
 
@@ -202,10 +241,11 @@ def _read_array(path: Path, size: int, sha256: str, blocks: str, state: list[int
             raise ValueError(f"{path.name} has {now[0]} bytes instead of {size}")
         if _blocks(file) != blocks:
             raise ValueError(f"{path.name} has other content than when it was written")
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    mapped = not path.stem.endswith(_OF_CAPTIONS)  # these may be empty, which cannot be mapped
+    array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     if (size <= _VERIFY_BYTES or now != state) and _digest(array) != sha256:
         raise ValueError(f"{path.name} has another sha256 than when it was written")
-    return Mapped.of(array, path)
+    return Mapped.of(array, path) if mapped else array
 
 
 def _state(file: BinaryIO) -> list[int]:
@@ -225,13 +265,13 @@ def _blocks(file: BinaryIO) -> str:
 
 
 def _in_memory(make: Callable[[Add], Made]) -> _Stored:
-    chunks: dict[str, list[np.ndarray]] = {part: [] for part in _PARTS}
+    chunks: dict[str, list[np.ndarray]] = {}
 
-    def add(split: str, images: Any, labels: Any) -> None:
-        chunks[f"{split}_images"].append(np.array(images, np.uint8))
-        chunks[f"{split}_labels"].append(np.array(labels, np.int32))
+    def add(split: str, images: Any, labels: Any, captions: Sequence[Sequence[bytes]] | None = None) -> None:
+        for part, array in _parts_of(split, images, labels, captions).items():
+            chunks.setdefault(part, []).append(np.array(array))
 
     class_names, metadata = make(add)
-    arrays = [np.concatenate(chunks.pop(part)) for part in _PARTS]
-    files = {part: {"sha256": _digest(array)} for part, array in zip(_PARTS, arrays, strict=True)}
+    arrays = {part: np.concatenate(chunks.pop(part)) for part in list(chunks)}
+    files = {part: {"sha256": _digest(array)} for part, array in arrays.items()}
     return arrays, class_names, {"files": files, **metadata}

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
+from gen.data import captions
+from gen.data.captions import Captions
 from gen.errors import InputError
+
+_CAPTION = 0xCA9  # what separates the random numbers of captions from those of the order
 
 
 class Batch(TypedDict):
-    """The arrays of one step: image [b h w c] (uint8 on the host, float in [0, 1] on the device), label int32 [b]."""
+    """The arrays of one step: image [b h w c] (uint8 on the host, float in [0, 1] on the device), label int32 [b], and
+    where the data has captions their tokens, int32 [b l], see gen.text."""
 
     image: Any
     label: Any
+    caption: NotRequired[Any]
 
 
 class Examples(NamedTuple):
@@ -23,6 +29,7 @@ class Examples(NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
+    captions: Captions | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class DatasetSplits:
         """Number of classes; 0 when unlabeled."""
         return len(self.class_names)
 
+    @property
+    def caption_length(self) -> int:
+        """Tokens of a caption, as it is learned; 0 without captions."""
+        return int(self.metadata.get("captions", {}).get("length", 0))
+
 
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -64,8 +76,11 @@ class BatchSampler:
     batch does not depend on how many processes share it.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, seed: int = 0) -> None:
-        """`batch_size` is global: images per step over all processes. Raises InputError for an empty set."""
+    def __init__(self, examples: Examples, batch_size: int, seed: int = 0, *, caption_length: int = 0) -> None:
+        """`batch_size` is global: images per step over all processes. caption_length: tokens of a caption; 0: without.
+
+        Raises InputError for an empty set.
+        """
         if len(examples.images) == 0:
             raise InputError("the data set has no images")
         if batch_size < 1 or seed < 0:
@@ -73,6 +88,7 @@ class BatchSampler:
         self.examples = examples
         self._batch_size = batch_size
         self._seed = seed
+        self._caption_length = caption_length
 
     @property
     def num_examples(self) -> int:
@@ -96,6 +112,17 @@ class BatchSampler:
         return result
 
     def batch(self, step: int, *, rows: slice = slice(None)) -> Batch:
-        """Returns the batch of `step`: image uint8 [b h w c], label int32 [b]; `rows` picks the share of a process."""
+        """Returns the batch of `step`: image uint8 [b h w c], label int32 [b], and captions; `rows` picks a share."""
         indices = self.indices(step, rows=rows)
-        return Batch(image=np.asarray(self.examples.images[indices]), label=self.examples.labels[indices])
+        made = Batch(image=np.asarray(self.examples.images[indices]), label=self.examples.labels[indices])
+        if (tokens := self.captions(step, rows=rows)) is not None:
+            made["caption"] = tokens
+        return made
+
+    def captions(self, step: int, *, rows: slice = slice(None)) -> np.ndarray | None:
+        """Draws one caption of each image of the batch of `step`: tokens int32 [b l]; None without captions."""
+        if not self._caption_length or self.examples.captions is None:
+            return None
+        uniform = np.random.default_rng((self._seed, _CAPTION, step)).random(self._batch_size)[rows]
+        indices = self.indices(step, rows=rows)
+        return captions.tokens(self.examples.captions, indices, uniform, length=self._caption_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import unicodedata
@@ -16,6 +17,7 @@ from gen.config.values import require
 from gen.data.add_images import add_images, small_hint
 from gen.data.archive import BadMember, Files, Zip, open_files
 from gen.data.cache import Add, Made, cached
+from gen.data.caption_files import read_captions
 from gen.data.dataset import DatasetSplits
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.errors import InputError
@@ -37,8 +39,9 @@ def folder(
     background: tuple[int, int, int] = (255, 255, 255),  # RGB, 0..255, shown through transparent pixels
     held_out: float = 0.05,  # share of the images; unused when the folder has its own splits
     labeled: bool = True,  # False: subfolders are not classes
+    caption: str | None = "auto",  # column of the metadata; "auto": text, caption or prompt; None: no captions
     small: Small = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
-    strict: bool = False,  # True: one unreadable file refuses the whole folder
+    strict: bool = False,  # True: one unreadable file, or a caption too many or too few, refuses the whole folder
 ) -> DatasetSplits:
     """Reads all image files under `path`, a folder or a zip archive of one, as square images.
 
@@ -47,6 +50,8 @@ def folder(
     training and one or more of test, testing, val, valid, validation, eval, held_out (in any case), they are the splits
     and their subfolders the classes. Otherwise a file is held out by the sha256 of its relative name, so that files
     added later move no other. The cache goes by names and contents.
+    Captions come from metadata.jsonl or metadata.csv, else from NAME.txt beside the images, see gen.data.caption_files.
+    metadata["uncaptioned"] lists the images without one, metadata["unmatched"] the captions without an image.
     The central square of each image is area-averaged to `resolution`. Hidden files and what does not end like an image
     are ignored, and counted. An archive is read where it is; its outermost folder is that of the images. Unreadable
     files are listed in metadata["skipped"] with the reason, and classes of which nothing can be read in
@@ -60,7 +65,10 @@ def folder(
     listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
     layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
+    texts = read_captions(root, found.names, found.others(), found.text, column=caption)
     identity = [made_of, found.fingerprint([file.name for file in layout.files])]
+    if texts.captions:
+        identity.append(hashlib.sha256(repr(sorted(texts.captions.items())).encode()).hexdigest())
     options = {
         "folder": plain(root.resolve().name),
         "resolution": resolution,
@@ -69,7 +77,7 @@ def folder(
         "held_out": held_out,
         "labeled": labeled,
         "small": small,
-    }
+    } | ({"caption": caption} if texts.captions else {})
     decode = partial(_decode, root, found, resolution, grayscale, background, small)
     strict_hint = "--config.data.strict=False leaves such files out" if strict else ""
 
@@ -78,13 +86,19 @@ def folder(
         files = sorted(kept.files, key=lambda file: (_position(file), file.name))  # shuffled: by a hash
         split_of = partial(_split_of, held_out=held_out, total=len(files))
         where = f"folder: {printable(root)}"
-        skipped += add_images(add, files, decode, where=where, strict=strict_hint, split_of=split_of)
+        of_files = texts.captions or None
+        skipped += add_images(add, files, decode, where=where, strict=strict_hint, split_of=split_of, captions=of_files)
         skipped += [{"file": plain(name), "reason": "is not in dataset.json"} for name in layout.unlisted]
         skipped.sort(key=lambda entry: entry["file"])
-        return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
+        metadata = {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
+        if texts.captions:
+            metadata["uncaptioned"] = [plain(name) for name in texts.uncaptioned]
+            metadata["unmatched"] = [plain(name) for name in texts.unmatched]
+        return kept.class_names, metadata
 
     source = cached("folder", options, make, identity=identity)
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
+    _say_captions(source, root, strict)
     return source
 
 
@@ -154,6 +168,16 @@ def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: f
     """Returns the folder's split, else that of the name's hash; the first readable file is held out, the last not."""
     chosen = not counts["held_out"] or (_position(file) < held_out and number < total - 1)
     return file.split or ("held_out" if chosen else "train")
+
+
+def _say_captions(source: DatasetSplits, root: Path, strict: bool) -> None:
+    """Warns of images without captions and captions without images. Raises InputError instead if `strict`."""
+    for key, what in (("uncaptioned", "images without a caption"), ("unmatched", "captions without an image")):
+        if names := source.metadata.get(key):
+            message = f"{len(names):,} {what} in {printable(root)} (first: {names[0]})"
+            if strict:
+                raise InputError(f"{message}; --config.data.strict=False takes the rest")
+            log.warning("%s; data.json lists them", message)
 
 
 def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -> None:

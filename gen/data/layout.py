@@ -22,7 +22,7 @@ from gen.image_io.find import is_hidden
 TRAIN_FOLDERS = ("train", "training")
 HELD_OUT_FOLDERS = ("test", "testing", "val", "valid", "validation", "eval", "held_out", "held-out", "heldout")
 LABELS_FILE = "dataset.json"  # of StyleGAN: {"labels": [["00000/img.png", 3], ...]}
-_UNREAD = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # of Hugging Face's ImageFolder
+_UNREAD = ("metadata.parquet",)  # of Hugging Face's ImageFolder
 _MOST_BYTES, _MOST_CLASSES = 2**28, 100_000
 
 log = logging.getLogger(__name__)

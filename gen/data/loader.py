@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from gen.devices import batch_sharding, check_batch
 
 
 class DeviceLoader:
-    """Loads device batches by step: {"image": uint8 [b h w c], "label": int32 [b]}, split over all devices.
+    """Loads device batches by step: {"image": uint8 [b h w c], "label": int32 [b]}, split over all devices; where the
+    data has captions, also {"caption": int32 [b l]}.
 
     A data set of at most `device_bytes` is put on every device once and gathered there. From a larger one the rows of
     each device are read on the host, those of the next step in the background. The batches are the same either way.
@@ -32,13 +33,18 @@ class DeviceLoader:
         check_batch(self._batch_size, mesh)
         if dataset.examples.images.nbytes <= device_bytes:
             everywhere = NamedSharding(mesh, P())
-            self._resident = tuple(_place(np.asarray(array), everywhere) for array in dataset.examples)
+            self._resident = tuple(_place(np.asarray(array), everywhere) for array in dataset.examples[:2])
             self._gather = jax.jit(_gather, out_shardings=self._sharding)
 
     def __call__(self, step: int) -> Batch:
         """Returns the batch of `step`; asking for steps in order is fast, any order is right."""
         if self._resident is not None:
-            return self._gather(*self._resident, _place(self._dataset.indices(step).astype(np.int32), self._sharding))
+            batch: Batch = self._gather(
+                *self._resident, _place(self._dataset.indices(step).astype(np.int32), self._sharding)
+            )
+            if (captions := self._dataset.captions(step)) is not None:
+                batch["caption"] = _place(captions, self._sharding)
+            return batch
         if self._ahead is None or self._ahead[0] != step:
             self._ahead = step, self._background.submit(self._fetch, step)
         batch = self._ahead[1].result()
@@ -51,10 +57,9 @@ class DeviceLoader:
         width = self._batch_size // self._sharding.num_devices
         starts = {self._start(index) for index in shards}
         blocks = {start: self._dataset.batch(step, rows=slice(start, start + width)) for start in starts}
-        return Batch(
-            image=self._split({start: block["image"] for start, block in blocks.items()}),
-            label=self._split({start: block["label"] for start, block in blocks.items()}),
-        )
+        names: Any = next(iter(blocks.values())).keys()
+        found: Any = {name: self._split({start: block[name] for start, block in blocks.items()}) for name in names}  # type: ignore[literal-required]
+        return cast(Batch, found)
 
     def _split(self, blocks: dict[int, np.ndarray]) -> jax.Array:
         """Makes one device array from host blocks by the row that each starts at."""

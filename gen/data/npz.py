@@ -1,4 +1,7 @@
-"""Splits from an .npz file: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names."""
+"""Splits from an .npz file: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names, captions.
+
+captions_train and captions_test are arrays of texts, [n] or with several for each image [n k], of which "" is none.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gen.data.cache import Add, Made, cached
+from gen.data.captions import shortened
 from gen.data.dataset import DatasetSplits
 from gen.errors import InputError, nearest
 from gen.files import expand, printable, sha256
@@ -16,7 +20,7 @@ from gen.image_io.fit import Padding, hash_fraction, to_resolution
 from gen.npz import npz_names, read_npz, texts
 
 _MOST_CLASSES = 100_000
-KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names")
+KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names", "captions_train", "captions_test")
 
 
 def npz(
@@ -42,6 +46,8 @@ def npz(
     def make(add: Add) -> Made:
         arrays = arrays_of(file, KEYS)
         images, labels = _images(file, arrays, "x_train"), _labels(file, arrays, "y_train", "x_train")
+        captions = _captions(file, arrays, "captions_train", len(images))
+        test_captions = _captions(file, arrays, "captions_test", len(arrays.get("x_test", ())))
         if "x_test" in arrays:
             test = _images(file, arrays, "x_test"), _labels(file, arrays, "y_test", "x_test")
             if test[0].shape[1:] != images.shape[1:]:
@@ -50,17 +56,23 @@ def npz(
             chosen = _held_out(file, images, held_out)
             test = images[chosen], None if labels is None else labels[chosen]
             images, labels = images[~chosen], None if labels is None else labels[~chosen]
+            if captions is not None:
+                test_captions = [captions[i] for i in np.flatnonzero(chosen)]
+                captions = [captions[i] for i in np.flatnonzero(~chosen)]
         if limit is not None:
             kept = np.sort(np.random.default_rng(0).permutation(len(images))[:limit])
             images, labels = images[kept], None if labels is None else labels[kept]
+            captions = None if captions is None else [captions[i] for i in kept]
         class_names = _class_names(file, arrays, labels, test[1])
-        for split, x, y in (("train", images, labels), ("held_out", *test)):
+        if captions is not None and test_captions is None:
+            test_captions = [[] for _ in test[0]]
+        for split, x, y, given in (("train", images, labels, captions), ("held_out", *test, test_captions)):
             labeled = np.zeros(len(x), np.int32) if y is None or not class_names else y
             try:
                 resized = x if resolution is None else to_resolution(x, resolution, padding)
             except ValueError as error:
                 raise InputError(f"npz: {printable(file)}: {error}") from error
-            add(split, resized, labeled)
+            add(split, resized, labeled, given if captions is not None else None)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
     return cached("npz", options, make, identity=sha256_of(file))
@@ -109,6 +121,19 @@ def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) ->
             f"it must be {count} integers from 0 on"
         )
     return labels.reshape(-1)
+
+
+def _captions(file: Path, arrays: dict[str, np.ndarray], key: str, count: int) -> list[list[bytes]] | None:
+    """Returns the captions of each image; None without the array. Raises InputError for what is none."""
+    if key not in arrays:
+        return None
+    given = arrays[key]
+    if given.dtype.kind != "U" or given.ndim not in (1, 2) or len(given) != count:
+        raise InputError(
+            f"npz: {printable(file)}: {key} is {given.dtype} {list(given.shape)}; it must be texts, {count} of them or "
+            f"[{count}, several]"
+        )
+    return [shortened(row) for row in given.reshape(count, -1).tolist()]
 
 
 def _class_names(file: Path, arrays: dict[str, np.ndarray], *labels: np.ndarray | None) -> tuple[str, ...]:

@@ -141,4 +141,5 @@ def random_subset(examples: Examples, limit: int) -> Examples:
     if len(examples.images) <= limit:
         return examples
     chosen = subset(len(examples.images), limit)
-    return Examples(examples.images[chosen], examples.labels[chosen])
+    captions = None if examples.captions is None else examples.captions.subset(chosen)
+    return Examples(examples.images[chosen], examples.labels[chosen], captions)

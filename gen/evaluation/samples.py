@@ -46,7 +46,7 @@ def model_images(
         batches = by_seed.images(task, ema_params, seeds, program=program, **options)
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.can_reconstruct:
-        real, labels = random_subset(splits.held_out, count)
+        real, labels, _ = random_subset(splits.held_out, count)
         seeds, images = seeds[: len(real)], np.asarray(real, np.float32) / np.float32(255)
         batches = batched(task.reconstruct, mesh)(ema_params, images, at_once=_BATCH)
     else:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from gen.errors import InputError
 from gen.models import bounds, layers
 from gen.models.bounds import check_bounds
+from gen.models.text_encoder import TextEncoder
 
 
 class Block(nn.Module):
@@ -52,8 +53,10 @@ class _Network(nn.Module):
     fine: int = 16  # channels at full resolution, beside the image; with patch=1 unused
     embedding: int = 64  # size of the class embedding
     bfloat16_from: int | None = 8  # stages of at least this many positions a side compute in bfloat16; None: none
-    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
-    num_classes: int = 0  # 0: unconditional; given by the data
+    text_width: int = 64  # of the encoder of captions, where the data has them
+    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; this and the next are given by the data
+    num_classes: int = 0  # 0: not by class
+    vocabulary: int = 0  # of captions; 0: not by caption
 
     @property
     def resolution(self) -> int:
@@ -69,7 +72,7 @@ class _Network(nn.Module):
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, group_size=bounds.WIDTH, patch=bounds.PATCH, embedding=bounds.WIDTH)
-        check_bounds(self, place, fine=bounds.WIDTH)
+        check_bounds(self, place, fine=bounds.WIDTH, text_width=bounds.WIDTH)
         if self.patch & (self.patch - 1):
             raise InputError(f"{place}.patch={self.patch}; allowed: a power of 2")
         height, width, _ = self.image_shape
@@ -91,6 +94,9 @@ class _Network(nn.Module):
     def _dtype(self, side: int) -> Any:
         return jnp.bfloat16 if self.bfloat16_from is not None and side >= self.bfloat16_from else jnp.float32
 
+    def _text(self, caption: jax.Array) -> jax.Array:
+        return TextEncoder(self.vocabulary, self.text_width, name="text")(caption).pooled
+
     def _stage(self, x: jax.Array) -> jax.Array:
         for _ in range(self.blocks):
             x = Block(self.expansion, self.group_size, depth=self.blocks * len(self.stage_widths))(x)
@@ -98,7 +104,8 @@ class _Network(nn.Module):
 
 
 class Generator(_Network):
-    """Latents [b latent], labels [b] int (unused when unconditional) to images [b h w c], float32, around [-1, 1]."""
+    """Latents [b latent], labels [b] int (ignored without classes) and perhaps captions [b l] int, see
+    gen.models.text_encoder, to images [b h w c], float32, around [-1, 1]."""
 
     latent: int = 64  # size of the latent vector
 
@@ -107,12 +114,14 @@ class Generator(_Network):
         super().check(place)
 
     @nn.compact
-    def __call__(self, z: jax.Array, label: jax.Array) -> jax.Array:
+    def __call__(self, z: jax.Array, label: jax.Array, *caption: jax.Array) -> jax.Array:
         widths = self.stage_widths
         if self.num_classes:
             z = jnp.concatenate(
                 [z, nn.Embed(self.num_classes, self.embedding, embedding_init=nn.initializers.normal(1.0))(label)], -1
             )
+        if self.vocabulary:
+            z = jnp.concatenate([z, self._text(*caption)], -1)
         basis = self.param("basis", nn.initializers.normal(1.0), (4, 4, widths[0]), jnp.float32)
         x = (basis * layers.Linear(widths[0], name="latent")(z)[:, None, None, :]).astype(self._dtype(4))
         for i, width in enumerate(widths):
@@ -131,17 +140,20 @@ class Generator(_Network):
 
 
 class Discriminator(_Network):
-    """Images [b h w c] in [-1, 1], labels [b] int (ignored when unconditional) to logits [b], float32."""
+    """Images [b h w c] in [-1, 1], labels [b] int (ignored without classes) and perhaps captions [b l] int to logits
+    [b], float32."""
 
     def stages(self, image: jax.Array) -> tuple[jax.Array, ...]:
         """Computes the output of each stage, from the image end to 4 x 4: float32 [b h w c]."""
         return self._run(image, None)[0]
 
-    def __call__(self, image: jax.Array, label: jax.Array) -> jax.Array:
-        return self._run(image, label)[1]
+    def __call__(self, image: jax.Array, label: jax.Array, *caption: jax.Array) -> jax.Array:
+        return self._run(image, label, *caption)[1]
 
     @nn.compact
-    def _run(self, image: jax.Array, label: jax.Array | None) -> tuple[tuple[jax.Array, ...], jax.Array]:
+    def _run(
+        self, image: jax.Array, label: jax.Array | None, *caption: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], jax.Array]:
         widths = self.stage_widths
         x, size = image, 1
         if self.patch > 1:
@@ -162,12 +174,18 @@ class Discriminator(_Network):
         if label is None:
             return tuple(stages), jnp.zeros(len(image))
         x = jnp.sum(x.astype(jnp.float32) * basis, axis=(1, 2))  # each channel against its own learned 4x4 pattern
-        if not self.num_classes:
-            return tuple(stages), layers.Linear(1, name="logit")(x)[:, 0]
-        x = layers.Linear(self.embedding, name="features")(x)
-        scale = nn.initializers.normal(self.embedding**-0.5)
-        prototypes = nn.Embed(self.num_classes, self.embedding, embedding_init=scale)
-        return tuple(stages), jnp.sum(x * prototypes(label), axis=-1)  # projection head
+        logit = jnp.zeros(len(image))
+        if self.vocabulary or not self.num_classes:
+            logit += layers.Linear(1, name="logit")(x)[:, 0]
+        if self.vocabulary:  # projection heads (Miyato and Koyama 2018)
+            wanted = layers.Linear(self.text_width, name="wanted")(x)
+            logit += jnp.sum(wanted * self._text(*caption), axis=-1) * self.text_width**-0.5
+        if self.num_classes:
+            x = layers.Linear(self.embedding, name="features")(x)
+            scale = nn.initializers.normal(self.embedding**-0.5)
+            prototypes = nn.Embed(self.num_classes, self.embedding, embedding_init=scale)
+            logit += jnp.sum(x * prototypes(label), axis=-1)
+        return tuple(stages), logit
 
 
 class Preset(NamedTuple):

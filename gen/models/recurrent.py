@@ -1,7 +1,8 @@
 """A recurrent network over the tokens of an image in any order: trained on whole sequences, sampled in constant memory.
 
 A stack of gated linear recurrences (Griffin, De et al. 2024, section 2); its input is that of gen.models.token_grid.
-Sequences are tokens and positions, int32 [b n] each; labels int32 [b], num_classes for the null class.
+Sequences are tokens and positions, int32 [b n] each; labels int32 [b], num_classes for the null class. A caption, int32
+[b l] as of gen.text, is read before them by the same layers, which then go on to write the image.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from gen.models.sequence_layers import AdaRMSNorm, Linear, broadcast_rows
 from gen.models.token_grid import Grid
 
 LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [b 3 d], the state of the cell [b k d]
-Carry = tuple[jax.Array, tuple[LayerCarry, ...]]  # the context tokens known so far [b P-G], every layer's
+# The context tokens known so far [b P-G], every layer's, and what was read [b width], of no caption 0.
+Carry = tuple[jax.Array, tuple[LayerCarry, ...], jax.Array]
 
 _TAPS = 4  # of the causal convolution
 _MOST_POSITIONS = 2**17  # their tables take half a GB then
@@ -89,6 +91,7 @@ class Recurrent(nn.Module):
     grid: Grid = (8, 8, 1)  # rows, columns, channels of the tokens
     context: Grid | None = None  # of the given tokens, such as a smaller image or the frame before
     num_classes: int = 0  # 0: labels are not used
+    text_vocabulary: int = 0  # of captions; 0: they are not read
 
     def check(self, place: str) -> None:
         """Raises InputError unless these fields make a network. place: the field to blame."""
@@ -109,19 +112,38 @@ class Recurrent(nn.Module):
         self.stack = [Layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
         self.norm = AdaRMSNorm(self.num_classes)
         self.logits = Linear(self.vocabulary, use_bias=True)
+        if self.text_vocabulary:
+            self.byte = nn.Embed(self.text_vocabulary, self.width, embedding_init=nn.initializers.normal(1.0))
+            self.prompt = Linear(self.width)
 
-    def __call__(self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None) -> jax.Array:
+    def __call__(
+        self, tokens: jax.Array, positions: jax.Array, label: jax.Array | None, *caption: jax.Array
+    ) -> jax.Array:
         """Computes logits float32 [b n vocabulary], at t those of token t. No position occurs twice in a sequence."""
         around = token_grid.causal_neighbors(tokens, positions, self.grid, self.context) if self.neighbors else None
         token, position = (jnp.pad(a[:, :-1], ((0, 0), (1, 0)), constant_values=-1) for a in (tokens, positions))
-        _, carries = self.initialize_carry(len(tokens))
-        return self._run(self.inputs(token, position, positions, around), carries, label)[0]
+        _, carries, prompt = self.read(label, *caption) if caption else self.initialize_carry(len(tokens))
+        x = self._with_prompt(self.inputs(token, position, positions, around), prompt)
+        return self._run(x, carries, label)[0]
+
+    def read(self, label: jax.Array | None, caption: jax.Array) -> Carry:
+        """Reads captions [b l]: makes the state before the first step of images of them. 0 alone is no caption.
+
+        They end where the image begins, whatever their length.
+        """
+        known, carries, _ = self.initialize_carry(len(caption))
+        length = (caption > 0).sum(1, keepdims=True)
+        source = jnp.arange(caption.shape[1]) - (caption.shape[1] - length)
+        aligned = jnp.where(source >= 0, jnp.take_along_axis(caption, jnp.maximum(source, 0), axis=1), 0)
+        x, carries = self._layers(self.byte(aligned), carries, label)
+        return known, carries, self.prompt(x[:, -1:])[:, 0]
 
     def initialize_carry(self, batch: int) -> Carry:
-        """Makes the state before the first step of `batch` sequences, without parameters."""
+        """Makes the state before the first step of `batch` sequences without captions, without parameters."""
         known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
         shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
-        return known, tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
+        layers = tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
+        return known, layers, jnp.zeros((batch, self.width))
 
     def step(
         self,
@@ -137,7 +159,7 @@ class Recurrent(nn.Module):
         token, position: the one drawn last, [b] each; -1 for none at the first step. canvas: all tokens of `grid` known
         by now, that one among them, [b G], -1 elsewhere; those of the context are kept in the state.
         """
-        known, carries = carry
+        known, carries, prompt = carry
         if self.context:
             first = token_grid.cells(self.grid)
             index = jnp.where(position >= first, position - first, known.shape[1])
@@ -147,14 +169,24 @@ class Recurrent(nn.Module):
             token_grid.known_neighbors(everything, target, self.grid, self.context)[:, None] if self.neighbors else None
         )
         x = self.inputs(token[:, None], position[:, None], target[:, None], around)
-        logits, carries = self._run(x, carries, label)
-        return logits[:, 0], (known, carries)
+        logits, carries = self._run(self._with_prompt(x, prompt), carries, label)
+        return logits[:, 0], (known, carries, prompt)
+
+    def _with_prompt(self, x: jax.Array, prompt: jax.Array) -> jax.Array:
+        """Adds what was read to the input of each step: a state that forgets is not all that there is of it."""
+        return x + broadcast_rows(prompt[:, None], x.shape) if self.text_vocabulary else x
 
     def _run(
+        self, x: jax.Array, carries: tuple[LayerCarry, ...], label: jax.Array | None
+    ) -> tuple[jax.Array, tuple[LayerCarry, ...]]:
+        x, after = self._layers(x, carries, label)
+        return self.logits(self.norm(x, label)), after
+
+    def _layers(
         self, x: jax.Array, carries: tuple[LayerCarry, ...], label: jax.Array | None
     ) -> tuple[jax.Array, tuple[LayerCarry, ...]]:
         after = []
         for layer, carry in zip(self.stack, carries, strict=True):
             x, carry = layer(x, carry, label)
             after.append(carry)
-        return self.logits(self.norm(x, label)), tuple(after)
+        return x, tuple(after)

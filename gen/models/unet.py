@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from gen.errors import InputError
 from gen.models import bounds, layers
 from gen.models.bounds import check_bounds
+from gen.models.text_encoder import TextEncoder
 
 _FREQUENCIES = 16  # of the time, from half a period to 16
 
@@ -61,7 +62,8 @@ class _SubPixelConv(nn.Module):
 
 
 class UNet(nn.Module):
-    """Noisy images [b h w c], times [b] in [0, 1], labels [b] int and perhaps context [b h w k] to images [b h w c].
+    """Noisy images [b h w c], times [b] in [0, 1], labels [b] int and perhaps context [b h w k] and captions [b l] int,
+    see gen.models.text_encoder, to images [b h w c].
 
     The label `num_classes` is the unknown class; labels are ignored without classes. Images enter and leave as patches
     (space-to-depth); at the end 3 x 3 convolutions over pixels blend the patches, so that no grid of them shows.
@@ -74,8 +76,10 @@ class UNet(nn.Module):
     pixel_width: int = 16  # channels of a pixel at the end
     embedding: int = 128  # size of the embedding of time and class
     bfloat16: bool = False  # compute in bfloat16; the last convolution stays in float32
-    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
-    num_classes: int = 0  # 0: unconditional; given by the data
+    text_width: int = 64  # of the encoder of captions, where the data has them
+    image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; this and the next are given by the data
+    num_classes: int = 0  # 0: not by class
+    vocabulary: int = 0  # of captions; 0: not by caption
 
     @property
     def level_widths(self) -> tuple[int, ...]:
@@ -93,6 +97,7 @@ class UNet(nn.Module):
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, patch=bounds.PATCH, pixel_width=bounds.WIDTH, embedding=bounds.WIDTH)
+        check_bounds(self, place, text_width=bounds.WIDTH)
         height, width, _ = self.image_shape
         if height % self.factor or width % self.factor:
             raise InputError(
@@ -102,10 +107,11 @@ class UNet(nn.Module):
             )
 
     @nn.compact
-    def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, *context: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, time: jax.Array, label: jax.Array, *given: jax.Array) -> jax.Array:
         dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
         widths = self.level_widths
-        condition, depth = self._condition(time, label).astype(dtype), 2 * self.blocks * len(widths)
+        context, caption = (given[:-1], given[-1]) if self.vocabulary else (given, None)
+        condition, depth = self._condition(time, label, caption).astype(dtype), 2 * self.blocks * len(widths)
         pixels = jnp.concatenate([x, *context], axis=-1).astype(dtype)
         y = layers.Conv(widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
         skips = []
@@ -124,8 +130,8 @@ class UNet(nn.Module):
         y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3, name="pixels")(pixels))
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 
-    def _condition(self, time: jax.Array, label: jax.Array) -> jax.Array:
-        """Embeds times and labels: [b embedding]."""
+    def _condition(self, time: jax.Array, label: jax.Array, caption: jax.Array | None) -> jax.Array:
+        """Embeds times, labels and captions: [b embedding]."""
         angles = 2 * jnp.pi * time[:, None] * 2 ** jnp.linspace(-1.0, 4.0, _FREQUENCIES)
         odds = jnp.log(jnp.clip(time, 1e-3, 1 - 1e-3) / jnp.clip(1 - time, 1e-3, 1 - 1e-3))[:, None] / 4
         waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles), odds], axis=-1)
@@ -133,6 +139,9 @@ class UNet(nn.Module):
         if self.num_classes:
             normal = nn.initializers.normal(1.0)
             y += nn.Embed(self.num_classes + 1, self.embedding, embedding_init=normal, name="label")(label)
+        if caption is not None:
+            text = TextEncoder(self.vocabulary, self.text_width, name="text")(caption).pooled
+            y += layers.Linear(self.embedding, name="caption")(text)
         y = layers.Linear(self.embedding, gain=layers.LEAKY_RELU_GAIN, use_bias=True)(layers.leaky_relu(y))
         return layers.leaky_relu(y)
 

@@ -161,7 +161,8 @@ def described(folder: RunFolder) -> tuple[configs.Config, dict[str, Any], Task]:
     folder.refuse_links()
     try:
         configs.validate(config, with_data=False)
-        task = configs.build_task(config, tuple(data_metadata["image_shape"]), data_metadata["num_classes"])
+        captions = data_metadata.get("captions", {}).get("length", 0)
+        task = configs.build_task(config, tuple(data_metadata["image_shape"]), data_metadata["num_classes"], captions)
     except InputError as error:
         raise InputError(f"{printable(folder.config)}: {error}") from error
     return config, data_metadata, task

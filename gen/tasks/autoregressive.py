@@ -32,12 +32,16 @@ def positions(network: Any, cells: jax.Array) -> jax.Array:
 
 
 def nll(
-    network: Any, params: Any, tokens: jax.Array, cells: jax.Array, label: jax.Array | None
+    network: Any, params: Any, tokens: jax.Array, cells: jax.Array, label: jax.Array | None, *caption: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Computes -log p of each token of the image, and whether it was the most probable: [b G] each, in this order."""
+    """Computes -log p of each token of the image, and whether it was the most probable: [b G] each, in this order.
+
+    caption: [b l], for a network that reads them.
+    """
     places, length = positions(network, cells), math.prod(network.grid)
     sequence = jnp.take_along_axis(tokens, places, axis=1)
-    logits, wanted = network.apply(params, sequence, places, label)[:, -length:], sequence[:, -length:]
+    logits = network.apply(params, sequence, places, label, *caption)[:, -length:]
+    wanted = sequence[:, -length:]
     return optax.softmax_cross_entropy_with_integer_labels(logits, wanted), logits.argmax(-1) == wanted
 
 
@@ -48,7 +52,7 @@ def draw(
     tokens: jax.Array,
     inside: jax.Array,
     label: jax.Array | None,
-    *,
+    *caption: jax.Array,
     unlabeled: jax.Array | None = None,
     guidance: jax.Array | float | None = None,
     noise: jax.Array | None = None,
@@ -56,8 +60,9 @@ def draw(
 ) -> jax.Array:
     """Samples the tokens of images, [n G]: those in the cells `inside`, bool [n cells], are given, the others drawn.
 
-    Token t of image i is drawn with fold_in(keys[i], t) and the settings of `sample_token`. guidance: every step is
-    done with the conditions and, beside it, without the context and with the labels `unlabeled`; None: once. noise: for
+    Token t of image i is drawn with fold_in(keys[i], t) and the settings of `sample_token`. caption: [n l], and that
+    which guidance leads away from, for a network that reads them. guidance: every step is done with the conditions and,
+    beside it, without the context and with the labels `unlabeled`; None: once. noise: for
     each token, in this order, standard Gumbel noise [n G v]; None: by the keys.
     """
     n, length, cells = keys.shape[0], math.prod(network.grid), token_orders.first(inside)
@@ -85,7 +90,11 @@ def draw(
         canvas = jax.vmap(lambda c, i, s: c.at[i].set(s, mode="drop"))(canvas, target, token)
         return (state, canvas, token, target), None
 
-    state = jax.tree.map(constrain, network.apply(params, n if guidance is None else 2 * n, method="initialize_carry"))
+    if caption:
+        state = network.apply(params, labels, sides(*caption), method="read")
+    else:
+        state = network.apply(params, n if guidance is None else 2 * n, method="initialize_carry")
+    state = jax.tree.map(constrain, state)
     nothing, empty = (constrain(jnp.full(shape, -1, jnp.int32)) for shape in ((n,), (n, length)))
     if noise is not None:  # the context before the image is given
         noise = jnp.pad(noise.swapaxes(0, 1), ((places.shape[1] - length, 0), (0, 0), (0, 0)))

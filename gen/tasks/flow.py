@@ -34,7 +34,7 @@ from gen.tasks.context import (
 )
 from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.latents import Latents
-from gen.tasks.networks import fit, init_network, known_classes
+from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import of_shape
@@ -42,6 +42,10 @@ from gen.tasks.tokens import of_shape
 _SHORTEST = 0.02  # the time below which an expected image is no longer told from z by dividing by the time
 _TOLERANCE = 0.01  # of a likelihood, in bits per dimension
 _PROBES = 2  # of a likelihood
+_SHARES = (
+    *("drop_labels_probability", "drop_captions_probability", "drop_context_probability"),
+    *("guidance_times", "last_time"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,15 +58,17 @@ class Flow:
     learned; with `context` it is learned, as in gen.tasks.prior.
     """
 
-    network: nn.Module  # z, times [b], labels [b], context or None -> z, a gen.models.unet.UNet
+    network: nn.Module  # z, times [b], labels [b] and perhaps context and captions [b l] -> z, a gen.models.unet.UNet
     schedule_images: int  # real images over which every Range goes from its first to its second value
     autoencoder: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder, whose latents are z; None: pixels
     latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
     prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
     data_deviation: float = 0.5  # of z of the data, about, for "velocity"
     time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)) (Esser et al. 2024, eq. 19)
-    conditional: bool | None = None  # by class; None: if the data has labels
+    conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
+    captioned: bool | None = None  # by caption; None: if the data has captions
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
+    drop_captions_probability: float = 0.1  # share of images without their caption
     context: Context = "none"  # what is learned to be given: the image at half size, or the frame before
     drop_context_probability: float = 0.1  # share of images without their context
     learning_rate: Range = (1e-3, 0.0)  # of Adam
@@ -73,21 +79,20 @@ class Flow:
     guidance: float = 1.0  # of sampling, unless asked otherwise
     guidance_times: tuple[float, float] = (0.0, 1.0)  # the times at which there is guidance (Kynkaanniemi et al. 2024)
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
-    num_classes: int  # 0: unconditional
+    num_classes: int  # 0: not by class
+    caption_length: int = 0  # tokens of a caption; 0: not by caption
     batch_size: int  # given by the run
 
     real_images_per_sample = 1
     can_sample = True
 
     def __post_init__(self) -> None:
-        share = dict.fromkeys(
-            ("drop_labels_probability", "drop_context_probability", "guidance_times", "last_time"), SHARE
-        )
+        share = dict.fromkeys(_SHARES, SHARE)
         check_numbers(self, **share, guidance=WEIGHT, ema_half_life=IMAGES, warmup_images=IMAGES, learning_rate=RATE)
         check_numbers(
             self, steps=(1, 10_000), latent_scale=(1e-6, 1e6), data_deviation=(1e-6, 1e6), time_logits=(-10.0, 10.0)
         )
-        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
+        know_conditions(self)
         check_context(self)
         shape = self.shape
         if self.context == "half_size" and (shape[0] % 2 or shape[1] % 2):
@@ -98,7 +103,8 @@ class Flow:
                 raise InputError("task.autoencoder has tokens; allowed: continuous codes, such as DiagonalGaussian")
         if self.guidance != 1.0:
             self._check_guidance()
-        fit(self, "network", image_shape=self.latent_shape, num_classes=self.num_classes)
+        facts = {"num_classes": self.num_classes} | reads(self.caption_length)
+        fit(self, "network", image_shape=self.latent_shape, **facts)
 
     @property
     def can_reconstruct(self) -> bool:
@@ -134,7 +140,8 @@ class Flow:
     def init(self, key: jax.Array) -> TrainState:
         flow_key, autoencoder_key = jax.random.split(key)
         z, time, label = jnp.zeros((1, *self.latent_shape)), jnp.ones(1), jnp.zeros(1, jnp.int32)
-        given = () if self.context == "none" else (self._context(1, None),)
+        given: tuple[Any, ...] = () if self.context == "none" else (self._context(1, None),)
+        given += no_captions(1, self.caption_length)
         flow = init_network(flow_key, self.network, "task.network", z, time, label, *given, shape=z.shape)
         frozen = {}
         if self.autoencoder is not None:
@@ -143,7 +150,7 @@ class Flow:
 
     def step(self, state: TrainState, batch: Mapping[str, jax.Array], key: jax.Array) -> tuple[TrainState, Metrics]:
         grad = jax.value_and_grad(self._loss)
-        loss, grads = grad(state.params["flow"], state.ema_params, key, batch["image"], batch["label"])
+        loss, grads = grad(state.params["flow"], state.ema_params, key, batch)
         flow, opt_state = apply_gradients(self._optimizer, state.params["flow"], grads, state.opt_state["flow"])
         half_life = cosine(self.ema_half_life, progress(self, state.step))
         metrics = {"loss": loss, "learning_rate": warmed(self, state.step), "grad_norm": optax.tree.norm(grads)}
@@ -163,6 +170,7 @@ class Flow:
         "steps": an int. "guidance": a scalar, above 1 away from what would be drawn without class and context.
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: pixels that are kept, up to the autoencoder.
         "context" [n h w c] in [0, 1], of `context_shape`; of half the size if none was learned.
+        "caption" int32 [n l]: tokens of a prompt, see gen.text, and "negative" [n l]: of what guidance leads away from.
         Raises InputError for what this flow has not learned.
         """
         asked = {name: value for name, value in conditions.items() if value is not None}
@@ -174,19 +182,20 @@ class Flow:
             unknown = self.drop_labels_probability and ("given" in asked or "context" in asked)
             label = None if unknown else self.label(keys)
         context, guidance = self._context(n, asked.get("context")), asked.get("guidance", self.guidance)
+        caption, negative = asked.get("caption"), asked.get("negative")
         if "guidance" in asked:
             self._check_guidance()
-        elif guidance == 1.0 or (label is None and "context" not in asked):
+        elif guidance == 1.0 or (label is None and caption is None and "context" not in asked):
             guidance = None  # it would change nothing
 
         def velocity(z: jax.Array, t: jax.Array) -> jax.Array:
-            given = self._velocity(ema_params["flow"], z, t, label, context)
+            given = self._velocity(ema_params["flow"], z, t, label, context, caption)
             if guidance is None:
                 return given
             low, high = self.guidance_times
 
             def guided() -> jax.Array:
-                without = self._velocity(ema_params["flow"], z, t, None, self._context(n, None))
+                without = self._velocity(ema_params["flow"], z, t, None, self._context(n, None), negative)
                 return classifier_free_guidance(given, without, guidance)
 
             return jax.lax.cond((low <= t) & (t <= high), guided, lambda: given)
@@ -214,6 +223,7 @@ class Flow:
         label: jax.Array | None,
         *,
         context: jax.Array | None = None,
+        caption: jax.Array | None = None,
     ) -> jax.Array:
         """Computes bits, float32 [n h w]: -log2 of the probability of images of 256 values, spread over their pixels.
 
@@ -222,6 +232,7 @@ class Flow:
         about 0.01 bits per dimension, unless 64 steps do not reach that. See `gen.tasks.ode.nats`.
 
         images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
+        caption: tokens [n l]; None: without.
         Raises InputError for what this flow has not learned.
         """
         if not self.has_likelihood:
@@ -231,14 +242,17 @@ class Flow:
         n, (noise_key, probe_key) = len(images), jax.random.split(jax.random.key(0))
         images = of_shape(images, self.shape, "images") + jax.random.uniform(noise_key, self.shape, minval=-0.5) / 255
         given = self._context(n, context)
-        velocity = lambda z, t: self._velocity(ema_params["flow"], z, t, label, given)  # noqa: E731
+        velocity = lambda z, t: self._velocity(ema_params["flow"], z, t, label, given, caption)  # noqa: E731
         probes = ode.random_probes(probe_key, _PROBES, self.shape)
         nats, _ = ode.nats(velocity, 2 * images - 1, probes, tolerance=_TOLERANCE * math.log(2))
         return (nats - math.log(2 / 255)).sum(-1) / math.log(2)
 
-    def _loss(self, params: Any, frozen: Any, key: jax.Array, images: jax.Array, label: jax.Array) -> jax.Array:
-        keys, n = jax.random.split(key, 5), len(images)
-        images, context = split_context(self.context, images)
+    def _loss(self, params: Any, frozen: Any, key: jax.Array, batch: Mapping[str, jax.Array]) -> jax.Array:
+        keys, n, label, caption = jax.random.split(key, 5), len(batch["image"]), batch["label"], None
+        if self.caption_length:
+            caption_key = jax.random.fold_in(key, 1)
+            caption = drop_captions(caption_key, batch["caption"], probability=self.drop_captions_probability)
+        images, context = split_context(self.context, batch["image"])
         if self.autoencoder is None:  # of 256 values, which would have no density
             images += constrain(jax.random.uniform(keys[0], images.shape, minval=-0.5, maxval=0.5)) / 255
         x = jax.lax.stop_gradient(self._latents.encode(frozen, images))
@@ -254,12 +268,18 @@ class Flow:
         at = t[:, None, None, None]
         z = (1 - at) * x + at * e
         wanted = e - x if self.prediction == "velocity" else (z - x) / jnp.maximum(at, _SHORTEST)  # equal from then on
-        return jnp.square(self._velocity(params, z, t, label, given) - wanted).mean()
+        return jnp.square(self._velocity(params, z, t, label, given, caption) - wanted).mean()
 
     def _velocity(
-        self, params: Any, z: jax.Array, time: jax.Array, label: jax.Array | None, context: jax.Array | None
+        self,
+        params: Any,
+        z: jax.Array,
+        time: jax.Array,
+        label: jax.Array | None,
+        context: jax.Array | None,
+        caption: jax.Array | None,
     ) -> jax.Array:
-        """Computes dz/dt of z [n h w c] at times [] or [n]. label: [n]; None: unknown.
+        """Computes dz/dt of z [n h w c] at times [] or [n]. label: [n]; None: unknown. caption: [n l]; None: none.
 
         "image": the network makes x (Li and He 2025, "JiT"), and dz/dt = (z - x) / t. "velocity": it makes what the
         best linear guess for normal data of mean 0 lacks, on the scale of that (Karras et al. 2022, equation 7, for
@@ -267,7 +287,8 @@ class Flow:
         """
         time, unknown = jnp.broadcast_to(time, z.shape[0]), jnp.full(z.shape[0], self.num_classes, jnp.int32)
         label = constrain(unknown) if label is None else label
-        given = () if context is None else (context,)
+        given: tuple[jax.Array, ...] = () if context is None else (context,)
+        given += no_captions(len(z), self.caption_length) if caption is None else (caption,)
         made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
         t = time[:, None, None, None]
         if self.prediction == "image":
@@ -301,9 +322,12 @@ class Flow:
         return Latents(self.autoencoder, self.latent_scale)
 
     def _check_guidance(self) -> None:
-        if self.context == "none" and not (self.num_classes and self.drop_labels_probability):
+        by_class = self.num_classes and self.drop_labels_probability
+        by_caption = self.caption_length and self.drop_captions_probability
+        if self.context == "none" and not (by_class or by_caption):
             raise InputError(
-                "guidance needs a flow learned with a context, or with classes and drop_labels_probability"
+                "guidance needs a flow learned with a context, with classes and drop_labels_probability, or with "
+                "captions and drop_captions_probability"
             )
 
     @property

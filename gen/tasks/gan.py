@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import flax.linen as nn
@@ -22,9 +22,11 @@ from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, finite_difference_norm, squared_gradient_norm
 from gen.tasks import Metrics
 from gen.tasks.draws import draw_labels, draw_latents
-from gen.tasks.networks import fit, init_network, known_classes
+from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
 from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, by_step, check_numbers, cosine, progress
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
+
+Given = Sequence[jax.Array]  # labels int32 [b], and captions int32 [b l] where they are learned
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,10 +37,13 @@ class Gan:
     Every Range is a cosine over `schedule_images`. Networks may be the user's own: docs/own_networks.md.
     """
 
-    generator: nn.Module  # latents [b latent], labels [b] -> images
-    discriminator: nn.Module  # images, labels [b] -> logits [b]
+    generator: nn.Module  # latents [b latent], labels [b] and, of data with captions, these [b l] -> images
+    discriminator: nn.Module  # images, labels [b] and perhaps captions [b l] -> logits [b]
     schedule_images: int  # real images over which every Range goes from its first to its second value
-    conditional: bool | None = None  # by class; None: if the data has labels
+    conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
+    captioned: bool | None = None  # by caption; None: if the data has captions
+    drop_captions_probability: float = 0.1  # share of images without their caption
+    mismatch: float = 1.0  # weight of telling the caption of a real image from that of another (Reed et al. 2016)
     loss: Adversarial = "relativistic"  # of the two networks
     gamma: Range = (0.05, 0.005)  # weight of the penalties: gamma / 2 * (R1 + R2)
     penalty: Literal["exact", "finite_difference"] = "exact"  # the latter estimates them, without second derivatives
@@ -49,7 +54,8 @@ class Gan:
     operation_weights: Mapping[str, float] | None = None  # multiplies that probability by operation; None: R3GAN's
     ema_half_life: Range = (0.0, 500_000.0)  # of the averaged generator, in images
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
-    num_classes: int  # 0: unconditional
+    num_classes: int  # 0: not by class
+    caption_length: int = 0  # tokens of a caption; 0: not by caption
     batch_size: int  # given by the run
 
     real_images_per_sample = 2
@@ -61,9 +67,11 @@ class Gan:
             raise InputError(f"task.penalty_stride={self.penalty_stride} must divide batch_size={self.batch_size}")
         check_numbers(self, gamma=WEIGHT, learning_rate=RATE, beta2=DECAY)
         check_numbers(self, augmentation=SHARE, operation_weights=WEIGHT, ema_half_life=IMAGES)
-        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
+        check_numbers(self, drop_captions_probability=SHARE, mismatch=WEIGHT)
+        know_conditions(self)
+        facts = {"num_classes": self.num_classes} | reads(self.caption_length)
         for role in ("generator", "discriminator"):
-            fit(self, role, image_shape=tuple(self.image_shape), num_classes=self.num_classes)
+            fit(self, role, image_shape=tuple(self.image_shape), **facts)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -73,9 +81,10 @@ class Gan:
         g_key, d_key = jax.random.split(key)
         label = jnp.zeros((1,), jnp.int32)
         z, image = jnp.zeros((1, self.generator.latent)), jnp.zeros((1, *self.image_shape))
+        given = label, *no_captions(1, self.caption_length)
         params = {
-            "generator": init_network(g_key, self.generator, "task.generator", z, label, shape=image.shape),
-            "discriminator": init_network(d_key, self.discriminator, "task.discriminator", image, label, shape=(1,)),
+            "generator": init_network(g_key, self.generator, "task.generator", z, *given, shape=image.shape),
+            "discriminator": init_network(d_key, self.discriminator, "task.discriminator", image, *given, shape=(1,)),
         }
         return initial_state(params, dict.fromkeys(params, self._optimizer), "generator")
 
@@ -85,17 +94,22 @@ class Gan:
         b = self.batch_size
         # One half for each network, taken along an axis that is not sharded, so that no image changes its device.
         real = (2 * batch["image"] - 1).reshape(b, 2, *self.image_shape)
-        label = batch["label"].reshape(b, 2)
+        given = [batch["label"].reshape(b, 2)]  # the conditions
+        if self.caption_length:
+            caption_key = jax.random.fold_in(key, 1)
+            caption = drop_captions(caption_key, batch["caption"], probability=self.drop_captions_probability)
+            given.append(caption.reshape(b, 2, -1))
+        given_d, given_g = ([array[:, half] for array in given] for half in (0, 1))
         z = constrain(jax.random.normal(z_key, (b, 2, self.generator.latent)))
         g_params, d_params = state.params["generator"], state.params["discriminator"]
 
-        fake = _apply(self.generator, g_params, z[:, 0], label[:, 0])
+        fake = _apply(self.generator, g_params, z[:, 0], *given_d)
         d_grad = jax.grad(self._discriminator_loss, has_aux=True)
-        d_grads, metrics = d_grad(d_params, d_key, real[:, 0], fake, label[:, 0], at)
+        d_grads, metrics = d_grad(d_params, d_key, real[:, 0], fake, given_d, at)
         d_params, d_opt = apply_gradients(self._optimizer, d_params, d_grads, state.opt_state["discriminator"])
 
         g_grad = jax.value_and_grad(self._generator_loss)
-        g_loss, g_grads = g_grad(g_params, d_params, g_key, z[:, 1], real[:, 1], label[:, 1], at)
+        g_loss, g_grads = g_grad(g_params, d_params, g_key, z[:, 1], real[:, 1], given_g, at)
         g_params, g_opt = apply_gradients(self._optimizer, g_params, g_grads, state.opt_state["generator"])
 
         half_life = cosine(self.ema_half_life, at)
@@ -110,17 +124,25 @@ class Gan:
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         z = conditions["latent"] if "latent" in conditions else draw_latents(keys, self.latent_shape)
         label = conditions["label"] if conditions.get("label") is not None else self.label(keys)
-        return self.decode(ema_params, z * conditions.get("truncation", 1.0), label)
+        return self.decode(ema_params, z * conditions.get("truncation", 1.0), label, caption=conditions.get("caption"))
 
     def decode(
-        self, ema_params: Mapping[str, Any], latents: jax.Array, labels: jax.Array | None, *, clipped: bool = True
+        self,
+        ema_params: Mapping[str, Any],
+        latents: jax.Array,
+        labels: jax.Array | None,
+        *,
+        caption: jax.Array | None = None,
+        clipped: bool = True,
     ) -> jax.Array:
         """Generates images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d].
 
         labels: int [n], or float [n k], the share of each class in a mixed one; None where there are no classes.
+        caption: tokens int [n l], see gen.text; None: without.
         """
+        captions = no_captions(len(latents), self.caption_length) if caption is None else (caption,)
         with nn.intercept_methods(functools.partial(_mix_classes, labels)):
-            images = _apply(self.generator, ema_params["generator"], latents, int_labels(latents, labels))
+            images = _apply(self.generator, ema_params["generator"], latents, int_labels(latents, labels), *captions)
         images = (images + 1) / 2
         return jnp.clip(images, 0.0, 1.0) if clipped else images
 
@@ -141,35 +163,35 @@ class Gan:
         adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "eps"))
         return adam(by_step(self, self.learning_rate), b1=0.0, b2=by_step(self, self.beta2), eps=1e-8)
 
-    def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, label: jax.Array, at: jax.Array) -> jax.Array:
+    def _logits(self, d_params: Any, key: jax.Array, images: jax.Array, given: Given, at: jax.Array) -> jax.Array:
         """Computes the logits [b] of augmented images."""
         if self.augmentation != (0.0, 0.0):
             operation_weights = DEFAULT if self.operation_weights is None else self.operation_weights
             images = augment(key, images, cosine(self.augmentation, at), operation_weights=operation_weights)
-        return _apply(self.discriminator, d_params, images, label)
+        return _apply(self.discriminator, d_params, images, *given)
 
     def _discriminator_loss(
-        self, d_params: Any, key: jax.Array, real: jax.Array, fake: jax.Array, label: jax.Array, at: jax.Array
+        self, d_params: Any, key: jax.Array, real: jax.Array, fake: jax.Array, given: Given, at: jax.Array
     ) -> tuple[jax.Array, Metrics]:
         """Computes adversarial loss + gamma/2 * (R1 + R2), penalties through the augmentation (R3GAN, section 2)."""
 
         every = self.penalty_stride
 
-        def pairs(columns: slice) -> tuple[jax.Array, jax.Array]:
-            """Interleaves real and generated images, and their labels, of columns of the batch as [b/every every]."""
-            rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, label)]
-            real_part, fake_part, label_part = (a.reshape(-1, *a.shape[2:]) for a in rows)
-            return interleave(real_part, fake_part), interleave(label_part, label_part)
+        def pairs(columns: slice) -> tuple[jax.Array, list[jax.Array]]:
+            """Interleaves real and generated images, and their conditions, of columns of [b/every every]."""
+            rows = [a.reshape(-1, every, *a.shape[1:])[:, columns] for a in (real, fake, *given)]
+            real_part, fake_part, *conditions = (a.reshape(-1, *a.shape[2:]) for a in rows)
+            return interleave(real_part, fake_part), [interleave(part, part) for part in conditions]
 
-        images, labels = pairs(slice(0, 1))
-        critic = lambda x: self._logits(d_params, key, x, labels, at)  # noqa: E731
+        images, conditions = pairs(slice(0, 1))
+        critic = lambda x: self._logits(d_params, key, x, conditions, at)  # noqa: E731
         if self.penalty == "exact":
             logits, squared_norm = squared_gradient_norm(critic, images)
         else:
             logits, squared_norm = finite_difference_norm(jax.random.fold_in(key, 2), critic, images)
         if every > 1:  # the rest of the batch is only classified
-            others, other_labels = pairs(slice(1, every))
-            rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_labels, at)
+            others, other_conditions = pairs(slice(1, every))
+            rest = self._logits(d_params, jax.random.fold_in(key, 1), others, other_conditions, at)
             logits = jnp.concatenate([logits, rest])
         r1, r2 = squared_norm[::2].mean(), squared_norm[1::2].mean()
         real_logits, fake_logits = logits[::2], logits[1::2]
@@ -185,6 +207,13 @@ class Gan:
             "gamma": gamma,
             "augmentation": cosine(self.augmentation, at),
         }
+        if self.caption_length and self.mismatch:
+            # Of the real images of `pairs`, in which every caption stands twice, with the caption of the next one.
+            *labels, caption = conditions
+            others = self._logits(d_params, key, images, [*labels, jnp.roll(caption, 2, axis=0)], at)[::2]
+            told = ADVERSARIAL["relativistic"].discriminator(logits[: len(images) : 2], others).mean()
+            loss += self.mismatch * told
+            metrics["caption_loss"] = told
         return loss + gamma / 2 * (r1 + r2), metrics
 
     def _generator_loss(
@@ -194,12 +223,12 @@ class Gan:
         key: jax.Array,
         z: jax.Array,
         real: jax.Array,
-        label: jax.Array,
+        given: Given,
         at: jax.Array,
     ) -> jax.Array:
         real_key, fake_key = jax.random.split(key)
-        real_logits = self._logits(d_params, real_key, real, label, at)
-        fake_logits = self._logits(d_params, fake_key, _apply(self.generator, g_params, z, label), label, at)
+        real_logits = self._logits(d_params, real_key, real, given, at)
+        fake_logits = self._logits(d_params, fake_key, _apply(self.generator, g_params, z, *given), given, at)
         return ADVERSARIAL[self.loss].generator(real_logits, fake_logits).mean()
 
 

@@ -23,11 +23,15 @@ from gen.models.recurrent import Recurrent
 from gen.tasks import Metrics, autoregressive, token_orders
 from gen.tasks.context import Context, check_context, context_shape, learned_shape, split_context
 from gen.tasks.draws import draw_labels
-from gen.tasks.networks import fit, known_classes
+from gen.tasks.networks import drop_captions, fit, know_conditions, no_captions, reads
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import Tokenizer, of_shape
 
+_SHARES = (
+    *("drop_labels_probability", "drop_captions_probability", "drop_context_probability"),
+    "region_first_probability",
+)
 _LABEL = 2**31  # what separates the random number of the label from those of the tokens, of which there are fewer
 
 
@@ -44,8 +48,10 @@ class Prior:
     network: Recurrent
     schedule_images: int  # real images over which every Range goes from its first to its second value
     tokenizer: nn.Module | None = None  # a gen.models.autoencoder.Autoencoder with tokens; None: pixels as 256 values
-    conditional: bool | None = None  # by class; None: if the data has labels
+    conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
+    captioned: bool | None = None  # by caption; None: if the data has captions
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
+    drop_captions_probability: float = 0.1  # share of images without their caption
     context: Context = "none"  # what is given: the image at half size, or the frame before
     drop_context_probability: float = 0.1  # share of images without their context
     random_order: Range = (0.0, 0.0)  # probability of any permutation of the cells
@@ -55,7 +61,8 @@ class Prior:
     weight_decay: float = 0.05  # of matrices
     ema_half_life: Range = (0.0, 10_000.0)  # of the averaged prior, in images
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data
-    num_classes: int  # 0: unconditional
+    num_classes: int  # 0: not by class
+    caption_length: int = 0  # tokens of a caption; 0: not by caption
     batch_size: int  # given by the run
 
     real_images_per_sample = 1
@@ -65,12 +72,10 @@ class Prior:
     latent_shape = None
 
     def __post_init__(self) -> None:
-        share = dict.fromkeys(
-            ("drop_labels_probability", "drop_context_probability", "region_first_probability"), SHARE
-        )
+        share = dict.fromkeys(_SHARES, SHARE)
         check_numbers(self, **share, random_order=SHARE, weight_decay=WEIGHT, ema_half_life=IMAGES)
         check_numbers(self, warmup_images=IMAGES, learning_rate=RATE)
-        object.__setattr__(self, "num_classes", known_classes(self.conditional, self.num_classes))
+        know_conditions(self)
         check_context(self)
         if self.tokenizer is not None:
             fit(self, "tokenizer", image_shape=self.shape)
@@ -83,7 +88,8 @@ class Prior:
                 f"cells of {factor} x {factor} pixels"
             )
         grids = {"grid": grid(self.shape), "context": self.context_shape and grid(self.context_shape)}
-        fit(self, "network", vocabulary=self._tokens.vocabulary, num_classes=self.num_classes, **grids)
+        facts = {"num_classes": self.num_classes} | reads(self.caption_length, "text_vocabulary") | grids
+        fit(self, "network", vocabulary=self._tokens.vocabulary, **facts)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,7 +104,8 @@ class Prior:
     def init(self, key: jax.Array) -> TrainState:
         prior_key, tokenizer_key = jax.random.split(key)
         positions = autoregressive.positions(self.network, autoregressive.raster(self.network, 1))
-        prior = self.network.init(prior_key, jnp.zeros_like(positions), positions, self._unknown(1))
+        given = self._unknown(1), *no_captions(1, self.caption_length)
+        prior = self.network.init(prior_key, jnp.zeros_like(positions), positions, *given)
         frozen = {}
         if self.tokenizer is not None:
             frozen["autoencoder"] = self.tokenizer.init(tokenizer_key, jnp.zeros((1, *self.shape)))
@@ -108,7 +115,7 @@ class Prior:
         at = progress(self, state.step)
         grad = jax.value_and_grad(self._loss, has_aux=True)
         tokens = self._example(state.ema_params, batch["image"])
-        (_, metrics), grads = grad(state.params["prior"], key, tokens, batch["label"], at)
+        (_, metrics), grads = grad(state.params["prior"], key, tokens, batch, at)
         prior, opt_state = apply_gradients(self._optimizer, state.params["prior"], grads, state.opt_state["prior"])
         metrics |= {"learning_rate": warmed(self, state.step), "grad_norm": optax.tree.norm(grads)}
         half_life = cosine(self.ema_half_life, at)
@@ -129,6 +136,7 @@ class Prior:
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: cells all of whose pixels are known keep the tokens of
             the given images; the others are drawn after these, in raster order.
         "context" [n h w c] in [0, 1], of `context_shape`.
+        "caption" int32 [n l]: tokens of a prompt, see gen.text, and "negative" [n l]: of what guidance leads away from.
         "noise" [n t v], standard Gumbel, for each token of the image and of the vocabulary: used instead of the keys.
         Raises InputError for what this prior has not learned.
         """
@@ -146,10 +154,15 @@ class Prior:
         else:
             image = jnp.zeros((n, math.prod(self.network.grid)), jnp.int32)
             inside = jnp.zeros((n, math.prod(self.network.grid[:2])), bool)
-        if "guidance" in asked and self.context == "none" and not (self.num_classes and self.drop_labels_probability):
+        by_class = self.num_classes and self.drop_labels_probability
+        by_caption = self.caption_length and self.drop_captions_probability
+        if "guidance" in asked and self.context == "none" and not (by_class or by_caption):
             raise InputError(
-                "guidance needs a prior learned with a context, or with classes and drop_labels_probability"
+                "guidance needs a prior learned with a context, with classes and drop_labels_probability, or with "
+                "captions and drop_captions_probability"
             )
+        none = no_captions(n, self.caption_length)
+        captions = [asked.get(name, *none) for name in ("caption", "negative")] if none else []
         settings = {name: asked.get(name) for name in ("top_k", "top_p")}
         drawn = autoregressive.draw(
             self.network,
@@ -158,6 +171,7 @@ class Prior:
             jnp.concatenate([image, context], axis=1),
             inside,
             label,
+            *captions,
             unlabeled=self._unknown(n) if self.drop_labels_probability else label,
             guidance=asked.get("guidance"),
             noise=asked.get("noise"),
@@ -178,12 +192,14 @@ class Prior:
         label: jax.Array | None,
         *,
         context: jax.Array | None = None,
+        caption: jax.Array | None = None,
     ) -> jax.Array:
         """Computes bits, float32 [n h w]: -log2 p of each cell given those before it in raster order.
 
         They are spread evenly over a cell's pixels; their sum is the exact length of the code of an image's tokens.
 
         images: [n h w c] in [0, 1]. label: [n]; None: unknown. context: [n h w c] of `context_shape`; None: without.
+        caption: tokens [n l]; None: without.
         Raises InputError for what this prior has not learned.
         """
         if label is None and self.num_classes and not self.drop_labels_probability:
@@ -192,8 +208,9 @@ class Prior:
         image = self._tokens.encode(ema_params, of_shape(images, self.shape, "images"))
         tokens = jnp.concatenate([image, self._context(ema_params, n, context)], axis=1)
         label = self._unknown(n) if label is None else label
+        captions = no_captions(n, self.caption_length) if caption is None else (caption,)
         nats, _ = autoregressive.nll(
-            self.network, ema_params["prior"], tokens, autoregressive.raster(self.network, n), label
+            self.network, ema_params["prior"], tokens, autoregressive.raster(self.network, n), label, *captions
         )
         return self._tokens.spread(nats / math.log(2), self.shape)
 
@@ -226,7 +243,7 @@ class Prior:
         return optax.chain(optax.clip_by_global_norm(1.0), adamw)
 
     def _loss(
-        self, params: Any, key: jax.Array, tokens: jax.Array, label: jax.Array, at: jax.Array
+        self, params: Any, key: jax.Array, tokens: jax.Array, batch: Mapping[str, jax.Array], at: jax.Array
     ) -> tuple[jax.Array, Metrics]:
         """Computes the cross-entropy in nats per token, but of those that are given in a region that comes first."""
         order_key, class_key, context_key = jax.random.split(key, 3)
@@ -238,8 +255,12 @@ class Prior:
         without_context = constrain(jax.random.bernoulli(context_key, self.drop_context_probability, (b, 1)))
         in_context = jnp.arange(tokens.shape[1]) >= math.prod(self.network.grid)
         tokens = jnp.where(without_context & in_context, -1, tokens)
-        label = jnp.where(without_class, self.num_classes, label)
-        nats, right = autoregressive.nll(self.network, params, tokens, order.cells, label)
+        label = jnp.where(without_class, self.num_classes, batch["label"])
+        captions: tuple[jax.Array, ...] = ()
+        if self.caption_length:
+            caption_key = jax.random.fold_in(key, 1)
+            captions = (drop_captions(caption_key, batch["caption"], probability=self.drop_captions_probability),)
+        nats, right = autoregressive.nll(self.network, params, tokens, order.cells, label, *captions)
         counted = (~order.given).repeat(channels, axis=1)
         loss, accuracy = ((a * counted).sum() / jnp.maximum(counted.sum(), 1) for a in (nats, right))
         metrics = {

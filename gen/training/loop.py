@@ -71,12 +71,14 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
     source: DatasetSplits = build(config.data, "data")
-    task: Task = build_task(config, source.image_shape, source.num_classes)
+    task: Task = build_task(config, source.image_shape, source.num_classes, source.caption_length)
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
     marks = {"identity": begun.identity, "notes": begun.notes}
     images = config.batch_size * task.real_images_per_sample
-    loader = DeviceLoader(BatchSampler(source.train, images, config.seed), mesh)
+    loader = DeviceLoader(
+        BatchSampler(source.train, images, config.seed, caption_length=getattr(task, "caption_length", 0)), mesh
+    )
     with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints:
         state, start = restore_or_init(task, config, mesh, checkpoints)
         evaluate = evaluator(config, task, source, mesh, workdir, start)
@@ -244,7 +246,7 @@ def make_step(task: Task, config: Config) -> Step:
         if config.mirror:
             flip = devices.constrain(jax.random.bernoulli(jax.random.fold_in(key, 1), shape=image.shape[:1]))
             image = jnp.where(flip[:, None, None, None], image[:, :, ::-1], image)
-        return task.step(state, {"image": image, "label": batch["label"]}, jax.random.fold_in(key, 2))
+        return task.step(state, {**batch, "image": image}, jax.random.fold_in(key, 2))
 
     return step
 

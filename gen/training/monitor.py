@@ -143,7 +143,7 @@ class Monitor:
 
 def by_class(source: DatasetSplits, count: int) -> np.ndarray:
     """Picks `count` training images in the order of previews: labels 0, 1, 2 ... repeated; unlabeled in any."""
-    images, labels = source.train
+    images, labels = source.train.images, source.train.labels
     if not source.num_classes:
         return np.asarray(images[:count])
     of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]

@@ -49,7 +49,7 @@ def _here(config: Config, workdir: Path, accept_changed_data: bool) -> Iterator[
             yield f"the data are not here yet, and training will download them ({data.get('name', data['call'])})"
             return
         raise
-    build_task(config, source.image_shape, source.num_classes)
+    build_task(config, source.image_shape, source.num_classes, source.caption_length)
     identity.begin(RunFolder(workdir), config, identity.data_metadata(source), accept_changed_data=accept_changed_data)
     height, width, channels = source.image_shape
     yield (

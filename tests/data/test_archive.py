@@ -51,7 +51,7 @@ def test_the_archive_of_stylegan_has_its_labels(tmp_path, caplog):
     labels = {"labels": [[name, i % 3] for i, name in enumerate(images)]}
     source = folder(_zip(tmp_path / "x.zip", images | {"dataset.json": json.dumps(labels)}), 8)
     assert source.class_names == ("0", "1", "2")
-    assert all(image[0, 0, 0] % 3 == label for image, label in zip(*source.train, strict=True))
+    assert all(image[0, 0, 0] % 3 == label for image, label in zip(*source.train[:2], strict=True))
     assert "ignored" not in caplog.text
 
 

@@ -118,10 +118,10 @@ def test_labels_that_cannot_be_meant_are_one_line(tmp_path, content):
 def test_what_is_no_class_is_said(tmp_path, caplog):
     (tmp_path / "empty").mkdir()
     (tmp_path / "@eaDir").mkdir()
-    touch(tmp_path, "notes/read.me", "metadata.jsonl")
+    touch(tmp_path, "notes/read.me", "metadata.parquet")
     assert laid_out(tmp_path, "a/1.png", "b/1.png").class_names == ("a", "b")
     assert "folders without an image are no classes: empty, notes" in caplog.text
-    assert "metadata.jsonl beside the images is not read" in caplog.text
+    assert "metadata.parquet beside the images is not read" in caplog.text
 
 
 def test_classes_that_cannot_be_read_are_not_kept(tmp_path, caplog, cache):

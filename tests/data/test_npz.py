@@ -127,4 +127,4 @@ def test_class_names_of_bytes_and_labels_in_the_byte_order_of_others(tmp_path):
     images = np.concatenate([source.train.images, source.held_out.images])[..., 0]
     assert sorted(image.tobytes() for image in images) == sorted(image.tobytes() for image in X)
     labels = {image.tobytes(): label for image, label in zip(X, Y, strict=True)}
-    assert all(labels[image.tobytes()] == label for image, label in zip(*source.train, strict=True))
+    assert all(labels[image.tobytes()] == label for image, label in zip(*source.train[:2], strict=True))

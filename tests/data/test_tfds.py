@@ -70,7 +70,7 @@ def mnist_form(original, monkeypatch):
 
 def _same_set(examples, images, labels):
     """The split holds these images with these labels; tensorflow_datasets shuffles them."""
-    found = {image.tobytes(): int(label) for image, label in zip(*examples, strict=True)}
+    found = {image.tobytes(): int(label) for image, label in zip(*examples[:2], strict=True)}
     assert found == {image.tobytes(): int(label) for image, label in zip(images, labels, strict=True)}
 
 

@@ -1,0 +1,70 @@
+"""Reads a text in both directions: a gated linear recurrence over its bytes, from the first and from the last.
+
+Tokens are int32 [b l] as of gen.text: 0 fills what a text leaves empty, and a row of zeros is no text. A layer is that
+of gen.models.recurrent (Griffin, De et al. 2024), one for each direction.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen.models.recurrent import Layer
+from gen.models.recurrent_cells import STATES, Cell
+from gen.models.sequence_layers import AdaRMSNorm, Linear
+from gen.text import VOCABULARY
+
+_TAPS = 4  # of the causal convolution of a layer
+
+
+class Encoded(NamedTuple):
+    """A text as vectors."""
+
+    pooled: jax.Array  # [b width], of about unit variance; of no text always the same, learned
+    states: jax.Array  # [b l width]: each byte with what stands before and after it; 0 beyond the end
+
+
+class TextEncoder(nn.Module):
+    """Tokens int32 [b l] to one vector for the text, and one for each byte.
+
+    What fills a row after the text does not change what is made of it.
+    """
+
+    vocabulary: int = VOCABULARY  # tokens
+    width: int = 64  # channels of both vectors
+    layers: int = 1  # in each direction
+    cell: Cell = "rglru"
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> Encoded:
+        length = (tokens > 0).sum(1)
+        inside = jnp.arange(tokens.shape[1]) < length[:, None]
+        x = nn.Embed(self.vocabulary, self.width, embedding_init=nn.initializers.normal(1.0), name="byte")(tokens)
+        sides = []
+        for name, turned in (("forward", False), ("backward", True)):
+            y = _reversed(x, length) if turned else x
+            for i in range(self.layers):
+                layer = Layer(self.cell, 2 * self.width, (2 * self.layers) ** -0.5, 0, name=f"{name}_{i}")
+                y, _ = layer(y, self._start(len(x)), None)
+            y = AdaRMSNorm(0, name=f"{name}_norm")(y, None)
+            sides.append(_reversed(y, length) if turned else y)
+        ends = jnp.take_along_axis(sides[0], jnp.maximum(length - 1, 0)[:, None, None], axis=1)[:, 0], sides[1][:, 0]
+        states = jnp.where(inside[..., None], Linear(self.width, name="states")(jnp.concatenate(sides, -1)), 0.0)
+        mean = states.sum(1) / jnp.maximum(length, 1)[:, None]
+        pooled = Linear(self.width, use_bias=True, name="pooled")(jnp.concatenate([*ends, mean], -1)[:, None])
+        pooled = AdaRMSNorm(0, name="norm")(pooled, None)[:, 0]
+        nothing = self.param("nothing", nn.initializers.normal(1.0), (self.width,), jnp.float32)
+        return Encoded(jnp.where((length > 0)[:, None], pooled, nothing), states)
+
+    def _start(self, batch: int) -> tuple[jax.Array, jax.Array]:
+        return jnp.zeros((batch, _TAPS - 1, self.width)), jnp.zeros((batch, STATES[self.cell], self.width))
+
+
+def _reversed(x: jax.Array, length: jax.Array) -> jax.Array:
+    """Reverses the first `length` [b] rows of each of x [b l d]; the others stay."""
+    at = jnp.arange(x.shape[1])
+    source = jnp.where(at < length[:, None], length[:, None] - 1 - at, at)
+    return jnp.take_along_axis(x, source[..., None], axis=1)
