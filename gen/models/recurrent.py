@@ -143,7 +143,7 @@ class Recurrent(nn.Module):
         known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
         shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
         layers = tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
-        return known, layers, jnp.zeros((batch, self.width))
+        return known, layers, jnp.zeros((batch, self.width if self.text_vocabulary else 0))
 
     def step(
         self,

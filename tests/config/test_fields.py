@@ -13,7 +13,7 @@ def test_every_field_is_listed_with_its_value_and_its_meaning():
     for name, value, meaning in (
         ("batch_size", "8", "images per step, over all devices and processes (from 1 to 1048576)"),
         ("task.gamma", "0.5,0.1", "weight of the penalties: gamma / 2 * (R1 + R2)"),
-        ("task.conditional", "none", "by class; None: if the data has labels"),
+        ("task.conditional", "none", "by class; None: if the data has labels, and captions are not learned"),
         ("task.generator.latent", "8", "size of the latent vector"),
         ("mesh.fsdp", "1", "each holds a share of the batch and of the parameters (at least 1)"),
         ("data.num_train", "64", "a whole number"),

@@ -160,7 +160,7 @@ def test_the_discriminator_sees_the_first_of_each_two_images(task, state, batch,
 def test_loss_and_penalties_are_those_of_the_formula(task, state, pair):
     real, fake, label = pair
     d_params = state.params["discriminator"]
-    loss, metrics = jax.jit(task._discriminator_loss)(d_params, jax.random.key(0), real, fake, label, START)
+    loss, metrics = jax.jit(task._discriminator_loss)(d_params, jax.random.key(0), real, fake, [label], START)
     r1, r2 = (direct_penalties(task, d_params, images, label).mean() for images in (real, fake))
     assert float(metrics["r1"]) == pytest.approx(r1, rel=1e-4)
     assert float(metrics["r2"]) == pytest.approx(r2, rel=1e-4)
@@ -180,7 +180,7 @@ def test_penalties_go_through_the_augmentation(state, pair, monkeypatch):
     monkeypatch.setattr(gan, "augment", darker_and_flipped)
     real, fake, label = pair
     d_params = state.params["discriminator"]
-    _, metrics = jax.jit(task._discriminator_loss)(d_params, jax.random.key(0), real, fake, label, START)
+    _, metrics = jax.jit(task._discriminator_loss)(d_params, jax.random.key(0), real, fake, [label], START)
     through = direct_penalties(task, d_params, real, label, lambda image: 0.5 * image[:, ::-1])
     assert float(metrics["r1"]) == pytest.approx(through.mean(), rel=1e-4)
     logits = judge(d_params, 0.5 * fake[:, :, ::-1], label)
@@ -193,16 +193,16 @@ def test_penalizing_every_kth_image(task, state, pair, every):
     key, d_params = jax.random.key(0), state.params["discriminator"]
     full_loss, some_loss = (jax.jit(jax.value_and_grad(t._discriminator_loss, has_aux=True)) for t in (task, some))
     real, fake, label = pair
-    (_, metrics), _ = some_loss(d_params, key, real, fake, label, START)
-    (_, full), _ = full_loss(d_params, key, real, fake, label, START)
+    (_, metrics), _ = some_loss(d_params, key, real, fake, [label], START)
+    (_, full), _ = full_loss(d_params, key, real, fake, [label], START)
     for name, images in (("r1", real), ("r2", fake)):
         direct = direct_penalties(task, d_params, images, label)
         assert float(metrics[name]) == pytest.approx(direct[::every].mean(), rel=1e-4)  # exactly these images
     for name in ("d_loss", "logit_real", "logit_fake", "d_accuracy"):  # the loss is that of all images
         assert float(metrics[name]) == pytest.approx(float(full[name]), rel=1e-4)
-    alike = [np.broadcast_to(a[:1], a.shape) for a in (real, fake, label)]
-    (one, _), one_grad = some_loss(d_params, key, *alike, START)
-    (other, _), other_grad = full_loss(d_params, key, *alike, START)
+    *alike, alike_label = [np.broadcast_to(a[:1], a.shape) for a in (real, fake, label)]
+    (one, _), one_grad = some_loss(d_params, key, *alike, [alike_label], START)
+    (other, _), other_grad = full_loss(d_params, key, *alike, [alike_label], START)
     assert float(one) == pytest.approx(float(other), rel=1e-4)
     for a, b in zip(jax.tree.leaves(one_grad), jax.tree.leaves(other_grad), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()))
@@ -213,9 +213,9 @@ def test_penalties_by_finite_differences_are_the_exact_ones_in_the_mean(state, p
     task, exact = make(penalty="finite_difference", penalty_stride=every), make(penalty_stride=every)
     real, fake, label = pair
     d_params = state.params["discriminator"]
-    loss = jax.jit(lambda key: task._discriminator_loss(d_params, key, real, fake, label, START))
+    loss = jax.jit(lambda key: task._discriminator_loss(d_params, key, real, fake, [label], START))
     found = [loss(jax.random.key(n)) for n in range(300)]
-    _, wanted = jax.jit(exact._discriminator_loss)(d_params, jax.random.key(0), real, fake, label, START)
+    _, wanted = jax.jit(exact._discriminator_loss)(d_params, jax.random.key(0), real, fake, [label], START)
     for name in ("r1", "r2"):
         each = np.array([float(metrics[name]) for _, metrics in found])
         assert abs(each.mean() - float(wanted[name])) < 4 * each.std() / np.sqrt(len(each)), name
@@ -257,7 +257,9 @@ def check_slope(loss, params, seed: int) -> None:
 def test_gradient_of_the_discriminator_by_finite_differences(state, pair, smooth, every):
     task = make(penalty_stride=every)
     params = jax.tree.map(lambda leaf: 0.5 * np.asarray(leaf), state.params["discriminator"])
-    check_slope(lambda p: task._discriminator_loss(p, jax.random.key(0), *pair, START)[0], params, seed=3)
+    check_slope(
+        lambda p: task._discriminator_loss(p, jax.random.key(0), pair[0], pair[1], [pair[2]], START)[0], params, seed=3
+    )
 
 
 def test_gradient_of_the_generator_by_finite_differences(task, state, pair, smooth):
@@ -267,7 +269,7 @@ def test_gradient_of_the_generator_by_finite_differences(task, state, pair, smoo
         jax.tree.map(lambda leaf: 0.5 * np.asarray(leaf), state.params[r]) for r in ("generator", "discriminator")
     )
     key = jax.random.key(0)
-    check_slope(lambda p: task._generator_loss(p, d_params, key, z, real, label, START), params, seed=5)
+    check_slope(lambda p: task._generator_loss(p, d_params, key, z, real, [label], START), params, seed=5)
 
 
 def test_real_images_reach_the_generator_only_as_numbers(task, state, pair):
@@ -281,13 +283,13 @@ def test_real_images_reach_the_generator_only_as_numbers(task, state, pair):
         return jnp.mean(jax.nn.softplus(judged - fake))
 
     key = jax.random.key(0)
-    gradient = jax.jit(jax.grad(task._generator_loss))(g_params, d_params, key, z, real, label, START)
+    gradient = jax.jit(jax.grad(task._generator_loss))(g_params, d_params, key, z, real, [label], START)
     for a, b in zip(
         jax.tree.leaves(gradient), jax.tree.leaves(jax.jit(jax.grad(with_constants))(g_params)), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5 * float(jnp.abs(b).max()))
     unpaired = jax.jit(jax.grad(make(loss="hinge")._generator_loss))
-    one, two = (unpaired(g_params, d_params, key, z, images, label, START) for images in (real, other))
+    one, two = (unpaired(g_params, d_params, key, z, images, [label], START) for images in (real, other))
     assert max(far(one, two)) == 0
 
 

@@ -598,7 +598,7 @@ def test_the_loss_counts_what_is_not_given(bigram):
     rng = np.random.default_rng(0)
     tokens, label = rng.integers(0, 3, (50, 4)), rng.integers(0, 3, 50)
     key = jax.random.key(3)
-    loss, metrics = jax.jit(task._loss)(params["prior"], key, jnp.asarray(tokens), label, jnp.float32(0))
+    loss, metrics = jax.jit(task._loss)(params["prior"], key, jnp.asarray(tokens), {"label": label}, jnp.float32(0))
     drawn = token_orders.draw(jax.random.split(key, 3)[0], 50, 2, 2, random=0.3, region_first_probability=0.6)
     cells, given = np.asarray(drawn.cells), np.asarray(drawn.given)
     assert 0.1 < given.mean() < 0.5
@@ -627,7 +627,7 @@ def test_dropout_has_its_share(kind):
         table[0, -1, 0] = 50
     label = np.zeros(n, np.int32)
     params = {"params": {"table": table}}
-    _, metrics = jax.jit(task._loss)(params, jax.random.key(0), jnp.asarray(tokens), label, jnp.float32(0))
+    _, metrics = jax.jit(task._loss)(params, jax.random.key(0), jnp.asarray(tokens), {"label": label}, jnp.float32(0))
     found = 1 - float(metrics["bits"]) / math.log2(3)
     assert abs(found - share) < 4.5 * math.sqrt(share * (1 - share) / n)
 
