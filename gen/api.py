@@ -46,8 +46,9 @@ from gen.runs.best import Step
 from gen.runs.run_data import load_data
 from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed, conditional, latent_space
-from gen.sampling.arguments import Label, Seeds, label_of, labels_of, seeds_of, settings_of
+from gen.sampling.arguments import Label, Prompt, Seeds, label_of, labels_of, seeds_of, settings_of
 from gen.sampling.latent_space import Latents
+from gen.sampling.prompts import captions_for, check_prompts
 from gen.sampling.settings import seeds_text
 from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
@@ -106,17 +107,28 @@ class Model:
         return self.run.class_names
 
     def sample(
-        self, seeds: Seeds = range(16), *, label: Label = None, refine: str | None = None, **sampling: float
+        self,
+        seeds: Seeds = range(16),
+        *,
+        label: Label = None,
+        prompt: Prompt = None,
+        negative: str | None = None,
+        refine: str | None = None,
+        **sampling: float,
     ) -> np.ndarray:
-        """Samples an image for each seed, as gen.sample does: [n h w c]; of several classes, all seeds of each.
+        """Samples an image for each seed, as gen.sample does: [n h w c]; of several prompts or classes, all seeds.
 
-        label: None: drawn from the seed. refine: a chain; None: that of the run; "none": none.
+        label: None: drawn from the seed. prompt: of a model that learned captions; None: without. negative: what
+        guidance leads away from. refine: a chain; None: that of the run; "none": none.
         """
-        settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh)
+        settings = settings_of(self.run, seeds, label, sampling, prompt=prompt, negative=negative, mesh=self.mesh)
         text = self.run.config.refine if refine is None else refine
         post = None if text in ("", "none") else chain(text)
-        numbers, labels = settings.each
-        batches = by_seed.images(self.run.task, self.run.ema_params, numbers, labels=labels, **settings.drawing)
+        numbers, labels, prompts = settings.each
+        captions = captions_for(self.run, prompts, negative, len(numbers))
+        batches = by_seed.images(
+            self.run.task, self.run.ema_params, numbers, labels=labels, captions=captions, **settings.drawing
+        )
         made = np.concatenate([*batches])
         return np.clip(made if post is None else by_seed.refine(post, made, numbers), 0, 1)
 
@@ -127,6 +139,8 @@ class Model:
         *,
         seeds: Seeds = range(5),
         label: Label = None,
+        prompt: str | None = None,
+        negative: str | None = None,
         **sampling: float,
     ) -> np.ndarray:
         """Makes a part of images anew by a prior or a flow, for each seed in another way: [n seeds h w c].
@@ -134,7 +148,7 @@ class Model:
         region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
         """
         request = conditional.inpaint(self.run, self._given(images), region)
-        return self._conditional(request, seeds, label, sampling)[:, :, 0]
+        return self._conditional(request, seeds, label, sampling, prompt=prompt, negative=negative)[:, :, 0]
 
     def upscale(
         self, images: np.ndarray, *, seeds: Seeds = range(5), label: Label = None, **sampling: float
@@ -174,14 +188,19 @@ class Model:
         space = self._space(steps=steps, seed=seed)
         return space.decode(space.encode(self._given(images), label=label_of(label, self.class_names)))
 
-    def nll(self, images: np.ndarray, *, label: Label = None, batch_size: int = 64) -> np.ndarray:
+    def nll(
+        self, images: np.ndarray, *, label: Label = None, prompt: str | None = None, batch_size: int = 64
+    ) -> np.ndarray:
         """Returns the negative log2 likelihood of each image by a prior or a flow [n], in bits, as gen.score does."""
+        check_prompts(self.run, [] if prompt is None else [prompt], name="prompt")
         task, given, number = (
             conditional.predictor(self.run, "nll"),
             self._given(images),
             label_of(label, self.class_names),
         )
-        bits = conditional.bits(self.run, task, given, label=number, batch_size=batch_size, mesh=self.mesh)
+        bits = conditional.bits(
+            self.run, task, given, label=number, prompt=prompt, batch_size=batch_size, mesh=self.mesh
+        )
         return bits.sum((1, 2), dtype=np.float64)
 
     def save(
@@ -235,9 +254,9 @@ class Model:
         return latent_space.of_run(self.run, self.workdir, mesh=self.mesh, **options)
 
     def _conditional(
-        self, request: conditional.Request, seeds: Seeds, label: Label, sampling: dict[str, float]
+        self, request: conditional.Request, seeds: Seeds, label: Label, sampling: dict[str, float], **texts: Any
     ) -> np.ndarray:
-        settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh)
+        settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh, **texts)
         return conditional.sample(self.run, request, settings) / np.float32(255)
 
 

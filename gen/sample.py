@@ -17,6 +17,10 @@ images of twice their size; --predict_frames makes the next --frames of a film, 
 folder of its frames. OUT gets NAME-seed0000.png for each result (of a film all its frames side by side, and the film),
 in NAME-variance.png how much the results differ, in NAME-surprisal.png how unusual the model finds them, and
 predictions.png, which shows all.
+
+A model that learned captions, see docs/words.md, makes what a text says, each prompt with every seed:
+
+    python -m gen.sample --prompt "a red star" --prompt "two blue squares" --workdir DIR --seeds 0-7 --out OUT
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from gen.runs.best import Step
 from gen.training import compile_cache
 
 if TYPE_CHECKING:
+    from gen.runs.trained_run import TrainedRun
     from gen.sampling.settings import SampleResult
 
 _REQUESTS = ("inpaint", "upscale", "predict_frames")
@@ -58,6 +63,9 @@ class SampleOptions(PolicyOptions):
         None, "Ranges, both ends included, or a list: 0-63 (default; 0-4 with IN), 3,7,11 or 5", group="Images"
     )
     label: str | None = option(None, "Class: a name, a number, several with commas, or all; each with every seed")
+    prompt: Sequence[str] = option((), "Text to make an image of; several times: each with every seed")
+    prompts: str | Path | None = option(None, "File of prompts, one a line, or .jsonl: prompt, seed, label")
+    negative: str | None = option(None, "Text that --guidance leads away from")
     truncation: float = option(1.0, "Below 1: more typical, less varied images", **SAMPLING["truncation"])
     refine: str | None = option(None, "Chain for every image, docs/imaging.md; default: the run's; none: none")
     grid: bool = option(False, "Also write all images as one picture, a row per class")
@@ -85,6 +93,10 @@ def sample(options: SampleOptions) -> SampleResult:
     """Writes images by seed, or what a prior or a flow makes of image files. Raises InputError for bad input."""
     request = _request(options)
     seeds = parse_seeds(options.seeds or ("0-4" if request else "0-63"), repeated=options.interpolate)
+    if options.prompt and options.prompts:
+        raise InputError("--prompt and --prompts do not go together; leave one out")
+    if options.interpolate and len(seeds) == 1 and len(options.prompt) == 2:
+        seeds *= 2  # the same image, by one prompt and by the other
     if options.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={options.seeds} is one")
     animated = options.interpolate or options.predict_frames
@@ -107,9 +119,11 @@ def sample(options: SampleOptions) -> SampleResult:
     if options.refine is None and run.config.refine not in ("", "none"):
         post = chain(run.config.refine)
     labels = parse_labels(options.label, run.class_names)
+    prompts, own = _prompts(options, run)
     conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}
     conditional.check_settings(run, conditions, prefix="--")
-    settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh)
+    texts = prompts, options.negative, own
+    settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh, *texts)
     if options.inpaint:
         asked = conditional.inpaint_files(run, options.inputs, options.inpaint)
     elif options.upscale:
@@ -121,6 +135,21 @@ def sample(options: SampleOptions) -> SampleResult:
     else:
         return outputs.write_stills(run, settings, output, post, policy=policy, with_grid=options.grid)
     return conditional.write(run, asked, settings, output, policy=policy)
+
+
+def _prompts(options: SampleOptions, run: TrainedRun) -> tuple[list[str], list[tuple[int | None, int | None]]]:
+    """Returns the prompts, and where a file gives them their own seed and class. Raises InputError."""
+    from gen.sampling.prompts import check_negative, check_prompts, read_prompts
+
+    lines = read_prompts(options.prompts) if options.prompts else []
+    prompts = [line.prompt for line in lines] or [*options.prompt]
+    check_prompts(run, prompts, name="--prompts" if lines else "--prompt")
+    check_negative(run, options.negative)
+    labels = [parse_labels(line.label, run.class_names) for line in lines]
+    if any(label is not None and len(label) > 1 for label in labels):
+        raise InputError(f"--prompts={options.prompts}: a prompt is of one class at most")
+    own = [(line.seed, label[0] if label else None) for line, label in zip(lines, labels, strict=True)]
+    return prompts, own
 
 
 def _request(options: SampleOptions) -> str | None:

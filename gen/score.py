@@ -8,7 +8,8 @@ of this run. Plain images cost few bits, also where nothing like them was learne
 with the cost of the tokens by their frequencies in 1,000 images of the model, adds "unusual", the difference, and puts
 the most unusual first. That finds what is plainer than the training data, and may miss what is richer, which bits alone
 find: if you do not know which it will be, look at both. Bits of a flow are those of its density, estimated (see Flow in
-gen/tasks/flow.py); it has no tokens, and its background counts the values of pixels.
+gen/tasks/flow.py); it has no tokens, and its background counts the values of pixels. With --prompt they are the bits of
+an image given this caption: the lower for one caption than for another, the better it fits.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class ScoreOptions(PolicyOptions):
 
     inputs: Sequence[str | Path] = option((), "Image files and folders.", group="Images", positional="IN...")
     label: str | None = option(None, "Class of all images: a name or a number; by default unknown.")
+    prompt: str | None = option(None, "Caption of all images, of a model that learned captions; by default none.")
     background_samples: int = option(
         0, "Images to draw for a background of bits; 0: none.", at_least=0, at_most=1_000_000
     )
@@ -64,7 +66,7 @@ def score(options: ScoreOptions) -> ScoreResult:
     run = runs.load(options.workdir, step=options.step, mesh=mesh)
     label = label_of(options.label, run.class_names)
     sizes = {"background": options.background_samples, "batch_size": options.batch_size}
-    return score_files(run, options.inputs, out, label=label, **sizes, mesh=mesh, policy=policy)
+    return score_files(run, options.inputs, out, label=label, prompt=options.prompt, **sizes, mesh=mesh, policy=policy)
 
 
 def main(options: ScoreOptions) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
 
 from gen.data import DatasetSplits, Examples
+from gen.data.captions import tokens
 from gen.devices import batched
 from gen.errors import InputError
 from gen.evaluation.feature_sets import random_subset
@@ -19,6 +20,7 @@ from gen.tasks import Task
 from gen.tasks.state import Tree
 
 _BATCH = 100  # images made at once
+_CAPTION = 0xCA9  # what separates the random numbers of captions
 
 
 def model_images(
@@ -33,7 +35,7 @@ def model_images(
     mesh: Mesh,
     program: by_seed.Program | None = None,
 ) -> Examples:
-    """Samples seeds `seed` to seed + count - 1, each of the class that its seed draws, rounded to uint8.
+    """Samples seeds `seed` to seed + count - 1, each of the class and caption that its seed draws, rounded to uint8.
 
     The labels are -1 where the model knows no classes. A model that only reconstructs gives `count` random held-out
     images back, or all. refine: a chain that they go through. program: as in
@@ -42,7 +44,14 @@ def model_images(
     seeds = range(seed, seed + count)
     if task.can_sample:
         drawn = by_seed.drawn_labels(task, seeds)
-        options: dict[str, Any] = {"labels": drawn, "conditions": conditions, "batch_size": _BATCH, "mesh": mesh}
+        captions = drawn_captions(task, splits, seeds)
+        options: dict[str, Any] = {
+            "labels": drawn,
+            "captions": captions,
+            "conditions": conditions,
+            "batch_size": _BATCH,
+            "mesh": mesh,
+        }
         batches = by_seed.images(task, ema_params, seeds, program=program, **options)
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.can_reconstruct:
@@ -57,6 +66,16 @@ def model_images(
         at += len(part)
         made.append(to_uint8(part if refine is None else by_seed.refine(refine, part, chosen)))
     return Examples(np.concatenate(made), np.asarray(labels))
+
+
+def drawn_captions(task: Task, splits: DatasetSplits, seeds: Sequence[int]) -> dict[str, np.ndarray]:
+    """Draws a caption of the training images for each seed: {"caption": tokens [n l]}; {} for a model without."""
+    length, given = getattr(task, "caption_length", 0), splits.train.captions
+    if not length or given is None:
+        return {}
+    uniform = np.array([np.random.default_rng((seed, _CAPTION)).random(2) for seed in seeds])
+    images = (uniform[:, 0] * len(given.counts)).astype(np.int64)
+    return {"caption": tokens(given, images, uniform[:, 1], length=length)}
 
 
 def subject(task: Task) -> dict[str, Any]:

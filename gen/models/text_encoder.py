@@ -6,7 +6,7 @@ of gen.models.recurrent (Griffin, De et al. 2024), one for each direction.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -61,6 +61,17 @@ class TextEncoder(nn.Module):
 
     def _start(self, batch: int) -> tuple[jax.Array, jax.Array]:
         return jnp.zeros((batch, _TAPS - 1, self.width)), jnp.zeros((batch, STATES[self.cell], self.width))
+
+
+def mix_captions(weight: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:
+    """Intercepts the encoder in Flax: of two captions each, [b 2 l], `weight` [b] is the share of the second."""
+    if weight is None or not isinstance(context.module, TextEncoder) or context.method_name != "__call__":
+        return call(*inputs, **options)
+    b, _, length = inputs[0].shape
+    both = call(inputs[0].reshape(2 * b, length))
+    mixed = [pair.reshape(b, 2, *pair.shape[1:]) for pair in both]
+    share = [weight.reshape(-1, *[1] * (pair.ndim - 2)) for pair in mixed]
+    return Encoded(*((1 - s) * pair[:, 0] + s * pair[:, 1] for s, pair in zip(share, mixed, strict=True)))
 
 
 def _reversed(x: jax.Array, length: jax.Array) -> jax.Array:

@@ -10,6 +10,8 @@ and proves nothing. Where it stands in a file, see gen/provenance/places.py.
     gen:weights_digest                 of the averaged weights, see gen.runs.leaves.weights_digest
     gen:data_digest, gen:audit         the digest of the training data; what an audit of them found
     gen:seed, gen:label, ...           of the image, and all options that decide it
+    gen:prompt, gen:negative           the text that it was made by, and that guidance led away from; of a picture of
+                                       several gen:prompts, a list in JSON
     gen:refine, gen:refine_seed        the chain that refined it, and the seed of its random operators; of a file that
                                        had a record also gen:refine_date and gen:refine_software
     gen:source                         the sha256 of the file, or of the files, that it was made from

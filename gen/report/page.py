@@ -20,6 +20,7 @@ REFRESH_SECONDS = 20
 _SHOWN_SKIPPED = 200
 _SHOWN_CLASSES = 40
 _NOT_CURVES = ("step", "images", "seconds", "steps_per_second", "images_per_second")
+_UNSHOWN = re.compile(r"(skipped|class_names|uncaptioned|unmatched|captions\.bytes)\b")  # of the data
 _GROUPS = (  # title, label of the y axis, names that belong there
     ("Losses", "loss", r"loss"),
     ("Logits", "logit", r"logit|score"),
@@ -50,6 +51,7 @@ class RunSummary(NamedTuple):
     now: datetime.datetime
     refined: Picture | None = None  # the last of `previews` after config["refine"]
     evaluation: str = ""  # the section that gen.evaluate wrote, as HTML
+    captions: Sequence[str] = ()  # of the images of the previews, and of the real ones
 
 
 def duration(seconds: float) -> str:
@@ -79,7 +81,8 @@ def render(summary: RunSummary) -> str:
         evaluation=summary.evaluation,
         charts=_charts(summary.history),
         command=_command(summary),
-        data_rows=list(_rows({name: data[name] for name in data if name not in ("skipped", "class_names")})),
+        data_rows=[row for row in _rows(data) if not _UNSHOWN.match("".join(row[0]))],
+        texts=summary.captions,
         skipped=list(_skipped(data.get("skipped") or [])),
         shown_skipped=_SHOWN_SKIPPED,
         config_groups={name: list(_rows(group)) for name, group in {"": scalars, **groups}.items()},
@@ -94,6 +97,8 @@ def _summary(data: Mapping[str, Any]) -> Iterable[str]:
         height, width, channels = shape
         yield f"{width} × {height} pixels, {'gray' if channels == 1 else 'color'}"
     yield f"{len(classes):,} classes" if classes else "no labels"
+    if captions := data.get("captions"):
+        yield f"{captions['captions']:,} captions"
 
 
 def _progress(summary: RunSummary) -> dict[str, Any]:

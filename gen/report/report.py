@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Report:
         self._data = data_metadata
         self._events = Events(self._workdir / "tensorboard") if tensorboard else None
         self._pictures: dict[Path, page.Picture] = {}  # those of the last page, encoded once; the others are forgotten
+        self._captions: tuple[str, ...] = ()
         self._unshown: set[Path] = set()  # what the page leaves out, as was said
         self._history, self._fault = history.read(self._metrics)
         self._behind = True  # may metrics.jsonl differ from the history?
@@ -135,6 +136,10 @@ class Report:
         record = provenance.picture("grid", data_digest=self._data.get("digest"))
         return self._store("real.png", images, columns, record)
 
+    def captions(self, texts: Sequence[str]) -> None:
+        """Shows what the previews are made by, and what the real images are of, in their order."""
+        self._captions = tuple(map(printable, texts))
+
     def refined(self, images: np.ndarray, step: int, *, columns: int | None = None, **about: Any) -> Path:
         """Stores the grid of the newest samples after refinement, refined.png; the config says by which chain."""
         about = {"refine": self._config.get("refine")} | about
@@ -172,6 +177,7 @@ class Report:
             refined=self._picture(refined, 0) if paths and refined.exists() and self._config.get("refine") else None,
             now=datetime.datetime.now(),
             evaluation=self._evaluation(),
+            captions=self._captions,
         )
         path = self._workdir / "report.html"
         atomic_write(path, page.render(summary))

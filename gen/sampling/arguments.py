@@ -13,9 +13,11 @@ from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError, nearest
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.requests import check_settings
+from gen.sampling.prompts import check_negative, check_prompts
 from gen.sampling.settings import Settings
 
 Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or numbers
+Prompt = str | Sequence[str] | None
 Label = str | int | Sequence[str | int] | None  # classes by name or number, or "all"
 _RULES: dict[str, dict[str, Any]] = {"batch_size": {"at_least": 1}, "top_k": {"at_least": 0}, **SAMPLING}
 
@@ -44,8 +46,20 @@ def label_of(label: Label, class_names: Sequence[str]) -> int | None:
     return labels[0] if labels else None
 
 
-def settings_of(run: TrainedRun, seeds: Seeds, label: Label, sampling: Mapping[str, float], *, mesh: Mesh) -> Settings:
+def settings_of(
+    run: TrainedRun,
+    seeds: Seeds,
+    label: Label,
+    sampling: Mapping[str, float],
+    *,
+    prompt: Prompt = None,
+    negative: str | None = None,
+    mesh: Mesh,
+) -> Settings:
     """Returns settings. sampling: arguments by the names of their flags. Raises InputError."""
+    prompts = [prompt] if isinstance(prompt, str) else [*(prompt or ())]
+    check_prompts(run, prompts, name="prompt")
+    check_negative(run, negative, name="negative")
     given = {"truncation": 1.0, "batch_size": 64, **sampling}
     for name, value in given.items():
         if name not in _RULES:
@@ -55,4 +69,5 @@ def settings_of(run: TrainedRun, seeds: Seeds, label: Label, sampling: Mapping[s
             raise InputError(f"{name}={value!r}; it must be a number from {low} to {high}")
     truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
     check_settings(run, given)
-    return Settings(seeds_of(seeds), labels_of(label, run.class_names), truncation, given, batch_size, mesh)
+    classes = labels_of(label, run.class_names)
+    return Settings(seeds_of(seeds), classes, truncation, given, batch_size, mesh, prompts, negative)

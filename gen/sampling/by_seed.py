@@ -68,6 +68,7 @@ def images(
     *,
     labels: Sequence[int] | None = None,
     latents: np.ndarray | None = None,
+    captions: Mapping[str, np.ndarray] | None = None,
     truncation: float = 1.0,
     conditions: Mapping[str, Any] | None = None,
     batch_size: int = 64,
@@ -77,10 +78,11 @@ def images(
     """Yields batches of float images [b h w c] in [0, 1], one image per seed, in order.
 
     labels: the class of each; None: drawn from the seed. latents: [n d], used instead of those drawn from the seeds.
+    captions: conditions "caption" and "negative" of the task, tokens [n l].
     conditions: others that the task knows, scalars or arrays [n ...]. batch_size: how many may be on their way,
     see `devices.batched`. program: of the same task and mesh, for who samples several times.
     """
-    values = {"truncation": np.float32(truncation), **(conditions or {})}
+    values = {"truncation": np.float32(truncation), **(conditions or {}), **(captions or {})}
     each = {name: value for name, value in values.items() if np.ndim(value)}
     for name, given, dtype in (("label", labels, np.int32), ("latent", latents, np.float32)):
         if given is not None:

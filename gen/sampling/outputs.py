@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from gen.report import before_and_after, enlarged, grid
 from gen.report.contact_sheet import named_rows
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
+from gen.sampling.prompts import captions_for, slugs, tokens_for
 from gen.sampling.settings import SampleResult, Settings, seeds_text
 
 _MAX_GRID_IMAGES = 4096
@@ -42,10 +44,11 @@ def write_stills(
     with_grid: bool = False,
 ) -> SampleResult:
     """Writes one file per image, all images in one grid, or both. Raises InputError."""
-    began, classes = time.monotonic(), settings.labels or ()
-    seeds, given = settings.each
+    began, classes, prompts = time.monotonic(), settings.labels or (), settings.prompts
+    seeds, given, texts = settings.each
     labels = given or by_seed.drawn_labels(run.task, seeds)
     names = names_of(seeds, given, run.class_names, output.suffix, folders=len(classes) > 1)
+    names = with_prompts(names, texts, folders=len(prompts) > 1)
     if output.file is None:
         paths, sheet = [output.folder / name for name in names], output.folder / f"grid{output.suffix}"
     else:
@@ -59,9 +62,11 @@ def write_stills(
 
     def stills() -> Iterator[Still]:
         """Yields the images with their files, if each has one; keeps those to show on grid and page."""
-        drawn = _drawn(run, settings, seeds, chain, labels=labels)
+        captions = captions_for(run, texts, settings.negative, len(seeds))
+        drawn = _drawn(run, settings, seeds, chain, labels=labels, captions=captions)
         for i, (before, image) in enumerate(pair for batch in drawn for pair in zip(*batch, strict=True)):
-            record = _record(run, settings, chain, seeds[i], [class_names[labels[i]]] if labels else None)
+            of_class = [class_names[labels[i]]] if labels else None
+            record = _record(run, settings, chain, seeds[i], of_class, prompts=texts[i : i + 1] if texts else ())
             if with_grid:
                 shown.append(image)
             if chain and len(pairs) < _MAX_PAIRS:
@@ -75,8 +80,9 @@ def write_stills(
         deque(stills(), maxlen=0)
     if with_grid:
         shown_classes = [class_names[label] for label in classes]
-        record = _record(run, settings, chain, seeds_text(settings.seeds), shown_classes) | {"gen:shows": "grid"}
-        picture = sheet_of(np.stack(shown), shown_classes)
+        record = _record(run, settings, chain, seeds_text(settings.seeds), shown_classes, prompts=prompts)
+        record |= {"gen:shows": "grid"}
+        picture = sheet_of(np.stack(shown), row_names(prompts, shown_classes))
         image_writer.save(sheet, [picture], format=output.format, record=record, policy=policy)
         paths.append(sheet)
     if chain:
@@ -93,11 +99,13 @@ def write_animation(
     if labels and len(labels) > 1:
         names = ", ".join(run.class_names[label] for label in labels)
         raise InputError(f"--label={names}: an interpolation shows one class; name one")
+    if len(settings.prompts) > 2:
+        raise InputError("--interpolate moves from one prompt to one other; give at most two")
     path = output.file or output.folder / f"interpolation{output.suffix}"
     image_writer.check([path], policy)
     film = interpolation_frames(run, settings, chain, frames=frames)
     shown = [run.class_names[label] for label in labels or by_seed.drawn_labels(run.task, settings.seeds[:1]) or ()]
-    record = _record(run, settings, chain, seeds_text(settings.seeds), shown)
+    record = _record(run, settings, chain, seeds_text(settings.seeds), shown, prompts=settings.prompts)
     record |= {"gen:shows": "interpolation", "gen:frames": frames}
     image_writer.save(path, film, format=output.format, record=record, policy=policy)
     return SampleResult([path], len(film), run.step, time.monotonic() - began)
@@ -107,8 +115,14 @@ def interpolation_frames(run: TrainedRun, settings: Settings, chain: Chain | Non
     """Makes the frames of an animation that moves from each seed to the next in `frames` images, uint8 [h w c]."""
     latents = by_seed.interpolation(run.task, settings.seeds, frames)
     first = settings.seeds[:1]  # one key: what else it decides stays the same
-    given = {"labels": [*settings.labels] * len(latents) if settings.labels else None, "latents": latents}
-    film = list[np.ndarray]()
+    given: dict[str, Any] = {"latents": latents}
+    given["labels"] = [*settings.labels] * len(latents) if settings.labels else None
+    film, count = list[np.ndarray](), len(latents)
+    captions = captions_for(run, [*settings.prompts[:1]] * count, settings.negative, count)
+    if len(settings.prompts) == 2:  # from the first to the second
+        captions["caption"] = np.tile(tokens_for(run, settings.prompts), (count, 1, 1))
+        captions["caption_mix"] = np.linspace(0, 1, count, dtype=np.float32)
+    given["captions"] = captions
     for _, images in _drawn(run, settings, [*first] * len(latents), chain, **given):
         film += list(enlarged(images))
     return film
@@ -117,7 +131,7 @@ def interpolation_frames(run: TrainedRun, settings: Settings, chain: Chain | Non
 def _drawn(
     run: TrainedRun, settings: Settings, seeds: Sequence[int], chain: Chain | None, **given: Any
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields uint8 images [b h w c] before and after the chain. given: labels and latents of `by_seed.images`."""
+    """Yields uint8 images [b h w c] before and after the chain. given: labels, latents, captions of `images`."""
     done, batches = 0, by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **given)
     for images in cli.progress(batches, len(seeds), size=len):
         before = after = to_uint8(images)
@@ -127,9 +141,14 @@ def _drawn(
         yield before, after
 
 
+def row_names(prompts: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """Names the rows of a sheet: every prompt with every class; [] where there are neither."""
+    return [f"{prompt} {name}".strip() for prompt in prompts or ("",) for name in class_names or ("",)]
+
+
 def sheet_of(images: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Puts all images in one picture; of several classes, each has a row with its name."""
-    if len(class_names) < 2:
+    if len(class_names) < 2 or len(images) % len(class_names):
         return grid(images)
     rows = np.split(images, len(class_names))
     columns = min(len(rows[0]), _MAX_ROW)
@@ -163,10 +182,32 @@ def names_of(
     return [Path(slug, name) if folders else Path(name) for slug, name in pairs]
 
 
+def with_prompts(names: Sequence[Path], prompts: Sequence[str] | None, *, folders: bool) -> list[Path]:
+    """Adds the prompt of each to names of files: seed0017-a_red_star.png, in folders a_red_star/seed0017.png."""
+    if prompts is None:
+        return [*names]
+    distinct = [*dict.fromkeys(prompts)]
+    slug_of = dict(zip(distinct, slugs(distinct), strict=True))
+    if folders:
+        return [Path(slug_of[prompt], name) for name, prompt in zip(names, prompts, strict=True)]
+    return [
+        name.with_name(f"{name.stem}-{slug_of[prompt]}{name.suffix}")
+        for name, prompt in zip(names, prompts, strict=True)
+    ]
+
+
 def _record(
-    run: TrainedRun, settings: Settings, chain: Chain | None, seed: int | str, class_names: Sequence[str] | None
+    run: TrainedRun,
+    settings: Settings,
+    chain: Chain | None,
+    seed: int | str,
+    class_names: Sequence[str] | None,
+    *,
+    prompts: Sequence[str] = (),
 ) -> Record:
     label = ", ".join(class_names) if class_names else None
     refine = chain.record_text if chain else None
     shared = {"truncation": settings.truncation, "refine": refine, **settings.conditions}
+    several = json.dumps(list(prompts), ensure_ascii=False) if len(prompts) > 1 else None
+    shared |= {"prompt": prompts[0] if len(prompts) == 1 else None, "prompts": several, "negative": settings.negative}
     return run.record(seed=seed, label=label, **shared)

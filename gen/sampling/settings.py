@@ -11,6 +11,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 
+class Each(NamedTuple):
+    """What each image is of."""
+
+    seeds: list[int]
+    labels: list[int] | None
+    prompts: list[str] | None
+
+
 class Settings(NamedTuple):
     """How images are sampled."""
 
@@ -20,12 +28,24 @@ class Settings(NamedTuple):
     conditions: Mapping[str, float]  # temperature, top_k, top_p, guidance, steps, where given
     batch_size: int  # images on their way at once
     mesh: Mesh
+    prompts: Sequence[str] = ()  # each with every seed and class; (): without
+    negative: str | None = None  # what guidance leads away from; None: no prompt
+    own: Sequence[tuple[int | None, int | None]] = ()  # seed and class of each prompt instead; None: as the others
 
     @property
-    def each(self) -> tuple[list[int], list[int] | None]:
-        """The seed and the class of each image, every class with every seed."""
-        classes = self.labels or ()
-        return [*self.seeds] * max(1, len(classes)), [label for label in classes for _ in self.seeds] or None
+    def each(self) -> Each:
+        """What each image is of: every prompt with every class with every seed, but where it has its own."""
+        seeds, labels, prompts = list[int](), list[int | None](), list[str]()
+        for index, prompt in enumerate(self.prompts or ("",)):
+            own_seed, own_label = self.own[index] if self.own else (None, None)
+            classes: Sequence[int | None] = (self.labels or (None,)) if own_label is None else (own_label,)
+            for label in classes:
+                each = self.seeds if own_seed is None else (own_seed,)
+                seeds += each
+                labels += [label] * len(each)
+                prompts += [prompt] * len(each)
+        known = [label for label in labels if label is not None]
+        return Each(seeds, known if len(known) == len(labels) else None, prompts if self.prompts else None)
 
     @property
     def drawing(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import optax
 
 from gen.devices import constrain
 from gen.errors import InputError
+from gen.models.text_encoder import mix_captions
 from gen.models.token_sampling import classifier_free_guidance
 from gen.tasks import Metrics, ode
 from gen.tasks.context import (
@@ -171,6 +172,7 @@ class Flow:
         "given" [n h w c] in [0, 1] with "known" bool [n h w 1]: pixels that are kept, up to the autoencoder.
         "context" [n h w c] in [0, 1], of `context_shape`; of half the size if none was learned.
         "caption" int32 [n l]: tokens of a prompt, see gen.text, and "negative" [n l]: of what guidance leads away from.
+            With "caption_mix" [n] two captions each, [n 2 l], and the share of the second.
         Raises InputError for what this flow has not learned.
         """
         asked = {name: value for name, value in conditions.items() if value is not None}
@@ -189,7 +191,8 @@ class Flow:
             guidance = None  # it would change nothing
 
         def velocity(z: jax.Array, t: jax.Array) -> jax.Array:
-            given = self._velocity(ema_params["flow"], z, t, label, context, caption)
+            with nn.intercept_methods(functools.partial(mix_captions, asked.get("caption_mix"))):
+                given = self._velocity(ema_params["flow"], z, t, label, context, caption)
             if guidance is None:
                 return given
             low, high = self.guidance_times

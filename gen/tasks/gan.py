@@ -6,6 +6,7 @@ Inside this file images are [b h w c] in [-1, 1]; in and out of it they are in [
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from gen.augment import DEFAULT, augment
 from gen.devices import constrain, interleave
 from gen.errors import InputError
 from gen.losses import ADVERSARIAL, Adversarial, finite_difference_norm, squared_gradient_norm
+from gen.models.text_encoder import mix_captions
 from gen.tasks import Metrics
 from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
@@ -124,7 +126,10 @@ class Gan:
     def sample(self, ema_params: Mapping[str, Any], keys: jax.Array, conditions: Mapping[str, Any]) -> jax.Array:
         z = conditions["latent"] if "latent" in conditions else draw_latents(keys, self.latent_shape)
         label = conditions["label"] if conditions.get("label") is not None else self.label(keys)
-        return self.decode(ema_params, z * conditions.get("truncation", 1.0), label, caption=conditions.get("caption"))
+        z *= conditions.get("truncation", 1.0)
+        return self.decode(
+            ema_params, z, label, caption=conditions.get("caption"), caption_mix=conditions.get("caption_mix")
+        )
 
     def decode(
         self,
@@ -133,15 +138,20 @@ class Gan:
         labels: jax.Array | None,
         *,
         caption: jax.Array | None = None,
+        caption_mix: jax.Array | None = None,
         clipped: bool = True,
     ) -> jax.Array:
         """Generates images [n h w c] in [0, 1], or around it unless `clipped`, of latents [n d].
 
         labels: int [n], or float [n k], the share of each class in a mixed one; None where there are no classes.
-        caption: tokens int [n l], see gen.text; None: without.
+        caption: tokens int [n l], see gen.text; None: without. With caption_mix [n], two captions each, [n 2 l], and
+        the share of the second.
         """
         captions = no_captions(len(latents), self.caption_length) if caption is None else (caption,)
-        with nn.intercept_methods(functools.partial(_mix_classes, labels)):
+        mixing = (functools.partial(mix, by) for mix, by in ((_mix_classes, labels), (mix_captions, caption_mix)))
+        with contextlib.ExitStack() as stack:
+            for interceptor in mixing:
+                stack.enter_context(nn.intercept_methods(interceptor))
             images = _apply(self.generator, ema_params["generator"], latents, int_labels(latents, labels), *captions)
         images = (images + 1) / 2
         return jnp.clip(images, 0.0, 1.0) if clipped else images

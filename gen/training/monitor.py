@@ -27,6 +27,7 @@ from gen.sampling import by_seed
 from gen.sampling.settings import seeds_text
 from gen.tasks import Task
 from gen.tasks.state import TrainState
+from gen.text import cut, tokens_of
 
 GONE = "the run folder was removed, or cannot be reached"
 
@@ -54,6 +55,14 @@ class Monitor:
         label = seeds % max(source.num_classes, 1)
         replicated = NamedSharding(mesh, P())
         conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
+        shown, captions = by_class(source, count), list[str]()
+        if length := getattr(
+            task, "caption_length", 0
+        ):  # each preview is of the caption of the real image in its place
+            of_preview = np.resize(shown, count)
+            given = source.train.captions.drawn(of_preview, np.zeros(count)) if source.train.captions else []
+            captions = ["" if text is None else text.decode("utf-8", "replace") for text in given]
+            conditions["caption"] = tokens_of((text and cut(text, length - 2) for text in given), length)
         keys = jax.vmap(jax.random.key)(seeds)
         if task.can_sample:
             show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
@@ -73,7 +82,8 @@ class Monitor:
             )
             self._report.rewind(start)
             self._progress = Progress(config.total_steps, config.batch_size, seconds=self._report.seconds)
-            self._report.real(by_class(source, count), columns=self._columns)
+            self._report.real(np.asarray(source.train.images[shown]), columns=self._columns)
+            self._report.captions(captions)
 
     def say(self, text: str) -> None:
         if self._writes:
@@ -142,12 +152,13 @@ class Monitor:
 
 
 def by_class(source: DatasetSplits, count: int) -> np.ndarray:
-    """Picks `count` training images in the order of previews: labels 0, 1, 2 ... repeated; unlabeled in any."""
-    images, labels = source.train.images, source.train.labels
-    if not source.num_classes:
-        return np.asarray(images[:count])
-    of_class = [np.flatnonzero(labels == k)[: count // source.num_classes + 1] for k in range(source.num_classes)]
-    indices = [of_class[i % source.num_classes] for i in range(count)]
-    return np.stack(
-        [images[found[i // source.num_classes % len(found)]] for i, found in enumerate(indices) if len(found)]
-    )
+    """Picks `count` training images in the order of previews, int64 [k]: labels 0, 1, 2 ... repeated; unlabeled in any.
+
+    There are fewer where a class has no image to train on.
+    """
+    labels, classes = source.train.labels, source.num_classes
+    if not classes:
+        return np.arange(min(count, len(labels)))
+    of_class = [np.flatnonzero(labels == k)[: count // classes + 1] for k in range(classes)]
+    found = [of_class[i % classes] for i in range(count)]
+    return np.array([each[i // classes % len(each)] for i, each in enumerate(found) if len(each)])

@@ -6,6 +6,7 @@ A record may come from anybody: every value is checked as a flag would be, and n
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -37,6 +38,8 @@ class Recipe(NamedTuple):
     refine_seed: int
     source: str | None  # sha256 of the file that was refined
     frames: int | None  # of an interpolation, from one seed to the next
+    prompts: tuple[str, ...] = ()  # of a still one at most
+    negative: str | None = None
 
 
 def recipe(record: Record) -> Recipe:
@@ -55,6 +58,9 @@ def recipe(record: Record) -> Recipe:
     seeds = () if refined else _seeds(field["seed"], repeated=shows == "interpolation")
     if len(seeds) > 1 and shows is None:
         raise InputError(f"its record names {len(seeds):,} seeds, and it shows one image")
+    prompts = _prompts(field)
+    if len(prompts) > 1 and shows is None:
+        raise InputError(f"its record names {len(prompts):,} prompts, and it shows one image")
     given = tuple((name, _number(field, name)) for name in _CONDITIONS if name in field)
     return Recipe(
         kind="refined" if refined else shows or "still",
@@ -67,6 +73,8 @@ def recipe(record: Record) -> Recipe:
         refine_seed=int(_number(field, "refine_seed")) if refined else 0,
         source=field.get("source"),
         frames=int(_number(field, "frames")) if "frames" in field else None,
+        prompts=() if refined else prompts,
+        negative=None if refined or field.get("negative") is None else str(field["negative"]),
     )
 
 
@@ -139,6 +147,18 @@ def _seeds(value: Any, *, repeated: bool) -> tuple[int, ...]:
     if len(seeds) > _MOST_IMAGES:
         raise InputError(f"its record names {len(seeds):,} seeds; allowed are {_MOST_IMAGES:,}")
     return tuple(seeds)
+
+
+def _prompts(field: Mapping[str, Any]) -> tuple[str, ...]:
+    if "prompts" not in field:
+        return (str(field["prompt"]),) if field.get("prompt") is not None else ()
+    try:
+        found = json.loads(str(field["prompts"]))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found) or len(found) > _MOST_IMAGES:
+        raise InputError(f"its record has {PREFIX}prompts {told(field['prompts'], longest=40)}, which are none")
+    return tuple(found)
 
 
 def _number(field: Mapping[str, Any], name: str) -> float:

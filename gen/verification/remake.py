@@ -25,7 +25,8 @@ from gen.runs import trained_run
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.trained_run import RunFolder, TrainedRun
 from gen.sampling import by_seed
-from gen.sampling.outputs import interpolation_frames, sheet_of
+from gen.sampling.outputs import interpolation_frames, row_names, sheet_of
+from gen.sampling.prompts import captions_for, check_prompts
 from gen.sampling.settings import Settings
 from gen.verification.answers import Parsed
 from gen.verification.parse import Parser
@@ -77,7 +78,12 @@ class Maker:
         run = self.run(first.step)
         labels = self._labels(run, recipes)
         options = self._settings(first, seeds, None).drawing
-        images = np.concatenate([*by_seed.images(run.task, run.ema_params, seeds, labels=labels, **options)])
+        prompts = [prompt for recipe in recipes for prompt in recipe.prompts]
+        self._check_prompts(run, [*prompts, *([first.negative] if first.negative is not None else [])])
+        captions = captions_for(run, prompts, first.negative, len(seeds))
+        images = np.concatenate(
+            [*by_seed.images(run.task, run.ema_params, seeds, labels=labels, captions=captions, **options)]
+        )
         self.seconds = 0.0
         if (post := safe_chain(first.chain, math.prod(like.sides))) is None:
             return list(to_uint8(images))
@@ -97,16 +103,20 @@ class Maker:
         labels = labels_of(recipe.label, run.class_names)
         if recipe.kind == "grid":
             settings = self._settings(recipe, recipe.seeds, labels)
-            seeds, given = settings.each
+            seeds, given, texts = settings.each
             if len(seeds) * math.prod(run.data_metadata["image_shape"][:2]) > math.prod(like.sides):
                 raise InputError(f"its record names {len(seeds):,} images, for which the file is too small")
             each = [run.class_names[label] for label in given] if given else [None] * len(seeds)
             tiles = [recipe._replace(seeds=(s,), label=c) for s, c in zip(seeds, each, strict=True)]
+            if texts:
+                tiles = [tile._replace(prompts=(text,)) for tile, text in zip(tiles, texts, strict=True)]
             images = self.stills(tiles, like)
-            return [sheet_of(np.stack(images), [run.class_names[label] for label in labels or ()])]
+            classes = [run.class_names[label] for label in labels or ()]
+            return [sheet_of(np.stack(images), row_names(recipe.prompts, classes))]
         if labels == by_seed.drawn_labels(run.task, recipe.seeds[:1]):
             labels = None  # as it was made then, though the record names it
         settings = self._settings(recipe, recipe.seeds, labels)
+        self._check_prompts(run, recipe.prompts)
         count, post = _frames_each(recipe, like.frames), safe_chain(recipe.chain, math.prod(like.sides))
         with unheard("refine"), bounds.budget(_STEPS):
             return interpolation_frames(run, settings, post, frames=count)
@@ -140,7 +150,13 @@ class Maker:
         self.seconds = (time.monotonic() - began) / images
 
     def _settings(self, recipe: Recipe, seeds: Sequence[int], labels: list[int] | None) -> Settings:
-        return Settings(seeds, labels, recipe.truncation, dict(recipe.conditions), _BATCH, self._mesh)
+        conditions = dict(recipe.conditions)
+        texts = recipe.prompts, recipe.negative
+        return Settings(seeds, labels, recipe.truncation, conditions, _BATCH, self._mesh, *texts)
+
+    def _check_prompts(self, run: TrainedRun, prompts: Sequence[str]) -> None:
+        with unheard("prompt"):
+            check_prompts(run, prompts, strange=False)
 
 
 def _with_digest(path: Path) -> tuple[str, Path] | None:

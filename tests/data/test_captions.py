@@ -36,6 +36,7 @@ def test_data_json_says_how_many_there_are_and_how_long():
         "median_bytes": 4.5,
         "longest_bytes": 100,
         "cut": 0,
+        "bytes": bytes(sorted(set("one two zwei ü deux three x".encode()))).hex(),
         "length": 104,
     }
     assert captions.described(None) == captions.described(Captions.packed([[], []])) == {}

@@ -136,7 +136,7 @@ def test_a_share_of_the_captions_is_dropped():
 
 
 def test_the_discriminator_learns_to_tell_captions_apart():
-    """Images whose brightness is the caption: the loss of mismatched captions falls far below log 2, which is chance."""
+    """Images whose brightness is the caption: the loss of mismatched captions falls far below chance, log 2."""
     task = make("gan", num_classes=0, mismatch=4.0, learning_rate=(5e-3, 5e-3), drop_captions_probability=0.0)
     state = jax.jit(task.init)(jax.random.key(0))
     bright = np.resize([0.1, 0.9], (2 * B, 1, 1, 1))

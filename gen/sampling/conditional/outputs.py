@@ -19,7 +19,7 @@ from gen.report.colormap import apply_colormap, heat_map, scale
 from gen.report.contact_sheet import Tile, sheet
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.requests import Request, predictor
-from gen.sampling.conditional.sampling import bits_of_results, label_of, sample
+from gen.sampling.conditional.sampling import bits_of_results, label_of, prompt_of, sample
 from gen.sampling.settings import SampleResult, Settings, seeds_text
 
 _HOLD = 4  # times that a frame of a film is shown, at 25 a second
@@ -40,6 +40,7 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
         maps.append(("surprisal", bits_of_results(run, request, results, settings), SURPRISAL))
     fields: dict[str, Any] = {"truncation": settings.truncation, **settings.conditions}
     fields["label"] = None if label is None else run.class_names[label]
+    fields |= {"prompt": prompt_of(settings), "negative": settings.negative}
     written = list[Path]()
 
     def save(name: str, frames: Sequence[np.ndarray], record: Record, format: str = "png", **marking: Any) -> None:

@@ -19,6 +19,7 @@ from gen.imaging.masking import apply_masked
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
 from gen.sampling.conditional.requests import Predictor, Request, predictor
+from gen.sampling.prompts import captions_for
 from gen.sampling.settings import Settings
 
 _FRAME = 0xF2A3  # what separates the random numbers of frames from those of their tokens
@@ -108,7 +109,9 @@ def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
     drawing = settings.drawing
     drawing["conditions"] = {k: v.repeat(m, axis=0) for k, v in request.conditions.items()} | drawing["conditions"]
     seeds, labels = [*settings.seeds] * n, _labels(label, n * m)
-    batches = by_seed.images(sampler, run.ema_params, seeds, labels=labels, **drawing)
+    prompt = prompt_of(settings)
+    captions = captions_for(run, [] if prompt is None else [prompt] * (n * m), settings.negative, n * m)
+    batches = by_seed.images(sampler, run.ema_params, seeds, labels=labels, captions=captions, **drawing)
     made = [to_uint8(images) for images in cli.progress(batches, n * m, size=len)]
     return np.concatenate(made).reshape(n, m, request.frames or 1, *task.shape)
 
@@ -120,26 +123,36 @@ def label_of(settings: Settings) -> int | None:
     return settings.labels[0] if settings.labels else None
 
 
+def prompt_of(settings: Settings) -> str | None:
+    """The prompt of all results; None: none. Raises InputError where several are asked for."""
+    if len(settings.prompts) > 1:
+        raise InputError("--prompt: results are of one prompt; give one")
+    return settings.prompts[0] if settings.prompts else None
+
+
 def bits(
     run: TrainedRun,
     task: Predictor,
     images: np.ndarray,
     *,
     label: int | None,
+    prompt: str | None = None,
     contexts: np.ndarray | None = None,
     batch_size: int,
     mesh: Mesh,
 ) -> np.ndarray:
     """Bits of each pixel, float32 [n h w], of images [n h w c], uint8 or float in [0, 1]. See the task's surprisal.
 
-    label: of all; None: unknown. contexts: what comes before each image, [n h' w' c]; None: unknown.
+    label, prompt: of all; None: unknown. contexts: what comes before each image, [n h' w' c]; None: unknown.
     """
     arrays = {"image": images, "label": _labels(label, len(images)), "context": contexts}
+    arrays |= captions_for(run, [] if prompt is None else [prompt] * len(images), None, len(images))
     given = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
     def surprisal(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         context = _unit(batch["context"]) if "context" in batch else None
-        return task.surprisal(params, _unit(batch["image"]), batch.get("label"), context=context)
+        caption = batch.get("caption")
+        return task.surprisal(params, _unit(batch["image"]), batch.get("label"), context=context, caption=caption)
 
     batches = batched(surprisal, mesh)(run.ema_params, given, at_once=batch_size)
     return np.concatenate(list(cli.progress(batches, len(images), size=len)))
@@ -156,7 +169,8 @@ def bits_of_results(run: TrainedRun, request: Request, made: np.ndarray, setting
         contexts = np.concatenate([contexts, made[:, :, :-1]], axis=2) if request.frames else contexts
         contexts = contexts.reshape(n * m * t, *first.shape[1:])
     flat = made.reshape(n * m * t, *made.shape[3:])
-    given: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh, "label": label_of(settings)}
+    given: dict[str, Any] = {"batch_size": settings.batch_size, "mesh": settings.mesh}
+    given |= {"label": label_of(settings), "prompt": prompt_of(settings)}
     return bits(run, task, flat, contexts=contexts, **given).reshape(n, m, t, height, width).mean(1)
 
 

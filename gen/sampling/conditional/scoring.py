@@ -25,6 +25,7 @@ from gen.sampling.conditional.inputs import named_files, read_named
 from gen.sampling.conditional.outputs import SURPRISAL
 from gen.sampling.conditional.requests import predictor
 from gen.sampling.conditional.sampling import bits
+from gen.sampling.prompts import check_prompts
 from gen.tasks.prior import Prior
 
 _MAX_LINES = 50  # of the table
@@ -59,6 +60,7 @@ def score_files(
     out: Path,
     *,
     label: int | None,
+    prompt: str | None = None,
     background: int,
     batch_size: int,
     mesh: Mesh,
@@ -66,13 +68,15 @@ def score_files(
 ) -> ScoreResult:
     """Writes scores.jsonl, a map of the bits of each image, and surprisal.png, into the folder `out`.
 
-    label: the class of all images; None: unknown. background: samples for `background_bits`; 0: none. InputError.
+    label: the class of all images, prompt: their caption; None: unknown. background: samples for `background_bits`; 0:
+    none. InputError.
     """
     task = predictor(run, "gen.score")
     named, images = read_named(run, named_files(inputs), task.shape)
     names = ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)]
     image_writer.check([out / name for name in names], policy)
-    values = bits(run, task, images, label=label, batch_size=batch_size, mesh=mesh)
+    check_prompts(run, [] if prompt is None else [prompt])
+    values = bits(run, task, images, label=label, prompt=prompt, batch_size=batch_size, mesh=mesh)
     rows: list[dict[str, Any]] = [
         {"file": str(file), "bits": total, "bits_per_dim": total / images[0].size}
         for (_, file), total in zip(named, values.sum((1, 2), dtype=np.float64).tolist(), strict=True)
@@ -87,7 +91,7 @@ def score_files(
     order = sorted(range(len(rows)), key=lambda i: -rows[i].get("unusual", rows[i]["bits"]))
     result = ScoreResult([rows[i] for i in order], run.step)
     name = None if label is None else run.class_names[label]
-    record = run.record(shows="surprisal", digital_source_type=DATA, label=name)
+    record = run.record(shows="surprisal", digital_source_type=DATA, label=name, prompt=prompt)
     _write_pictures(out, [named[i][0] for i in order], images[order], values[order], result.rows, record, policy)
     atomic_write(out / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in result.rows))
     return result
