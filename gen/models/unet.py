@@ -32,11 +32,17 @@ class _Block(nn.Module):
         inner = int(x.shape[-1] * self.expansion)
         gain = layers.LEAKY_RELU_GAIN * self.depth**-0.25
         y = layers.Conv(inner, gain=gain)(x)
-        scale, shift = jnp.split(layers.Linear(2 * inner, gain=0.1, use_bias=True)(condition)[:, None, None], 2, -1)
-        y = layers.leaky_relu(y * (1 + scale) + shift)
+        y = layers.leaky_relu(_film(condition, y))
         y = layers.Conv(inner, 3, gain=gain)(y)
         y = layers.BiasLeakyReLU()(y)
         return x + layers.Conv(x.shape[-1], gain=0.0)(y)
+
+
+def _film(condition: jax.Array, x: jax.Array, *, name: str | None = None) -> jax.Array:
+    """Scales and shifts the channels of x [b h w c] by the condition [b e]."""
+    both = layers.Linear(2 * x.shape[-1], gain=0.1, use_bias=True, name=name)(condition)[:, None, None]
+    scale, shift = jnp.split(both, 2, -1)
+    return x * (1 + scale) + shift
 
 
 class _SubPixelConv(nn.Module):
@@ -127,7 +133,8 @@ class UNet(nn.Module):
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
         y = _SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
-        y = layers.BiasLeakyReLU()(y + layers.Conv(self.pixel_width, 3, name="pixels")(pixels))
+        y += layers.Conv(self.pixel_width, 3, name="pixels")(pixels)
+        y = layers.leaky_relu(_film(condition, y, name="pixel_film"))  # how far pixels are to be believed, by the time
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 
     def _condition(self, time: jax.Array, label: jax.Array, caption: jax.Array | None) -> jax.Array:
