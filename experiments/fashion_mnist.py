@@ -3,9 +3,9 @@
     python -m gen.main --config experiments/fashion_mnist.py                                     # downloads the data
     python -m gen.main --config experiments/fashion_mnist.py:npz --config.data.path=fashion.npz  # x_train, y_train
 
-This recipe, of 2026-11-29, is not measured yet. The former one (penalties on every fourth image, batch 32; 2026-11-21,
-two cores of an Intel Xeon): 190,000 images in 1,070 s, and a classifier trained for 6,000 steps (right on 91.5 % of
-held-out images) finds the requested class in 90.4 % of 1,000 samples.
+Measured 2026-11-29 on one core of an AMD EPYC, with --config.total_images=180000 --config.task.schedule_images=180000:
+47 minutes; the best checkpoint, of 169,600 images, has FD-own 2.2 and recall 0.39, and a classifier trained for 6,000
+steps (right on 91.5 % of held-out images) finds the requested class in 92.6 % of 1,000 samples.
 """
 
 from gen.config import Config, spec, variant
