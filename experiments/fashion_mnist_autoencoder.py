@@ -6,9 +6,9 @@
 Variants: `:npz` reads a file with x_train, y_train. `:vq`, `:lfq`, `:kl` and `:plain` read it too, and replace finite
 scalar quantization by another bottleneck, for comparison.
 
-With an adversary since 2026-11-29, and not measured since. Before it, 2026-11-21 on two cores of an Intel Xeon: 240,000 images in 34 minutes beside other jobs (270 images/s on an
-idle machine), 26.7 dB on held-out images, all of 1,000 codes used. After 40,000 images: 23.3 dB and 97.1 % of the codes
-(npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits per image), 24.7 dB (plain).
+With an adversary since 2026-11-29, and not measured since. Without it, 2026-11-21 on two cores of an Intel Xeon:
+240,000 images in 34 minutes beside other jobs, 26.7 dB on held-out images, all of 1,000 codes used. After 40,000
+images: 23.3 dB and 97.1 % of the codes (npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits per image), 24.7 dB (plain).
 """
 
 from gen.config import Config, spec, variant
