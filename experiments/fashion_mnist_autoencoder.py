@@ -8,7 +8,7 @@ scalar quantization by another bottleneck, for comparison.
 
 With an adversary since 2026-11-29, and not measured since. Without it, 2026-11-21 on two cores of an Intel Xeon:
 240,000 images in 34 minutes beside other jobs, 26.7 dB on held-out images, all of 1,000 codes used. After 40,000
-images: 23.3 dB and 97.1 % of the codes (npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits per image), 24.7 dB (plain).
+images: 23.3 dB and 97.1 % of the codes (npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits an image), 24.7 dB (plain).
 """
 
 from gen.config import Config, spec, variant
