@@ -1,7 +1,7 @@
 """A data set without files: colored shapes on textured backgrounds, drawn from an index, with all parameters known.
 
 Images are float [h w c] in [0, 1], RGB; lengths are fractions of the image side, x to the right and y downwards from
-the top left corner. Distances below are signed: negative inside the shape.
+the top left corner.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gen.data import outlines
 from gen.data.cache import Add, cached
 from gen.data.dataset import DatasetSplits
+from gen.data.outlines import KINDS, LATTICE, OUTLINES, TEXTURES, textures
 from gen.errors import InputError
 
-CLASS_NAMES = ("circle", "ring", "square", "triangle", "star", "cross", "heart", "crescent")
-TEXTURES = ("stripes", "checks", "noise")
+CLASS_NAMES = KINDS
 HELD_OUT_START = 2**30  # held-out scenes are the same ones however many are trained on
 LUMA = (0.299, 0.587, 0.114)
 MIN_CONTRAST = 0.2  # least difference of luma between the shape and any background pixel
 _MOST_BYTES = 2**36  # of all images
-_LATTICE = 7  # the value noise interpolates this many random numbers along each side
 
 
 class Rendered(NamedTuple):
@@ -37,66 +37,6 @@ class Rendered(NamedTuple):
     label: jax.Array
     mask: jax.Array
     factors: dict[str, jax.Array]
-
-
-# -- Outlines. Each fits in the unit circle about the origin, u to the right and v upwards.
-
-
-def _disc(u: jax.Array, v: jax.Array, radius: float = 1.0) -> jax.Array:
-    return jnp.hypot(u, v) - radius
-
-
-def _box(u: jax.Array, v: jax.Array, half_width: float, half_height: float) -> jax.Array:
-    du, dv = jnp.abs(u) - half_width, jnp.abs(v) - half_height
-    return jnp.hypot(jnp.maximum(du, 0), jnp.maximum(dv, 0)) + jnp.minimum(jnp.maximum(du, dv), 0)
-
-
-def _star(u: jax.Array, v: jax.Array, points: int, inner: float) -> jax.Array:
-    """Makes a star: corners at distance 1, dents at distance `inner` between them; the first corner points up."""
-    half = math.pi / points
-    angle = jnp.abs(jnp.mod(jnp.arctan2(u, v) + half, 2 * half) - half)  # all sides folded onto one
-    length = jnp.hypot(u, v)
-    along, across = length * jnp.cos(angle) - 1, length * jnp.sin(angle)
-    side_along, side_across = inner * math.cos(half) - 1, inner * math.sin(half)
-    share = (along * side_along + across * side_across) / (side_along**2 + side_across**2)
-    share = jnp.clip(share, 0, 1)
-    distance = jnp.hypot(along - share * side_along, across - share * side_across)
-    return distance * jnp.sign(across * -side_along + along * side_across)
-
-
-def _ring(u: jax.Array, v: jax.Array) -> jax.Array:
-    return jnp.maximum(_disc(u, v), -_disc(u, v, 0.55))
-
-
-def _cross(u: jax.Array, v: jax.Array) -> jax.Array:
-    width = 0.32
-    length = math.sqrt(1 - width**2)
-    return jnp.minimum(_box(u, v, width, length), _box(u, v, length, width))
-
-
-def _heart(u: jax.Array, v: jax.Array) -> jax.Array:
-    """Makes a heart that touches the unit circle: a square on its corner, a half disc on each upper side."""
-    side, lift = 3 / math.sqrt(2) - 1, (math.sqrt(2) - 1) / 2
-    u, v = jnp.abs(u), v + lift
-    tilted = (u + v) / math.sqrt(2), (v - u) / math.sqrt(2)
-    center = side / math.sqrt(8)
-    return jnp.minimum(_box(*tilted, side / 2, side / 2), _disc(u - center, v - center, side / 2))
-
-
-def _crescent(u: jax.Array, v: jax.Array) -> jax.Array:
-    return jnp.maximum(_disc(u, v), -_disc(u - 0.5, v, 0.8))
-
-
-_OUTLINES = (
-    _disc,
-    _ring,
-    functools.partial(_box, half_width=math.sqrt(0.5), half_height=math.sqrt(0.5)),
-    functools.partial(_star, points=3, inner=0.5),
-    functools.partial(_star, points=5, inner=0.45),
-    _cross,
-    _heart,
-    _crescent,
-)
 
 
 # -- Scenes.
@@ -131,27 +71,6 @@ def _factors(key: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def _interpolation(resolution: int) -> np.ndarray:
-    """Computes weights [resolution, _LATTICE] that blend the lattice smoothly at the pixel centers."""
-    position = (np.arange(resolution) + 0.5) / resolution * (_LATTICE - 1)
-    left = np.floor(position).astype(int)
-    share = position - left
-    share = share**2 * (3 - 2 * share)
-    return np.eye(_LATTICE)[left] * (1 - share[:, None]) + np.eye(_LATTICE)[left + 1] * share[:, None]
-
-
-def _texture(key: jax.Array, factors: dict[str, jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
-    """Draws the variation of the background's brightness, [h w] in -1..1."""
-    turn = 2 * math.pi * factors["frequency"]
-    cos, sin = jnp.cos(factors["angle"]), jnp.sin(factors["angle"])
-    first = jnp.sin(turn * (x * cos + y * sin))
-    second = jnp.sin(turn * (y * cos - x * sin))
-    blend = _interpolation(x.shape[0])
-    lattice = jax.random.uniform(key, (_LATTICE, _LATTICE), minval=-1, maxval=1)
-    noise = jnp.einsum("hi,ij,wj->hw", blend, lattice, blend, precision="highest")  # the same on every backend
-    return jnp.stack([first, first * second, noise])[factors["texture"]]
-
-
 def _scene(index: jax.Array, seed: jax.Array, resolution: int) -> Rendered:
     key = jax.random.fold_in(jax.random.key(seed), index)
     scene_key, noise_key = jax.random.split(key)
@@ -163,10 +82,12 @@ def _scene(index: jax.Array, seed: jax.Array, resolution: int) -> Rendered:
     right, up = (x - factors["x"]) / factors["radius"], (factors["y"] - y) / factors["radius"]
     cos, sin = jnp.cos(factors["rotation"]), jnp.sin(factors["rotation"])
     u, v = right * cos + up * sin, up * cos - right * sin
-    distance = jnp.stack([outline(u, v) for outline in _OUTLINES])[label] * factors["radius"]
+    distance = jnp.stack([outline(u, v) for outline in OUTLINES])[label] * factors["radius"]
     mask = jnp.clip(0.5 - distance * resolution, 0, 1)[..., None]  # an edge is one pixel wide
 
-    texture = factors["amplitude"] * _texture(noise_key, factors, x, y)
+    lattice = jax.random.uniform(noise_key, (LATTICE, LATTICE), minval=-1, maxval=1)
+    waves = {name: factors[name] for name in ("frequency", "angle")}
+    texture = factors["amplitude"] * textures(lattice, x, y, **waves)[factors["texture"]]
     image = mask * factors["color"] + (1 - mask) * (factors["background"] + texture[..., None])
     return Rendered(image, label, mask, factors)
 
@@ -210,4 +131,4 @@ def shapes(
         return CLASS_NAMES, {"source": "drawn by gen.data.shapes", "license": "no rights reserved"}
 
     options = {"resolution": resolution, "num_train": num_train, "num_held_out": num_held_out, "seed": seed}
-    return cached("shapes", options, make, identity=Path(__file__).read_text())
+    return cached("shapes", options, make, identity=[Path(__file__).read_text(), Path(outlines.__file__).read_text()])
