@@ -24,7 +24,10 @@ _MODULE = "flax.linen.module:Module"
 
 KINDS: dict[str, Kind] = {
     "data": Kind(
-        tuple(f"gen.data.{name}:{name}" for name in ("celeba", "folder", "frame_pairs", "npz", "shapes", "tfds")),
+        tuple(
+            f"gen.data.{name}:{name}"
+            for name in ("celeba", "folder", "frame_pairs", "npz", "scenes", "shapes", "tfds")
+        ),
         made="gen.data.dataset:DatasetSplits",
     ),
     "task": Kind(

@@ -1,10 +1,11 @@
-"""Real images: data sets (`shapes`, `folder`, `npz`, `frame_pairs`, `tfds`, `celeba`) and batches of them."""
+"""Real images: data sets (`shapes`, `scenes`, `folder`, `npz`, `frame_pairs`, `tfds`, `celeba`) and batches of them."""
 
 from gen.data.celeba import celeba
 from gen.data.dataset import Batch, BatchSampler, DatasetSplits, Examples
 from gen.data.folder import folder
 from gen.data.frame_pairs import frame_pairs
 from gen.data.npz import npz
+from gen.data.scenes import scenes
 from gen.data.shapes import shapes
 from gen.data.tfds import tfds
 
@@ -17,6 +18,7 @@ __all__ = [
     "folder",
     "frame_pairs",
     "npz",
+    "scenes",
     "shapes",
     "tfds",
 ]

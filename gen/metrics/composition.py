@@ -107,7 +107,8 @@ def atoms(wanted: Wanted, found: Sequence[Found]) -> list[tuple[str, bool]]:
             listed.append(("count", sum(group.color in (None, thing.color) for thing in alike) == group.count))
     if wanted.relation:
         first, second = chosen
-        listed.append(("relation", bool(first and second) and relation_of(_mean(first), _mean(second)) == wanted.relation))
+        right = bool(first and second) and relation_of(_mean(first), _mean(second)) == wanted.relation
+        listed.append(("relation", right))
     if wanted.place:
         listed.append(("place", any(place_of(thing) == wanted.place for thing in chosen[0])))
     return listed
@@ -157,9 +158,7 @@ def by_atom(wanted: Sequence[Wanted], found: Sequence[Sequence[Found]]) -> dict[
     return {name: clopper_pearson(sum(right), len(right)) for name, right in rights.items()}
 
 
-def _counts(
-    wanted: Sequence[Wanted], found: Sequence[Sequence[Found]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _counts(wanted: Sequence[Wanted], found: Sequence[Sequence[Found]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts right atoms and all atoms, float64 [n], and whether all are right, bool [n]."""
     rights = [[right for _, right in atoms(*both)] for both in zip(wanted, found, strict=True)]
     right, total = np.array([sum(each) for each in rights], np.float64), np.array([len(each) for each in rights])

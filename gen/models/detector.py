@@ -25,4 +25,4 @@ class Detector(nn.Module):
         for _ in range(self.blocks):
             y = layers.BiasLeakyReLU()(layers.Conv(self.width, 3, gain=layers.LEAKY_RELU_GAIN / 2)(x))
             x = x + y
-        return layers.Conv(self.outputs)(layers.BiasLeakyReLU()(x))
+        return layers.Linear(self.outputs, use_bias=True)(layers.BiasLeakyReLU()(x))
