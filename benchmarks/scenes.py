@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.data.scene_captions import Prompt, prompts
-from gen.data.scenes import HELD_OUT_START, pack, paint, scene
 from gen.data.scene_world import Scene
+from gen.data.scenes import HELD_OUT_START, pack, paint, scene
 from gen.features.scene_fit import fit
 from gen.features.scene_reader import Reader, train_reader
 from gen.metrics.bootstrap import Value
@@ -53,7 +53,7 @@ def reader_accuracy(read: Read, number: int) -> dict[str, float]:
     """Share of held-out single objects that are read right, by factor; `alone`: that exactly one is found."""
     scenes = [scene(HELD_OUT_START + 4 * n) for n in range(number)]
     found = read(rendered(scenes))
-    right = {name: 0 for name in ("alone", "kind", "color", "size", "place")}
+    right = dict.fromkeys(("alone", "kind", "color", "size", "place"), 0)
     for truth, things in zip(scenes, found, strict=True):
         right["alone"] += len(things) == 1
         if things:

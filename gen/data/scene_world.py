@@ -32,7 +32,7 @@ COLORS = {
     "purple": (0.58, 0.20, 0.80),
     "pink": (0.98, 0.54, 0.76),
 }
-SIZES = {"small": (0.145, 0.165), "large": (0.225, 0.24)}  # radius from, to; what holds another is larger still
+SIZES = {"small": (0.14, 0.155), "large": (0.225, 0.24)}  # radius from, to; what holds another is larger still
 HOLDING = (0.38, 0.42)  # radius of an object that another is inside of
 RELATIONS = ("left of", "above", "inside", "overlapping")
 PLACES = tuple(" ".join(dict.fromkeys((row, column))) for row in ("top", "center", "bottom") for column in
@@ -193,8 +193,8 @@ def _spots(
         return [(middle + way)[None], (middle - way)[None]]
     spots = []
     for count, radius, line in zip(counts, radii, (0.25, 0.75), strict=True):
-        along = {1: [0.5], 2: [0.27, 0.73], 3: [0.18, 0.5, 0.82]}[count]
-        most = min(0.16, 0.48 - radius) if count == 1 else 0.02
+        along = {1: [0.5], 2: [0.27, 0.73], 3: [0.175, 0.5, 0.825]}[count]
+        most = min(0.16, 0.48 - radius) if count == 1 else 0.006
         both = [(a + rng.uniform(-most, most), line + rng.uniform(-1, 1) * min(0.04, 0.245 - radius)) for a in along]
         spots.append(np.array([(y, x) if relation == "left of" else (x, y) for x, y in both]))
     return spots
