@@ -121,11 +121,11 @@ def paint(factors: dict[str, jax.Array], *, resolution: int = 32) -> tuple[jax.A
 def boxes_of(masks: np.ndarray) -> np.ndarray:
     """Finds the boxes [n 4 4], see RenderedScenes, of masks [n 4 h w 1]."""
     side = masks.shape[2]
-    mine = np.asarray(masks)[..., 0] >= 0.5
-    rows, columns = mine.any(3), mine.any(2)
+    mine: np.ndarray = np.asarray(masks)[..., 0] >= 0.5
+    rows, columns = np.any(mine, axis=3), np.any(mine, axis=2)
     first = [along.argmax(-1) for along in (columns, rows)]
     last = [side - along[..., ::-1].argmax(-1) for along in (columns, rows)]
-    return np.where(mine.any((2, 3))[..., None], np.stack([*first, *last], -1) / side, 0)
+    return np.where(np.any(mine, axis=(2, 3))[..., None], np.stack([*first, *last], -1) / side, 0)
 
 
 def render(indices: Sequence[int] | np.ndarray, *, resolution: int = 32, seed: int = 0) -> RenderedScenes:

@@ -52,7 +52,8 @@ def train_reader(*, steps: int = 1500, batch_size: int = 64, seed: int = 0) -> R
     optimizer = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
 
     def loss(params: Any, images: jax.Array, heat: jax.Array, geometry: jax.Array) -> jax.Array:
-        logits, said = _split(_NETWORK.apply(params, 2 * images - 1))
+        outputs: Any = _NETWORK.apply(params, 2 * images - 1)
+        logits, said = _split(outputs)
         there = heat.max(-1)  # [b g g kinds]
         wrong = optax.sigmoid_binary_cross_entropy(logits, heat).sum((1, 2, 3, 4)).mean()
         off = (jnp.square(said - geometry).sum(-1) * there).sum((1, 2, 3)).mean()

@@ -27,12 +27,12 @@ _TOUCHING = 0.85  # of the sum of two radii: nearer objects overlap
 
 
 class Group(NamedTuple):
-    """Objects that a prompt asks for: a kind, and what it says of them. count: exactly so many; None: at least one."""
+    """Objects that a prompt asks for: a kind, and what it says of them. number: exactly so many; None: at least one."""
 
     kind: str
     color: str | None = None
     size: str | None = None
-    count: int | None = None
+    number: int | None = None
 
 
 class Wanted(NamedTuple):
@@ -103,8 +103,8 @@ def atoms(wanted: Wanted, found: Sequence[Found]) -> list[tuple[str, bool]]:
         listed.append(("kind", bool(alike)))
         listed += [("color", any(thing.color == group.color for thing in best))] if group.color else []
         listed += [("size", any(thing.size == group.size for thing in best))] if group.size else []
-        if group.count is not None:
-            listed.append(("count", sum(group.color in (None, thing.color) for thing in alike) == group.count))
+        if group.number is not None:
+            listed.append(("count", sum(group.color in (None, thing.color) for thing in alike) == group.number))
     if wanted.relation:
         first, second = chosen
         right = bool(first and second) and relation_of(_mean(first), _mean(second)) == wanted.relation

@@ -63,11 +63,11 @@ def test_colors_belong_to_their_objects():
 
 def test_counts_are_exact_and_of_the_color_asked_for():
     three = [STAR._replace(x=x) for x in (0.2, 0.5, 0.8)]
-    right = [dict(atoms(Wanted((Group("star", count=n),)), three))["count"] for n in (2, 3, 4)]
+    right = [dict(atoms(Wanted((Group("star", number=n),)), three))["count"] for n in (2, 3, 4)]
     assert right == [False, True, False]
     other = STAR._replace(color="blue")
-    assert dict(atoms(Wanted((Group("star", "red", count=3),)), [*three, other]))["count"]
-    assert not dict(atoms(Wanted((Group("star", count=3),)), [*three, other]))["count"]
+    assert dict(atoms(Wanted((Group("star", "red", number=3),)), [*three, other]))["count"]
+    assert not dict(atoms(Wanted((Group("star", number=3),)), [*three, other]))["count"]
 
 
 def test_an_empty_image_has_nothing():
