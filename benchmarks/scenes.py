@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gen import devices
 from gen.data.scene_captions import Prompt, prompts
 from gen.data.scene_world import Scene
 from gen.data.scenes import HELD_OUT_START, pack, paint, scene
@@ -27,6 +28,9 @@ from gen.features.scene_fit import fit
 from gen.features.scene_reader import Reader, train_reader
 from gen.metrics.bootstrap import Value
 from gen.metrics.composition import SKILLS, Found, composition, place_of
+from gen.runs import trained_run
+from gen.sampling import by_seed
+from gen.sampling.prompts import captions_for, check_prompts
 
 Read = Callable[[np.ndarray], list[list[Found]]]
 
@@ -41,12 +45,27 @@ def rendered(scenes: Sequence[Scene]) -> np.ndarray:
     return np.concatenate(images)
 
 
-def draw(run: pathlib.Path | None, asked: Sequence[Prompt], seeds: Sequence[int]) -> np.ndarray:
-    """Images [n 32 32 3] in [0, 1] of a run for prompts, one seed each; without a run, renders of what they ask for."""
-    if run is not None:
-        raise SystemExit(f"{run}: sampling by prompts is not here yet")
-    assert len(asked) == len(seeds)
+Draw = Callable[[Sequence[Prompt]], np.ndarray]
+
+
+def draw_truth(asked: Sequence[Prompt]) -> np.ndarray:
+    """Images [n 32 32 3] in [0, 1] of what prompts ask for, as the renderer draws it."""
     return rendered([prompt.scene for prompt in asked])
+
+
+def drawer(workdir: pathlib.Path, guidance: float | None) -> Draw:
+    """Returns what draws prompts by a run, with seeds 0, 1, 2 ..."""
+    mesh = devices.mesh(-1, 1)
+    run = trained_run.load(workdir, mesh=mesh)
+    conditions = {} if guidance is None else {"guidance": np.float32(guidance)}
+
+    def draw(asked: Sequence[Prompt]) -> np.ndarray:
+        texts, seeds = [prompt.text for prompt in asked], range(len(asked))
+        check_prompts(run, texts)
+        given = {"captions": captions_for(run, texts, None, len(texts)), "conditions": conditions, "mesh": mesh}
+        return np.concatenate([*by_seed.images(run.task, run.ema_params, seeds, **given)])
+
+    return draw
 
 
 def reader_accuracy(read: Read, number: int) -> dict[str, float]:
@@ -63,7 +82,7 @@ def reader_accuracy(read: Read, number: int) -> dict[str, float]:
     return {name: count / number for name, count in right.items()}
 
 
-def row(skill: str, run: pathlib.Path | None, read: Read, number: int) -> str:
+def row(skill: str, draw: Draw, read: Read, number: int) -> str:
     """One line of the table."""
     cells = [skill]
     for unseen in (False, True):
@@ -73,10 +92,10 @@ def row(skill: str, run: pathlib.Path | None, read: Read, number: int) -> str:
             continue
         wanted = [prompt.wanted for prompt in asked]
         if not unseen:
-            real = read(rendered([prompt.scene for prompt in asked]))
+            real = read(draw_truth(asked))
             shuffled = [real[n - 1] for n in range(len(real))]
             cells += [percent(composition(wanted, things).prompts) for things in (real, shuffled)]
-        score = composition(wanted, read(draw(run, asked, range(len(asked)))))
+        score = composition(wanted, read(draw(asked)))
         cells.append(f"{percent(score.prompts)}, atoms {score.atoms.value:.1%}")
     return "| " + " | ".join(cells) + " |"
 
@@ -88,6 +107,7 @@ def percent(value: Value) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workdir", type=pathlib.Path)
+    parser.add_argument("--guidance", type=float, help="of a prior or a flow")
     parser.add_argument("--number", type=int, default=200, help="of prompts for each skill")
     parser.add_argument("--steps", type=int, default=1500, help="of the reader's training")
     parser.add_argument("--fit", action="store_true", help="read by the fit of the renderer")
@@ -104,8 +124,9 @@ def main() -> None:
     accuracy = reader_accuracy(read, 4 if given.smoke else 1000)
     print("single held-out objects read right: " + ", ".join(f"{k} {v:.1%}" for k, v in accuracy.items()), flush=True)
     print("| skill | real renders | chance | seen | unseen |\n|" + " --- |" * 5)
+    draw = drawer(given.workdir, given.guidance) if given.workdir else draw_truth
     for skill in SKILLS:
-        print(row(skill, given.workdir, read, given.number), flush=True)
+        print(row(skill, draw, read, given.number), flush=True)
 
 
 if __name__ == "__main__":
