@@ -23,9 +23,10 @@ from gen.models.detector import Detector
 SIDE, GRID = 32, 8  # pixels of the images read, and cells along each side
 SURE = 0.4  # least probability of an object
 _LEAST_APART = 0.2  # of two objects of one kind
-_HEAT = len(KINDS) * len(COLORS)
-_NETWORK = Detector(_HEAT + 3 * len(KINDS))  # of a cell: objects of each kind and color; of each kind: x, y and radius
+_PARTS = (len(KINDS), len(KINDS) * (1 + len(COLORS)))  # where the outputs of a cell are split
+_NETWORK = Detector(_PARTS[1] + 3 * len(KINDS))  # of each kind: is it there, its color, and its x, y and radius
 _LARGE = (SIZES["small"][1] + SIZES["large"][0]) / 2
+_RARE = 4.0  # taken off the logits of objects, which are improbable at first
 _START = 2**29  # training scenes of the reader, which no data set has
 
 
@@ -53,11 +54,13 @@ def train_reader(*, steps: int = 1500, batch_size: int = 64, seed: int = 0) -> R
 
     def loss(params: Any, images: jax.Array, heat: jax.Array, geometry: jax.Array) -> jax.Array:
         outputs: Any = _NETWORK.apply(params, 2 * images - 1)
-        logits, said = _split(outputs)
+        present, color, said = _split(outputs)
         there = heat.max(-1)  # [b g g kinds]
-        wrong = optax.sigmoid_binary_cross_entropy(logits, heat).sum((1, 2, 3, 4)).mean()
+        # Few of all the cells hold an object: those that are told well already count little (Lin et al. 2017, eq. 4).
+        missed = optax.sigmoid_focal_loss(present, there, alpha=0.75, gamma=2.0).sum((1, 2, 3)).mean()
+        miscolored = (optax.softmax_cross_entropy(color, heat) * there).sum((1, 2, 3)).mean()
         off = (jnp.square(said - geometry).sum(-1) * there).sum((1, 2, 3)).mean()
-        return wrong + 4 * off
+        return 4 * missed + 0.5 * miscolored + off
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def update(params: Any, opt_state: Any, *batch: jax.Array) -> tuple[Any, Any]:
@@ -79,18 +82,19 @@ def train_reader(*, steps: int = 1500, batch_size: int = 64, seed: int = 0) -> R
     return Reader(jax.device_get(params))
 
 
-def _split(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Splits outputs [b g g k] into logits [b g g kinds colors] and x, y, radius [b g g kinds 3], in cells."""
-    heat, geometry = jnp.split(outputs, [_HEAT], -1)
+def _split(outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Splits outputs [b g g k] into logits [b g g kinds] and [b g g kinds colors], and x, y, radius [b g g kinds 3]."""
+    present, color, geometry = jnp.split(outputs, _PARTS, -1)
     cells = outputs.shape[:3]
-    return heat.reshape(*cells, len(KINDS), len(COLORS)), geometry.reshape(*cells, len(KINDS), 3)
+    return present - _RARE, color.reshape(*cells, len(KINDS), len(COLORS)), geometry.reshape(*cells, len(KINDS), 3)
 
 
 @jax.jit
 def _outputs(params: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Computes the probability of each kind and color [b g g kinds colors], and the geometry of `_split`."""
     outputs: Any = _NETWORK.apply(params, 2 * images - 1)
-    heat, geometry = _split(outputs)
-    return jax.nn.sigmoid(heat), geometry
+    present, color, geometry = _split(outputs)
+    return jax.nn.sigmoid(present)[..., None] * jax.nn.softmax(color), geometry
 
 
 def _targets(packed: dict[str, np.ndarray], colors: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
