@@ -2,6 +2,7 @@
 
     python benchmarks/scenes.py                      # without a run: real renders of what is asked, and chance
     python benchmarks/scenes.py --workdir RUN        # samples of a run, too
+    python benchmarks/scenes.py --picture scenes.png # scenes with their captions, and no more
     python benchmarks/scenes.py --smoke              # a few steps of everything, no claim
 
 Trains a reader of objects on renders (--steps), prints how many objects of held-out renders it reads right, and then,
@@ -14,18 +15,21 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import textwrap
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image, ImageDraw
 
 from gen import devices
-from gen.data.scene_captions import Prompt, prompts
+from gen.data.scene_captions import Prompt, captions_of, prompts
 from gen.data.scene_world import Scene
-from gen.data.scenes import HELD_OUT_START, pack, paint, scene
+from gen.data.scenes import HELD_OUT_START, pack, paint, render, scene
 from gen.features.scene_fit import fit
 from gen.features.scene_reader import Reader, train_reader
+from gen.image_io.pixels import to_uint8
 from gen.metrics.bootstrap import Value
 from gen.metrics.composition import SKILLS, Found, composition, place_of
 from gen.runs import trained_run
@@ -100,6 +104,20 @@ def row(skill: str, draw: Draw, read: Read, number: int) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def picture(rows: int = 4, columns: int = 8, *, side: int = 128, line: int = 26) -> Image.Image:
+    """Draws the first scenes, enlarged, each above its first caption."""
+    made = render(np.arange(rows * columns))
+    width, height = side + 56, side + 62
+    page = Image.new("RGB", (columns * width, rows * height), "white")
+    draw = ImageDraw.Draw(page)
+    for index, (pixels, one) in enumerate(zip(to_uint8(np.asarray(made.image)), made.scenes, strict=True)):
+        x, y = index % columns * width + 4, index // columns * height + 4
+        page.paste(Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST), (x, y))
+        lines = textwrap.wrap(captions_of(one, index)[0], line)
+        draw.multiline_text((x, y + side + 2), "\n".join(lines), fill="black", spacing=1)
+    return page
+
+
 def percent(value: Value) -> str:
     return f"{value.value:.1%} ({value.low:.1%} to {value.high:.1%})"
 
@@ -111,8 +129,12 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=200, help="of prompts for each skill")
     parser.add_argument("--steps", type=int, default=1500, help="of the reader's training")
     parser.add_argument("--fit", action="store_true", help="read by the fit of the renderer")
+    parser.add_argument("--picture", type=pathlib.Path)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
+    if given.picture:
+        picture().save(given.picture, optimize=True)
+        return
     if given.smoke:
         given.number, given.steps, given.fit = 4, 2, True
     batch = 4 if given.smoke else 64

@@ -2,7 +2,7 @@
 
     python -m gen.main --config experiments/scenes.py
     python -m gen.main --config experiments/scenes.py:gan     # GAN
-    python -m gen.sample --workdir runs/scenes --prompt "a red star above two small blue squares" --seeds 0-15 --out made
+    python -m gen.sample --workdir runs/scenes --prompt "a red star above two small blue squares" --out made
 
 What it makes is not measured yet; benchmarks/scenes.py measures whether it is what was asked for.
 """

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from gen import cli, sample
-from gen.config import Config, Spec, build, digest, experiment, from_json, to_json, validate
+from gen.config import Config, Spec, build, build_task, digest, experiment, from_json, to_json, validate
 from gen.config.resolve import arguments, resolve
 from gen.errors import InputError
 from gen.main import main, parse_command
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(path for path in (ROOT / "experiments").glob("*.py") if not path.name.startswith("_"))
 # Of the data that the experiments name; of others 0.
 CLASSES = {"cifar10": 10, "clips": 8, "fashion_mnist": 10, "shapes": 8}
+CAPTIONS = {"scenes": 96}  # tokens
 RUN = ["shapes", "shapes_autoencoder", "sprites_video"]  # one for each kind of task; of the others the step is traced
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
@@ -53,15 +54,17 @@ def completed(config: Config) -> Config:
     return config
 
 
-def check_step(config: Config, image_shape: tuple[int, int, int], num_classes: int) -> None:
+def check_step(config: Config, image_shape: tuple[int, int, int], num_classes: int, caption_length: int = 0) -> None:
     """Traces a step of training, which computes nothing: it gives a state of the same shapes, and scalar metrics."""
-    task = build(config.task, "task", image_shape=image_shape, num_classes=num_classes, batch_size=config.batch_size)
+    task = build_task(config, image_shape, num_classes, caption_length)
     state = jax.eval_shape(task.init, jax.random.key(0))
     n = config.batch_size * task.real_images_per_sample
     batch = {
         "image": jax.ShapeDtypeStruct((n, *task.image_shape), jnp.uint8),
         "label": jax.ShapeDtypeStruct((n,), jnp.int32),
     }
+    if caption_length:
+        batch["caption"] = jax.ShapeDtypeStruct((n, caption_length), jnp.int32)
     new, metrics = jax.eval_shape(loop.make_step(task, config), state, batch)
     assert jax.tree.structure(new) == jax.tree.structure(state)
     for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(state), strict=True):
@@ -106,7 +109,9 @@ def test_the_full_size_step_fits_together(path):
     side = config.data.get("resolution", 32)
     name = config.data.get("name", config.data.call.rpartition(":")[2])
     channels = 1 if name.startswith("fashion_mnist") else 3
-    check_step(config, (2 * side if name == "clips" else side, side, channels), CLASSES.get(name, 0))
+    check_step(
+        config, (2 * side if name == "clips" else side, side, channels), CLASSES.get(name, 0), CAPTIONS.get(name, 0)
+    )
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.stem not in RUN], ids=lambda path: path.stem)
@@ -114,7 +119,7 @@ def test_the_smoke_variant_is_two_steps_that_fit_its_data(path):
     config = experiment.load(f"{path}:smoke")
     assert config.total_steps == 2
     source = build(config.data, "data")
-    check_step(config, source.image_shape, source.num_classes)
+    check_step(config, source.image_shape, source.num_classes, source.caption_length)
 
 
 @pytest.fixture(scope="module")
