@@ -15,7 +15,7 @@ A prior or a flow, see gen/tasks, also completes image files, each seed in anoth
 IN are image files and folders. --inpaint makes a part of them anew and keeps the rest to the bit; --upscale makes
 images of twice their size; --predict_frames makes the next --frames of a film, of which IN is the last frame or the
 folder of its frames. OUT gets NAME-seed0000.png for each result (of a film all its frames side by side, and the film),
-in NAME-variance.png how much the results differ, in NAME-surprisal.png how unusual the model finds them, and
+in NAME-variance.png how much the results differ, in NAME-surprisal.png how unusual a prior finds them, and
 predictions.png, which shows all.
 
 A model that learned captions, see docs/words.md, makes what a text says, each prompt with every seed:

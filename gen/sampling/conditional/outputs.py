@@ -21,6 +21,7 @@ from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.requests import Request, predictor
 from gen.sampling.conditional.sampling import bits_of_results, label_of, prompt_of, sample
 from gen.sampling.settings import SampleResult, Settings, seeds_text
+from gen.tasks.prior import Prior
 
 _HOLD = 4  # times that a frame of a film is shown, at 25 a second
 _MAX_SHOWN = 32  # inputs on the sheet
@@ -31,7 +32,8 @@ def write(run: TrainedRun, request: Request, settings: Settings, output: OutputP
     """Writes what a model makes of a request into a folder; the format of `output` is that of films. InputError."""
     began, seeds, text, folder = time.monotonic(), settings.seeds, seeds_text(settings.seeds), output.folder
     stems = [f"seed{seed:04d}" for seed in seeds]
-    surprisals = ["surprisal"] if predictor(run, "a request").has_likelihood else []
+    # A flow has bits as well, at the price of hundreds of samples an image: gen.score tells them.
+    surprisals = ["surprisal"] if isinstance(predictor(run, "a request"), Prior) else []
     kinds = [f"{name}-{kind}" for name in request.names for kind in ("variance", *surprisals, *stems)]
     image_writer.check([folder / f"{name}.png" for name in [*kinds, "predictions"]], policy)
     results, label = sample(run, request, settings), label_of(settings)
