@@ -1,6 +1,7 @@
 """Your own images: a model of the images in a folder, with its subfolders as classes.
 
     python -m gen.main --config experiments/folder.py --config.data.path=DIR              # GAN, 64 x 64, on a GPU
+    python -m gen.main --config experiments/folder.py:flow --config.data.path=DIR         # flow, 64 x 64, on a GPU
     python -m gen.main --config experiments/folder.py:cpu --config.data.path=DIR          # flow, 32 x 32, on CPU cores
     python -m gen.main --config experiments/folder.py:gan --config.data.path=DIR          # GAN, 32 x 32, on CPU cores
     python -m gen.main --config experiments/folder.py:autoencoder --config.data.path=DIR  # tokens of it, then
@@ -10,8 +11,8 @@ DIR may be a zip. --config.data.resolution=64 is all that another resolution nee
 GPU, to 128 on a CPU. From a handful of images any of them learns copies. If memory runs out, use a smaller
 --config.batch_size.
 
-What is called `:cpu` is what is best on CPU cores, which is `:flow`: of small sets it is more varied than the GAN of
-the same minutes, and it does not collapse, however long it trains (docs/benchmarks.md, "Variety"). The GAN draws an
+What is called `:cpu` is what is best on CPU cores, a flow: of small sets it is more varied than the GAN of the same
+minutes, and it does not collapse, however long it trains (docs/benchmarks.md, "Variety"). The GAN draws an
 image in a fortieth of the time. It penalizes every image with a weight that does not fall, in small batches, which
 keeps it from collapsing; with fewer than about 10,000 images, increase its augmentation:
 --config.task.augmentation=0,0.5.
@@ -36,7 +37,7 @@ GPU_WIDTHS = (256, 256, 256, 256, 128, 64, 32)
 
 def get_config(arg: str = "") -> Config:
     arg = variant(arg, ["cpu", "flow", "gan", "autoencoder", "prior", "smoke"])
-    makers = {"": _gpu, "cpu": _flow, "flow": _flow, "autoencoder": _autoencoder, "prior": _prior}
+    makers = {"": _gpu, "flow": _gpu_flow, "cpu": _flow, "autoencoder": _autoencoder, "prior": _prior}
     config = makers.get(arg, _gan)()
     config.mirror = True
     if arg == "smoke":
@@ -63,6 +64,17 @@ def _gpu() -> Config:
         batch_size=256,
         total_images=10_000_000,
     )
+
+
+def _gpu_flow() -> Config:
+    config = _flow()
+    config.data.resolution = 64
+    config.task.network.widths = tuple(2 * width for width in unet.PRESETS["xs"]["widths"])
+    config.task.learning_rate = (5e-4, 0.0)
+    config.task.ema_half_life = (0.0, 100_000.0)
+    config.task.schedule_images = config.total_images = 4_000_000
+    config.batch_size = 256
+    return config
 
 
 def _gan() -> Config:
@@ -92,6 +104,7 @@ def _flow() -> Config:
         task=spec(
             Flow,
             network=spec(unet.UNet, **unet.PRESETS["xs"]),
+            learning_rate=(1e-3, 0.0),
             warmup_images=6_400,
             ema_half_life=(0.0, 10_000.0),
             schedule_images=400_000,

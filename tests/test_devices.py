@@ -106,6 +106,9 @@ class FakeDataset:
         picked = self.indices(step)[rows]
         return {"image": self.examples.images[picked], "label": self.examples.labels[picked]}
 
+    def captions(self, step):
+        return None
+
 
 @pytest.fixture(scope="module")
 def examples():

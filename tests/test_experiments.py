@@ -232,7 +232,7 @@ FOLDER = "--config=experiments/folder.py:cpu"
             "task.conditional is True, but the data has no labels",
         ),
         (
-            [FOLDER, "--config.data.path={good}", "--config.data.resolution=36"],
+            [FOLDER.replace("cpu", "gan"), "--config.data.path={good}", "--config.data.resolution=36"],
             "pixels a side, the data is 36 x 36; allowed: another resolution of these",
         ),
         (

@@ -174,7 +174,7 @@ class Discriminator(_Network):
         if label is None:
             return tuple(stages), jnp.zeros(len(image))
         x = jnp.sum(x.astype(jnp.float32) * basis, axis=(1, 2))  # each channel against its own learned 4x4 pattern
-        logit = jnp.zeros(len(image))
+        logit = jnp.zeros(image.shape[0])
         if self.vocabulary or not self.num_classes:
             logit += layers.Linear(1, name="logit")(x)[:, 0]
         if self.vocabulary:  # projection heads (Miyato and Koyama 2018)

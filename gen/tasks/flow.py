@@ -293,7 +293,7 @@ class Flow:
         time, unknown = jnp.broadcast_to(time, z.shape[0]), jnp.full(z.shape[0], self.num_classes, jnp.int32)
         label = constrain(unknown) if label is None else label
         given: tuple[jax.Array, ...] = () if context is None else (context,)
-        given += no_captions(len(z), self.caption_length) if caption is None else (caption,)
+        given += no_captions(z.shape[0], self.caption_length) if caption is None else (caption,)
         made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
         t = time[:, None, None, None]
         if self.prediction == "image":

@@ -147,7 +147,7 @@ class Gan:
         caption: tokens int [n l], see gen.text; None: without. With caption_mix [n], two captions each, [n 2 l], and
         the share of the second.
         """
-        captions = no_captions(len(latents), self.caption_length) if caption is None else (caption,)
+        captions = no_captions(latents.shape[0], self.caption_length) if caption is None else (caption,)
         mixing = (functools.partial(mix, by) for mix, by in ((_mix_classes, labels), (mix_captions, caption_mix)))
         with contextlib.ExitStack() as stack:
             for interceptor in mixing:
