@@ -89,7 +89,7 @@ def tables(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, fl
 def likelihood(
     loaded: trained_run.TrainedRun, source: DatasetSplits, train: np.ndarray, limit: int
 ) -> dict[str, float]:
-    images, labels = (np.asarray(a[:limit]) for a in source.held_out)
+    images, labels = (np.asarray(a[:limit]) for a in source.held_out[:2])
     images = images / np.float32(255)
     test = tokens(loaded, images)
     bits = total_bits(loaded, images, None)
@@ -139,7 +139,7 @@ def completion(
     temperature: float,
 ) -> dict[str, float]:
     """Hides the lower half of `count` held-out images, and has them completed."""
-    images, labels = (np.asarray(a[:count]) for a in source.held_out)
+    images, labels = (np.asarray(a[:count]) for a in source.held_out[:2])
     images = images / np.float32(255)
     half = images.shape[1] // 2
     known = np.zeros((1, *images.shape[1:3], 1), bool)
