@@ -29,7 +29,7 @@ DRAWS = 5
 
 
 def judge(loaded: trained_run.TrainedRun, count: int, path: pathlib.Path, temperature: float) -> dict[str, float]:
-    images, labels = build(loaded.config.data, "data").held_out
+    images, labels, _ = build(loaded.config.data, "data").held_out
     chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
     pairs, labels = np.asarray(images[chosen]) / np.float32(255), np.asarray(labels[chosen])
     before, after = np.split(pairs, 2, axis=1)
