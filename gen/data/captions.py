@@ -83,7 +83,6 @@ def described(captions: Captions | None) -> dict[str, Any]:
         "captions": len(sizes),
         "median_bytes": float(np.median(sizes)),
         "longest_bytes": longest,
-        "cut": int((sizes >= MOST_BYTES - 3).sum()),
         "bytes": bytes(np.unique(captions.text)).hex(),  # that there are
         "length": length,
     }

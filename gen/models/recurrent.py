@@ -55,6 +55,11 @@ class CausalConv(nn.Module):
         return sum(taps, start=broadcast_rows(bias, shape)), x[:, n:]
 
 
+def layer_carry(cell: Cell, batch: int, width: int) -> LayerCarry:
+    """Makes the state of a `Layer` before its first step."""
+    return jnp.zeros((batch, _TAPS - 1, width)), jnp.zeros((batch, STATES[cell], width))
+
+
 class Layer(nn.Module):
     """Residual recurrent block and residual MLP (Griffin, figure 2)."""
 
@@ -141,8 +146,7 @@ class Recurrent(nn.Module):
     def initialize_carry(self, batch: int) -> Carry:
         """Makes the state before the first step of `batch` sequences without captions, without parameters."""
         known = jnp.full((batch, token_grid.cells(self.context)), -1, jnp.int32)
-        shapes = (batch, _TAPS - 1, self.width), (batch, STATES[self.cell], self.width)
-        layers = tuple((jnp.zeros(shapes[0]), jnp.zeros(shapes[1])) for _ in range(self.layers))
+        layers = tuple(layer_carry(self.cell, batch, self.width) for _ in range(self.layers))
         return known, layers, jnp.zeros((batch, self.width if self.text_vocabulary else 0))
 
     def step(

@@ -12,12 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen.models.recurrent import Layer
-from gen.models.recurrent_cells import STATES, Cell
+from gen.models.recurrent import Layer, layer_carry
+from gen.models.recurrent_cells import Cell
 from gen.models.sequence_layers import AdaRMSNorm, Linear
 from gen.text import VOCABULARY
-
-_TAPS = 4  # of the causal convolution of a layer
 
 
 class Encoded(NamedTuple):
@@ -48,7 +46,7 @@ class TextEncoder(nn.Module):
             y = _reversed(x, length) if turned else x
             for i in range(self.layers):
                 layer = Layer(self.cell, 2 * self.width, (2 * self.layers) ** -0.5, 0, name=f"{name}_{i}")
-                y, _ = layer(y, self._start(len(x)), None)
+                y, _ = layer(y, layer_carry(self.cell, len(x), self.width), None)
             y = AdaRMSNorm(0, name=f"{name}_norm")(y, None)
             sides.append(_reversed(y, length) if turned else y)
         ends = jnp.take_along_axis(sides[0], jnp.maximum(length - 1, 0)[:, None, None], axis=1)[:, 0], sides[1][:, 0]
@@ -58,9 +56,6 @@ class TextEncoder(nn.Module):
         pooled = AdaRMSNorm(0, name="norm")(pooled, None)[:, 0]
         nothing = self.param("nothing", nn.initializers.normal(1.0), (self.width,), jnp.float32)
         return Encoded(jnp.where((length > 0)[:, None], pooled, nothing), states)
-
-    def _start(self, batch: int) -> tuple[jax.Array, jax.Array]:
-        return jnp.zeros((batch, _TAPS - 1, self.width)), jnp.zeros((batch, STATES[self.cell], self.width))
 
 
 def mix_captions(weight: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:

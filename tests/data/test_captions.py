@@ -35,7 +35,6 @@ def test_data_json_says_how_many_there_are_and_how_long():
         "captions": 6,
         "median_bytes": 4.5,
         "longest_bytes": 100,
-        "cut": 0,
         "bytes": bytes(sorted(set("one two zwei ü deux three x".encode()))).hex(),
         "length": 104,
     }
