@@ -133,3 +133,17 @@ def contrastive(a: jax.Array, b: jax.Array, *, temperature: float) -> jax.Array:
     logits = jnp.where(jnp.eye(count, dtype=bool), -jnp.inf, views @ views.T / temperature)
     partner = (jnp.arange(count) + count // 2) % count
     return (jax.nn.logsumexp(logits, axis=1) - logits[jnp.arange(count), partner]).mean()
+
+
+def image_text_contrastive(images: jax.Array, texts: jax.Array, scale: jax.Array, *, same: jax.Array) -> jax.Array:
+    """Computes the symmetric cross-entropy of CLIP (Radford et al. 2021, figure 3): -log p(its partner | all others).
+
+    images, texts: [n d], unit vectors of n pairs. scale: of their products, a scalar. same: bool [n n], pairs whose
+    texts are equal, which are not told apart.
+    """
+    if images.ndim != 2 or images.shape != texts.shape:
+        raise ValueError(f"images and texts must be [n d]; got {list(images.shape)} and {list(texts.shape)}")
+    pairs = jnp.eye(len(images), dtype=bool)
+    logits = jnp.where(same & ~pairs, -jnp.inf, scale * images.astype(jnp.float32) @ texts.astype(jnp.float32).T)
+    right = jnp.diagonal(logits)
+    return (jax.nn.logsumexp(logits, axis=0) + jax.nn.logsumexp(logits, axis=1) - 2 * right).mean() / 2

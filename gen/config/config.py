@@ -32,7 +32,7 @@ PROVIDED: dict[str, tuple[str, ...]] = {
 # fmt: off
 MetricGroup = Literal[
     "frechet", "frechet_infinite", "kernel", "rbf", "mind", "neighbors", "memorization",
-    "spectrum", "vendi", "score", "classes", "path", "sliced", "ms_ssim",
+    "spectrum", "vendi", "score", "classes", "captions", "path", "sliced", "ms_ssim",
 ]
 # fmt: on
 FAST: tuple[MetricGroup, ...] = ("frechet", "kernel", "neighbors", "memorization", "spectrum")  # of --metrics=fast

@@ -11,6 +11,7 @@ import numpy as np
 
 from gen.evaluation.feature_sets import FeatureSet, Reference
 from gen.features import Extractor
+from gen.features.text_image import TextImageModel
 from gen.metrics import bootstrap, neighbors
 from gen.metrics.neighbors import Neighbors
 
@@ -25,12 +26,23 @@ class Comparison:
     subject: Mapping[str, Any] = field(default_factory=dict)  # what every result says of the generated images
     seed: int = 0
     replicates: int = bootstrap.REPLICATES
+    text_image: TextImageModel | None = None  # of the data, where the images have captions
     path: tuple[np.ndarray, np.ndarray] | None = None  # images, float [n h w c], EPSILON apart on ways between latents
 
     @property
     def options(self) -> dict[str, Any]:
         """Returns the options that every metric takes."""
         return {"replicates": self.replicates, "seed": self.seed}
+
+    @functools.cached_property
+    def described(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Computes the vectors of the generated images and of their captions by the text-image model, and numbers the
+        captions, equal ones alike; None without."""
+        captions = self.generated.captions
+        if captions is None or self.text_image is None or not len(self.generated):
+            return None
+        model, (distinct, numbers) = self.text_image, np.unique(captions, return_inverse=True)
+        return model.images(self.generated.images), model.texts(distinct.tolist())[numbers], numbers
 
     @functools.cached_property
     def near(self) -> Neighbors:

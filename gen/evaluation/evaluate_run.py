@@ -21,6 +21,7 @@ from gen.evaluation.results import MetricResult
 from gen.evaluation.samples import interpolated_pairs, model_images, subject
 from gen.evaluation.verdict import Verdict, verdict
 from gen.features import Extractor
+from gen.features.text_image import text_image_model
 from gen.imaging.chain import Chain
 from gen.provenance import COMPOSITE, TRAINED, Record
 from gen.runs.trained_run import TrainedRun
@@ -81,12 +82,15 @@ def evaluate_run(
     about: what every result says of the run. Tells the progress. Raises InputError for a model that makes no images.
     """
     real = reference(splits, extractor, split=settings.split, references=settings.num_references)
+    captioned = run.task.can_sample and bool(getattr(run.task, "caption_length", 0))
+    text_image = text_image_model(splits) if captioned and "captions" in settings.groups else None
     source_type = TRAINED if run.task.can_sample else COMPOSITE
     evaluation = Evaluation({}, {}, run.record(shows="figure", digital_source_type=source_type))
 
     def add(title: str, examples: Examples, more: Mapping[str, Any], path: Any = None) -> None:
         generated = extract_features(examples, extractor, labeled=bool(splits.num_classes))
-        comparison = Comparison(generated, real, extractor, {**about, **more}, settings.seed, path=path)
+        options = {"seed": settings.seed, "text_image": text_image, "path": path}
+        comparison = Comparison(generated, real, extractor, {**about, **more}, **options)
         evaluation.comparisons[title] = comparison
         say: Callable[[str], None] = lambda text: cli.say(f"{title}: {text}")  # noqa: E731
         evaluation.results[title] = measure(comparison, groups=settings.groups, say=say)

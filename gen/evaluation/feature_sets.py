@@ -22,12 +22,13 @@ _AT_ONCE = 1024  # images that features are computed of before progress is shown
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Images uint8 [n h w c] with features float32 [n d]; labels and class logits where there are classes."""
+    """Images uint8 [n h w c] with features float32 [n d]; labels, class logits and captions where there are any."""
 
     images: np.ndarray
     features: np.ndarray
     labels: np.ndarray | None = None  # int32 [n], as asked for or as the data says
     logits: np.ndarray | None = None  # float32 [n k], by the extractor's classifier
+    captions: np.ndarray | None = None  # str [n], one for each: what was asked for, or one that the data has
 
     def take(self, indices: np.ndarray) -> FeatureSet:
         """Selects images."""
@@ -92,7 +93,16 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
         if name:
             array_cache.write(arrays, name)
     known = labels if labeled and (labels >= 0).all() else None
-    return FeatureSet(images, arrays["features"], known, arrays.get("logits"))
+    return FeatureSet(images, arrays["features"], known, arrays.get("logits"), _captions(examples))
+
+
+def _captions(examples: Examples) -> np.ndarray | None:
+    """Draws a caption of each image, always the same; None unless all have one."""
+    given = examples.captions
+    if given is None or not given.counts.all():
+        return None
+    drawn = given.drawn(np.arange(len(given.counts)), np.random.default_rng(0).random(len(given.counts)))
+    return np.array([(text or b"").decode("utf-8", "surrogateescape") for text in drawn], object)
 
 
 def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray]:

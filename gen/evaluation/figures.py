@@ -21,11 +21,12 @@ from gen.report import enlarged, grid
 from gen.report.contact_sheet import Tile, beside, sheet, stacked, text
 from gen.report.curves import Chart, Series, chart
 
-FIGURES = ("nearest", "typical", "untypical", "classes", "map")
+FIGURES = ("nearest", "typical", "untypical", "classes", "prompts", "map")
 _LEAST = 1e-24  # squared distance: a copy is in a ball of radius 0, too
 _NEAREST, _COLUMNS = 16, 4  # samples beside their nearest training images, and how many of these pairs in a row
 _TYPICAL = 32  # samples of each kind
 _PER_CLASS, _CLASSES = 10, 16
+_PROMPTS, _PROMPT_LETTERS, _PROMPT_WIDTH = 32, 64, 400  # samples with prompts, and letters and pixels of a prompt
 _LARGEST = 128  # pixels: images with longer sides are shown smaller
 _POINTS, _SIDE, _FINER = 1500, 560, 3  # of each set on the map; its pixels, and how many times as many it is drawn with
 _FRAME, _RED = 2, (225, 30, 30)
@@ -55,6 +56,12 @@ def draw_figures(comparison: Comparison) -> dict[str, tuple[str, np.ndarray]]:
             "Classes: samples of each that was asked for"
             + ("; per cent, and no red frame, where the classifier agrees" if _classifies(comparison) else ""),
             by_class,
+        )
+    if (by_prompt := prompts(comparison)) is not None:
+        made["prompts"] = (
+            "Prompts: samples with the caption that was asked for, and below it the nearest of all captions by the "
+            "text-image model; in a red frame where that one says something else",
+            by_prompt,
         )
     if min(len(comparison.generated), len(comparison.reference.real)) > K:
         made["map"] = (
@@ -165,6 +172,28 @@ def classes(comparison: Comparison) -> np.ndarray | None:
     blank = np.full((1, width, 3), _PAPER, np.uint8)
     shown = [[stacked([head, blank], paper=_PAPER), *tiles] for head, tiles in rows]
     return stacked([beside(row, paper=_PAPER) for row in shown], paper=_PAPER)
+
+
+def prompts(comparison: Comparison) -> np.ndarray | None:
+    """Draws samples with the caption that was asked for and the one that is nearest, in two columns."""
+    captions, described = comparison.generated.captions, comparison.described
+    if captions is None or described is None:
+        return None
+    images, texts, numbers = described
+    tiles = []
+    for i in range(min(_PROMPTS, len(captions))):
+        closest = int((texts @ images[i]).argmax())
+        lines = [text(_short(captions[k]), paper=_PAPER) for k in (i, closest)]
+        wide = np.full((1, _PROMPT_WIDTH, 3), _PAPER, np.uint8)
+        words = stacked([line[:, :_PROMPT_WIDTH] for line in lines] + [wide], gap=2, paper=_PAPER)
+        wrong = bool(numbers[closest] != numbers[i])
+        tiles.append(beside([_framed(comparison.generated.images[i], wrong), words], gap=4, paper=_PAPER))
+    rows = [beside(tiles[i : i + 2], gap=8, paper=_PAPER) for i in range(0, len(tiles), 2)]
+    return stacked(rows, gap=2, paper=_PAPER)
+
+
+def _short(caption: str) -> str:
+    return caption if len(caption) <= _PROMPT_LETTERS else caption[: _PROMPT_LETTERS - 1] + "…"
 
 
 def manifold(comparison: Comparison) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,10 +14,12 @@ from gen.errors import InputError
 from gen.evaluation.comparison import Comparison
 from gen.evaluation.feature_sets import FeatureSet, K, subset
 from gen.files import printable
-from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, sliced, spectrum
+from gen.metrics import diversity, kernel, labels, memorization, moments, neighbors, retrieval, sliced, spectrum
 from gen.metrics.bootstrap import Value
 
 EPSILON = 1e-4  # of a way between latents (Karras et al. 2019)
+CANDIDATES = 100  # captions to choose from
+_WORDS, _MOST_SHARE = 12, 0.5  # words that captions are grouped by, each in that share of the captions at most
 LEAST_HELD_OUT = 100  # images: fewer say nothing of their 1 % quantile
 
 
@@ -176,6 +181,34 @@ def class_distances(c: Comparison) -> Numbers:
         if np.isfinite(value.value):  # else a class with one image at most
             name, counts = c.reference.class_names[k], (int(np.sum(asked == k)), int(np.sum(real.labels == k)))
             yield Number("FD-{extractor}-class-{part}", value.within(0), part=printable(name), counts=counts)
+
+
+def prompt_agreement(c: Comparison) -> Numbers:
+    """Yields the share of samples to which their own caption is nearer than 99 others are."""
+    if c.described is None or c.text_image is None:
+        raise InputError("the images have no captions")
+    value = retrieval.r_precision(*c.described, candidates=CANDIDATES, **c.options)
+    yield Number("R-precision", value, split="none", candidates=CANDIDATES, model=c.text_image.digest[:12])
+
+
+def word_distances(c: Comparison) -> Numbers:
+    """Yields the Fréchet distance within the images whose captions have a word, of the most frequent words."""
+    generated, real = c.generated, c.reference.real
+    if generated.captions is None or real.captions is None:
+        raise InputError("the images have no captions")
+    mine, theirs = (_words(captions) for captions in (generated.captions, real.captions))
+    counts = Counter(word for words in theirs for word in words)
+    usual = (word for word, count in counts.most_common() if count <= _MOST_SHARE * len(theirs))
+    for word in itertools.islice(usual, _WORDS):
+        has = [np.array([word in words for words in each]) for each in (mine, theirs)]
+        counts_of = int(has[0].sum()), int(has[1].sum())
+        if min(counts_of) >= 2:
+            value = moments.frechet_distance(generated.features[has[0]], real.features[has[1]], **c.options)
+            yield Number("FD-{extractor}-word-{part}", value.within(0), part=printable(word), counts=counts_of)
+
+
+def _words(captions: np.ndarray) -> list[set[str]]:
+    return [set(re.findall(r"\w+", caption.lower())) for caption in captions]
 
 
 def _logits(c: Comparison) -> np.ndarray:

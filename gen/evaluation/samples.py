@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen.data import DatasetSplits, Examples
-from gen.data.captions import tokens
+from gen.data.captions import Captions, tokens
 from gen.devices import batched
 from gen.errors import InputError
 from gen.evaluation.feature_sets import random_subset
@@ -37,17 +37,21 @@ def model_images(
 ) -> Examples:
     """Samples seeds `seed` to seed + count - 1, each of the class and caption that its seed draws, rounded to uint8.
 
-    The labels are -1 where the model knows no classes. A model that only reconstructs gives `count` random held-out
-    images back, or all. refine: a chain that they go through. program: as in
+    The labels are -1 where the model knows no classes; captions are there where it knows them. A model that only
+    reconstructs gives `count` random held-out images back, or all. refine: a chain that they go through. program: as in
     `by_seed.images`. Raises InputError for a model that does neither.
     """
     seeds = range(seed, seed + count)
     if task.can_sample:
         drawn = by_seed.drawn_labels(task, seeds)
         captions = drawn_captions(task, splits, seeds)
+        given = {}
+        if captions is not None:
+            length = getattr(task, "caption_length", 0)
+            given["caption"] = tokens(captions, np.arange(count), np.zeros(count), length=length)
         options: dict[str, Any] = {
             "labels": drawn,
-            "captions": captions,
+            "captions": given,
             "conditions": conditions,
             "batch_size": _BATCH,
             "mesh": mesh,
@@ -55,7 +59,7 @@ def model_images(
         batches = by_seed.images(task, ema_params, seeds, program=program, **options)
         labels = np.full(count, -1, np.int32) if drawn is None else np.asarray(drawn, np.int32)
     elif task.can_reconstruct:
-        real, labels, _ = random_subset(splits.held_out, count)
+        real, labels, captions = random_subset(splits.held_out, count)
         seeds, images = seeds[: len(real)], np.asarray(real, np.float32) / np.float32(255)
         batches = batched(task.reconstruct, mesh)(ema_params, images, at_once=_BATCH)
     else:
@@ -65,17 +69,17 @@ def model_images(
         chosen = seeds[at : at + len(part)]
         at += len(part)
         made.append(to_uint8(part if refine is None else by_seed.refine(refine, part, chosen)))
-    return Examples(np.concatenate(made), np.asarray(labels))
+    return Examples(np.concatenate(made), np.asarray(labels), captions)
 
 
-def drawn_captions(task: Task, splits: DatasetSplits, seeds: Sequence[int]) -> dict[str, np.ndarray]:
-    """Draws a caption of the training images for each seed: {"caption": tokens [n l]}; {} for a model without."""
-    length, given = getattr(task, "caption_length", 0), splits.train.captions
-    if not length or given is None:
-        return {}
+def drawn_captions(task: Task, splits: DatasetSplits, seeds: Sequence[int]) -> Captions | None:
+    """Draws a caption of the training images for each seed; None for a model without."""
+    given = splits.train.captions
+    if not getattr(task, "caption_length", 0) or given is None:
+        return None
     uniform = np.array([np.random.default_rng((seed, _CAPTION)).random(2) for seed in seeds])
-    images = (uniform[:, 0] * len(given.counts)).astype(np.int64)
-    return {"caption": tokens(given, images, uniform[:, 1], length=length)}
+    drawn = given.drawn((uniform[:, 0] * len(given.counts)).astype(np.int64), uniform[:, 1])
+    return Captions.packed([[] if text is None else [text] for text in drawn])
 
 
 def subject(task: Task) -> dict[str, Any]:

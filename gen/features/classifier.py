@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from gen.data import DatasetSplits
 from gen.errors import InputError
 from gen.features.extractor import Function
-from gen.features.network_training import DEFAULT, Params, Training, fit, output, side_of
+from gen.features.network_training import DEFAULT, Params, Training, fit, output, shifted, side_of
 from gen.models.encoder import Encoder
 
 
@@ -30,10 +30,9 @@ def train_classifier(source: DatasetSplits, *, training: Training | None = None,
     network, side = Encoder(source.num_classes), side_of(source.image_shape)
     _, steps, batch_size = training or DEFAULT
 
-    def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
-        images = jnp.roll(images, jax.random.randint(key, (2,), -2, 3), axis=(1, 2))
-        logits = network.apply(params, images)[1]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
+        logits: Any = network.apply(params, shifted(key, batch["image"]))
+        return optax.softmax_cross_entropy_with_integer_labels(logits[1], batch["label"]).mean()
 
     params = fit(network, loss, source, steps, batch_size, 2e-3, seed)
     logits = output(network, params, side, 1)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,10 +17,9 @@ from gen.data import BatchSampler, DatasetSplits
 from gen.devices import compiler_options, single_device
 from gen.features.extractor import Function, batched
 from gen.imaging.filters import resize
-from gen.models.encoder import Encoder
 
 Params = Any
-Loss = Callable[[Params, jax.Array, jax.Array, jax.Array], jax.Array]  # (params, key, images, labels) -> scalar
+Loss = Callable[[Params, jax.Array, Mapping[str, Any]], jax.Array]  # (params, key, batch) -> scalar
 _AT_ONCE = 10  # steps that may wait for the device
 
 
@@ -35,21 +35,36 @@ DEFAULT = Training()
 
 
 def fit(
-    network: Encoder, loss: Loss, source: DatasetSplits, steps: int, batch_size: int, learning_rate: float, seed: int
+    network: nn.Module,
+    loss: Loss,
+    source: DatasetSplits,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    *,
+    caption_length: int = 0,
 ) -> Params:
-    """Trains with Adam, its learning rate falling to zero along a cosine."""
+    """Trains with Adam, its learning rate falling to zero along a cosine.
+
+    network: of images [b side side c] in [-1, 1], which is what `loss` finds in its batch, and of captions int32
+    [b caption_length], if that is not 0.
+    """
     side = side_of(source.image_shape)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def update(params: Params, opt_state: Any, batch: Mapping[str, jax.Array], step: jax.Array) -> tuple[Params, Any]:
-        images, key = _prepare(batch["image"] / 255, side), jax.random.fold_in(jax.random.key(seed), step)
-        updates, opt_state = optimizer.update(jax.grad(loss)(params, key, images, batch["label"]), opt_state)
+        key = jax.random.fold_in(jax.random.key(seed), step)
+        batch = {**batch, "image": _prepare(batch["image"] / 255, side)}
+        updates, opt_state = optimizer.update(jax.grad(loss)(params, key, batch), opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    dataset = BatchSampler(source.train, batch_size, seed)
+    dataset = BatchSampler(source.train, batch_size, seed, caption_length=caption_length)
     with jax.set_mesh(single_device()):
-        params = jax.jit(network.init)(jax.random.key(seed), jnp.zeros((1, side, side, source.image_shape[2])))
+        given = [jnp.zeros((1, side, side, source.image_shape[2]))]
+        given += [jnp.zeros((1, caption_length), jnp.int32)] if caption_length else []
+        params = jax.jit(network.init)(jax.random.key(seed), *given)
         opt_state = optimizer.init(params)
         with progress_bar(steps, "steps", doing="training") as bar:
             for step in range(steps):
@@ -70,17 +85,22 @@ def _prepare(images: jax.Array, side: int) -> jax.Array:
     return 2 * resize(images, side, side, method="linear") - 1
 
 
+def shifted(key: jax.Array, images: jax.Array) -> jax.Array:
+    """Shifts all images [b h w c] by the same up to 2 pixels each way, cyclically."""
+    return jnp.roll(images, jax.random.randint(key, (2,), -2, 3), axis=(1, 2))
+
+
 def unit_scale(features: Function, source: DatasetSplits, count: int = 2000) -> np.ndarray:
     """Computes what scales features of training images to a mean variance of 1, float32: kernels need that."""
     made = features(np.asarray(source.train.images[:count]))
     return np.asarray(1 / max(float(np.sqrt(made.var(axis=0, dtype=np.float64).mean())), 1e-12), np.float32)
 
 
-def output(network: Encoder, params: Params, side: int, which: int) -> Function:
-    """Makes one of the network's two outputs a function of images."""
+def output(network: nn.Module, params: Params, side: int, which: int = 0, *, method: str = "__call__") -> Function:
+    """Makes one of the network's outputs, or the only one of `method`, a function of images."""
 
     def apply(params: Params, images: jax.Array) -> jax.Array:
-        made: Any = network.apply(params, _prepare(images, side))
-        return made[which]
+        made: Any = network.apply(params, _prepare(images, side), method=method)
+        return made[which] if isinstance(made, tuple) else made
 
     return batched(apply, params)

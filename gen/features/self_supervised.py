@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import flax
@@ -80,8 +81,8 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
     network = _encoder()
     steps, _, batch_size = training or DEFAULT
 
-    def loss(params: Params, key: jax.Array, images: jax.Array, labels: jax.Array) -> jax.Array:
-        views = [augment(k, images, 0.8, operation_weights=_VIEWS) for k in jax.random.split(key)]
+    def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
+        views = [augment(k, batch["image"], 0.8, operation_weights=_VIEWS) for k in jax.random.split(key)]
         made: Any = network.apply(params, jnp.concatenate(views))
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 

@@ -35,6 +35,7 @@ from gen.tasks.context import (
 )
 from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.latents import Latents
+from gen.tasks.muon import muon
 from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
@@ -72,7 +73,7 @@ class Flow:
     drop_captions_probability: float = 0.1  # share of images without their caption
     context: Context = "none"  # what is learned to be given: the image at half size, or the frame before
     drop_context_probability: float = 0.1  # share of images without their context
-    learning_rate: Range = (1e-3, 0.0)  # of Adam
+    learning_rate: Range = (1e-3, 0.0)  # of Muon and Adam, see gen.tasks.muon
     warmup_images: int = 0  # over which the learning rate rises to that
     ema_half_life: Range = (0.0, 10_000.0)  # of the averaged flow, in images
     steps: int = 20  # of sampling, unless asked otherwise; each evaluates the network twice
@@ -337,5 +338,4 @@ class Flow:
 
     @property
     def _optimizer(self) -> optax.GradientTransformation:
-        adam = optax.adam(functools.partial(warmed, self), b1=0.9, b2=0.99)
-        return optax.chain(optax.clip_by_global_norm(1.0), adam)
+        return optax.chain(optax.clip_by_global_norm(1.0), muon(functools.partial(warmed, self)))
