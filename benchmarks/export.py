@@ -38,7 +38,7 @@ from gen.runs.checkpoint import Checkpoints
 from gen.runs.run_folder import RunFolder
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-EXPERIMENTS = ("shapes", "celeba_vae", "shapes_autoencoder", "fashion_mnist_prior")
+EXPERIMENTS = ("shapes_gan", "celeba_vae", "shapes_autoencoder", "fashion_mnist_prior")
 TOLERANCE = 1e-4
 
 Make = Callable[[dict[str, np.ndarray]], np.ndarray]

@@ -1,7 +1,7 @@
 """How near does a GAN come to images that it has never seen?
 
-    python benchmarks/projection.py --workdir runs/shapes                                  # judges a run that is there
-    python benchmarks/projection.py --workdir NEW --config experiments/shapes.py          # trains it first
+    python benchmarks/projection.py --workdir runs/shapes_gan                              # judges a run that is there
+    python benchmarks/projection.py --workdir NEW --config experiments/shapes_gan.py      # trains it first
     python benchmarks/projection.py --smoke                                               # two steps of everything
 
 More flags are passed on to gen.main. Projects held-out images as `python -m gen.latents project` does, without telling
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     given, passed_on = parser.parse_known_args()
     if given.smoke:
-        given.config, given.images, given.steps = "experiments/shapes.py:smoke", 2, 2
+        given.config, given.images, given.steps = "experiments/shapes_gan.py:smoke", 2, 2
         given.workdir = pathlib.Path(tempfile.mkdtemp())
     if given.workdir is None:
         parser.error("--workdir is missing")

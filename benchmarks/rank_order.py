@@ -2,7 +2,7 @@
 
     python benchmarks/rank_order.py --data fashion_mnist.npz --resolution 32    # as docs/metrics.md shows
     python benchmarks/rank_order.py --data shapes              # drawn by gen
-    python benchmarks/rank_order.py --run runs/shapes          # along the checkpoints that a run kept
+    python benchmarks/rank_order.py --run runs/shapes_gan          # along the checkpoints that a run kept
     python benchmarks/rank_order.py --smoke                    # few images, pixels for features, no claim
 
 The first two put held-out real images in the place of samples: as they are; blurred; with noise; some classes dropped;

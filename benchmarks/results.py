@@ -47,8 +47,9 @@ class Set:
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
 
-    def config(self, folder: Path) -> Config:
-        where = (("data.path", str(folder)), *self.overrides)
+    def config(self, folder: Path, images: int | None) -> Config:
+        length = () if images is None else (("total_images", str(images)), ("task.schedule_images", str(images)))
+        where = (("data.path", str(folder)), *self.overrides, *length)
         return experiment.load(f"experiments/folder.py:{self.variant}", overrides=where)
 
 
@@ -111,14 +112,14 @@ def picture(model: api.Model, real: np.ndarray) -> np.ndarray:
     return np.concatenate([halves[0], gap, halves[1]])
 
 
-def run(name: str, what: Set, out: Path, data: Path, **measuring: Any) -> None:
+def run(name: str, what: Set, out: Path, data: Path, images: int | None, **measuring: Any) -> None:
     """Does all there is to do for one set."""
     home = out / name
     if (home / "result.json").exists():
         print(f"{name}: done before; remove {home / 'result.json'} to measure again", file=sys.stderr)
         return
     write_folder(what.images(data / what.file), home / "images")
-    model = api.train(what.config(home / "images"), home / "run")
+    model = api.train(what.config(home / "images", images), home / "run")
     config = model.run.config
     source = build(config.data, "data")
     save_png(home / "picture.png", picture(model, source.held_out.images[:_TILES]))
@@ -163,9 +164,11 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"))
     parser.add_argument("--hardware", default="not stated")
     parser.add_argument("--num_samples", type=int, default=5_000)
+    parser.add_argument("--images", type=int, help="to train on, instead of as many as the recipe says")
+    parser.add_argument("--extractor", help="as of gen.evaluate; pixels: seconds instead of minutes, and coarser")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
-    measuring = {"extractor": None, "samples": given.num_samples, "references": 10_000}
+    measuring = {"extractor": given.extractor, "samples": given.num_samples, "references": 10_000}
     sets = SETS
     if given.smoke:
         noise = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), np.uint8)
@@ -177,7 +180,7 @@ def main() -> None:
         parser.error("--data is missing")
     given.page.parent.mkdir(parents=True, exist_ok=True)
     for name in given.only:
-        run(name, sets[name], given.out, given.data, **measuring)
+        run(name, sets[name], given.out, given.data, given.images, **measuring)
         pictures = given.page.parent / "images" / "results"
         atomic_write(given.page, page(given.out, list(sets), pictures, given.hardware))
         print(f"{name}: {given.page}", file=sys.stderr)

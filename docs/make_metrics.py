@@ -20,10 +20,14 @@ def with_table(page: str) -> str:
     """Returns the page with the table of all metrics between its markers."""
     lines = ["| number | group | what it is | what it misses |", "| --- | --- | --- | --- |"]
     for metric in METRICS:
-        name = metric.name.format(extractor="EXTRACTOR", part="NAME" if "class" in metric.name else "SIZE")
+        name = metric.name.format(extractor="EXTRACTOR", part=_part(metric.name))
         lines.append(f"| {name}{_ARROWS[metric.better]} | {metric.group} | {metric.description} | {metric.misses} |")
     table = "\n".join(lines)
     return _MARKERS.sub(lambda found: f"{found[1]}{table}\n{found[2]}", page)
+
+
+def _part(name: str) -> str:
+    return next((part for word, part in (("class", "NAME"), ("word", "WORD")) if word in name), "SIZE")
 
 
 if __name__ == "__main__":

@@ -207,11 +207,11 @@ FOLDER = "--config=experiments/folder.py:cpu"
         (["--config=experiments/shape.py"], "did you mean 'experiments/shapes.py'?; there are: experiments/celeba.py"),
         (["--config=experiments/shapes.py:smok"], "no variant 'smok'; did you mean 'smoke'?; variants: smoke"),
         (
-            ["--config=experiments/shapes.py", "--config.task.generator.width=3"],
+            ["--config=experiments/shapes_gan.py", "--config.task.generator.width=3"],
             "unknown field 'task.generator.width'; did you mean 'task.generator.widths'?",
         ),
         (
-            ["--config=experiments/shapes.py", "--config.task.generator.widths=a"],
+            ["--config=experiments/shapes_gan.py", "--config.task.generator.widths=a"],
             "task.generator.widths is 'a'; it must be whole numbers, e.g. 128,64,32",
         ),
         (
@@ -240,7 +240,7 @@ FOLDER = "--config=experiments/folder.py:cpu"
             "batch_size=12 is not divisible by 8 devices; allowed: multiples of 8, nearest 8 or 16",
         ),
         (["--config=experiments/shapes.py:smoke", "--config.mesh.fsdp=3"], "but there are 8 devices; allowed: 8 x 1"),
-        (["--config=experiments/shapes.py:smoke", "--config.task.loss=hing"], "did you mean 'hinge'?"),
+        (["--config=experiments/shapes_gan.py:smoke", "--config.task.loss=hing"], "did you mean 'hinge'?"),
         (["--config=experiments/shapes.py:smoke", "--workdir={tmp}/file"], "cannot write to --workdir"),
         (["--config=experiments/shapes.py:smoke", "--workdir={tmp}/file/run"], "cannot write to --workdir"),
         (

@@ -14,6 +14,7 @@ import numpy as np
 from gen.cli import progress_bar
 from gen.config.components import is_own
 from gen.data.cache import Add, Made, cached
+from gen.data.captions import shortened
 from gen.data.contents import fingerprint
 from gen.data.dataset import DatasetSplits
 from gen.data.tfds_files import prepare, quiet
@@ -30,6 +31,8 @@ def tfds(
     resolution: int,
     *,
     label: str | None = "auto",  # a class or yes/no feature, e.g. "Male"; "auto": "label" if it exists; None: none
+    caption: str
+    | None = "auto",  # a text feature, or several texts; "auto": caption, captions, text, prompt; None: none
     grayscale: bool = False,
     padding: Padding = "zero",  # what surrounds images that are a little smaller than resolution
     held_out: float = 0.05,  # share of train to hold out when the set has neither test nor validation
@@ -58,11 +61,13 @@ def tfds(
     if "train" not in splits or "image" not in builder.info.features:
         raise InputError(f"tfds: {name} has no split 'train' or no feature 'image'")
     path, class_names = _label_feature(name, builder.info.features, label)
+    text = _caption_feature(name, builder.info.features, caption)
 
     def make(add: Add) -> Made:
-        for split, images, labels in _chunks(builder, test, path, held_out, grayscale):
+        for split, images, labels, texts in _chunks(builder, test, path, text, held_out, grayscale):
             try:
-                add(split, np.concatenate([to_resolution(image, resolution, padding) for image in images]), labels)
+                resized = np.concatenate([to_resolution(image, resolution, padding) for image in images])
+                add(split, resized, labels, texts if text else None)
             except ValueError as error:
                 raise InputError(f"tfds: {name}: {error}") from error
         return class_names, {"source": f"tensorflow_datasets {builder.info.full_name}", "skipped": []}
@@ -74,7 +79,7 @@ def tfds(
         "grayscale": grayscale,
         "padding": padding,
         "held_out": test or held_out,
-    }
+    } | ({"caption": ".".join(text)} if text else {})
     prepared_in = Path(builder.data_dir)
     identity = fingerprint(prepared_in, sorted(file.name for file in prepared_in.iterdir()))
     return cached(builder.info.name, options, make, identity=identity)
@@ -160,6 +165,22 @@ def _label_feature(name: str, features: Any, label: str | None) -> tuple[tuple[s
     return usable[label]
 
 
+def _caption_feature(name: str, features: Any, caption: str | None) -> tuple[str, ...]:
+    """Returns the path to the captions within an example; () without."""
+    from tensorflow_datasets.core.features import Text
+
+    texts = [path for path, leaf in _leaves(features) if isinstance(getattr(leaf, "feature", leaf), Text)]
+    usable = {key: path for path in reversed(texts) for key in (path[0], path[-1])}
+    if caption == "auto":
+        return next((usable[key] for key in ("caption", "captions", "text", "prompt") if key in usable), ())
+    if caption is None:
+        return ()
+    if caption not in usable:
+        allowed = ", ".join(sorted(usable)) or "none"
+        raise InputError(f"tfds: {name} has no text {caption!r}; allowed are {allowed}{nearest(caption, usable)}")
+    return usable[caption]
+
+
 def _leaves(features: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, feature in features.items():
         if hasattr(feature, "items"):
@@ -169,12 +190,13 @@ def _leaves(features: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 
 def _chunks(
-    builder: Any, test: str | None, path: tuple[str, ...], held_out: float, grayscale: bool
-) -> Iterator[tuple[str, list[np.ndarray], list[int]]]:
-    """Yields (split, images uint8 [1 h w c] of any size, labels), a few hundred at a time."""
+    builder: Any, test: str | None, path: tuple[str, ...], text: tuple[str, ...], held_out: float, grayscale: bool
+) -> Iterator[tuple[str, list[np.ndarray], list[int], list[list[bytes]]]]:
+    """Yields (split, images uint8 [1 h w c] of any size, labels, captions), a few hundred at a time."""
     from tensorflow_datasets.core.decode import SkipDecoding
 
-    pending: dict[str, tuple[list[np.ndarray], list[int]]] = {"train": ([], []), "held_out": ([], [])}
+    pending: dict[str, tuple[list[np.ndarray], list[int], list[list[bytes]]]]
+    pending = {"train": ([], [], []), "held_out": ([], [], [])}
     gray = grayscale or builder.info.features["image"].shape[-1] == 1
     parts = ("train", test) if test else ("train",)
     total = sum(builder.info.splits[part].num_examples for part in parts)
@@ -189,18 +211,25 @@ def _chunks(
                     image = np.asarray(open_image(encoded, grayscale=gray))
                 except Unreadable as error:
                     raise InputError(f"tfds: {builder.name}: an image of {part} cannot be read: {error}") from None
-                images, labels = pending[split]
+                images, labels, texts = pending[split]
                 images.append(image.reshape(1, *image.shape[:2], -1))
-                labels.append(_value(example, path))
+                labels.append(int(_value(example, path)) if path else 0)
+                texts.append(_texts(_value(example, text)) if text else [])
                 if len(images) == _CHUNK:
-                    yield split, images, labels
-                    pending[split] = [], []
-    for split, (images, labels) in pending.items():
+                    yield split, images, labels, texts
+                    pending[split] = [], [], []
+    for split, (images, labels, texts) in pending.items():
         if images:
-            yield split, images, labels
+            yield split, images, labels, texts
 
 
-def _value(example: Any, path: tuple[str, ...]) -> int:
+def _value(example: Any, path: tuple[str, ...]) -> Any:
     for key in path:
-        example = example[key]
-    return int(example) if path else 0
+        example = [each[key] for each in example] if isinstance(example, list) else example[key]
+    return example
+
+
+def _texts(value: Any) -> list[bytes]:
+    """Encodes one text, or several in lists and arrays of any form."""
+    flat = np.ravel(np.asarray(value, object))
+    return shortened(x.decode("utf-8", "surrogateescape") if isinstance(x, bytes) else str(x) for x in flat)

@@ -272,3 +272,46 @@ def test_a_prepared_set_imports_nothing_of_its_own(tmp_path, monkeypatch):
     for name in ("huggingface:mnist", "kaggle:mine", "somebody:mine/a"):
         with pytest.raises(InputError, match="come with programs of their own"):
             tfds(name, 8, data_dir=str(tmp_path / "sets"), download=False)
+
+
+@pytest.fixture(scope="module")
+def captioned():
+    """A set of four images with one caption and several others, registered with tensorflow_datasets."""
+    features = tensorflow_datasets.features
+
+    class GenCaptioned(tensorflow_datasets.core.GeneratorBasedBuilder):
+        VERSION = tensorflow_datasets.core.Version("1.0.0")
+
+        def _info(self):
+            several = features.Sequence({"text": features.Text(), "number": np.int32})
+            fields = {"image": features.Image(shape=(16, 16, 3)), "title": features.Text(), "captions": several}
+            return tensorflow_datasets.core.DatasetInfo(builder=self, features=features.FeaturesDict(fields))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(range(3)), "test": self._generate_examples([3])}
+
+        def _generate_examples(self, numbers):
+            for number in numbers:
+                several = [{"text": f"größe {number}", "number": 1}, {"text": f" number {number}", "number": 2}]
+                image = np.full((16, 16, 3), 10 * number, np.uint8)
+                yield number, {"image": image, "title": f"title {number}", "captions": several}
+
+    return "gen_captioned"
+
+
+def test_captions_are_those_of_a_text_feature(captioned, tmp_path):
+    options = {"data_dir": str(tmp_path)}
+    source = tfds(captioned, 16, **options)
+    for examples in (source.train, source.held_out):
+        for index, image in enumerate(examples.images):
+            number = int(image[0, 0, 0]) // 10
+            assert examples.captions.of(index) == [f"größe {number}", f"number {number}"]
+    assert len(source.train.images) == 3
+    titled = tfds(captioned, 16, caption="title", **options)
+    assert titled.held_out.captions.of(0) == ["title 3"]
+    assert tfds(captioned, 16, caption=None, **options).train.captions is None
+    assert titled.metadata["digest"] != source.metadata["digest"]
+    with pytest.raises(
+        InputError, match="has no text 'titel'; allowed are captions, text, title; did you mean 'title'"
+    ):
+        tfds(captioned, 16, caption="titel", **options)
