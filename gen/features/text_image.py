@@ -13,9 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gen.data import DatasetSplits
@@ -25,13 +23,10 @@ from gen.features import array_cache
 from gen.features.extractor import Function
 from gen.features.network_training import Params, fit, output, shifted, side_of
 from gen.losses import image_text_contrastive
-from gen.models import layers
-from gen.models.encoder import Encoder
-from gen.models.text_encoder import TextEncoder
+from gen.models.text_image import TextImage
 from gen.text import cut, to_bytes, tokens_of
 
 _VERSION = 1  # raise it when networks or training change
-_SHARPEST = 100.0  # scale of the cosines at most
 _AT_ONCE = 256  # texts
 _log = logging.getLogger(__name__)
 
@@ -44,30 +39,6 @@ class TextImageModel(NamedTuple):
     texts: Callable[[Sequence[str]], np.ndarray]  # texts [n] to float32 [n d]; long ones are cut as in training
 
 
-class TextImageNetwork(nn.Module):
-    """Images [b s s c] in [-1, 1] and captions int32 [b l], see gen.text, to unit vectors [b d] each, and a scale."""
-
-    size: int = 128
-    text_width: int = 96
-
-    def setup(self) -> None:
-        self.image = Encoder(outputs=self.size, features=256)
-        self.text = TextEncoder(width=self.text_width)
-        self.text_head = layers.Linear(self.size)
-        self.log_scale = self.param("log_scale", nn.initializers.constant(np.log(10.0)), ())
-
-    def __call__(self, images: jax.Array, captions: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return self.see(images), self.read(captions), jnp.minimum(jnp.exp(self.log_scale), _SHARPEST)
-
-    def see(self, images: jax.Array) -> jax.Array:
-        """Computes the vectors of images."""
-        return _unit(self.image(images)[1])
-
-    def read(self, captions: jax.Array) -> jax.Array:
-        """Computes the vectors of captions."""
-        return _unit(self.text_head(self.text(captions).pooled))
-
-
 def text_image_model(
     source: DatasetSplits, *, steps: int = 1500, batch_size: int = 128, seed: int = 0
 ) -> TextImageModel:
@@ -77,7 +48,7 @@ def text_image_model(
     """
     if not source.caption_length or source.train.captions is None:
         raise InputError(f"{source.name}: no captions, and so no text-image model")
-    network, side, length = TextImageNetwork(), side_of(source.image_shape), source.caption_length
+    network, side, length = TextImage(), side_of(source.image_shape), source.caption_length
     facts = f"{_VERSION} {source.metadata.get('digest')} {source.image_shape} {length} {steps} {batch_size} {seed}"
     name = f"text-image-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
     stored = array_cache.read(name) if source.metadata.get("digest") else None
@@ -103,7 +74,7 @@ def text_image_model(
     return TextImageModel(array_cache.digest(stored), output(network, params, side, method="see"), texts)
 
 
-def _trained(network: TextImageNetwork, source: DatasetSplits, steps: int, batch_size: int, seed: int) -> Params:
+def _trained(network: TextImage, source: DatasetSplits, steps: int, batch_size: int, seed: int) -> Params:
     def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
         captions = batch["caption"]
         made: Any = network.apply(params, shifted(key, batch["image"]), captions)
@@ -111,7 +82,3 @@ def _trained(network: TextImageNetwork, source: DatasetSplits, steps: int, batch
         return image_text_contrastive(*made, same=same)
 
     return fit(network, loss, source, steps, batch_size, 1e-3, seed, caption_length=source.caption_length)
-
-
-def _unit(x: jax.Array) -> jax.Array:
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-24))
