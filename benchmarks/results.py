@@ -77,8 +77,9 @@ def sprites(file: Path) -> Named:
             yield f"{c:03}-{i:02}", image
 
 
+_GUIDED = (("task.guidance", "1.5"), ("task.guidance_times", "(0.2, 0.8)"))
 SETS = {
-    "cifar10": Set("Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10),
+    "cifar10": Set("Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10, overrides=_GUIDED),
     "emoji": Set("Art and design: emoji, 64 px", "emoji64_rgba.npz", emoji, overrides=(("data.resolution", "64"),)),
     "nuclei": Set("Medicine: nuclei, 128 px", "nuclei256.npz", nuclei, overrides=(("data.resolution", "128"),)),
     "sprites": Set("Film: characters, 64 px", "lpc_sprites_video.npz", sprites, overrides=(("data.resolution", "64"),)),

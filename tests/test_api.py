@@ -29,6 +29,7 @@ AUTOENCODER = spec(Autoencoder, network=tiny.tokenizer(), schedule_images=1)
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api") / "runs"
     untrained(folder / "shapes", tiny.task_spec())
+    (folder / "shapes_gan").symlink_to("shapes")
     untrained(folder / "autoencoder", AUTOENCODER)
     untrained(folder / "prior", tiny.prior_spec())
     make_run(folder / "pixels", (4, 4, 3))
