@@ -9,7 +9,7 @@ Trains a reader of objects on renders (--steps), prints how many objects of held
 for each skill, the share of --number prompts that are fulfilled with its 95 % interval: on real renders (the ceiling),
 on those of other prompts (chance), on the images of combinations that were learned from, on these as if each had been
 drawn for another prompt (shuffled), and on the images of combinations that were never learned from. At last whether
-the order of words matters: how often a relation is right, and how often its reverse, where both objects are there.
+the order of words matters: how often of two objects the right one is left of, right of, above or below the other.
 Objects are read by the detector, or with --fit by a fit of the renderer that starts from it.
 """
 
@@ -115,11 +115,12 @@ def word_order(draw: Draw, read: Read, number: int) -> str:
     right = reverse = both = 0
     for prompt, things in zip(asked, read(draw(asked)), strict=True):
         first, second = ([thing for thing in things if thing.kind == group.kind] for group in prompt.wanted.groups)
-        if first and second and prompt.wanted.groups[0].kind != prompt.wanted.groups[1].kind:
+        sided = prompt.wanted.relation in ("left of", "right of", "above", "below")
+        if sided and first and second and prompt.wanted.groups[0].kind != prompt.wanted.groups[1].kind:
             both += 1
             right += relation_of(first[0], second[0]) == prompt.wanted.relation
             reverse += relation_of(second[0], first[0]) == prompt.wanted.relation
-    return f"of {both} images with both objects the relation is right in {right}, and reversed in {reverse}"
+    return f"of {both} images with both objects, their sides are right in {right}, and exchanged in {reverse}"
 
 
 def picture(rows: int = 4, columns: int = 8, *, side: int = 128, line: int = 26) -> Image.Image:
