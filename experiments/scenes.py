@@ -4,8 +4,8 @@
     python -m gen.main --config experiments/scenes.py:gan     # GAN
     python -m gen.sample --workdir runs/scenes --prompt "a red star above two small blue squares" --out made
 
-benchmarks/scenes.py measures whether it makes what was asked for: after 130,000 images (17 minutes of one core of an AMD
-EPYC, 2026-11-29) color, number and place, but not yet the kind of an object (docs/words.md).
+benchmarks/scenes.py measures whether it makes what was asked for: after 130,000 images (17 minutes of one core of an
+AMD EPYC, 2026-11-29) it follows a prompt in color, and in little else (docs/words.md).
 """
 
 from gen.config import Config, spec, variant
