@@ -6,10 +6,11 @@
 Variants: `:npz` reads a file with x_train, y_train. `:vq`, `:lfq`, `:kl` and `:plain` read it too, and replace finite
 scalar quantization by another bottleneck, for comparison.
 
-With an adversary, 2026-11-29, --config.total_images=160000 --config.task.schedule_images=160000 on one core of an AMD
-EPYC: 37 minutes, FD-own 4.7 of 5,000 held-out images as they come back (20.9 without it). Without it, 2026-11-21 on two cores of an Intel Xeon:
-240,000 images in 34 minutes beside other jobs, 26.7 dB on held-out images, all of 1,000 codes used. After 40,000
-images: 23.3 dB and 97.1 % of the codes (npz), 23.6 dB and 100 % (vq), 24.0 dB (kl, 820 bits an image), 24.7 dB (plain).
+With an adversary, 2026-11-29, --config.total_images=160000 --config.task.schedule_images=160000, 37 minutes of one core
+of an AMD EPYC: FD-own 4.7 of 5,000 held-out images as they come back. Without it, 2026-11-21 on two cores of an Intel
+Xeon: 240,000 images in 34 minutes beside other jobs, FD-own 20.9 (by another training of the extractor), 26.7 dB on
+held-out images, all of 1,000 codes used. After 40,000 images: 23.3 dB and 97.1 % of the codes (npz), 23.6 dB and 100 %
+(vq), 24.0 dB (kl, 820 bits an image), 24.7 dB (plain).
 """
 
 from gen.config import Config, spec, variant
