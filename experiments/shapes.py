@@ -3,6 +3,9 @@
     python -m gen.main --config experiments/shapes.py
     python -m gen.main --config experiments/shapes.py --sweep print    # commands to compare learning rates, batch sizes
 
+Measured 2026-11-29 on two cores of an AMD EPYC: 5 minutes from command to report (before guidance, which previews
+now have). Of 2,000 samples with guidance 1.5: FD-own 3.6 (held-out images 0.6), recall 0.88, and a classifier (right
+on 100 % of held-out shapes) finds the requested class in 96.4 %. Without guidance, 5,000 samples: 5.1, 0.85, 88.3 %.
 shapes_gan.py learns the same by a GAN.
 """
 
@@ -25,12 +28,13 @@ def get_config(arg: str = "") -> Config:
             learning_rate=(1e-3, 0.0),
             warmup_images=3_200,
             ema_half_life=(0.0, 3_000.0),
+            guidance=1.5,
             schedule_images=68_000,
         ),
         batch_size=32,
         total_images=68_000,
         log_every=50,
-        preview_every=300,
+        preview_every=500,
         checkpoint_every=1000,
     )
     if smoke:
