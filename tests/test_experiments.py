@@ -28,7 +28,8 @@ FILES = sorted(path for path in (ROOT / "experiments").glob("*.py") if not path.
 # Of the data that the experiments name; of others 0.
 CLASSES = {"cifar10": 10, "clips": 8, "fashion_mnist": 10, "shapes": 8}
 CAPTIONS = {"scenes": 96}  # tokens
-RUN = ["shapes", "shapes_gan", "shapes_autoencoder", "sprites_video"]  # one for each kind of task; of the others the step is traced
+# One for each kind of task; of the others the step is traced.
+RUN = ["shapes", "shapes_gan", "shapes_autoencoder", "sprites_video"]
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
