@@ -1,4 +1,4 @@
-"""What Muon is worth: the same flow of the shapes by Muon, as gen.tasks.flow has it, and by Adam, in turns.
+"""What Muon is worth: the same flow of the shapes by Muon, as gen.tasks.flow has it, by that of optax, and by Adam.
 
     python benchmarks/optimizers.py --images 20000
     python benchmarks/optimizers.py --smoke            # two steps of each, no claim
@@ -13,17 +13,44 @@ import argparse
 import dataclasses
 import functools
 import time
+from typing import Any
 
 import jax
 import numpy as np
 import optax
+from optax import contrib
 
 from gen.config import build, build_task
 from gen.config.experiment import load
 from gen.data import BatchSampler, DatasetSplits
 from gen.devices import compiler_options, mesh
 from gen.tasks.flow import Flow
+from gen.tasks.muon import kinds
 from gen.tasks.schedule import warmed
+
+
+class OptaxFlow(Flow):
+    """The flow, learned by optax.contrib.muon: five steps, on the kernels that gen.tasks.muon takes, at equal rates."""
+
+    @property
+    def _optimizer(self) -> optax.GradientTransformation:
+        def dimensions(params: Any) -> Any:
+            def one(kind: str, leaf: Any) -> contrib.MuonDimensionNumbers | None:
+                rows = tuple(range(leaf.ndim - 1))
+                return contrib.MuonDimensionNumbers(rows, leaf.ndim - 1) if kind == "muon" else None
+
+            return jax.tree.map(one, kinds(params), params)
+
+        rate = functools.partial(warmed, self)
+        muon = contrib.muon(
+            rate,
+            beta=0.9,
+            muon_weight_dimension_numbers=dimensions,
+            consistent_rms=1.0,
+            adam_learning_rate=lambda step: 3 * rate(step),
+            adam_b2=0.99,
+        )
+        return optax.chain(optax.clip_by_global_norm(1.0), muon)
 
 
 class AdamFlow(Flow):
@@ -66,7 +93,7 @@ def main() -> None:
     source = build(config.data, "data")
     muon = build_task(config, source.image_shape, source.num_classes)
     fields = {field.name: getattr(muon, field.name) for field in dataclasses.fields(muon)}
-    tasks = {"Muon": muon}
+    tasks: dict[str, Flow] = {"Muon": muon, "Muon of optax": OptaxFlow(**fields)}
     for rate in given.adam_rates[: 1 if given.smoke else None]:
         tasks[f"Adam, {rate:g}"] = AdamFlow(**fields | {"learning_rate": (rate, 0.0)})
     print(f"| optimizer | loss after {images:,} images | images/s |\n| --- | --- | --- |")

@@ -31,8 +31,7 @@ def tfds(
     resolution: int,
     *,
     label: str | None = "auto",  # a class or yes/no feature, e.g. "Male"; "auto": "label" if it exists; None: none
-    caption: str
-    | None = "auto",  # a text feature, or several texts; "auto": caption, captions, text, prompt; None: none
+    caption: str | None = "auto",  # a feature of texts; "auto": caption, captions, text or prompt; None: none
     grayscale: bool = False,
     padding: Padding = "zero",  # what surrounds images that are a little smaller than resolution
     held_out: float = 0.05,  # share of train to hold out when the set has neither test nor validation

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import flax
 import numpy as np
 import safetensors.numpy
 
@@ -45,3 +47,19 @@ def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
         atomic_write(file, content)
     except OSError as error:
         _log.warning("cannot write %s (%s): it will be made again next time", printable(file), error.strerror or error)
+
+
+def kept_params(name: str, make: Callable[[], Any]) -> Any:
+    """Returns the parameters that were kept under a name, or makes and keeps them. "": they are not kept."""
+    stored = read(name) if name else None
+    if stored is not None:
+        return flax.traverse_util.unflatten_dict(stored, sep="/")
+    params = make()
+    if name:
+        write({key: np.asarray(x) for key, x in flax.traverse_util.flatten_dict(params, sep="/").items()}, name)
+    return params
+
+
+def params_digest(params: Any) -> str:
+    """Computes the digest of parameters."""
+    return digest({key: np.asarray(x) for key, x in flax.traverse_util.flatten_dict(params, sep="/").items()})

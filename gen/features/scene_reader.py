@@ -6,7 +6,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,13 +53,10 @@ class Reader(NamedTuple):
 
 def trained_reader(*, steps: int = 3000, batch_size: int = 64, seed: int = 0) -> Reader:
     """Returns the reader: from the data cache, or trained by `train_reader` (some minutes)."""
-    name = f"scene-reader-{_VERSION}-{steps}-{batch_size}-{seed}"
-    stored = array_cache.read(name)
-    if stored is None:
-        reader = train_reader(steps=steps, batch_size=batch_size, seed=seed)
-        stored = {key: np.asarray(x) for key, x in flax.traverse_util.flatten_dict(reader.params, sep="/").items()}
-        array_cache.write(stored, name)
-    return Reader(flax.traverse_util.unflatten_dict(stored, sep="/"))
+    make = functools.partial(train_reader, steps=steps, batch_size=batch_size, seed=seed)
+    return Reader(
+        array_cache.kept_params(f"scene-reader-{_VERSION}-{steps}-{batch_size}-{seed}", lambda: make().params)
+    )
 
 
 def train_reader(*, steps: int, batch_size: int, seed: int = 0) -> Reader:

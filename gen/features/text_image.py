@@ -12,12 +12,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import numpy as np
 
 from gen.data import DatasetSplits
-from gen.devices import single_device
+from gen.devices import batched, single_device
 from gen.errors import InputError
 from gen.features import array_cache
 from gen.features.extractor import Function
@@ -49,32 +48,28 @@ def text_image_model(
     if not source.caption_length or source.train.captions is None:
         raise InputError(f"{source.name}: no captions, and so no text-image model")
     network, side, length = TextImage(), side_of(source.image_shape), source.caption_length
-    facts = f"{_VERSION} {source.metadata.get('digest')} {source.image_shape} {length} {steps} {batch_size} {seed}"
-    name = f"text-image-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
-    stored = array_cache.read(name) if source.metadata.get("digest") else None
-    if stored is None:
-        _log.warning("first the network that compares images with captions is trained, once: %d steps", steps)
-        params = _trained(network, source, steps, batch_size, seed)
-        stored = {key: np.asarray(x) for key, x in flax.traverse_util.flatten_dict(params, sep="/").items()}
-        if source.metadata.get("digest"):
-            array_cache.write(stored, name)
-    params = flax.traverse_util.unflatten_dict(stored, sep="/")
-    read = jax.jit(lambda params, tokens: network.apply(params, tokens, method="read"))
+    digest, name = source.metadata.get("digest"), ""
+    if digest:
+        facts = f"{_VERSION} {digest} {source.image_shape} {length} {steps} {batch_size} {seed}"
+        name = f"text-image-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+    params = array_cache.kept_params(name, lambda: _trained(network, source, steps, batch_size, seed))
+
+    def vectors(params: Params, tokens: jax.Array) -> jax.Array:
+        made: Any = network.apply(params, tokens, method="read")
+        return made
+
+    read = batched(vectors, single_device())
 
     def texts(given: Sequence[str]) -> np.ndarray:
         tokens = tokens_of((cut(to_bytes(text), length - 2) for text in given), length)
-        made = list[np.ndarray]()
-        with jax.set_mesh(single_device()):
-            for start in range(0, len(tokens), _AT_ONCE):
-                part = tokens[start : start + _AT_ONCE]
-                padded = np.pad(part, ((0, _AT_ONCE - len(part)), (0, 0)))
-                made.append(np.asarray(read(params, padded))[: len(part)])
-        return np.concatenate(made)
+        return np.concatenate([*read(params, tokens, each=_AT_ONCE)])
 
-    return TextImageModel(array_cache.digest(stored), output(network, params, side, method="see"), texts)
+    return TextImageModel(array_cache.params_digest(params), output(network, params, side, method="see"), texts)
 
 
 def _trained(network: TextImage, source: DatasetSplits, steps: int, batch_size: int, seed: int) -> Params:
+    _log.warning("first the network that compares images with captions is trained, once: %d steps", steps)
+
     def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
         captions = batch["caption"]
         made: Any = network.apply(params, shifted(key, batch["image"]), captions)

@@ -21,7 +21,7 @@ def retrieved(
     The others are drawn by chance from the captions that differ. InputError for too few of them.
     """
     images, texts = pair(images, texts)
-    firsts, numbers = np.unique(captions, return_index=True)[1], np.unique(captions, return_inverse=True)[1]
+    _, firsts, numbers = np.unique(captions, return_index=True, return_inverse=True)
     if len(firsts) < candidates:
         raise InputError(f"{len(firsts)} different captions are fewer than the {candidates} to choose from")
     rng, distinct = np.random.default_rng(seed), texts[firsts]

@@ -1,7 +1,8 @@
 """Muon: gradients of matrices are orthogonalized before each step, so that every direction of them moves equally far.
 
-Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". optax.contrib.muon does the same in more
-than twice the time on a CPU: here three steps are enough, of products with the smaller side of a matrix alone.
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". optax.contrib.muon does the same in
+five steps; here three, of products with the smaller side of a matrix alone, take less time on a CPU
+(benchmarks/optimizers.py).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import optax
 
 from gen.tasks.state import Tree
 
+_MOMENTUM = 0.9
 _ADAM = 3.0  # times the learning rate of Muon is that of Adam
 _SMALLEST = 16  # rows and columns of a matrix that is orthogonalized
 # The first steps of the polynomials a x + b x^3 + c x^5 that bring singular values of at least 0.001 nearest to 1
-# (Amsel et al. 2025, "The Polar Express", table of appendix G).
+# (Amsel et al. 2025, "The Polar Express").
 _POLYNOMIALS = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
     (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
@@ -23,30 +25,20 @@ _POLYNOMIALS = (
 )
 
 
-def muon(
-    learning_rate: optax.Schedule,
-    *,
-    b1: float = 0.9,
-    b2: float = 0.99,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
-) -> optax.GradientTransformation:
+def muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:
     """Makes the optimizer of a network: Muon for the kernels of its layers, and for everything else Adam, with three
     times the learning rate.
 
     A step of Muon has about the root mean square `learning_rate`, whatever the gradient. Kernels [... columns] with
-    fewer than 16 rows (all axes but the last) or columns, such as that which makes an image, and those of layers named
-    "logits" have Adam (b1, b2).
-    weight_decay: of what Muon moves (Loshchilov and Hutter 2019, decoupled).
+    fewer than 16 rows (all axes but the last) or columns, such as that which makes an image, have Adam.
     """
     matrices = optax.chain(
-        optax.trace(momentum, nesterov=True),
+        optax.trace(_MOMENTUM, nesterov=True),
         optax.stateless_with_tree_map(lambda step, _: orthogonalize(step)),
-        optax.add_decayed_weights(weight_decay),
         optax.scale_by_learning_rate(learning_rate),
     )
-    adam = optax.adam(lambda step: _ADAM * learning_rate(step), b1=b1, b2=b2)
-    return optax.multi_transform({"muon": matrices, "adam": adam}, _kinds)
+    adam = optax.adam(lambda step: _ADAM * learning_rate(step), b1=0.9, b2=0.99)
+    return optax.multi_transform({"muon": matrices, "adam": adam}, kinds)
 
 
 def orthogonalize(x: jax.Array) -> jax.Array:
@@ -65,11 +57,12 @@ def orthogonalize(x: jax.Array) -> jax.Array:
     return (wide.T if tall else wide).reshape(x.shape).astype(x.dtype)
 
 
-def _kinds(params: Tree) -> Tree:
+def kinds(params: Tree) -> Tree:
+    """Says of each parameter whether it has "muon" or "adam"."""
+
     def kind(path: tuple[object, ...], leaf: jax.Array) -> str:
-        *layers, name = (entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey))
+        is_kernel = isinstance(path[-1], jax.tree_util.DictKey) and path[-1].key == "kernel"
         columns = leaf.shape[-1] if leaf.ndim else 1
-        is_matrix = name == "kernel" and min(leaf.size // columns, columns) >= _SMALLEST
-        return "muon" if is_matrix and "logits" not in layers else "adam"
+        return "muon" if is_kernel and min(leaf.size // columns, columns) >= _SMALLEST else "adam"
 
     return jax.tree_util.tree_map_with_path(kind, params)
