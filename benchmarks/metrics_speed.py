@@ -5,9 +5,9 @@
     python benchmarks/metrics_speed.py --smoke    # few samples, no claim
 
 10,000 generated samples against 10,000 real ones, which are the training set as well, and 10,000 held-out ones: random
-features, class logits and images of 32 x 32. Features of real images are made once in life, and what depends on them
-alone is not: it is in the total. Intervals are included, extractors are not. On a busy machine look at the seconds of
-the processor, over all threads: half of them is about what two idle cores need.
+features, class logits, captions and images of 32 x 32. Features of real images are made once in life, and what depends
+on them alone is not: it is in the total. Intervals are included, extractors and text-image models are not. On a busy
+machine look at the seconds of the processor, over all threads: half of them is about what two idle cores need.
 
 Then the Fréchet distance at d = 2,048: from moments, as of stored statistics; and from features, with its interval.
 """
@@ -25,6 +25,7 @@ import numpy as np
 
 from gen.evaluation import GROUPS, Comparison, FeatureSet, Reference, measure
 from gen.features.extractor import Extractor, ExtractorOutput
+from gen.features.text_image import TextImageModel
 from gen.metrics import moments
 
 CLASSES, SIDE, PAIRS = 10, 32, 2000
@@ -42,7 +43,12 @@ def images(rng: np.random.Generator, n: int, d: int) -> FeatureSet:
     labels = rng.integers(0, CLASSES, n).astype(np.int32)
     logits = 3 * np.eye(CLASSES, dtype=np.float32)[labels] + rng.standard_normal((n, CLASSES), dtype=np.float32)
     pixels = rng.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
-    return FeatureSet(pixels, features(rng, n, d), labels, logits)
+    captions = np.array([f"number {number} in class {label}" for number, label in enumerate(labels)])
+    return FeatureSet(pixels, features(rng, n, d), labels, logits, captions)
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def suite(n: int, d: int) -> float:
@@ -52,7 +58,10 @@ def suite(n: int, d: int) -> float:
     reference = Reference("", "train", real, real, held_out, tuple(map(str, range(CLASSES))))
     extractor = Extractor("random", "", "none", lambda x: ExtractorOutput(held_out.features[: len(x)]))
     pairs = np.zeros((min(n, PAIRS), 1, 1, 1), np.float32)  # stand for images on the ways between latents
-    comparison = Comparison(generated, reference, extractor, path=(pairs, pairs))
+    see, read = (lambda x: unit(generated.features[: len(x)])), (lambda x: unit(features(rng, len(x), d)))
+    comparison = Comparison(
+        generated, reference, extractor, text_image=TextImageModel("", see, read), path=(pairs, pairs)
+    )
     print(f"\nd = {d:,}, {n:,} against {n:,}\n\n| metrics | seconds | of the processor |\n| --- | --- | --- |")
     total = processor = 0.0
     for name in GROUPS:
