@@ -25,7 +25,7 @@ from gen.losses import image_text_contrastive
 from gen.models.text_image import TextImage
 from gen.text import cut, to_bytes, tokens_of
 
-_VERSION = 1  # raise it when networks or training change
+_VERSION = 2  # raise it when networks or training change
 _AT_ONCE = 256  # texts
 _log = logging.getLogger(__name__)
 

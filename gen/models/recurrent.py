@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from gen.errors import InputError
 from gen.models import token_grid
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
+from gen.models.byte_embedding import ByteEmbedding
 from gen.models.recurrent_cells import CELLS, STATES, Cell
 from gen.models.sequence_layers import AdaRMSNorm, Linear, broadcast_rows
 from gen.models.token_grid import Grid
@@ -23,6 +24,7 @@ LayerCarry = tuple[jax.Array, jax.Array]  # the last inputs of the convolution [
 Carry = tuple[jax.Array, tuple[LayerCarry, ...], jax.Array]
 
 _TAPS = 4  # of the causal convolution
+_STRIDE = 4  # bytes of a caption that are read at once
 _MOST_POSITIONS = 2**17  # their tables take half a GB then
 
 
@@ -118,7 +120,7 @@ class Recurrent(nn.Module):
         self.norm = AdaRMSNorm(self.num_classes)
         self.logits = Linear(self.vocabulary, use_bias=True)
         if self.text_vocabulary:
-            self.byte = nn.Embed(self.text_vocabulary, self.width, embedding_init=nn.initializers.normal(1.0))
+            self.text = ByteEmbedding(self.width, _STRIDE, self.text_vocabulary)
             self.prompt = Linear(self.width)
 
     def __call__(
@@ -137,10 +139,11 @@ class Recurrent(nn.Module):
         They end where the image begins, whatever their length.
         """
         known, carries, _ = self.initialize_carry(len(caption))
+        caption = jnp.pad(caption, ((0, 0), (0, -caption.shape[1] % _STRIDE)))
         length = (caption > 0).sum(1, keepdims=True)
         source = jnp.arange(caption.shape[1]) - (caption.shape[1] - length)
         aligned = jnp.where(source >= 0, jnp.take_along_axis(caption, jnp.maximum(source, 0), axis=1), 0)
-        x, carries = self._layers(self.byte(aligned), carries, label)
+        x, carries = self._layers(self.text(aligned), carries, label)
         return known, carries, self.prompt(x[:, -1:])[:, 0]
 
     def initialize_carry(self, batch: int) -> Carry:

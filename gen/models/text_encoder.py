@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gen.models.byte_embedding import ByteEmbedding
 from gen.models.recurrent import Layer, layer_carry
 from gen.models.recurrent_cells import Cell
 from gen.models.sequence_layers import AdaRMSNorm, Linear
@@ -22,11 +23,12 @@ class Encoded(NamedTuple):
     """A text as vectors."""
 
     pooled: jax.Array  # [b width], of about unit variance; of no text always the same, learned
-    states: jax.Array  # [b l width]: each byte with what stands before and after it; 0 beyond the end
+    states: jax.Array  # [b n width]: each few bytes with what stands before and after them; 0 beyond the end
+    inside: jax.Array  # [b n]: 1 up to the end, 0 beyond it
 
 
 class TextEncoder(nn.Module):
-    """Tokens int32 [b l] to one vector for the text, and one for each byte.
+    """Tokens int32 [b l] to one vector for the text, and n = ceil(l / stride) for each `stride` bytes.
 
     What fills a row after the text does not change what is made of it.
     """
@@ -34,13 +36,15 @@ class TextEncoder(nn.Module):
     vocabulary: int = VOCABULARY  # tokens
     width: int = 64  # channels of both vectors
     layers: int = 1  # in each direction
+    stride: int = 4  # bytes that are read at once
     cell: Cell = "rglru"
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> Encoded:
-        length = (tokens > 0).sum(1)
-        inside = jnp.arange(tokens.shape[1]) < length[:, None]
-        x = nn.Embed(self.vocabulary, self.width, embedding_init=nn.initializers.normal(1.0), name="byte")(tokens)
+        tokens = jnp.pad(tokens, ((0, 0), (0, -tokens.shape[1] % self.stride)))
+        length = -(-(tokens > 0).sum(1) // self.stride)  # in steps
+        x = ByteEmbedding(self.width, self.stride, self.vocabulary, name="embedding")(tokens)
+        inside = jnp.arange(x.shape[1]) < length[:, None]
         sides = []
         for name, turned in (("forward", False), ("backward", True)):
             y = _reversed(x, length) if turned else x
@@ -55,7 +59,7 @@ class TextEncoder(nn.Module):
         pooled = Linear(self.width, use_bias=True, name="pooled")(jnp.concatenate([*ends, mean], -1)[:, None])
         pooled = AdaRMSNorm(0, name="norm")(pooled, None)[:, 0]
         nothing = self.param("nothing", nn.initializers.normal(1.0), (self.width,), jnp.float32)
-        return Encoded(jnp.where((length > 0)[:, None], pooled, nothing), states)
+        return Encoded(jnp.where((length > 0)[:, None], pooled, nothing), states, inside.astype(states.dtype))
 
 
 def mix_captions(weight: jax.Array | None, call: Any, inputs: Any, options: Any, context: Any) -> Any:

@@ -1,8 +1,9 @@
 """A U-Net of the residual blocks of r3gan.py, for noisy images at a time: what a flow learns its velocity with.
 
 Ronneberger et al. 2015, "U-Net": levels of halved sides, and skips from each on the way down to its equal on the way
-up. Time and class scale and shift the features of every block (FiLM, Perez et al. 2018; Dhariwal and Nichol 2021,
-section 3). No normalization and no attention. Images are [b h w c], around [-1, 1].
+up. Time, class and caption scale and shift the features of every block (FiLM, Perez et al. 2018; Dhariwal and Nichol
+2021, section 3), and the positions of the inner levels look things up in the caption. No normalization. Images are
+[b h w c], around [-1, 1].
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from gen.errors import InputError
-from gen.models import bounds, layers
+from gen.models import bounds, layers, sequence_layers
 from gen.models.bounds import check_bounds
-from gen.models.text_encoder import TextEncoder
+from gen.models.text_encoder import Encoded, TextEncoder
 
 _FREQUENCIES = 16  # of the time, from half a period to 16
 
@@ -43,6 +44,29 @@ def _film(condition: jax.Array, x: jax.Array, *, name: str | None = None) -> jax
     both = layers.Linear(2 * x.shape[-1], gain=0.1, use_bias=True, name=name)(condition)[:, None, None]
     scale, shift = jnp.split(both, 2, -1)
     return x * (1 + scale) + shift
+
+
+class _Read(nn.Module):
+    """Adds to each position of x [b h w c] what it looks for in a text: cross-attention (Vaswani et al. 2017), here to
+    the vectors of the bytes and to that of the whole text."""
+
+    heads: int = 4
+    size: int = 32  # channels of a head
+
+    @nn.compact
+    def __call__(self, x: jax.Array, text: Encoded) -> jax.Array:
+        b, h, w, c = x.shape
+        rows = jnp.concatenate([text.pooled[:, None], text.states], axis=1).astype(x.dtype)
+        bias = jnp.log(jnp.maximum(jnp.pad(text.inside, ((0, 0), (1, 0)), constant_values=1.0), 1e-9))[:, None, None]
+
+        def heads(rows: jax.Array, name: str, *, norm: bool = True) -> jax.Array:
+            made = sequence_layers.Linear(self.heads * self.size, name=name)(rows)
+            made = sequence_layers.AdaRMSNorm(0, name=f"{name}_norm")(made, None) if norm else made
+            return made.reshape(b, -1, self.heads, self.size)
+
+        query = heads(x.reshape(b, h * w, c), "query")
+        found = jax.nn.dot_product_attention(query, heads(rows, "key"), heads(rows, "value", norm=False), bias)
+        return x + sequence_layers.Linear(c, gain=0.0, name="out")(found.reshape(b, h * w, -1)).reshape(x.shape)
 
 
 class _SubPixelConv(nn.Module):
@@ -83,6 +107,7 @@ class UNet(nn.Module):
     embedding: int = 128  # size of the embedding of time and class
     bfloat16: bool = False  # compute in bfloat16; the last convolution stays in float32
     text_width: int = 64  # of the encoder of captions, where the data has them
+    text_levels: int = 2  # innermost levels whose positions look things up in the caption
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; this and the next are given by the data
     num_classes: int = 0  # 0: not by class
     vocabulary: int = 0  # of captions; 0: not by caption
@@ -103,7 +128,7 @@ class UNet(nn.Module):
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
         check_bounds(self, place, patch=bounds.PATCH, pixel_width=bounds.WIDTH, embedding=bounds.WIDTH)
-        check_bounds(self, place, text_width=bounds.WIDTH)
+        check_bounds(self, place, text_width=bounds.WIDTH, text_levels=(0, 64))
         height, width, _ = self.image_shape
         if height % self.factor or width % self.factor:
             raise InputError(
@@ -117,28 +142,35 @@ class UNet(nn.Module):
         dtype = jnp.bfloat16 if self.bfloat16 else jnp.float32
         widths = self.level_widths
         context, caption = (given[:-1], given[-1]) if self.vocabulary else (given, None)
-        condition, depth = self._condition(time, label, caption).astype(dtype), 2 * self.blocks * len(widths)
+        text = None if caption is None else TextEncoder(self.vocabulary, self.text_width, name="text")(caption)
+        condition, depth = self._condition(time, label, text).astype(dtype), 2 * self.blocks * len(widths)
+
+        def blocks(y: jax.Array, level: int) -> jax.Array:
+            for _ in range(self.blocks):
+                y = _Block(self.expansion, depth)(y, condition)
+                if text is not None and level >= len(widths) - self.text_levels:
+                    y = _Read()(y, text)
+            return y
+
         pixels = jnp.concatenate([x, *context], axis=-1).astype(dtype)
         y = layers.Conv(widths[0], 3, name="image")(layers.space_to_depth(pixels, self.patch))
         skips = []
         for i, width in enumerate(widths):
             if i:
                 y = layers.Conv(width)(layers.downsample(y))
-            for _ in range(self.blocks):
-                y = _Block(self.expansion, depth)(y, condition)
+            y = blocks(y, i)
             skips.append(y)
         for i, width in reversed(list(enumerate(widths))):
             if i < len(widths) - 1:
                 y = layers.upsample(layers.Conv(width)(y)) + layers.Conv(width)(skips[i])
-            for _ in range(self.blocks):
-                y = _Block(self.expansion, depth)(y, condition)
+            y = blocks(y, i)
         y = _SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
         y += layers.Conv(self.pixel_width, 3, name="pixels")(pixels)
         y = layers.leaky_relu(_film(condition, y, name="pixel_film"))  # how far pixels are to be believed, by the time
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 
-    def _condition(self, time: jax.Array, label: jax.Array, caption: jax.Array | None) -> jax.Array:
-        """Embeds times, labels and captions: [b embedding]."""
+    def _condition(self, time: jax.Array, label: jax.Array, text: Encoded | None) -> jax.Array:
+        """Embeds times, labels and texts: [b embedding]."""
         angles = 2 * jnp.pi * time[:, None] * 2 ** jnp.linspace(-1.0, 4.0, _FREQUENCIES)
         odds = jnp.log(jnp.clip(time, 1e-3, 1 - 1e-3) / jnp.clip(1 - time, 1e-3, 1 - 1e-3))[:, None] / 4
         waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles), odds], axis=-1)
@@ -146,9 +178,8 @@ class UNet(nn.Module):
         if self.num_classes:
             normal = nn.initializers.normal(1.0)
             y += nn.Embed(self.num_classes + 1, self.embedding, embedding_init=normal, name="label")(label)
-        if caption is not None:
-            text = TextEncoder(self.vocabulary, self.text_width, name="text")(caption).pooled
-            y += layers.Linear(self.embedding, name="caption")(text)
+        if text is not None:
+            y += layers.Linear(self.embedding, name="caption")(text.pooled)
         y = layers.Linear(self.embedding, gain=layers.LEAKY_RELU_GAIN, use_bias=True)(layers.leaky_relu(y))
         return layers.leaky_relu(y)
 

@@ -21,8 +21,10 @@ def test_what_fills_the_row_counts_for_nothing(encoder):
     net, params = encoder
     short, long = (net.apply(params, tokens_of(TEXTS, length)) for length in (24, 40))
     np.testing.assert_allclose(short.pooled, long.pooled, atol=1e-5)
-    np.testing.assert_allclose(short.states, long.states[:, :24], atol=1e-5)
-    assert not np.any(long.states[:, 24:])
+    np.testing.assert_allclose(short.states, long.states[:, :6], atol=1e-5)
+    np.testing.assert_array_equal(short.inside, long.inside[:, :6])
+    np.testing.assert_array_equal(long.inside.sum(1), [5, 5, 5, 1, 0])  # of 18, 18, 17, 2 and 0 tokens, 4 at once
+    assert not np.any(long.states[:, 6:])
 
 
 def test_texts_of_the_same_bytes_in_another_order_differ_and_no_text_is_not_the_empty_one(encoder):
@@ -40,8 +42,8 @@ def test_both_directions_reach_every_byte(encoder):
         other = base.copy()
         other[0, changed] += 1
         moved = np.abs(net.apply(params, base).states - net.apply(params, other).states)[0].max(-1)
-        assert (moved[:10] > 1e-6).all()
-        assert not moved[10:].any()
+        assert (moved[:3] > 1e-6).all()
+        assert not moved[3:].any()
 
 
 def test_batch_is_singles_and_jit_is_eager(encoder):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gen.errors import InputError
-from gen.models.unet import PRESETS, UNet
+from gen.models.text_encoder import Encoded
+from gen.models.unet import PRESETS, UNet, _Read
+from gen.text import VOCABULARY, tokens_of
 
 SMALL = {"widths": (8, 12), "blocks": 1, "embedding": 16, "pixel_width": 4, "image_shape": (8, 12, 3)}
 
@@ -28,6 +30,48 @@ def stirred(network, *given):
 def test_it_makes_images_of_the_shape_of_its_input():
     made, _ = jax.eval_shape(UNet(**SMALL, num_classes=2).init_with_output, jax.random.key(0), *inputs())
     assert (made.shape, made.dtype) == ((2, 8, 12, 3), jnp.float32)
+
+
+def test_positions_read_the_caption_by_the_definition_of_attention():
+    read = _Read(heads=2, size=4)
+    x = jax.random.normal(jax.random.key(0), (1, 2, 3, 6))
+    text = Encoded(jnp.ones((1, 5)), jax.random.normal(jax.random.key(1), (1, 4, 5)), jnp.array([[1.0, 1.0, 1.0, 0.0]]))
+    params = stirred(read, x, text)
+    kernels = {name: np.asarray(leaf["kernel"]) for name, leaf in params["params"].items() if "kernel" in leaf}
+    scales = {name: np.asarray(leaf["scale"]) for name, leaf in params["params"].items() if "scale" in leaf}
+    rows = np.concatenate([np.ones((1, 5)), text.states[0, :3]])  # that beyond the end is not read
+    flat = np.asarray(x).reshape(6, 6)
+
+    def normal(row, name):
+        return row / np.sqrt(np.mean(row**2, axis=-1, keepdims=True) + 1e-6) * scales[name]
+
+    query, key = normal(flat @ kernels["query"], "query_norm"), normal(rows @ kernels["key"], "key_norm")
+    value, found = rows @ kernels["value"], []
+    for head in (slice(0, 4), slice(4, 8)):
+        weight = np.exp(query[:, head] @ key[:, head].T / 4**0.5)
+        found.append(weight / weight.sum(1, keepdims=True) @ value[:, head])
+    expected = flat + np.concatenate(found, 1) @ kernels["out"]
+    np.testing.assert_allclose(np.asarray(read.apply(params, x, text)).reshape(6, 6), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_captions_count_and_what_fills_them_does_not(levels):
+    network = UNet(**SMALL, vocabulary=VOCABULARY, text_width=8, text_levels=levels)
+    z, time, label = inputs()
+    caption = jnp.asarray(tokens_of([b"a red star", b"a ring"], 12))
+    params = stirred(network, z, time, label, caption)
+    apply = jax.jit(network.apply)
+    made = apply(params, z, time, label, caption)
+    np.testing.assert_allclose(
+        made, apply(params, z, time, label, jnp.pad(caption, ((0, 0), (0, 8)))), rtol=1e-3, atol=1e-3
+    )
+    for other in (b"a rung", None, b""):
+        changed = apply(params, z, time, label, jnp.asarray(tokens_of([b"a red star", other], 12)))
+        np.testing.assert_array_equal(made[0], changed[0])
+        assert np.isfinite(changed).all()
+        assert float(jnp.abs(made[1] - changed[1]).max()) > 1e-4
+    readers = [name for name in params["params"] if name.startswith("_Read")]
+    assert len(readers) == (0, 1, 3)[levels]  # at 2 x 3 positions, then at 4 x 6 before and after them
 
 
 @pytest.mark.parametrize("patch", [1, 2])
