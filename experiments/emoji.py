@@ -21,14 +21,14 @@ def get_config(arg: str = "") -> Config:
             Flow,
             network=spec(UNet, **PRESETS["xs"], text_width=96),
             learning_rate=(1e-3, 0.0),
-            warmup_images=6_400,
+            warmup_images=3_200,
             ema_half_life=(0.0, 10_000.0),
             guidance=2.0,
             schedule_images=300_000,
         ),
-        batch_size=64,
+        batch_size=32,
         total_images=300_000,
-        preview_every=500,
+        preview_every=1000,
     )
     if smoke:
         config.data = spec(scenes, resolution=64, num_train=64, num_held_out=8)

@@ -74,7 +74,7 @@ def _gpu_flow() -> Config:
     config.task.learning_rate = (5e-4, 0.0)
     config.task.ema_half_life = (0.0, 100_000.0)
     config.task.schedule_images = config.total_images = 4_000_000
-    config.batch_size = 256
+    config.task.warmup_images, config.batch_size = 25_600, 256
     return config
 
 
@@ -106,13 +106,13 @@ def _flow() -> Config:
             Flow,
             network=spec(unet.UNet, **unet.PRESETS["xs"]),
             learning_rate=(1e-3, 0.0),
-            warmup_images=6_400,
+            warmup_images=3_200,
             ema_half_life=(0.0, 10_000.0),
             schedule_images=400_000,
         ),
-        batch_size=64,
+        batch_size=32,
         total_images=400_000,
-        preview_every=1000,
+        preview_every=2000,
     )
 
 

@@ -23,14 +23,14 @@ def get_config(arg: str = "") -> Config:
             Flow,
             network=spec(UNet, **PRESETS["xs"] | {"widths": tuple(times * width for width in PRESETS["xs"]["widths"])}),
             learning_rate=(1e-3 / times, 0.0),
-            warmup_images=6_400,
+            warmup_images=3_200 if arg else 25_600,
             ema_half_life=(0.0, 10_000.0 if arg else 100_000.0),
             guidance=2.0,
             schedule_images=400_000 if arg else 4_000_000,
         ),
-        batch_size=64 if arg else 256,
+        batch_size=32 if arg else 256,
         total_images=400_000 if arg else 4_000_000,
-        preview_every=1000,
+        preview_every=2000,
     )
     config.task.network.text_width = 96 * times
     if arg == "smoke":

@@ -22,9 +22,9 @@ def get_config(arg: str = "") -> Config:
     config = Config(
         data=spec(scenes, resolution=32),
         task=_gan() if arg == "gan" else _flow(),
-        batch_size=16 if arg == "gan" else 64,
-        total_images=32_000 if arg == "gan" else 130_000,
-        preview_every=500,
+        batch_size=16 if arg == "gan" else 32,
+        total_images=32_000 if arg == "gan" else 200_000,
+        preview_every=1000,
         checkpoint_every=1000,
     )
     if arg == "smoke":
@@ -39,10 +39,10 @@ def _flow() -> dict:
         Flow,
         network=spec(UNet, **PRESETS["xs"]),
         learning_rate=(1e-3, 0.0),
-        warmup_images=6_400,
+        warmup_images=3_200,
         ema_half_life=(0.0, 5_000.0),
         guidance=2.0,
-        schedule_images=130_000,
+        schedule_images=200_000,
     )
 
 
