@@ -37,7 +37,7 @@ def get_config(arg: str = "") -> Config:
 def _flow() -> dict:
     return spec(
         Flow,
-        network=spec(UNet, **PRESETS["xs"]),
+        network=spec(UNet, **PRESETS["xs"], pixel_blocks=1),
         learning_rate=(1e-3, 0.0),
         warmup_images=3_200,
         ema_half_life=(0.0, 5_000.0),
