@@ -2,7 +2,7 @@
 
     python -m gen.main --config experiments/scenes_autoencoder.py
 
-Not measured yet.
+Measured with it, see docs/words.md.
 """
 
 from gen.config import Config, spec, variant

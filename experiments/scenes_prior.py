@@ -4,7 +4,7 @@
     python -m gen.main --config experiments/scenes_prior.py
     python -m gen.score photo.png --workdir runs/scenes_prior --prompt "a red star" --out scores
 
---config.init_from.autoencoder is the run folder of the tokenizer, if not the default one. Not measured yet.
+--config.init_from.autoencoder is the run folder of the tokenizer, if not the default one. Measured in docs/words.md.
 """
 
 from gen.config import Config, spec, variant

@@ -46,16 +46,6 @@ def _film(condition: jax.Array, x: jax.Array, *, name: str | None = None) -> jax
     return x * (1 + scale) + shift
 
 
-class _PixelBlock(nn.Module):
-    """Residual block  x + 3x3( 3x3(x) )  for few channels, the first convolution scaled and shifted."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, condition: jax.Array) -> jax.Array:
-        y = layers.Conv(x.shape[-1], 3, gain=layers.LEAKY_RELU_GAIN)(x)
-        y = layers.leaky_relu(_film(condition, y))
-        return x + layers.Conv(x.shape[-1], 3, gain=0.0)(y)
-
-
 class _Read(nn.Module):
     """Adds to each position of x [b h w c] what it looks for in a text: cross-attention (Vaswani et al. 2017), here to
     the vectors of the bytes and to that of the whole text."""
@@ -114,7 +104,6 @@ class UNet(nn.Module):
     expansion: float = 1.0  # inner channels of a block per outer channel
     patch: int = 2  # pixels per side that the first level treats as one position
     pixel_width: int = 16  # channels of a pixel at the end
-    pixel_blocks: int = 0  # residual blocks over pixels
     embedding: int = 128  # size of the embedding of time and class
     bfloat16: bool = False  # compute in bfloat16; the last convolution stays in float32
     text_width: int = 64  # of the encoder of captions, where the data has them
@@ -138,7 +127,7 @@ class UNet(nn.Module):
     def check(self, place: str) -> None:
         """Raises InputError unless these fields fit each other and the data. place: the field to blame."""
         check_bounds(self, place, widths=bounds.WIDTH, blocks=bounds.BLOCKS, expansion=bounds.EXPANSION)
-        check_bounds(self, place, patch=bounds.PATCH, pixel_width=bounds.WIDTH, pixel_blocks=bounds.BLOCKS)
+        check_bounds(self, place, patch=bounds.PATCH, pixel_width=bounds.WIDTH)
         check_bounds(self, place, embedding=bounds.WIDTH, text_width=bounds.WIDTH, text_levels=(0, 64))
         height, width, _ = self.image_shape
         if height % self.factor or width % self.factor:
@@ -178,8 +167,6 @@ class UNet(nn.Module):
         y = _SubPixelConv(self.pixel_width, self.patch, name="fine")(layers.leaky_relu(y))
         y += layers.Conv(self.pixel_width, 3, name="pixels")(pixels)
         y = layers.leaky_relu(_film(condition, y, name="pixel_film"))  # how far pixels are to be believed, by the time
-        for i in range(self.pixel_blocks):
-            y = _PixelBlock(name=f"pixel_block_{i}")(y, condition)
         return layers.Conv(self.image_shape[-1], 3, gain=0.0, name="output")(y.astype(jnp.float32))
 
     def _condition(self, time: jax.Array, label: jax.Array, text: Encoded | None) -> jax.Array:
