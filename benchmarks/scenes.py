@@ -9,7 +9,8 @@ Trains a reader of objects on renders (--steps), prints how many objects of held
 for each skill, the share of --number prompts that are fulfilled with its 95 % interval: on real renders (the ceiling),
 on those of other prompts (chance), on the images of combinations that were learned from, on these as if each had been
 drawn for another prompt (shuffled), and on the images of combinations that were never learned from. At last whether
-the order of words matters: how often of two objects the right one is left of, right of, above or below the other.
+the order of words matters: how often of two objects the right one is left of, right of, above or below the other; and,
+of a flow, its loss on held-out scenes with their captions and with those of others.
 Objects are read by the detector, or with --fit by a fit of the renderer that starts from it.
 """
 
@@ -36,7 +37,8 @@ from gen.metrics.bootstrap import Value
 from gen.metrics.composition import SKILLS, Found, composition, place_of, relation_of
 from gen.runs import trained_run
 from gen.sampling import by_seed
-from gen.sampling.prompts import captions_for, check_prompts
+from gen.sampling.prompts import captions_for, check_prompts, tokens_for
+from gen.tasks.flow import Flow
 
 Read = Callable[[np.ndarray], list[list[Found]]]
 
@@ -123,6 +125,30 @@ def word_order(draw: Draw, read: Read, number: int) -> str:
     return f"of {both} images with both objects, their sides are right in {right}, and exchanged in {reverse}"
 
 
+def understood(workdir: pathlib.Path, number: int = 512) -> str:
+    """How much of held-out scenes a flow's loss owes to their captions, at some times."""
+    run = trained_run.load(workdir, mesh=devices.mesh(-1, 1))
+    if not isinstance(run.task, Flow):
+        return ""
+    task, indices = run.task, np.arange(HELD_OUT_START, HELD_OUT_START + number)
+    made = render(indices)
+    texts = [captions_of(each, int(index))[0] for each, index in zip(made.scenes, indices, strict=True)]
+    caption, x = jnp.asarray(tokens_for(run, texts)), 2 * made.image - 1
+    e = jax.random.normal(jax.random.key(0), x.shape)
+
+    @jax.jit
+    def loss(t: jax.Array, caption: jax.Array) -> jax.Array:
+        velocity = task.velocity(run.ema_params, (1 - t) * x + t * e, t, caption=caption)
+        return jnp.square(velocity - (e - x)).mean()
+
+    both = caption, jnp.roll(caption, 1, axis=0)
+    said = [
+        f"{t}: " + ", ".join(f"{float(loss(jnp.float32(t), each)):.4f}" for each in both)
+        for t in (0.3, 0.5, 0.7, 0.85, 0.95)
+    ]
+    return "loss by time, with their captions and with others': " + "; ".join(said)
+
+
 def picture(rows: int = 4, columns: int = 8, *, side: int = 128, line: int = 26) -> Image.Image:
     """Draws the first scenes, enlarged, each above its first caption."""
     made = render(np.arange(rows * columns))
@@ -170,6 +196,8 @@ def main() -> None:
     for skill in SKILLS[: 2 if given.smoke else None]:
         print(row(skill, draw, read, given.number), flush=True)
     print(word_order(draw, read, given.number))
+    if given.workdir:
+        print(understood(given.workdir))
 
 
 if __name__ == "__main__":

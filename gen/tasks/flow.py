@@ -222,6 +222,15 @@ class Flow:
         """Encodes images [n h w c] in [0, 1] to latents, and decodes them."""
         return self._latents.decode(ema_params, self._latents.encode(ema_params, images))
 
+    def velocity(
+        self, ema_params: Mapping[str, Any], z: jax.Array, time: jax.Array, *, caption: jax.Array | None = None
+    ) -> jax.Array:
+        """Computes dz/dt of z [n h w c], in [-1, 1] at time 0, at `time` [] or [n], of unknown class and context.
+
+        caption: tokens [n l]; None: without.
+        """
+        return self._velocity(ema_params["flow"], z, time, None, self._context(len(z), None), caption)
+
     def surprisal(
         self,
         ema_params: Mapping[str, Any],

@@ -71,7 +71,7 @@ def test_captions_count_and_what_fills_them_does_not(levels):
         assert np.isfinite(changed).all()
         assert float(jnp.abs(made[1] - changed[1]).max()) > 1e-4
     readers = [name for name in params["params"] if name.startswith("_Read")]
-    assert len(readers) == (0, 1, 3)[levels]  # at 2 x 3 positions, then at 4 x 6 before and after them
+    assert len(readers) == 2 * levels  # on the way down and on the way up
 
 
 @pytest.mark.parametrize("patch", [1, 2])
