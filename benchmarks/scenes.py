@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gen import devices
+from gen.config import experiment
 from gen.data.scene_captions import Prompt, captions_of, prompts
 from gen.data.scene_world import Scene
 from gen.data.scenes import HELD_OUT_START, pack, paint, render, scene
@@ -39,6 +41,7 @@ from gen.runs import trained_run
 from gen.sampling import by_seed
 from gen.sampling.prompts import captions_for, check_prompts, tokens_for
 from gen.tasks.flow import Flow
+from gen.training import loop
 
 Read = Callable[[np.ndarray], list[list[Found]]]
 
@@ -61,10 +64,9 @@ def draw_truth(asked: Sequence[Prompt]) -> np.ndarray:
     return rendered([prompt.scene for prompt in asked])
 
 
-def drawer(workdir: pathlib.Path, guidance: float | None) -> Draw:
+def drawer(run: trained_run.TrainedRun, guidance: float | None) -> Draw:
     """Returns what draws prompts by a run, with seeds 0, 1, 2 ..."""
     mesh = devices.mesh(-1, 1)
-    run = trained_run.load(workdir, mesh=mesh)
     conditions = {} if guidance is None else {"guidance": np.float32(guidance)}
 
     def draw(asked: Sequence[Prompt]) -> np.ndarray:
@@ -125,9 +127,8 @@ def word_order(draw: Draw, read: Read, number: int) -> str:
     return f"of {both} images with both objects, their sides are right in {right}, and exchanged in {reverse}"
 
 
-def understood(workdir: pathlib.Path, number: int = 512) -> str:
-    """How much of held-out scenes a flow's loss owes to their captions, at some times."""
-    run = trained_run.load(workdir, mesh=devices.mesh(-1, 1))
+def caption_losses(run: trained_run.TrainedRun, number: int = 512) -> str:
+    """A flow's loss on held-out scenes at some times, with their captions and with others'; of another task ""."""
     if not isinstance(run.task, Flow):
         return ""
     task, indices = run.task, np.arange(HELD_OUT_START, HELD_OUT_START + number)
@@ -182,6 +183,8 @@ def main() -> None:
         return
     if given.smoke:
         given.number, given.steps, given.fit = 4, 2, True
+        given.workdir = pathlib.Path(tempfile.mkdtemp()) / "run"
+        loop.train(experiment.load("experiments/scenes.py:smoke"), given.workdir)
     batch = 4 if given.smoke else 64
     reader: Reader = trained_reader(steps=given.steps, batch_size=batch)
 
@@ -192,12 +195,13 @@ def main() -> None:
     accuracy = reader_accuracy(read, 4 if given.smoke else 1000)
     print("single held-out objects read right: " + ", ".join(f"{k} {v:.1%}" for k, v in accuracy.items()), flush=True)
     print("| skill | real renders | chance | seen | seen, shuffled | unseen |\n|" + " --- |" * 6)
-    draw = drawer(given.workdir, given.guidance) if given.workdir else draw_truth
+    run = trained_run.load(given.workdir, mesh=devices.mesh(-1, 1)) if given.workdir else None
+    draw = drawer(run, given.guidance) if run else draw_truth
     for skill in SKILLS[: 2 if given.smoke else None]:
         print(row(skill, draw, read, given.number), flush=True)
     print(word_order(draw, read, given.number))
-    if given.workdir:
-        print(understood(given.workdir))
+    if run:
+        print(caption_losses(run, 8 if given.smoke else 512))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import argparse
 import pathlib
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ from gen.config import experiment
 from gen.data import npz
 from gen.data.outlines import KINDS
 from gen.data.scene_world import COLORS
-from gen.data.scenes import HELD_OUT_START, pack, paint, scene
+from gen.data.scenes import HELD_OUT_START, render
 from gen.features import parse_extractor
 from gen.features.scene_reader import trained_reader
 from gen.metrics.memorization import clopper_pearson
@@ -36,23 +37,19 @@ from gen.sampling.prompts import tokens_for
 from gen.training import loop
 
 TEMPLATE = "a photo of a {}"
-_BATCH = 64
 
 
 def bits(run: trained_run.TrainedRun, images: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     """Computes the bits [n k] of images [n h w c] in [0, 1] given each of k captions."""
-    rows = jnp.asarray(tokens_for(run, captions))
 
-    def given(images: jax.Array, row: jax.Array) -> jax.Array:
+    def given(fixed: Any, images: jax.Array) -> jax.Array:
+        params, row = fixed
         caption = jnp.broadcast_to(row, (len(images), len(row)))
-        return run.task.surprisal(run.ema_params, images, None, caption=caption).sum((1, 2))
+        return run.task.surprisal(params, images, None, caption=caption).sum((1, 2))
 
-    compiled, parts = jax.jit(given), list[np.ndarray]()
-    for start in range(0, len(images), _BATCH):
-        some = images[start : start + _BATCH]
-        padded = np.concatenate([some, np.repeat(some[:1], _BATCH - len(some), axis=0)])
-        parts.append(np.stack([np.asarray(compiled(padded, row))[: len(some)] for row in rows], axis=1))
-    return np.concatenate(parts)
+    compiled = devices.batched(given, devices.mesh(-1, 1))
+    rows = tokens_for(run, captions)
+    return np.stack([np.concatenate([*compiled((run.ema_params, row), images)]) for row in rows], axis=1)
 
 
 def line(name: str, right: np.ndarray, classes: int, classified: np.ndarray) -> str:
@@ -64,9 +61,9 @@ def line(name: str, right: np.ndarray, classes: int, classified: np.ndarray) -> 
 
 def of_scenes(run: trained_run.TrainedRun, number: int, steps: int) -> list[str]:
     """Single objects: by kind ("a star"), and by color given the kind ("a red star")."""
-    drawn = [scene(HELD_OUT_START + 4 * n) for n in range(number)]
-    images = np.asarray(paint(jax.tree.map(jnp.asarray, pack(drawn)), resolution=32)[0])
-    kinds, colors = ([getattr(each.things[0], name) for each in drawn] for name in ("kind", "color"))
+    made = render(HELD_OUT_START + 4 * np.arange(number))
+    images = np.asarray(made.image)
+    kinds, colors = ([getattr(each.things[0], name) for each in made.scenes] for name in ("kind", "color"))
     found = trained_reader(steps=steps, batch_size=4 if steps < 100 else 64).read(images)
     read = [(things[0].kind, things[0].color) if things else ("", "") for things in found]
     names = list(COLORS)

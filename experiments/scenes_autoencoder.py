@@ -2,7 +2,7 @@
 
     python -m gen.main --config experiments/scenes_autoencoder.py
 
-Measured with it, see docs/words.md.
+Measured in docs/words.md, with it.
 """
 
 from gen.config import Config, spec, variant

@@ -46,7 +46,7 @@ def _film(condition: jax.Array, x: jax.Array, *, name: str | None = None) -> jax
     return x * (1 + scale) + shift
 
 
-class _Read(nn.Module):
+class _CrossAttention(nn.Module):
     """Adds to each position of x [b h w c] what it looks for in a text: cross-attention (Vaswani et al. 2017), here to
     the vectors of the bytes and to that of the whole text."""
 
@@ -149,7 +149,7 @@ class UNet(nn.Module):
             for _ in range(self.blocks):
                 y = _Block(self.expansion, depth)(y, condition)
                 if text is not None and level >= len(widths) - self.text_levels:
-                    y = _Read()(y, text)
+                    y = _CrossAttention()(y, text)
             return y
 
         pixels = jnp.concatenate([x, *context], axis=-1).astype(dtype)

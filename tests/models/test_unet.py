@@ -9,7 +9,7 @@ import pytest
 
 from gen.errors import InputError
 from gen.models.text_encoder import Encoded
-from gen.models.unet import PRESETS, UNet, _Read
+from gen.models.unet import PRESETS, UNet, _CrossAttention
 from gen.text import VOCABULARY, tokens_of
 
 SMALL = {"widths": (8, 12), "blocks": 1, "embedding": 16, "pixel_width": 4, "image_shape": (8, 12, 3)}
@@ -33,7 +33,7 @@ def test_it_makes_images_of_the_shape_of_its_input():
 
 
 def test_positions_read_the_caption_by_the_definition_of_attention():
-    read = _Read(heads=2, size=4)
+    read = _CrossAttention(heads=2, size=4)
     x = jax.random.normal(jax.random.key(0), (1, 2, 3, 6))
     text = Encoded(jnp.ones((1, 5)), jax.random.normal(jax.random.key(1), (1, 4, 5)), jnp.array([[1.0, 1.0, 1.0, 0.0]]))
     params = stirred(read, x, text)
@@ -70,7 +70,7 @@ def test_captions_count_and_what_fills_them_does_not(levels):
         np.testing.assert_array_equal(made[0], changed[0])
         assert np.isfinite(changed).all()
         assert float(jnp.abs(made[1] - changed[1]).max()) > 1e-4
-    readers = [name for name in params["params"] if name.startswith("_Read")]
+    readers = [name for name in params["params"] if name.startswith("_CrossAttention")]
     assert len(readers) == 2 * levels  # on the way down and on the way up
 
 
