@@ -21,6 +21,9 @@ from jax.sharding import Mesh
 from PIL import Image
 
 from gen import devices
+from gen.auditing import auditor, items
+from gen.auditing.items import Collection
+from gen.auditing.results import Audit
 from gen.config import Config, validate
 from gen.config.experiment import load as experiment
 from gen.data import DatasetSplits
@@ -58,6 +61,7 @@ from gen.verification.verify_files import Verification, verify_files
 __all__ = [
     "Data",
     "Model",
+    "audit",
     "chain",
     "evaluate",
     "experiment",
@@ -328,6 +332,29 @@ def verify(
     found, secret = find_images(_listed(files)), known_key(key)
     with Parser(load_trust(_listed(trust))) as parser:
         return verify_files(found.files, parser, key=secret, search=search)
+
+
+def audit(
+    images: np.ndarray | str | Path | Data,
+    *,
+    fast: bool = False,
+    reference: np.ndarray | str | Path | Data | None = None,
+    key: str | Path | None = None,
+) -> Audit:
+    """Looks for what is wrong with a set of images, as gen.audit does, and writes nothing.
+
+    images: [n h w c], a folder, a zip of one, an .npz file, or the data of a run. `findings` is a table, a list of
+    dataclasses; `exclude(kinds)` lists the images to leave out. reference: another set, from which `drift` tells
+    how this one differs.
+    """
+    other = None if reference is None else _collection(reference)
+    return auditor.audit(_collection(images), fast=fast, reference=other, key=known_key(key)).audit
+
+
+def _collection(given: np.ndarray | str | Path | Data) -> Collection:
+    if isinstance(given, Data):
+        return items.of_splits(given.splits, name=given.splits.name)
+    return items.of_path(given) if isinstance(given, str | Path) else items.of_arrays(to_uint8(image_array(given)))
 
 
 def _listed(paths: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:

@@ -23,10 +23,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 # The rooms (modules and packages) of gen, from the top down: each imports only what stands below it. Those of one line
 # know nothing of each other. CONTRIBUTING.md shows the same list with what is in each.
 ROOMS = """
-main sample refine score latents evaluate verify export
+main sample refine score latents evaluate audit verify export
 api
 training
 publishing
+auditing
 evaluation verification
 refining
 sampling
@@ -41,7 +42,7 @@ image_io
 devices
 config
 cli
-augment imaging losses metrics models watermark
+audit_checks augment imaging losses metrics models watermark
 npz text
 files
 errors

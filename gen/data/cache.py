@@ -27,6 +27,7 @@ import PIL
 from gen.data.captions import Captions, described
 from gen.data.dataset import DatasetSplits, Examples
 from gen.data.mapped import Mapped
+from gen.data.quick_audit import QuickAudit
 from gen.files import cache_home, printable, private_folder
 
 
@@ -46,7 +47,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 _PARTS = ("train_images", "train_labels", "held_out_images", "held_out_labels")
 _OF_CAPTIONS = ("text", "sizes", "counts")
 _CAPTIONS = tuple(f"{split}_caption_{part}" for split in ("train", "held_out") for part in _OF_CAPTIONS)
-_VERSION = 3  # raise it when the files or the way of decoding change
+_VERSION = 4  # raise it when the files or the way of decoding change
 # Larger files are read again as a whole only if their times say that they were written to since; else some blocks.
 _VERIFY_BYTES = 256 * 2**20
 _BLOCKS, _BLOCK = 64, 2**16
@@ -68,7 +69,7 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     """
     key = json.dumps([_VERSION, PIL.__version__, name, options, identity], sort_keys=True)
     entry = cache_home() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    stored = None
+    make, stored = _with_quick_look(make), None
     try:
         with _as_write_error():
             private_folder(entry.parent)
@@ -89,6 +90,23 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     return DatasetSplits(
         name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **metadata}
     )
+
+
+def _with_quick_look(make: Callable[[Add], Made]) -> Callable[[Add], Made]:
+    """Makes the splits, and looks at the images on the way."""
+
+    def made(add: Add) -> Made:
+        quick = QuickAudit()
+
+        def adding(split: str, images: Any, labels: Any, captions: Sequence[Sequence[bytes]] | None = None) -> None:
+            add(split, images, labels, captions)
+            quick.add(np.asarray(images, np.uint8), split)
+
+        class_names, metadata = make(adding)
+        found = quick.result()
+        return class_names, metadata | ({"quick_audit": found} if found else {})
+
+    return made
 
 
 def _examples(arrays: Mapping[str, np.ndarray], split: str) -> Examples:

@@ -12,6 +12,7 @@ from gen.data.add_images import add_images
 from gen.data.archive import BadMember, Files, open_files
 from gen.data.cache import Add, Made, cached
 from gen.data.dataset import DatasetSplits
+from gen.data.exclusions import without
 from gen.data.layout import File
 from gen.errors import InputError, nearest
 from gen.files import printable
@@ -29,6 +30,8 @@ def celeba(
     *,
     label: str | None = None,  # one of the 40 attributes, e.g. "Smiling", as two classes; needs list_attr_celeba
     held_out: float = 0.05,  # share of the images; unused where the official split is known
+    exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on these data: leave out what it found
+    exclude_kinds: tuple[str, ...] | None = None,  # of findings, see docs/data.md; None: the faults
 ) -> DatasetSplits:
     """Reads the aligned JPEGs in a folder or in a zip file, which is not unpacked.
 
@@ -56,7 +59,7 @@ def celeba(
         skipped = add_images(add, listed, decode, where=f"celeba: {printable(path)}")
         return class_names, {"source": "aligned images of CelebA", "skipped": skipped}
 
-    return cached("celeba", options, make, identity=identity)
+    return without(cached("celeba", options, make, identity=identity), exclude, exclude_kinds)
 
 
 def _decode(files: Files, labels: dict[str, int] | None, resolution: int, file: File) -> np.ndarray | str:

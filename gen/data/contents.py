@@ -24,7 +24,7 @@ def fingerprint(root: Path, names: Iterable[str]) -> str:
     at the first use, after a change and after a move. A file that cannot be read, or is none, counts by its name.
     """
     names = list(names)
-    states = [_state(root / name) for name in names]
+    states = [state(root / name) for name in names]
     place = os.fsencode(root.resolve())
     seen = hashlib.sha256(place + repr(list(zip(names, states, strict=True))).encode()).hexdigest()
     memory = cache_home() / "fingerprints" / f"{hashlib.sha256(place).hexdigest()[:32]}.json"
@@ -38,14 +38,14 @@ def fingerprint(root: Path, names: Iterable[str]) -> str:
         hasher.update(f"{len(os.fsencode(name))} ".encode() + os.fsencode(name) + content)
     found = hasher.hexdigest()
     newest = max((times for state in states if state for times in state[1:3]), default=0)
-    if newest < time.time_ns() - _SETTLED * 1e9 and states == [_state(root / name) for name in names]:
+    if newest < time.time_ns() - _SETTLED * 1e9 and states == [state(root / name) for name in names]:
         with contextlib.suppress(OSError):
             private_folder(cache_home())
             atomic_write(private_folder(memory.parent) / memory.name, json.dumps({"seen": seen, "fingerprint": found}))
     return found
 
 
-def _state(file: Path) -> tuple[int, ...] | None:
+def state(file: Path) -> tuple[int, ...] | None:
     """Returns what changes with the content: size, times (the inode's cannot be set) and place on the disk."""
     try:
         found = file.stat()

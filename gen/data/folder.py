@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from gen.config.values import require
+from gen.data import audited
 from gen.data.add_images import add_images, small_hint
 from gen.data.archive import BadMember, Files, Zip, open_files
 from gen.data.cache import Add, Made, cached
 from gen.data.caption_files import read_captions
 from gen.data.dataset import DatasetSplits
+from gen.data.exclusions import read_exclusion
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.errors import InputError
 from gen.files import expand, printable
@@ -41,6 +43,8 @@ def folder(
     labeled: bool = True,  # False: subfolders are not classes
     caption: str | None = "auto",  # column of the metadata; "auto": text, caption or prompt; None: no captions
     small: Small = "skip",  # images smaller than resolution: "skip" and list them, "enlarge" them, or "refuse" all
+    exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on this folder: leave out what it found
+    exclude_kinds: tuple[str, ...] | None = None,  # of findings, see docs/data.md; None: the faults
     strict: bool = False,  # True: one unreadable file, or a caption too many or too few, refuses the whole folder
 ) -> DatasetSplits:
     """Reads all image files under `path`, a folder or a zip archive of one, as square images.
@@ -64,9 +68,16 @@ def folder(
         log.warning("%s: %s", printable(root), line)
     listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
     layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
+    excluded = read_exclusion(exclude, exclude_kinds) if exclude is not None else None
+    whole = found.fingerprint([file.name for file in layout.files])
+    if excluded:
+        excluded.check([file.name for file in layout.files], f"folder: {printable(root)}")
+        layout = layout._replace(files=[file for file in layout.files if file.name not in excluded.names])
+        if not layout.files:
+            raise InputError(f"folder: {printable(root)}: exclude leaves no image")
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
     texts = read_captions(root, found.names, found.others(), found.text, column=caption)
-    identity = [made_of, found.fingerprint([file.name for file in layout.files])]
+    identity = [made_of, found.fingerprint([file.name for file in layout.files]) if excluded else whole]
     if texts.captions:
         identity.append(hashlib.sha256(repr(sorted(texts.captions.items())).encode()).hexdigest())
     options = {
@@ -78,12 +89,13 @@ def folder(
         "labeled": labeled,
         "small": small,
     } | ({"caption": caption} if texts.captions else {})
+    options |= {"exclude": excluded.facts} if excluded else {}
     decode = partial(_decode, root, found, resolution, grayscale, background, small)
     strict_hint = "--config.data.strict=False leaves such files out" if strict else ""
 
     def make(add: Add) -> Made:
         kept, skipped, left_out = _readable_classes(layout, decode)
-        files = sorted(kept.files, key=lambda file: (_position(file), file.name))  # shuffled: by a hash
+        files = sorted(kept.files, key=lambda file: (_position(file.name), file.name))  # shuffled: by a hash
         split_of = partial(_split_of, held_out=held_out, total=len(files))
         where = f"folder: {printable(root)}"
         of_files = texts.captions or None
@@ -97,6 +109,11 @@ def folder(
         return kept.class_names, metadata
 
     source = cached("folder", options, make, identity=identity)
+    if known := audited.recall(whole):
+        source.metadata["audit"] = known
+    if excluded:
+        source.metadata["excluded"] = excluded.facts | {"images": len(excluded.names)}
+        source.metadata.setdefault("audit", {"digest": excluded.facts["audit"]})
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     _say_captions(source, root, strict)
     return source
@@ -113,8 +130,13 @@ def _check(resolution: int, background: tuple[int, int, int], held_out: float) -
         raise InputError(f"folder: held_out={held_out}: must lie between 0 and 1")
 
 
-def _position(file: File) -> float:
-    return hash_fraction(os.fsencode(unicodedata.normalize("NFC", file.name)))
+def held_out_by_name(name: str, share: float) -> bool:
+    """Returns whether a file is held out where the folder does not say it; where files are few, see `folder`."""
+    return _position(name) < share
+
+
+def _position(name: str) -> float:
+    return hash_fraction(os.fsencode(unicodedata.normalize("NFC", name)))
 
 
 def _decode(
@@ -166,7 +188,7 @@ def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dic
 
 def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: float, total: int) -> str:
     """Returns the folder's split, else that of the name's hash; the first readable file is held out, the last not."""
-    chosen = not counts["held_out"] or (_position(file) < held_out and number < total - 1)
+    chosen = not counts["held_out"] or (_position(file.name) < held_out and number < total - 1)
     return file.split or ("held_out" if chosen else "train")
 
 

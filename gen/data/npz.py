@@ -14,6 +14,7 @@ import numpy as np
 from gen.data.cache import Add, Made, cached
 from gen.data.captions import shortened
 from gen.data.dataset import DatasetSplits
+from gen.data.exclusions import without
 from gen.errors import InputError, nearest
 from gen.files import expand, printable, sha256
 from gen.image_io.fit import Padding, hash_fraction, to_resolution
@@ -30,6 +31,8 @@ def npz(
     padding: Padding = "zero",  # what surrounds images that are a little smaller than resolution
     limit: int | None = None,  # train on a fixed random choice of this many images; None: on all
     held_out: float = 0.05,  # share of x_train to hold out when there is no x_test
+    exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on these data: leave out what it found
+    exclude_kinds: tuple[str, ...] | None = None,  # of findings, see docs/data.md; None: the faults
 ) -> DatasetSplits:
     """Reads the arrays of an .npz file, as numpy.savez writes it; pickled objects are refused.
 
@@ -75,7 +78,7 @@ def npz(
             add(split, resized, labeled, given if captions is not None else None)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
-    return cached("npz", options, make, identity=sha256_of(file))
+    return without(cached("npz", options, make, identity=sha256_of(file)), exclude, exclude_kinds)
 
 
 def sha256_of(file: Path) -> str:

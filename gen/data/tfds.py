@@ -17,6 +17,7 @@ from gen.data.cache import Add, Made, cached
 from gen.data.captions import shortened
 from gen.data.contents import fingerprint
 from gen.data.dataset import DatasetSplits
+from gen.data.exclusions import without
 from gen.data.tfds_files import prepare, quiet
 from gen.errors import InputError, nearest
 from gen.files import cache_home, expand, printable
@@ -38,6 +39,8 @@ def tfds(
     data_dir: str | None = None,  # where sets are prepared; None: where tensorflow_datasets keeps them
     manual_dir: str | None = None,  # files fetched by hand under their registered names; their checksums are verified
     download: bool = True,  # fetch from the set's own site what is not there; False: refuse instead
+    exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on these data: leave out what it found
+    exclude_kinds: tuple[str, ...] | None = None,  # of findings, see docs/data.md; None: the faults
 ) -> DatasetSplits:
     """A source of the set `name` ("mnist", "cifar10:3.0.2" ...), downloaded and prepared at the first use.
 
@@ -81,7 +84,7 @@ def tfds(
     } | ({"caption": ".".join(text)} if text else {})
     prepared_in = Path(builder.data_dir)
     identity = fingerprint(prepared_in, sorted(file.name for file in prepared_in.iterdir()))
-    return cached(builder.info.name, options, make, identity=identity)
+    return without(cached(builder.info.name, options, make, identity=identity), exclude, exclude_kinds)
 
 
 def _builder(name: str, data_dir: str | None) -> Any:

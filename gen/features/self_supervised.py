@@ -51,11 +51,11 @@ def self_supervised_extractor(source: DatasetSplits, *, training: Training | Non
         _log.warning("%s", _announced(source, training))
         encoder = train_encoder(source, training=training, seed=seed)
         classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
-        stored = _pack(encoder, classifier) | {"scale": unit_scale(output(_encoder(), encoder, side, 0), source)}
+        stored = _pack(encoder, classifier) | {"scale": unit_scale(output(encoder_network(), encoder, side, 0), source)}
         array_cache.write(stored, name)
     flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
-    features, scale = output(_encoder(), trees["encoder"], side, 0), stored["scale"]
+    features, scale = output(encoder_network(), trees["encoder"], side, 0), stored["scale"]
     logits = output(Encoder(source.num_classes), trees["classifier"], side, 1) if source.num_classes else None
 
     def apply(images: np.ndarray) -> ExtractorOutput:
@@ -78,7 +78,7 @@ def _announced(source: DatasetSplits, training: Training) -> str:
 
 def train_encoder(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Params:
     """Trains by SimCLR (Chen et al. 2020): two random views of an image become nearer than those of two images."""
-    network = _encoder()
+    network = encoder_network()
     steps, _, batch_size = training or DEFAULT
 
     def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
@@ -89,7 +89,8 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
     return fit(network, loss, source, steps, batch_size, 1e-3, seed)
 
 
-def _encoder() -> Encoder:
+def encoder_network() -> Encoder:
+    """Makes the network; its first output are the features."""
     return Encoder(outputs=128, features=256)
 
 

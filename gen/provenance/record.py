@@ -134,6 +134,13 @@ def picture(shows: str, *, digital_source_type: SourceType = FIGURE, **more: Any
     return _stored(fields | {"date": now(), "software": software()} | more)
 
 
+def audited(data: Mapping[str, Any]) -> str:
+    """Returns what a record says of the audit of the data that data.json describes: its digest, or NOT_AUDITED."""
+    audit = data.get("audit")
+    digest = audit.get("digest") if isinstance(audit, Mapping) else None
+    return digest if isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) else NOT_AUDITED
+
+
 def pixels_digest(array: np.ndarray) -> str:
     """Returns the sha256 over dtype, shape and bytes of pixels, as in "uint8[32, 32, 3]" and then the values."""
     values = np.ascontiguousarray(array)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gen.provenance import NOT_AUDITED
 from gen.publishing.facts import Facts
 from gen.publishing.front_matter import front_matter
 from gen.publishing.markdown import Markdown, cell, code
@@ -37,7 +36,7 @@ def of_data(facts: Facts) -> dict[str, Any]:
         "reasons": Counter(skipped).most_common(20),
         "changes": [_change(change) for change in data.get("changes", ())],
         "seen": _seen(facts),
-        "audit": f"{NOT_AUDITED.capitalize()}.",
+        "audit": Markdown(" ".join(_audit(data))),
         "license": "" if data.get("license") else "under which license, ",
     }
 
@@ -73,6 +72,21 @@ def _data_rows(facts: Facts) -> Iterator[tuple[str, Any]]:
     for name, value in data.get("options", {}).items():
         yield f"Option {name}", cell(json.dumps(value, ensure_ascii=False))
     yield "Digest", cell(data.get("digest", "unknown"))
+
+
+def _audit(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what audits found, in sentences."""
+    audit, quick, left_out = (data.get(name) or {} for name in ("audit", "quick_audit", "excluded"))
+    if audit:
+        yield f"By `python -m gen.audit`: {code(audit.get('verdict', ''))}, digest {code(audit.get('digest', ''))}."
+    else:
+        yield "Not audited."
+    if quick:
+        found = f"{quick.get('duplicates', 0):,} exact duplicates and {quick.get('leakage', 0):,} images in both splits"
+        yield f"A quick look while decoding found {found}."
+    if left_out:
+        kinds = ", ".join(map(str, left_out.get("kinds", ())))
+        yield f"{left_out.get('images', 0):,} images were left out by an audit ({code(kinds)})."
 
 
 def _change(change: Mapping[str, Any]) -> Markdown:

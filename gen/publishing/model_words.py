@@ -10,7 +10,7 @@ from typing import Any
 
 from gen import __version__
 from gen.files import printable
-from gen.provenance import NOT_AUDITED
+from gen.provenance import audited
 from gen.publishing import figures
 from gen.publishing.facts import Facts
 from gen.publishing.front_matter import front_matter
@@ -171,7 +171,7 @@ def _training_rows(facts: Facts) -> Iterator[tuple[str, Any]]:
     sessions = facts.sessions
     yield "Data", cell(data_name(facts))
     yield "Data digest", cell(facts.data.get("digest", "unknown"))
-    yield "Audit of the data", NOT_AUDITED
+    yield "Audit of the data", audited(facts.data)
     yield "Images shown", f"{facts.step * facts.config.batch_size:,} in {facts.step:,} steps"
     yield "Time", "not recorded" if facts.seconds is None else duration(facts.seconds)
     for title, values in (

@@ -148,7 +148,7 @@ class Report:
     def _record(self, step: int, about: Mapping[str, Any]) -> provenance.Record:
         """Makes the record of a grid of what this run makes, by weights that may be in no checkpoint."""
         run = {"run": self._workdir.resolve().name, "experiment": self._config.get("experiment") or None}
-        data = {"data_digest": self._data.get("digest"), "audit": provenance.NOT_AUDITED}
+        data = {"data_digest": self._data.get("digest"), "audit": provenance.audited(self._data)}
         of = {"config_digest": self._config.get("digest", ""), "step": step, "shows": "grid"}
         return provenance.record(**(of | run | data | dict(about)))
 

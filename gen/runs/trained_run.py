@@ -75,7 +75,7 @@ class TrainedRun:
             "step": self.step,
             "weights_digest": self.weights_digest,
             "data_digest": self.data_metadata.get("digest"),
-            "audit": provenance.NOT_AUDITED,
+            "audit": provenance.audited(self.data_metadata),
             "software": provenance.software(jax.devices()[0].device_kind),
         }
 

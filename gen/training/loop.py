@@ -20,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from gen import cli, devices, provenance
 from gen.config import Config, build, build_task, digest
-from gen.data import Batch, BatchSampler, DatasetSplits
+from gen.data import Batch, BatchSampler, DatasetSplits, quick_audit
 from gen.data.loader import DeviceLoader
 from gen.evaluation import Evaluator, NoEvaluator, evaluator
 from gen.files import storage_fault
@@ -71,6 +71,8 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
     source: DatasetSplits = build(config.data, "data")
+    if jax.process_index() == 0 and (line := quick_audit.line(source.metadata, source.name)):
+        cli.say(line)
     task: Task = build_task(config, source.image_shape, source.num_classes, source.caption_length)
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)

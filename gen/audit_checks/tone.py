@@ -1,0 +1,75 @@
+"""Light, contrast and color of an image [h w c] in 0..255, c = 1 or 3, and bands of one color around it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+_FLAT = 4.0  # levels by which pixels of a band of one color may differ, as a standard deviation
+_EDGE = 8.0  # levels of the step between band and picture
+_ALONG = 0.5  # share of the border along which there is that step
+_LEAST, _MOST = 0.02, 0.45  # of the side, for one band
+
+
+def luminance(image: np.ndarray) -> np.ndarray:
+    """Returns the luma of Rec. 601, float32 [h w], of an image [h w c] in 0..255."""
+    if image.shape[-1] == 1:
+        return image[..., 0].astype(np.float32)
+    return image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class Tone(NamedTuple):
+    """Shares of the range from black, 0, to white, 1."""
+
+    brightest: float  # of the brightest channel, the 98th percentile: low for dark images, of one color or not
+    palest: float  # of the darkest channel, the 5th percentile: high for images that are pale everywhere
+    contrast: float  # of the luminance, the 98th percentile less the 2nd
+    chroma: float  # the brightest channel less the darkest, the 99th percentile: 0 for gray
+    mean: float  # of the luminance
+
+
+def tone(image: np.ndarray, *, opaque: np.ndarray | None = None) -> Tone:
+    """Measures an image [h w c]. opaque: bool [h w], the pixels that count; None: all."""
+    pixels = image.reshape(-1, image.shape[-1]) if opaque is None or not opaque.any() else image[opaque]
+    highest, lowest = pixels.max(-1), pixels.min(-1)
+    luma = luminance(pixels[None])[0]
+    low, high = np.percentile(luma, (2, 98))
+    levels = (
+        np.percentile(highest, 98),
+        np.percentile(lowest, 5),
+        high - low,
+        np.percentile(highest.astype(np.float32) - lowest, 99),
+        luma.mean(),
+    )
+    return Tone(*(float(level) / 255 for level in levels))
+
+
+def border(luma: np.ndarray) -> float:
+    """Returns the share of an image, luminance [h w], that bands of one color at two opposite sides take; 0: none.
+
+    A band counts that ends at a straight step along most of its length: objects on a plain background have none.
+    """
+    return max(_bands(luma), _bands(luma.T))
+
+
+def _bands(luma: np.ndarray) -> float:
+    """Returns the share of bands at top and bottom."""
+    height = len(luma)
+    above, below = _band(luma), _band(luma[::-1])
+    if min(above, below) < max(1, round(_LEAST * height)):
+        return 0.0
+    return (above + below) / height
+
+
+def _band(luma: np.ndarray) -> int:
+    """Returns the rows of the band at the top."""
+    most = max(1, int(_MOST * len(luma)))
+    color = np.median(luma[0])
+    flat = np.sqrt(((luma[: most + 1] - color) ** 2).mean(1)) <= _FLAT
+    rows = int(np.argmin(flat)) if not flat.all() else 0
+    if not rows or rows > most:
+        return 0
+    last = min(rows + 2, len(luma) - 1)  # the step may be spread over pixels by scaling
+    step = np.abs(luma[last] - color) >= _EDGE
+    return rows if step.mean() >= _ALONG else 0
