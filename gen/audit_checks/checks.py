@@ -17,6 +17,7 @@ SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")
 Condition = tuple[str, float]  # a number of `Measures`, and the threshold: beyond it, away from `_SOUND`
 _LOW = {"detail", "brightest", "contrast", "chroma", "information", "quality"}  # numbers of which little is bad
 COMMON = 1 / 3  # share of a set from which on a number tells what the set is like, and not what is wrong with an image
+WORSE = 1.8  # times the median score of such a set, from which on an image is worse than the set is
 
 
 class Kind(NamedTuple):
@@ -36,8 +37,13 @@ KINDS: dict[str, Kind] = {
     "duplicate": Kind("exact duplicate", "fault", "the same pixels as another image"),
     "near_duplicate": Kind("near duplicate", "fault", "another image, stored, scaled, turned or cropped again"),
     "generated": Kind("generated", "fault", "says, or carries a mark, that a model made it"),
-    "blur": Kind("blurred", "warning", "no edge is sharp", ((("edge_width", 1.0),),)),
-    "noise": Kind("noisy", "warning", "grain, or single wrong pixels", ((("noise", 5.2),), (("impulses", 0.01),))),
+    "blur": Kind("blurred", "warning", "no edge is sharp", ((("edge_width", 1.22),),)),
+    "noise": Kind(
+        "noisy",
+        "warning",
+        "grain, or single wrong pixels",
+        ((("noise", 5.2), ("whiteness", 0.5)), (("impulses", 0.01),)),
+    ),
     "blocking": Kind(
         "JPEG blocks",
         "warning",
@@ -48,11 +54,11 @@ KINDS: dict[str, Kind] = {
         "enlarged",
         "warning",
         "no finer detail than a smaller image would have",
-        ((("detail", -5.4),), (("detail", -4.6), ("periodicity", 8.0)), (("repetition", 0.4),)),
+        ((("detail", -6.2),), (("detail", -4.8), ("periodicity", 10.0)), (("repetition", 0.4),)),
     ),
     "dark": Kind("dark", "warning", "nothing in it is bright", ((("brightest", 0.38),),)),
     "light": Kind("pale", "warning", "overexposed or washed out: nothing in it is dark", ((("palest", 0.42),),)),
-    "low_contrast": Kind("low contrast", "warning", "its dark and its bright are close", ((("contrast", 0.2),),)),
+    "low_contrast": Kind("low contrast", "warning", "its dark and its bright are close", ((("contrast", 0.1),),)),
     "low_information": Kind("empty", "fault", "next to nothing is to be seen", ((("information", 1.5),),)),
     "gray": Kind("gray among color", "warning", "without color, in a set with colors", ((("chroma", 0.03),),)),
     "border": Kind("border", "warning", "bands of one color around the picture", ((("border", 0.02),),)),
@@ -97,8 +103,6 @@ def found_by_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
     """Returns the kinds that an image is found to be of by its numbers alone, with their scores."""
     scores = {name: score(KINDS[name], numbers) for name in BY_NUMBERS}
     found = {name: value for name, value in scores.items() if value >= 1}
-    if "low_information" in found:  # of which nothing else can be told
-        return {"low_information": found["low_information"]}
     return found
 
 

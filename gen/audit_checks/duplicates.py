@@ -7,13 +7,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen.audit_checks.fingerprints import COARSE, NAMES, SIDE, WAYS, spectra, turned, turned_images, waves
+from gen.audit_checks.fingerprints import (
+    COARSE,
+    NAMES,
+    SIDE,
+    WAYS,
+    plain,
+    sampling,
+    spectra,
+    turned,
+    turned_images,
+    waves,
+)
 
 _TILE = 2048  # images compared with as many others at once
 _COARSE = 0.7  # correlation of the coarse spectra from which on a pair is looked at
 _SAME = 0.8  # of the whole spectra, from which on it is the same picture
-_STRAY = 0.3  # share of the contrast that the worst of 64 parts may differ by, once tones are fitted
-_CROPPED, _CROPPED_STRAY = 0.75, 0.5  # the same of crops, whose place is found but roughly
+_CROPPED = 0.75  # the same of crops, whose place is found but roughly
+_WHOLE, _PART = (0.3, 0.7), (0.5, 0.5)  # stray and agreement, see `_alike_everywhere`, of whole images and of crops
+_SHOWN, _PARTS = 2.0, 8  # levels by which a part differs within itself to show anything, and how many must
 _BESIDE = 20  # the neighbor of an image that is taken for another image
 _NEARER = 0.4  # of the distance to that neighbor, within which a pair must lie
 _SAMPLED = 400  # images that this distance is measured of
@@ -44,6 +56,11 @@ def find(gray: np.ndarray, *, crops: bool = True, progress: Callable[[float], No
     limit = _limit(whole)
     found = dict[tuple[int, int], Pair]()
     for candidates, share in _candidates(gray, whole, crops):
+        if candidates.window is not None and found:  # what is one as a whole need not be tried as a part
+            whole_ones = np.array([a * len(gray) + b for a, b in found])
+            low, high = np.minimum(*candidates[:2]), np.maximum(*candidates[:2])
+            new = ~np.isin(low * len(gray) + high, whole_ones)
+            candidates = candidates._replace(first=candidates.first[new], second=candidates.second[new])
         for pair in _verified(gray, whole, candidates, limit):
             known = found.get((pair.first, pair.second))
             if known is None or pair.correlation > known.correlation:
@@ -64,14 +81,15 @@ def across(gray: np.ndarray, reference: np.ndarray) -> set[int]:
             for begin in range(0, len(rows), _TILE):
                 mine, other = rows[begin : begin + _TILE] + start, columns[begin : begin + _TILE]
                 near = np.flatnonzero((turned(whole[mine], way) * theirs[other]).sum((1, 2)) >= limit)
-                stray = _stray(reference[other[near]], turned_images(gray[mine[near]], way))
-                found |= set(mine[near[stray <= _STRAY]].tolist())
+                good = _alike_everywhere(reference[other[near]], turned_images(gray[mine[near]], way), *_WHOLE)
+                found |= set(mine[near[good]].tolist())
     return found
 
 
 def spectra_of(gray: np.ndarray) -> np.ndarray:
-    """Computes `spectra` in parts, to bound memory: float32 [n 16 16]."""
-    return np.concatenate([spectra(gray[i : i + _TILE]) for i in range(0, len(gray), _TILE)])
+    """Computes `spectra` in parts, to bound memory: float32 [n 16 16], 0 for plain images."""
+    parts = (gray[i : i + _TILE] for i in range(0, len(gray), _TILE))
+    return np.concatenate([np.where(plain(part)[:, None, None], 0, spectra(part)) for part in parts])
 
 
 class _Candidates(NamedTuple):
@@ -120,7 +138,9 @@ def _coarse(whole: np.ndarray) -> np.ndarray:
 
 def _cropped(gray: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     rows, columns = (waves(offset * (1 - _WINDOW), _WINDOW) for offset in window)
-    return np.concatenate([spectra(gray[i : i + _TILE], rows=rows, columns=columns) for i in range(0, len(gray), _TILE)])
+    return np.concatenate(
+        [spectra(gray[i : i + _TILE], rows=rows, columns=columns) for i in range(0, len(gray), _TILE)]
+    )
 
 
 def _alike(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -143,15 +163,13 @@ def _verified(gray: np.ndarray, whole: np.ndarray, candidates: _Candidates, limi
             seen = turned(whole[second], way)
             alike = (whole[first] * seen).sum((1, 2))
             near = np.flatnonzero(alike >= limit)
-            stray = _stray(gray[first[near]], turned_images(gray[second[near]], way))
-            good = near[stray <= _STRAY]
+            good = near[_alike_everywhere(gray[first[near]], turned_images(gray[second[near]], way), *_WHOLE)]
             how = [NAMES[way]] * len(good)
         else:
             place, alike = _placed(gray, whole[first], second, way, window)
             near = np.flatnonzero(alike >= max(_CROPPED, limit - 0.05))
             parts = _parts(gray[second[near]], place[near])
-            stray = _stray(gray[first[near]], turned_images(parts, way))
-            good = near[stray <= _CROPPED_STRAY]
+            good = near[_alike_everywhere(gray[first[near]], turned_images(parts, way), *_PART)]
             mirrored = "" if way == WAYS[0] else ", mirrored"
             how = [f"a part of it, {place[i, 2]:.0%} of its side{mirrored}" for i in good]
         for i, words in zip(good, how, strict=True):
@@ -193,35 +211,42 @@ def _parts(gray: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Cuts parts out of images [m 48 48], enlarged to 48 x 48."""
     parts = np.empty(gray.shape, np.float32)
     for i, (top, left, side) in enumerate(place):
-        rows, columns = (_sampling(start, side) for start in (top, left))
+        rows, columns = (sampling(SIDE, start, side) for start in (top, left))
         parts[i] = rows @ gray[i].astype(np.float32) @ columns.T
     return parts
 
 
-def _sampling(start: float, length: float) -> np.ndarray:
-    places = np.clip((start + length * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5, 0, SIDE - 1)
-    low = np.minimum(places.astype(int), SIDE - 2)
-    sampled = np.zeros((SIDE, SIDE), np.float32)
-    sampled[np.arange(SIDE), low] = 1 - (places - low)
-    sampled[np.arange(SIDE), low + 1] += places - low
-    return sampled
+def _alike_everywhere(first: np.ndarray, second: np.ndarray, stray: float, agreement: float) -> np.ndarray:
+    """Returns which of the pairs of images [m 48 48] are alike in all their parts: bool [m].
 
-
-def _stray(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns by how much the worst of 8 x 8 parts differs, as a share of the contrast: float [m].
-
-    The tones of the second are fitted by a cubic before, so that light and contrast do not count. A hand of a clock
-    that points elsewhere is much at one place, what compression leaves is little everywhere.
+    The tones of the second are fitted by a cubic before, so that light and contrast do not count. stray: by how much
+    the worst of 8 x 8 parts may differ, as a share of the contrast: a hand of a clock that points elsewhere is much at
+    one place, what compression leaves is little everywhere. agreement: the least mean correlation within parts that
+    show anything: one strong edge makes not one image of two.
     """
-    found = np.empty(len(first))
-    for i, (one, other) in enumerate(zip(first.reshape(-1, SIDE**2), second.reshape(-1, SIDE**2), strict=True)):
-        one, other = one.astype(np.float64), other.astype(np.float64)
+    found = np.zeros(len(first), bool)
+    for i, (a, b) in enumerate(zip(first.reshape(-1, SIDE**2), second.reshape(-1, SIDE**2), strict=True)):
+        one, other = a.astype(np.float64), b.astype(np.float64)
         scaled = (other - other.mean()) / max(other.std(), 1e-6)
         terms = np.stack([np.ones_like(scaled), scaled, scaled**2, scaled**3])
         fitted = np.linalg.lstsq(terms.T, one, rcond=None)[0] @ terms
-        parts = ((one - fitted).reshape(8, 6, 8, 6) ** 2).mean((1, 3))
-        found[i] = np.sqrt(parts.max()) / max(one.std(), 1e-6)
+        ours, theirs = _centered(one), _centered(fitted)
+        worst = np.sqrt((_parts_of(one - fitted) ** 2).mean(1).max()) / max(one.std(), 1e-6)
+        spread = np.sqrt((ours**2).mean(1)), np.sqrt((theirs**2).mean(1))
+        shown = np.maximum(*spread) >= _SHOWN
+        within = (ours * theirs).mean(1)[shown] / np.maximum(spread[0] * spread[1], 1e-3)[shown]
+        found[i] = worst <= stray and len(within) >= _PARTS and within.mean() >= agreement
     return found
+
+
+def _parts_of(image: np.ndarray) -> np.ndarray:
+    """Cuts an image [48 * 48] into 8 x 8 parts of 6 x 6: [64 36]."""
+    return image.reshape(8, 6, 8, 6).swapaxes(1, 2).reshape(64, 36)
+
+
+def _centered(image: np.ndarray) -> np.ndarray:
+    parts = _parts_of(image)
+    return parts - parts.mean(1, keepdims=True)
 
 
 def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:

@@ -34,7 +34,9 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def _averaging(length: int) -> np.ndarray:
-    """Returns what averages over areas, or repeats pixels where there are fewer than 48: float32 [48 length]."""
+    """Returns what averages over areas, or interpolates where there are fewer pixels than 48: float32 [48 length]."""
+    if length < SIDE:
+        return sampling(length, 0.0, 1.0)
     edges = np.linspace(0, length, SIDE + 1)
     starts, ends = edges[:-1, None], edges[1:, None]
     pixels = np.arange(length)[None]
@@ -42,35 +44,41 @@ def _averaging(length: int) -> np.ndarray:
     return (covered / covered.sum(1, keepdims=True)).astype(np.float32)
 
 
+def sampling(length: int, start: float, extent: float) -> np.ndarray:
+    """Returns what samples a part of `length` areas at 48 places, each by the two areas beside: float32 [48 length]."""
+    places = np.clip((start + extent * (np.arange(SIDE) + 0.5) / SIDE) * length - 0.5, 0, length - 1)
+    low = np.minimum(places.astype(int), max(length - 2, 0))
+    made = np.zeros((SIDE, length), np.float32)
+    made[np.arange(SIDE), low] = 1 - (places - low)
+    made[np.arange(SIDE), np.minimum(low + 1, length - 1)] += (places - low).astype(np.float32)
+    return made
+
+
 @functools.lru_cache(maxsize=4096)
 def waves(start: float = 0.0, length: float = 1.0) -> np.ndarray:
-    """Returns what turns 48 areas into the 16 lowest cosines over [start, start + length] of them: float32 [16 48].
-
-    The part is sampled at 48 places, each by the two areas beside it.
-    """
-    places = np.clip((start + length * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5, 0, SIDE - 1)
-    low = np.minimum(places.astype(int), SIDE - 2)
-    sampled = np.zeros((SIDE, SIDE), np.float64)
-    sampled[np.arange(SIDE), low] = 1 - (places - low)
-    sampled[np.arange(SIDE), low + 1] += places - low
+    """Returns what turns 48 areas into the 16 lowest cosines over [start, start + length] of them: float32 [16 48]."""
     cosines = np.cos(np.pi * np.arange(WAVES)[:, None] * (np.arange(SIDE) + 0.5) / SIDE)
     cosines[0] /= np.sqrt(2)
-    return (cosines @ sampled).astype(np.float32)
+    return (cosines @ sampling(SIDE, start, length)).astype(np.float32)
 
 
 _frequency = np.hypot(*np.meshgrid(np.arange(WAVES), np.arange(WAVES), indexing="ij")).astype(np.float32)
 
 
 def spectra(gray: np.ndarray, *, rows: np.ndarray | None = None, columns: np.ndarray | None = None) -> np.ndarray:
-    """Computes the even spectra [n 16 16], of norm 1 and without a mean, of gray images [n 48 48]; 0 for plain ones.
+    """Computes the even spectra [n 16 16], of norm 1 and without a mean, of gray images [n 48 48].
 
     rows, columns: of `waves`, for a part of the images.
     """
     rows, columns = (waves() if given is None else given for given in (rows, columns))
     found = rows @ gray.astype(np.float32) @ columns.T * _frequency
     norm = np.sqrt((found**2).sum((1, 2), keepdims=True))
-    plain = gray.reshape(len(gray), -1).std(1) < _PLAIN
-    return np.where(plain[:, None, None], 0, found / np.maximum(norm, 1e-6)).astype(np.float32)
+    return (found / np.maximum(norm, 1e-6)).astype(np.float32)
+
+
+def plain(gray: np.ndarray) -> np.ndarray:
+    """Returns which gray images [n 48 48] have nothing to be recognized by: bool [n]."""
+    return gray.reshape(len(gray), -1).std(1) < _PLAIN
 
 
 # The eight ways to turn and mirror a square: swap the axes, then mirror up and down, then left and right.

@@ -10,6 +10,7 @@ import numpy as np
 from gen.audit_checks import degradations, sharpness, tone
 
 _SIDE = 512  # pixels: larger images are halved to at most this for edges, tone and borders
+_BLOCKS = 0.1  # of `blocking`, from which on periods are those of JPEG
 _TILE = 256  # pixels of the central square, as it is in the file, in which noise and blocks are looked for
 
 
@@ -20,7 +21,8 @@ class Measures(NamedTuple):
     detail: float
     periodicity: float
     repetition: float
-    noise: float  # levels of 255, of the luminance or, by what they differ, of its channels
+    noise: float  # levels of 255
+    whiteness: float  # of the noise
     impulses: float
     blocking: float
     brightest: float
@@ -37,15 +39,17 @@ def measure(image: np.ndarray, *, alpha: np.ndarray | None = None) -> Measures:
     small = reduced(image)
     seen = None if alpha is None else reduced(alpha[..., None])[..., 0] >= 128
     luma, tile = tone.luminance(small), tone.luminance(_center(image))
-    found = tone.tone(small, opaque=seen)
+    found, blocking = tone.tone(small, opaque=seen), degradations.blocking(tile)
+    noise, whiteness = degradations.noise(tile)
     return Measures(
         edge_width=sharpness.edge_width(luma),
         detail=sharpness.detail(tile),
-        periodicity=sharpness.periodicity(tile),
+        periodicity=0.0 if blocking >= _BLOCKS else sharpness.periodicity(tile),
         repetition=sharpness.repetition(tile),
-        noise=degradations.noise(tile),
+        noise=noise,
+        whiteness=whiteness,
         impulses=degradations.impulses(tile),
-        blocking=degradations.blocking(tile),
+        blocking=blocking,
         **found._asdict(),
         information=_information(luma),
         border=0.0 if alpha is not None and not seen.all() else tone.border(luma),  # type: ignore[union-attr]

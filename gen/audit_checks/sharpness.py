@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 _REBLUR = 1.0  # standard deviation of the blur that edges are compared after, pixels
+_DIFFERENCES = 1 / 3  # variance that slopes by central differences add, a mean over two pixels
 _WEAKEST = 3.0  # levels a pixel, by which an edge must rise to count
 _SHARE = 0.3  # of edges, the strongest, that are looked at
 _MOST_WIDTH = 8.0  # pixels: wider ones are not told apart
@@ -48,7 +49,8 @@ def edge_width(image: np.ndarray) -> float:
         peak &= strength[:, 1:-1] > _WEAKEST
         size, strength = size[:, 1:-1][peak], strength[:, 1:-1][peak]
         ratio = np.maximum(size / strength, 1 + 1e-6)
-        widths.append(np.minimum(_REBLUR / np.sqrt(ratio**2 - 1), _MOST_WIDTH))
+        squares = _REBLUR**2 / (ratio**2 - 1) - _DIFFERENCES
+        widths.append(np.sqrt(np.clip(squares, 0, _MOST_WIDTH**2)))
         strengths.append(strength)
     width, strength = np.concatenate(widths), np.concatenate(strengths)
     if len(width) < 16:

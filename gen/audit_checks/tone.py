@@ -9,6 +9,7 @@ import numpy as np
 _FLAT = 4.0  # levels by which pixels of a band of one color may differ, as a standard deviation
 _EDGE = 8.0  # levels of the step between band and picture
 _ALONG = 0.5  # share of the border along which there is that step
+_ENDS = 0.08  # share of the border at each end
 _LEAST, _MOST = 0.02, 0.45  # of the side, for one band
 
 
@@ -23,7 +24,7 @@ class Tone(NamedTuple):
     """Shares of the range from black, 0, to white, 1."""
 
     brightest: float  # of the brightest channel, the 98th percentile: low for dark images, of one color or not
-    palest: float  # of the darkest channel, the 5th percentile: high for images that are pale everywhere
+    palest: float  # of the darkest channel, the 1st percentile: high for images that are pale everywhere
     contrast: float  # of the luminance, the 98th percentile less the 2nd
     chroma: float  # the brightest channel less the darkest, the 99th percentile: 0 for gray
     mean: float  # of the luminance
@@ -37,7 +38,7 @@ def tone(image: np.ndarray, *, opaque: np.ndarray | None = None) -> Tone:
     low, high = np.percentile(luma, (2, 98))
     levels = (
         np.percentile(highest, 98),
-        np.percentile(lowest, 5),
+        np.percentile(lowest, 1),
         high - low,
         np.percentile(highest.astype(np.float32) - lowest, 99),
         luma.mean(),
@@ -48,28 +49,35 @@ def tone(image: np.ndarray, *, opaque: np.ndarray | None = None) -> Tone:
 def border(luma: np.ndarray) -> float:
     """Returns the share of an image, luminance [h w], that bands of one color at two opposite sides take; 0: none.
 
-    A band counts that ends at a straight step along most of its length: objects on a plain background have none.
+    A band counts that ends at a straight step along most of its length and near both ends of it, to where the picture
+    between all bands reaches: objects on a plain background, round or with round corners, have none.
     """
-    return max(_bands(luma), _bands(luma.T))
-
-
-def _bands(luma: np.ndarray) -> float:
-    """Returns the share of bands at top and bottom."""
-    height = len(luma)
-    above, below = _band(luma), _band(luma[::-1])
-    if min(above, below) < max(1, round(_LEAST * height)):
-        return 0.0
-    return (above + below) / height
+    bands = [_band(lines) for lines in (luma, luma[::-1], luma.T, luma.T[::-1])]
+    top, bottom, left, right = bands
+    height, width = luma.shape
+    shares = [0.0]
+    if min(top, bottom) >= max(1, round(_LEAST * height)):
+        inside = luma[:, left : width - right]
+        if _steps(inside, top) and _steps(inside[::-1], bottom):
+            shares.append((top + bottom) / height)
+    if min(left, right) >= max(1, round(_LEAST * width)):
+        inside = luma[top : height - bottom].T
+        if _steps(inside, left) and _steps(inside[::-1], right):
+            shares.append((left + right) / width)
+    return max(shares)
 
 
 def _band(luma: np.ndarray) -> int:
-    """Returns the rows of the band at the top."""
+    """Returns the rows of one color at the top; 0 where there is no end of them."""
     most = max(1, int(_MOST * len(luma)))
-    color = np.median(luma[0])
-    flat = np.sqrt(((luma[: most + 1] - color) ** 2).mean(1)) <= _FLAT
+    flat = np.sqrt(((luma[: most + 1] - np.median(luma[0])) ** 2).mean(1)) <= _FLAT
     rows = int(np.argmin(flat)) if not flat.all() else 0
-    if not rows or rows > most:
-        return 0
+    return rows if rows <= most else 0
+
+
+def _steps(luma: np.ndarray, rows: int) -> bool:
+    """Returns whether the band of so many rows at the top ends at a step, along it and near its ends."""
     last = min(rows + 2, len(luma) - 1)  # the step may be spread over pixels by scaling
-    step = np.abs(luma[last] - color) >= _EDGE
-    return rows if step.mean() >= _ALONG else 0
+    step = np.abs(luma[last] - np.median(luma[0])) >= _EDGE
+    ends = max(1, round(_ENDS * len(step)))
+    return bool(step.mean() >= _ALONG and np.concatenate([step[:ends], step[-ends:]]).mean() >= _ALONG / 2)

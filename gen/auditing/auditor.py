@@ -24,6 +24,7 @@ from gen.watermark import Key
 
 _PATTERN_IMAGES = (30, 200)  # of one size, that a shared pattern is looked for in
 _MOST_CROPS = 30_000  # images among which parts of others are looked for
+_FEW = 5_000  # the same of a fast audit
 _MARKS_AT_ONCE = 32
 
 
@@ -69,7 +70,7 @@ def audit(
     found += by_numbers + findings.odd_sizes(seen)
     notes += more
     worse = Counter(finding.file for finding in by_numbers)
-    found += _copies(seen, worse, crops=not fast and len(seen.items) <= _MOST_CROPS)
+    found += _copies(seen, worse, crops=len(seen.items) <= (_FEW if fast else _MOST_CROPS))
     notes += findings.of_classes(collection)
     captions, more = findings.of_captions(collection)
     found += captions

@@ -56,16 +56,20 @@ def of_files(table: Table) -> Iterator[Finding]:
 
 
 def by_numbers(table: Table) -> tuple[list[Finding], list[Note]]:
-    """Judges each image by its numbers; what a third or more of a set are like is told once, of the set."""
+    """Judges each image by its numbers.
+
+    What a third or more of a set are like is told once, of the set, and of images only that are far worse than it is.
+    """
     found = {int(i): checks.found_by_numbers(table.of(i)) for i in table.readable}
     counts = Counter(kind for kinds in found.values() for kind in kinds)
     total = max(1, len(found))
     common = {kind for kind, count in counts.items() if checks.of_the_set(kind, count / total)}
+    usual = {kind: float(np.median([checks.score(KINDS[kind], table.of(i)) for i in found])) for kind in common}
     findings = [
         Finding(table.items[i].name, kind, round(score, 3), words(kind, table.of(i)))
         for i, kinds in found.items()
         for kind, score in kinds.items()
-        if kind not in common
+        if kind not in common or score >= checks.WORSE * usual[kind]
     ]
     notes = [
         Note(kind, f"{counts[kind] / total:.0%} of the images are {_COMMON.get(kind, KINDS[kind].title)}", "note")
@@ -159,9 +163,11 @@ def _of_group(
     held_out: np.ndarray,
     worse: Mapping[str, int],
 ) -> Iterator[Finding]:
+    several = len({table.pixels[i] for i in members}) > 1
+
     def order(i: int) -> tuple[int, ...]:
         size, width, height = (int(n) for n in table.sizes[i])
-        return int(held_out[i]), -worse.get(table.items[i].name, 0), width * height, size, -i
+        return int(held_out[i]), -worse.get(table.items[i].name, 0), width * height, size * several, -i
 
     best = max(members, key=order)
     for i in members:

@@ -94,7 +94,7 @@ def _inspected(content: bytes, seen: Inspected) -> Inspected:
         return Inspected(**{**vars(seen), **_failed(str(error))})
     if 2 <= turn <= 8:
         facts["rotated"] = f"EXIF orientation {turn}"
-    if picture.alpha is not None and picture.alpha.min() < picture.alpha.dtype.type(-1):
+    if picture.alpha is not None and picture.alpha.min() < np.iinfo(picture.alpha.dtype).max:
         facts["transparent"] = f"{(picture.alpha < np.iinfo(picture.alpha.dtype).max).mean():.0%} of its pixels"
     if not keeps_colors(picture.icc_profile):
         facts["profile"] = "other colors than sRGB"

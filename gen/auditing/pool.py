@@ -36,7 +36,7 @@ def inspected(items: Sequence[Item], job: Callable[[Item], Job]) -> Iterator[lis
                 found = iter(list(pool.map(inspect, sound, chunksize=_EACH)))
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                found = iter([_survived(one) for one in sound])
+                found = iter(_survived(sound))
                 pool = _pool()
             yield [
                 (item, one if isinstance(one, Inspected) else next(found))
@@ -66,10 +66,14 @@ def _alone(item: Item, job: Callable[[Item], Job]) -> Inspected:
     return found if isinstance(found, Inspected) else inspect(found)
 
 
-def _survived(job: Job) -> Inspected:
-    """Looks at an image in a process that it may end."""
+def _survived(jobs: Sequence[Job]) -> list[Inspected]:
+    """Looks at images one of which ends the process that does: at halves of them, until it is alone."""
     with _pool(1) as pool:
         try:
-            return pool.submit(inspect, job).result()
+            return list(pool.map(inspect, jobs, chunksize=len(jobs)))
         except BrokenProcessPool:
-            return Inspected(error_kind="unreadable", error="it ends the process that decodes it")
+            pass
+    if len(jobs) == 1:
+        return [Inspected(error_kind="unreadable", error="it ends the process that decodes it")]
+    middle = len(jobs) // 2
+    return [*_survived(jobs[:middle]), *_survived(jobs[middle:])]
