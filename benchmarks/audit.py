@@ -3,6 +3,9 @@
     python benchmarks/audit.py                               # photographs that come with scikit-image
     python benchmarks/audit.py --data DIR                    # also nuclei256.npz and emoji64_rgba.npz of DIR
     python benchmarks/audit.py --peers                       # beside cleanvision and imagededup, where installed
+    python benchmarks/audit.py --labels fashion_mnist.npz    # swaps 5 % of the labels, and looks for them
+    python benchmarks/audit.py --speed 2000                  # images/s of JPEGs of 128 pixels, on all cores
+    python benchmarks/audit.py --scale 100000                # memory and seconds of looking for copies among so many
     python benchmarks/audit.py --smoke
 
 Of each set --count images with each fault, and as many clean ones as have any, are written as files and audited as one
@@ -17,6 +20,7 @@ import argparse
 import importlib.util
 import io
 import pathlib
+import resource
 import sys
 import tempfile
 import time
@@ -25,8 +29,12 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
+from gen.audit_checks import duplicates
 from gen.auditing import auditor
-from gen.auditing.items import of_path
+from gen.auditing.items import of_path, of_splits
+from gen.auditing.learned import TRAINING, in_doubt
+from gen.data import DatasetSplits, Examples
+from gen.features.network_training import Training
 from gen.npz import read_npz
 
 PHOTOGRAPHS = (
@@ -252,7 +260,7 @@ def compare(
             hits = [np.mean([joined(a, b, pairs) for a, b in asked]) for pairs in of_copies.values()]
             row(title, kind, len(there), [f"{hit:.2f}" for hit in hits])
         others = [[pair for pair in pairs if pair[0][:5] != pair[1][:5]] for pairs in of_copies.values()]
-        wrong = [len({name for pair in pairs for name in pair}) / len(different) for pairs in others]
+        wrong = [len({name[:5] for pair in pairs for name in pair}) / len(different) for pairs in others]
         row(title, "paired with another image", len(different), [f"{each:.2%}" for each in wrong])
 
 
@@ -270,15 +278,84 @@ def row(title: str, kind: str, count: int, cells: list[str]) -> None:
     print(f"| {title}: {kind} | {count:,} | " + " | ".join(cells) + " |", flush=True)
 
 
+def labels(file: pathlib.Path, training: Training | None = None) -> None:
+    """Swaps 5 % of the labels of x_train, and prints how they are found."""
+    arrays = read_npz(file, ("x_train", "y_train"))
+    images = arrays["x_train"] if arrays["x_train"].ndim == 4 else arrays["x_train"][..., None]
+    given, classes = arrays["y_train"].ravel().astype(np.int32), int(arrays["y_train"].max()) + 1
+    rng = np.random.default_rng(0)
+    swapped = rng.permutation(len(given))[: len(given) // 20]
+    given[swapped] = (given[swapped] + rng.integers(1, classes, len(swapped))) % classes
+    names = tuple(map(str, range(classes)))
+    splits = DatasetSplits(file.stem, Examples(images, given), Examples(images[:1], given[:1]), names)
+    collection = of_splits(splits, name=file.stem)
+    began = time.monotonic()
+    table = auditor.look(collection)
+    looked = time.monotonic() - began
+    kept = np.arange(len(images))
+    found = in_doubt(collection, table, kept, training or TRAINING)
+    scores = np.zeros(len(images))
+    for finding in found:
+        scores[int(finding.file.partition("/")[2])] = finding.score
+    wrong = np.zeros(len(images), bool)
+    wrong[swapped] = True
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(wrong[order])
+    least = int(np.searchsorted(hits, 0.6 * len(swapped))) + 1  # findings, the clearest first, that hold 60 % of them
+    reached = least <= len(found)
+    at = (
+        f"{hits[least - 1] / least:.2f}"
+        if reached
+        else f"not reached, recall {hits[len(found) - 1] / len(swapped):.2f}"
+    )
+    print(
+        f"{file.stem}: {len(found):,} labels in doubt, {wrong[scores > 0].mean():.2f} of them swapped, of all swapped"
+    )
+    print(f"{(scores[swapped] > 0).mean():.2f}; precision at recall 0.6: {at}")
+    print(f"looked at {len(images) / looked:.0f} images/s; labels took {time.monotonic() - began - looked:.0f} s")
+
+
+def speed(count: int) -> None:
+    """Prints images/s of a fast audit of JPEGs of 128 pixels."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as place:
+        for number, image in enumerate(parts(photographs(), count, rng)):
+            small = image.resize((128, 128), Image.Resampling.LANCZOS)
+            small.save(pathlib.Path(place, f"{number:06}.jpg"), quality=92)
+        began = time.monotonic()
+        table = auditor.look(of_path(place, labeled=False))
+        print(f"{count / (time.monotonic() - began):.0f} images/s looked at, {len(table.errors)} unreadable")
+        began = time.monotonic()
+        auditor.audit(of_path(place, labeled=False), fast=True)
+        print(f"{time.monotonic() - began:.1f} s for all else of a fast audit of {count:,}")
+
+
+def scale(count: int) -> None:
+    """Prints memory and seconds of looking for copies among many images, which are drawn."""
+    rng = np.random.default_rng(0)
+    gray = rng.integers(0, 255, (count, 6, 6), np.uint8).repeat(8, 1).repeat(8, 2)
+    began = time.monotonic()
+    pairs = duplicates.find(gray, crops=False)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{count:,} images: {len(pairs)} pairs in {time.monotonic() - began:.0f} s, {memory:.2f} GiB at most")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder of nuclei256.npz and emoji64_rgba.npz")
     parser.add_argument("--count", type=int, default=100, help="images of each fault")
     parser.add_argument("--only", nargs="+", help="of photographs, textures, nuclei, emoji")
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--labels", type=pathlib.Path, metavar="FILE.npz")
+    parser.add_argument("--speed", type=int, metavar="N")
+    parser.add_argument("--scale", type=int, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
+    for value, measure in ((given.labels, labels), (given.speed, speed), (given.scale, scale)):
+        if value:
+            measure(value)
+            return
     rng = np.random.default_rng(given.seed)
     tools: dict[str, Callable] = {"gen": by_gen}
     if given.peers:
@@ -293,6 +370,12 @@ def main() -> None:
         waves = np.random.default_rng(0).normal(size=(44, 16, 16, 3))
         drawn = [Image.fromarray((128 + 60 * x).clip(0, 255).astype(np.uint8)).resize((96, 96)) for x in waves]
         compare("drawn", drawn, drawn, tools, rng)
+        scale(100)
+        with tempfile.TemporaryDirectory() as place:
+            file = pathlib.Path(place, "drawn.npz")
+            shades = np.repeat([[[[40]]], [[[200]]]], 60, 0) + rng.integers(0, 20, (120, 32, 32, 1))
+            np.savez(file, x_train=shades.astype(np.uint8), y_train=np.repeat([0, 1], 60))
+            labels(file, Training(1, 2, 8))
         return
     for name, read in sets.items():
         if given.only and name not in given.only:

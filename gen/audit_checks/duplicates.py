@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +25,15 @@ _COARSE = 0.7  # correlation of the coarse spectra from which on a pair is looke
 _SAME = 0.8  # of the whole spectra, from which on it is the same picture
 _CROPPED = 0.75  # the same of crops, whose place is found but roughly
 _WHOLE, _PART = (0.3, 0.7), (0.5, 0.5)  # stray and agreement, see `_alike_everywhere`, of whole images and of crops
-_SHOWN, _PARTS = 2.0, 8  # levels by which a part differs within itself to show anything, and how many must
+_SHOWN = 2.0  # levels by which a part differs within itself to show anything
+_PARTS, _FEWEST, _SURE = 24, 8, 0.985  # of 64 parts so many must; from this correlation on, fewer
 _BESIDE = 20  # the neighbor of an image that is taken for another image
-_NEARER = 0.4  # of the distance to that neighbor, within which a pair must lie
-_SAMPLED = 400  # images that this distance is measured of
-_MOST = 8  # candidates of one image in one tile
+_OTHER = 0.5  # how alike it is where fewer are alike at all
+_NEARER, _ROUGHLY = 0.4, 0.8  # of the distance to that neighbor, within which a pair must lie; a crop not yet placed
+_ROUNDING = 1e-6
+_MOST = 24  # candidates of one image in one view
+_CROWD = 2  # pairs of an image and a part for each image, beyond which a set is of one kind of things
+_BESIDE_PART = 5  # the neighbor of an image that is taken for another one, once all parts are placed
 _WINDOW = 0.92  # side of the crops that are tried first
 _OFFSETS = tuple((x, y) for x in (0.0, 0.5, 1.0) for y in (0.0, 0.5, 1.0))
 
@@ -46,43 +50,62 @@ class Pair(NamedTuple):
 def find(gray: np.ndarray, *, crops: bool = True, progress: Callable[[float], None] = lambda share: None) -> list[Pair]:
     """Finds the pairs among gray images uint8 [n 48 48], see `fingerprints`.
 
-    crops: also parts of others, of 80 to 97 % of the side. Pairs are few: of each image only the most alike are looked
-    at. progress: called with the share that is done. Plain images are not paired; exact duplicates are better found by
-    their digests.
+    crops: also parts of others, of 80 to 97 % of the side. Two images are one if they are far more alike than either is
+    to its twentieth neighbor, in any way of the same search: what a set of one kind of things has in common makes no
+    pairs. progress: called with the share that is done. Plain images are not paired; exact duplicates are better found
+    by their digests.
     """
     if len(gray) < 2:
         return []
     whole = spectra_of(gray)
-    limit = _limit(whole)
+    coarse = _coarse(whole)
+    views: list[_View] = [_View(way) for way in WAYS]
+    views += [_View(way, window) for window in _OFFSETS for way in WAYS[:2]] if crops else []
+    searched = list[_Candidates]()
+    for number, view in enumerate(views):
+        seen = coarse if view.window is None else _coarse(_cropped(gray, view.window))
+        searched.append(_search(coarse, seen, view, within=True))
+        progress(0.8 * (number + 1) / len(views))
+    usual = _usual(searched, len(gray), _BESIDE)
     found = dict[tuple[int, int], Pair]()
-    for candidates, share in _candidates(gray, whole, crops):
-        if candidates.window is not None and found:  # what is one as a whole need not be tried as a part
-            whole_ones = np.array([a * len(gray) + b for a, b in found])
-            low, high = np.minimum(*candidates[:2]), np.maximum(*candidates[:2])
-            new = ~np.isin(low * len(gray) + high, whole_ones)
-            candidates = candidates._replace(first=candidates.first[new], second=candidates.second[new])
-        for pair in _verified(gray, whole, candidates, limit):
-            known = found.get((pair.first, pair.second))
-            if known is None or pair.correlation > known.correlation:
-                found[pair.first, pair.second] = pair
-        progress(share)
+    parts = list[_Candidates]()
+    for candidates in searched:
+        some = candidates.distinct(usual, usual)
+        if some.view.window is None:
+            _note(found, _verified(gray, gray, whole, whole, some, usual, usual))
+            continue
+        alone = np.ones(len(gray), bool)  # of images that are one as wholes the first stands for all
+        alone[[i for group in groups(len(gray), list(found)) for i in group[1:]]] = False
+        parts.append(some.take(alone[some.first] & alone[some.second]))
+    if parts and _count(parts, len(gray)) <= _CROWD * len(gray):  # else any of them is nearly a part of any other
+        _note(found, _verified_parts(gray, whole, parts, usual))
+    progress(1.0)
     return sorted(found.values())
+
+
+def _count(parts: Sequence[_Candidates], count: int) -> int:
+    """Counts the different pairs among candidates in several views."""
+    first, second = (np.concatenate(side) for side in zip(*((some.first, some.second) for some in parts), strict=True))
+    return len(np.unique(np.minimum(first, second) * count + np.maximum(first, second)))
+
+
+def _note(found: dict[tuple[int, int], Pair], pairs: Iterable[Pair]) -> None:
+    """Adds pairs, the lower position first, and of two views of a pair the more alike."""
+    for pair in pairs:
+        low, high = sorted(pair[:2])
+        if (low, high) not in found or pair.correlation > found[low, high].correlation:
+            found[low, high] = pair._replace(first=low, second=high)
 
 
 def across(gray: np.ndarray, reference: np.ndarray) -> set[int]:
     """Returns which of gray images uint8 [n 48 48] are, whole but perhaps turned, among reference ones [m 48 48]."""
     whole, theirs = spectra_of(gray), spectra_of(reference)
-    limit, found = max(_limit(whole), _limit(theirs)), set[int]()
-    coarse, flat = _coarse(theirs), _coarse(whole)
-    for way in WAYS:
-        seen = turned(flat.reshape(-1, COARSE, COARSE), way).reshape(len(flat), -1)
-        for start in range(0, len(flat), _TILE):
-            rows, columns = _alike(seen[start : start + _TILE], coarse)
-            for begin in range(0, len(rows), _TILE):
-                mine, other = rows[begin : begin + _TILE] + start, columns[begin : begin + _TILE]
-                near = np.flatnonzero((turned(whole[mine], way) * theirs[other]).sum((1, 2)) >= limit)
-                good = _alike_everywhere(reference[other[near]], turned_images(gray[mine[near]], way), *_WHOLE)
-                found |= set(mine[near[good]].tolist())
+    searched = [_search(_coarse(theirs), _coarse(whole), _View(way), within=False) for way in WAYS]
+    usual = _usual(searched, len(reference), _BESIDE, both=False)
+    none, found = np.full(len(gray), _OTHER), set[int]()
+    for candidates in searched:
+        some = candidates.distinct(usual, none)
+        found |= {pair.second for pair in _verified(reference, gray, theirs, whole, some, usual, none)}
     return found
 
 
@@ -92,42 +115,80 @@ def spectra_of(gray: np.ndarray) -> np.ndarray:
     return np.concatenate([np.where(plain(part)[:, None, None], 0, spectra(part)) for part in parts])
 
 
-class _Candidates(NamedTuple):
-    first: np.ndarray  # int [m], which may show the whole of
-    second: np.ndarray  # int [m], turned by `way` and cropped by `window`
+class _View(NamedTuple):
+    """How second images are looked at: turned, and cropped."""
+
     way: tuple[bool, bool, bool]
-    window: tuple[float, float] | None  # offset, of 0 to 1, of a crop of _WINDOW; None: the whole
+    window: tuple[float, float] | None = None  # offset, of 0 to 1, of a crop of _WINDOW; None: the whole
 
 
-def _limit(whole: np.ndarray) -> float:
-    """Returns the least correlation of a pair: in sets whose images are all alike, closer to 1 than elsewhere.
+class _Candidates(NamedTuple):
+    """Pairs that may be one: first images, and second ones in a view."""
 
-    Different images of such a set are as alike as an image and its twentieth neighbor, of which few are duplicates.
+    view: _View
+    first: np.ndarray  # int [m]
+    second: np.ndarray  # int [m]
+    alike: np.ndarray  # float32 [m], correlation of the coarse spectra
+
+    def take(self, chosen: np.ndarray) -> _Candidates:
+        """Selects pairs."""
+        return _Candidates(self.view, self.first[chosen], self.second[chosen], self.alike[chosen])
+
+    def distinct(self, usual: np.ndarray, others: np.ndarray) -> _Candidates:
+        """Selects what is more alike than usual for both sides; of crops, whose place is rough yet, by less."""
+        nearer = _NEARER if self.view.window is None else _ROUGHLY
+        far = np.maximum(usual[self.first], others[self.second])
+        return self.take(1 - self.alike <= nearer * (1 - far) + _ROUNDING)
+
+
+def _search(coarse: np.ndarray, seen: np.ndarray, view: _View, *, within: bool) -> _Candidates:
+    """Finds what is alike, of each first image the most alike. within: both are one set, of which none is its own."""
+    seen = turned(seen.reshape(-1, COARSE, COARSE), view.way).reshape(len(seen), -1)
+    rows, columns, values = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    for a in range(0, len(coarse), _TILE):
+        of_rows = list[tuple[np.ndarray, ...]]()
+        for b in range(0, len(seen), _TILE):
+            products = coarse[a : a + _TILE] @ seen[b : b + _TILE].T
+            if within and a == b:
+                np.fill_diagonal(products, 0)
+            if products.shape[1] > _MOST:
+                least = np.partition(products, -_MOST, axis=1)[:, -_MOST, None]
+                products[products < least] = 0
+            row, column = np.nonzero(products >= _COARSE)
+            of_rows.append((row, column + b, products[row, column]))
+        row, column, value = (np.concatenate(parts) for parts in zip(*of_rows, strict=True))
+        order = np.lexsort((-value, row))
+        row, column, value = row[order], column[order], value[order]
+        rank = np.arange(len(row)) - np.searchsorted(row, row)
+        kept = rank < _MOST
+        rows.append(row[kept] + a)
+        columns.append(column[kept])
+        values.append(value[kept])
+    return _Candidates(view, *(np.concatenate(parts) for parts in (rows, columns, values)))
+
+
+def _usual(searched: Sequence[_Candidates], count: int, beside: int, *, both: bool = True) -> np.ndarray:
+    """Returns how alike each of `count` first images is to a neighbor further off, over all views: float [count].
+
+    beside: its number; a fraction of the images where there are few. both: second images are of the same set. _OTHER
+    where not so many are alike at all.
     """
-    if len(whole) <= 2 * _BESIDE:
-        return _SAME
-    flat = whole.reshape(len(whole), -1)
-    chosen = np.random.default_rng(0).permutation(len(flat))[:_SAMPLED]
-    beside = [np.partition(flat @ flat[i], -_BESIDE - 1)[-_BESIDE - 1] for i in chosen]
-    return max(_SAME, 1 - _NEARER * (1 - float(np.median(beside))))
-
-
-def _candidates(gray: np.ndarray, whole: np.ndarray, crops: bool) -> Iterator[tuple[_Candidates, float]]:
-    """Yields candidates and the share of the work that is done."""
-    views: list[tuple[tuple[bool, bool, bool], tuple[float, float] | None]] = [(way, None) for way in WAYS]
-    views += [(way, window) for window in _OFFSETS for way in (WAYS[0], WAYS[1])] if crops else []
-    coarse = _coarse(whole)
-    for number, (way, window) in enumerate(views):
-        seen = coarse if window is None else _coarse(_cropped(gray, window))
-        seen = turned(seen.reshape(-1, COARSE, COARSE), way).reshape(len(seen), -1)
-        first, second = list[np.ndarray](), list[np.ndarray]()
-        for a in range(0, len(coarse), _TILE):
-            for b in range(0 if window is not None else a, len(coarse), _TILE):
-                rows, columns = _alike(coarse[a : a + _TILE], seen[b : b + _TILE])
-                different = rows + a < columns + b if window is None else rows + a != columns + b
-                first.append(rows[different] + a)
-                second.append(columns[different] + b)
-        yield _Candidates(np.concatenate(first), np.concatenate(second), way, window), (number + 1) / len(views)
+    first = np.concatenate([c.first for c in searched])
+    second = np.concatenate([c.second for c in searched])
+    alike = np.concatenate([c.alike for c in searched])
+    if both:
+        first, second, alike = np.r_[first, second], np.r_[second, first], np.r_[alike, alike]
+    order = np.lexsort((-alike, second, first))  # of a pair in several views the best
+    first, second, alike = first[order], second[order], alike[order]
+    new = np.r_[True, (np.diff(first) != 0) | (np.diff(second) != 0)] if len(first) else np.zeros(0, bool)
+    first, alike = first[new], alike[new]
+    order = np.lexsort((-alike, first))
+    first, alike = first[order], alike[order]
+    rank = np.arange(len(first)) - np.searchsorted(first, first)
+    wanted = min(beside, max(2, count // 4))
+    found = np.full(count, _OTHER)
+    found[first[rank == wanted]] = alike[rank == wanted]
+    return found
 
 
 def _coarse(whole: np.ndarray) -> np.ndarray:
@@ -143,44 +204,54 @@ def _cropped(gray: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     )
 
 
-def _alike(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns rows and columns of what is correlated enough, of each row the most correlated few and itself."""
-    products = first @ second.T
-    rows, columns = np.nonzero(products >= _COARSE)
-    if len(rows) > _MOST * len(first):
-        most = np.argpartition(-products, _MOST, axis=1)[:, : _MOST + 1]
-        rows, columns = np.repeat(np.arange(len(first)), _MOST + 1), most.ravel()
-        kept = products[rows, columns] >= _COARSE
-        rows, columns = rows[kept], columns[kept]
-    return rows, columns
-
-
-def _verified(gray: np.ndarray, whole: np.ndarray, candidates: _Candidates, limit: float) -> Iterator[Pair]:
-    way, window = candidates.way, candidates.window
+def _verified(
+    gray: np.ndarray,
+    others: np.ndarray,
+    whole: np.ndarray,
+    theirs: np.ndarray,
+    candidates: _Candidates,
+    usual: np.ndarray,
+    of_others: np.ndarray,
+) -> Iterator[Pair]:
+    """Yields what is one as a whole. gray, whole: of first images; others, theirs: of second ones."""
+    way = candidates.view.way
     for start in range(0, len(candidates.first), _TILE):
-        first, second = (side[start : start + _TILE] for side in candidates[:2])
-        if window is None:
-            seen = turned(whole[second], way)
-            alike = (whole[first] * seen).sum((1, 2))
-            near = np.flatnonzero(alike >= limit)
-            good = near[_alike_everywhere(gray[first[near]], turned_images(gray[second[near]], way), *_WHOLE)]
-            how = [NAMES[way]] * len(good)
-        else:
-            place, alike = _placed(gray, whole[first], second, way, window)
-            near = np.flatnonzero(alike >= max(_CROPPED, limit - 0.05))
-            parts = _parts(gray[second[near]], place[near])
-            good = near[_alike_everywhere(gray[first[near]], turned_images(parts, way), *_PART)]
-            mirrored = "" if way == WAYS[0] else ", mirrored"
-            how = [f"a part of it, {place[i, 2]:.0%} of its side{mirrored}" for i in good]
-        for i, words in zip(good, how, strict=True):
-            low, high = sorted((int(first[i]), int(second[i])))
-            yield Pair(low, high, float(alike[i]), words)
+        first, second = (side[start : start + _TILE] for side in (candidates.first, candidates.second))
+        limit = 1 - _NEARER * (1 - np.maximum(usual[first], of_others[second]))
+        alike = (whole[first] * turned(theirs[second], way)).sum((1, 2))
+        near = np.flatnonzero(alike >= np.maximum(limit, _SAME))
+        seen = turned_images(others[second[near]], way)
+        for i in near[_alike_everywhere(gray[first[near]], seen, alike[near], *_WHOLE)]:
+            yield Pair(int(first[i]), int(second[i]), float(alike[i]), NAMES[way])
 
 
-def _placed(
-    gray: np.ndarray, wanted: np.ndarray, second: np.ndarray, way: tuple[bool, bool, bool], window: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Looks for the place of a crop near `window`: top, left and side [m 3], and the correlation there [m]."""
+def _verified_parts(
+    gray: np.ndarray, whole: np.ndarray, parts: Sequence[_Candidates], usual: np.ndarray
+) -> Iterator[Pair]:
+    """Yields what is a part of another, once its place is found."""
+    placed = list[tuple[_Candidates, np.ndarray]]()
+    for some in parts:
+        place, alike = np.zeros((len(some.first), 3)), np.zeros(len(some.first), np.float32)
+        for start in range(0, len(some.first), _TILE):
+            part = slice(start, start + _TILE)
+            place[part], alike[part] = _placed(gray, whole[some.first[part]], some.second[part], some.view)
+        placed.append((some._replace(alike=alike), place))
+    beside = _usual([some for some, _ in placed], len(gray), _BESIDE_PART)
+    usual = np.maximum(usual, beside)
+    for some, place in placed:
+        limit = 1 - _NEARER * (1 - np.maximum(usual[some.first], usual[some.second]))
+        near = np.flatnonzero(some.alike >= np.maximum(limit, _CROPPED))
+        seen = turned_images(_parts(gray[some.second[near]], place[near]), some.view.way)
+        mirrored = "" if some.view.way == WAYS[0] else ", mirrored"
+        for i in near[_alike_everywhere(gray[some.first[near]], seen, some.alike[near], *_PART)]:
+            how = f"a part of it, {place[i, 2]:.0%} of its side{mirrored}"
+            yield Pair(int(some.first[i]), int(some.second[i]), float(some.alike[i]), how)
+
+
+def _placed(gray: np.ndarray, wanted: np.ndarray, second: np.ndarray, view: _View) -> tuple[np.ndarray, np.ndarray]:
+    """Looks for the place of a crop near that of the view: top, left and side [m 3], and the correlation there [m]."""
+    way, window = view
+    assert window is not None
     top, left = (offset * (1 - _WINDOW) for offset in window)
     place = np.tile([top, left, _WINDOW], (len(second), 1))
     best = np.full(len(second), -1.0)
@@ -216,13 +287,15 @@ def _parts(gray: np.ndarray, place: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _alike_everywhere(first: np.ndarray, second: np.ndarray, stray: float, agreement: float) -> np.ndarray:
-    """Returns which of the pairs of images [m 48 48] are alike in all their parts: bool [m].
+def _alike_everywhere(
+    first: np.ndarray, second: np.ndarray, alike: np.ndarray, stray: float, agreement: float
+) -> np.ndarray:
+    """Returns which pairs of images [m 48 48], correlated by `alike` [m], are alike in all their parts: bool [m].
 
     The tones of the second are fitted by a cubic before, so that light and contrast do not count. stray: by how much
     the worst of 8 x 8 parts may differ, as a share of the contrast: a hand of a clock that points elsewhere is much at
     one place, what compression leaves is little everywhere. agreement: the least mean correlation within parts that
-    show anything: one strong edge makes not one image of two.
+    show anything, of which there must be some: one strong edge makes not one image of two.
     """
     found = np.zeros(len(first), bool)
     for i, (a, b) in enumerate(zip(first.reshape(-1, SIDE**2), second.reshape(-1, SIDE**2), strict=True)):
@@ -235,7 +308,8 @@ def _alike_everywhere(first: np.ndarray, second: np.ndarray, stray: float, agree
         spread = np.sqrt((ours**2).mean(1)), np.sqrt((theirs**2).mean(1))
         shown = np.maximum(*spread) >= _SHOWN
         within = (ours * theirs).mean(1)[shown] / np.maximum(spread[0] * spread[1], 1e-3)[shown]
-        found[i] = worst <= stray and len(within) >= _PARTS and within.mean() >= agreement
+        enough = len(within) >= (_PARTS if alike[i] < _SURE else _FEWEST)
+        found[i] = worst <= stray and enough and within.mean() >= agreement
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gen import cli
-from gen.audit_checks.labels import in_doubt
+from gen.audit_checks import labels as checks
 from gen.audit_checks.outliers import distances, outlying
 from gen.auditing.findings import Finding
 from gen.auditing.items import Collection
@@ -20,7 +20,7 @@ from gen.features.self_supervised import encoder_network, train_encoder
 from gen.files import printable
 
 LEAST = 200  # images that networks learn anything from
-_TRAINING = Training(encoder_steps=400, classifier_steps=900, batch_size=128)
+TRAINING = Training(encoder_steps=400, classifier_steps=900, batch_size=128)
 _SIDE = 32
 
 
@@ -31,10 +31,10 @@ def learned(
     kept = np.setdiff1d(table.readable, unlike)
     if len(kept) < LEAST:
         return []
-    training = training or _TRAINING
+    training = training or TRAINING
     findings = _outliers(table, kept, training)
     if len(collection.class_names) > 1:
-        findings += _labels(collection, table, kept, training)
+        findings += in_doubt(collection, table, kept, training)
     return findings
 
 
@@ -50,8 +50,8 @@ def _outliers(table: Table, kept: np.ndarray, training: Training) -> list[Findin
     ]
 
 
-def _labels(collection: Collection, table: Table, kept: np.ndarray, training: Training) -> list[Finding]:
-    """Trains on each half, and asks of the other."""
+def in_doubt(collection: Collection, table: Table, kept: np.ndarray, training: Training) -> list[Finding]:
+    """Finds labels in doubt among `kept` images: trains a classifier on each half, and asks it of the other."""
     cli.say("training two classifiers, each on a half, that judge the labels of the other")
     names, labels = collection.class_names, np.array([table.items[i].label for i in kept], np.int32)
     half = np.random.default_rng(0).permutation(len(kept)) % 2
@@ -62,7 +62,7 @@ def _labels(collection: Collection, table: Table, kept: np.ndarray, training: Tr
         logits = train_classifier(source, training=training, seed=part).logits(table.color[kept[ask]])
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         probabilities[ask] = shifted / shifted.sum(1, keepdims=True)
-    scores, looks = in_doubt(probabilities, labels)
+    scores, looks = checks.in_doubt(probabilities, labels)
     return [
         Finding(
             table.items[i].name,
