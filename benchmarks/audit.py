@@ -251,7 +251,9 @@ def compare(
         clean = [name for name in names if name.startswith("clean")]
         for kind in FAULTS:
             there = [name for name in names if name.rpartition("-")[0] == kind]
-            found = [f and f"{share(f, kind, there):.2f} ({share(f, kind, clean):.1%})" for f in of_faults.values()]
+            found = [
+                f and f"{part_with(f, kind, there):.2f} ({part_with(f, kind, clean):.1%})" for f in of_faults.values()
+            ]
             row(title, kind, len(there), [cell or "" for cell in found])
         for kind in COPIES:
             suffix = f"-{kind.replace(' ', '_')}.png"
@@ -270,7 +272,7 @@ def joined(first: str, second: str, pairs: set[tuple[str, str]]) -> bool:
     return first in beside[1] or bool(beside[0] & beside[1])
 
 
-def share(found: Found, kind: str, names: list[str]) -> float:
+def part_with(found: Found, kind: str, names: list[str]) -> float:
     return float(np.mean([kind in found.get(name, ()) for name in names]))
 
 
@@ -303,15 +305,10 @@ def labels(file: pathlib.Path, training: Training | None = None) -> None:
     hits = np.cumsum(wrong[order])
     least = int(np.searchsorted(hits, 0.6 * len(swapped))) + 1  # findings, the clearest first, that hold 60 % of them
     reached = least <= len(found)
-    at = (
-        f"{hits[least - 1] / least:.2f}"
-        if reached
-        else f"not reached, recall {hits[len(found) - 1] / len(swapped):.2f}"
-    )
-    print(
-        f"{file.stem}: {len(found):,} labels in doubt, {wrong[scores > 0].mean():.2f} of them swapped, of all swapped"
-    )
-    print(f"{(scores[swapped] > 0).mean():.2f}; precision at recall 0.6: {at}")
+    at = f"{hits[least - 1] / least:.2f}" if reached else "not reached"
+    share, recall = wrong[scores > 0].mean() if found else 0.0, (scores[swapped] > 0).mean()
+    print(f"{file.stem}: {len(found):,} labels in doubt, {share:.2f} of them swapped, {recall:.2f} of all swapped")
+    print(f"precision at recall 0.6: {at}")
     print(f"looked at {len(images) / looked:.0f} images/s; labels took {time.monotonic() - began - looked:.0f} s")
 
 
