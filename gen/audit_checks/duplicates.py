@@ -24,9 +24,10 @@ _TILE = 2048  # images compared with as many others at once
 _COARSE = 0.7  # correlation of the coarse spectra from which on a pair is looked at
 _SAME = 0.8  # of the whole spectra, from which on it is the same picture
 _CROPPED = 0.75  # the same of crops, whose place is found but roughly
-_WHOLE, _PART = (0.3, 0.7), (0.5, 0.5)  # stray and agreement, see `_alike_everywhere`, of whole images and of crops
+_WHOLE, _PART = (0.3, 0.7, 12), (0.5, 0.5, 24)  # stray, agreement and fewest, see `_alike_everywhere`
 _SHOWN = 2.0  # levels by which a part differs within itself to show anything
-_PARTS, _FEWEST, _SURE = 24, 8, 0.985  # of 64 parts so many must; from this correlation on, fewer
+_PARTS, _PLAINLY = 24, 0.88  # of 64 parts; where fewer than the first show anything they must agree better
+_COMPRESSED = 2.5  # levels by which compression alone may change a part
 _BESIDE = 20  # the neighbor of an image that is taken for another image
 _OTHER = 0.5  # how alike it is where fewer are alike at all
 _NEARER, _ROUGHLY = 0.4, 0.8  # of the distance to that neighbor, within which a pair must lie; a crop not yet placed
@@ -221,7 +222,7 @@ def _verified(
         alike = (whole[first] * turned(theirs[second], way)).sum((1, 2))
         near = np.flatnonzero(alike >= np.maximum(limit, _SAME))
         seen = turned_images(others[second[near]], way)
-        for i in near[_alike_everywhere(gray[first[near]], seen, alike[near], *_WHOLE)]:
+        for i in near[_alike_everywhere(gray[first[near]], seen, *_WHOLE)]:
             yield Pair(int(first[i]), int(second[i]), float(alike[i]), NAMES[way])
 
 
@@ -243,7 +244,7 @@ def _verified_parts(
         near = np.flatnonzero(some.alike >= np.maximum(limit, _CROPPED))
         seen = turned_images(_parts(gray[some.second[near]], place[near]), some.view.way)
         mirrored = "" if some.view.way == WAYS[0] else ", mirrored"
-        for i in near[_alike_everywhere(gray[some.first[near]], seen, some.alike[near], *_PART)]:
+        for i in near[_alike_everywhere(gray[some.first[near]], seen, *_PART)]:
             how = f"a part of it, {place[i, 2]:.0%} of its side{mirrored}"
             yield Pair(int(some.first[i]), int(some.second[i]), float(some.alike[i]), how)
 
@@ -287,15 +288,13 @@ def _parts(gray: np.ndarray, place: np.ndarray) -> np.ndarray:
     return parts
 
 
-def _alike_everywhere(
-    first: np.ndarray, second: np.ndarray, alike: np.ndarray, stray: float, agreement: float
-) -> np.ndarray:
-    """Returns which pairs of images [m 48 48], correlated by `alike` [m], are alike in all their parts: bool [m].
+def _alike_everywhere(first: np.ndarray, second: np.ndarray, stray: float, agreement: float, fewest: int) -> np.ndarray:
+    """Returns which pairs of images [m 48 48] are alike in all their parts: bool [m].
 
     The tones of the second are fitted by a cubic before, so that light and contrast do not count. stray: by how much
     the worst of 8 x 8 parts may differ, as a share of the contrast: a hand of a clock that points elsewhere is much at
     one place, what compression leaves is little everywhere. agreement: the least mean correlation within parts that
-    show anything, of which there must be some: one strong edge makes not one image of two.
+    show anything, of which there must be some, the fewest: one strong edge makes not one image of two.
     """
     found = np.zeros(len(first), bool)
     for i, (a, b) in enumerate(zip(first.reshape(-1, SIDE**2), second.reshape(-1, SIDE**2), strict=True)):
@@ -304,12 +303,13 @@ def _alike_everywhere(
         terms = np.stack([np.ones_like(scaled), scaled, scaled**2, scaled**3])
         fitted = np.linalg.lstsq(terms.T, one, rcond=None)[0] @ terms
         ours, theirs = _centered(one), _centered(fitted)
-        worst = np.sqrt((_parts_of(one - fitted) ** 2).mean(1).max()) / max(one.std(), 1e-6)
+        worst = np.sqrt((_parts_of(one - fitted) ** 2).mean(1).max())
         spread = np.sqrt((ours**2).mean(1)), np.sqrt((theirs**2).mean(1))
         shown = np.maximum(*spread) >= _SHOWN
         within = (ours * theirs).mean(1)[shown] / np.maximum(spread[0] * spread[1], 1e-3)[shown]
-        enough = len(within) >= (_PARTS if alike[i] < _SURE else _FEWEST)
-        found[i] = worst <= stray and enough and within.mean() >= agreement
+        plain = len(within) < _PARTS
+        if worst <= max(stray * one.std(), _COMPRESSED) and len(within) >= fewest:
+            found[i] = within.mean() >= (max(agreement, _PLAINLY) if plain else agreement)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 FEW, MANY = 1000, 10_000
@@ -29,11 +30,12 @@ def advice(count: int, *, side: int | None, classes: int, device: str, smallest:
         return []
     if side is None:
         side = 64 if smallest is not None and smallest >= 64 and count >= MANY else 32
+    side = max(16, 2 ** math.ceil(math.log2(side)))
     run = min(RUNS, key=lambda run: abs(run.side - side))
     seconds = run.images / (run.rate * (run.side / side) ** 2)
     time = f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
     lines = [
-        f"{count:,} images at {side} x {side}: experiments/folder.py:cpu --config.data.resolution={side} takes about "
+        f"{_images(count)} at {side} x {side}: experiments/folder.py:cpu --config.data.resolution={side} takes about "
         f"{time} of one core ({run.rate:.0f} images/s were measured with {run.what}"
         + ("" if run.side == side else f"; reckoned from {run.side} x {run.side}")
         + ")"
@@ -48,5 +50,9 @@ def advice(count: int, *, side: int | None, classes: int, device: str, smallest:
     elif count < MANY:
         lines.append(f"fewer than {MANY:,} images: look at the copies that gen.evaluate finds")
     if classes > 1 and count / classes < 100:
-        lines.append(f"{count / classes:.0f} images a class are few; data.labeled=False learns from all together")
+        lines.append(f"{_images(round(count / classes))} a class are few; data.labeled=False learns from all together")
     return lines
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -14,6 +14,7 @@ from gen.auditing.items import Collection
 from gen.auditing.table import Table
 from gen.files import printable
 
+_SET = 20  # images from which on a set is like something
 _FEW = 20  # images to learn a class from
 _RAREST = 0.1  # of the images that each class would have if all had as many
 _OUTSIDE = 3.0  # interquartile ranges, of the logarithm of the pixels, beyond which a size is odd
@@ -63,7 +64,7 @@ def by_numbers(table: Table) -> tuple[list[Finding], list[Note]]:
     found = {int(i): checks.found_by_numbers(table.of(i)) for i in table.readable}
     counts = Counter(kind for kinds in found.values() for kind in kinds)
     total = max(1, len(found))
-    common = {kind for kind, count in counts.items() if checks.of_the_set(kind, count / total)}
+    common = {kind for kind, count in counts.items() if total >= _SET and checks.of_the_set(kind, count / total)}
     usual = {kind: float(np.median([checks.score(KINDS[kind], table.of(i)) for i in found])) for kind in common}
     findings = [
         Finding(table.items[i].name, kind, round(score, 3), words(kind, table.of(i)))
@@ -74,7 +75,7 @@ def by_numbers(table: Table) -> tuple[list[Finding], list[Note]]:
     notes = [
         Note(kind, f"{counts[kind] / total:.0%} of the images are {_COMMON.get(kind, KINDS[kind].title)}", "note")
         for kind in KINDS
-        if kind in common
+        if kind in common and not (kind == "gray" and set(table.formats) == {"array"})  # of one channel, as they are
     ]
     return findings, notes
 
