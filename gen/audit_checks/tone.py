@@ -8,7 +8,7 @@ import numpy as np
 
 _FLAT = 4.0  # levels by which pixels of a band of one color may differ, as a standard deviation
 _EDGE = 8.0  # levels of the step between band and picture
-_ALONG = 0.5  # share of the border along which there is that step
+_ALONG, _FRAMED = (0.5, 0.25), (0.92, 0.8)  # share of the border, and of its ends, with that step; in a frame
 _ENDS = 0.08  # share of the border at each end
 _LEAST, _MOST = 0.02, 0.45  # of the side, for one band
 
@@ -49,20 +49,20 @@ def tone(image: np.ndarray, *, opaque: np.ndarray | None = None) -> Tone:
 def border(luma: np.ndarray) -> float:
     """Returns the share of an image, luminance [h w], that bands of one color at two opposite sides take; 0: none.
 
-    A band counts that ends at a straight step along most of its length and near both ends of it, to where the picture
-    between all bands reaches: objects on a plain background, round or with round corners, have none.
+    A band counts that ends at a straight step along most of its length and near both ends of it. Where there are bands
+    at the other sides, too, it must do so nearly everywhere: an object on a plain background has none, unless it is a
+    rectangle.
     """
-    bands = [_band(lines) for lines in (luma, luma[::-1], luma.T, luma.T[::-1])]
-    top, bottom, left, right = bands
+    top, bottom, left, right = (_band(lines) for lines in (luma, luma[::-1], luma.T, luma.T[::-1]))
     height, width = luma.shape
     shares = [0.0]
     if min(top, bottom) >= max(1, round(_LEAST * height)):
-        inside = luma[:, left : width - right]
-        if _steps(inside, top) and _steps(inside[::-1], bottom):
+        inside, along = luma[:, left : width - right], _FRAMED if left or right else _ALONG
+        if _steps(inside, top, along) and _steps(inside[::-1], bottom, along):
             shares.append((top + bottom) / height)
     if min(left, right) >= max(1, round(_LEAST * width)):
-        inside = luma[top : height - bottom].T
-        if _steps(inside, left) and _steps(inside[::-1], right):
+        inside, along = luma[top : height - bottom].T, _FRAMED if top or bottom else _ALONG
+        if _steps(inside, left, along) and _steps(inside[::-1], right, along):
             shares.append((left + right) / width)
     return max(shares)
 
@@ -75,9 +75,9 @@ def _band(luma: np.ndarray) -> int:
     return rows if rows <= most else 0
 
 
-def _steps(luma: np.ndarray, rows: int) -> bool:
+def _steps(luma: np.ndarray, rows: int, along: tuple[float, float]) -> bool:
     """Returns whether the band of so many rows at the top ends at a step, along it and near its ends."""
     last = min(rows + 2, len(luma) - 1)  # the step may be spread over pixels by scaling
     step = np.abs(luma[last] - np.median(luma[0])) >= _EDGE
     ends = max(1, round(_ENDS * len(step)))
-    return bool(step.mean() >= _ALONG and np.concatenate([step[:ends], step[-ends:]]).mean() >= _ALONG / 2)
+    return bool(step.mean() >= along[0] and np.concatenate([step[:ends], step[-ends:]]).mean() >= along[1])
