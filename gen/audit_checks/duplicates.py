@@ -100,13 +100,20 @@ def _note(found: dict[tuple[int, int], Pair], pairs: Iterable[Pair]) -> None:
 
 def across(gray: np.ndarray, reference: np.ndarray) -> set[int]:
     """Returns which of gray images uint8 [n 48 48] are, whole but perhaps turned, among reference ones [m 48 48]."""
-    whole, theirs = spectra_of(gray), spectra_of(reference)
-    searched = [_search(_coarse(theirs), _coarse(whole), _View(way), within=False) for way in WAYS]
+    ours, theirs = _coarse_of(gray), _coarse_of(reference)
+    searched = [_search(theirs, ours, _View(way), within=False) for way in WAYS]
     usual = _usual(searched, len(reference), _BESIDE, both=False)
     none, found = np.full(len(gray), _OTHER), set[int]()
     for candidates in searched:
         some = candidates.distinct(usual, none)
-        found |= {pair.second for pair in _verified(reference, gray, theirs, whole, some, usual, none)}
+        first, at_first = np.unique(some.first, return_inverse=True)
+        second, at_second = np.unique(some.second, return_inverse=True)
+        if len(first):  # the whole spectra of few
+            few = some._replace(first=at_first, second=at_second)
+            theirs_few, ours_few = reference[first], gray[second]
+            of_real, of_made = spectra_of(theirs_few), spectra_of(ours_few)
+            pairs = _verified(theirs_few, ours_few, of_real, of_made, few, usual[first], none[second])
+            found |= {int(second[pair.second]) for pair in pairs}
     return found
 
 
@@ -196,6 +203,15 @@ def _coarse(whole: np.ndarray) -> np.ndarray:
     """Takes the coarse part of spectra, of norm 1: float32 [n 64]."""
     part = whole[:, :COARSE, :COARSE].reshape(len(whole), -1)
     return part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-6)
+
+
+def _coarse_of(gray: np.ndarray) -> np.ndarray:
+    """Computes the coarse part of spectra alone, of norm 1, 0 for plain images: float32 [n 64]."""
+    low = waves()[:COARSE]
+    parts = (gray[i : i + _TILE] for i in range(0, len(gray), _TILE))
+    found = np.concatenate([spectra(part, rows=low, columns=low) for part in parts])
+    found[np.concatenate([plain(gray[i : i + _TILE]) for i in range(0, len(gray), _TILE)])] = 0
+    return found.reshape(len(gray), -1)
 
 
 def _cropped(gray: np.ndarray, window: tuple[float, float]) -> np.ndarray:

@@ -71,7 +71,7 @@ def spectra(gray: np.ndarray, *, rows: np.ndarray | None = None, columns: np.nda
     rows, columns: of `waves`, for a part of the images.
     """
     rows, columns = (waves() if given is None else given for given in (rows, columns))
-    found = rows @ gray.astype(np.float32) @ columns.T * _frequency
+    found = rows @ gray.astype(np.float32) @ columns.T * _frequency[: len(rows), : len(columns)]
     norm = np.sqrt((found**2).sum((1, 2), keepdims=True))
     return (found / np.maximum(norm, 1e-6)).astype(np.float32)
 

@@ -13,6 +13,7 @@ import numpy as np
 from gen.audit_checks import duplicates, fingerprints
 
 MOST = 50_000  # images, beyond which there is no quick look
+_AT_ONCE = 2**22  # bytes of images that are reduced at once
 
 
 class QuickAudit:
@@ -21,6 +22,7 @@ class QuickAudit:
     def __init__(self) -> None:
         self._digests: dict[str, list[bytes]] = {"train": [], "held_out": []}
         self._gray: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}
+        self._waiting: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}  # images come one by one, too
 
     @property
     def _count(self) -> int:
@@ -32,12 +34,21 @@ class QuickAudit:
             return
         self._digests[split] += [hashlib.blake2b(np.ascontiguousarray(x).data, digest_size=16).digest() for x in images]
         if len(images):
-            self._gray[split].append(fingerprints.fingerprints(images))
+            self._waiting[split].append(images)
+            if sum(x.nbytes for x in self._waiting[split]) >= _AT_ONCE:
+                self._reduce(split)
+
+    def _reduce(self, split: str) -> None:
+        if self._waiting[split]:
+            self._gray[split].append(fingerprints.fingerprints(np.concatenate(self._waiting[split])))
+            self._waiting[split].clear()
 
     def result(self) -> dict[str, int] | None:
         """Returns how many duplicates there are within splits, and how many images in both; None: too many images."""
         if not 0 < self._count <= MOST:
             return None
+        for split in self._waiting:
+            self._reduce(split)
         train, held_out = (self._digests[split] for split in ("train", "held_out"))
         repeated = sum(len(each) - len(set(each)) for each in (train, held_out))
         leaked = set(np.flatnonzero(np.isin(np.array(train, "S16"), np.array(held_out, "S16"))).tolist())
