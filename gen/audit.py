@@ -17,6 +17,7 @@ The exit code is 0 when nothing was found that should be left out, 1 when someth
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from gen import cli
 from gen.cli import Options, option, parse
 from gen.config import experiment
 from gen.errors import InputError, nearest
-from gen.files import expand, printable, read_regular
+from gen.files import expand, parse_json, printable, read_regular
 from gen.outputs import manifest
 from gen.outputs.output_path import check_writable
 
@@ -61,6 +62,8 @@ def audit(options: AuditOptions) -> Audit:
     collection = _collection(options)
     out = Path(expand(options.out)) if options.out else Path("audits") / _plain(collection.name)
     _check_outside(out, collection)
+    if options.out is None:
+        _check_same(out, collection)
     targets = [out / name for name in _NAMES]
     check_writable(out)
     manifest.check(targets, what=f"--out={printable(out)}")
@@ -103,6 +106,15 @@ def _check_outside(out: Path, collection: Collection) -> None:
         raise InputError(f"--out={printable(out)} lies in the audited folder, where nothing is written; name another")
 
 
+def _check_same(out: Path, collection: Collection) -> None:
+    """Raises InputError where the folder that nobody named holds the audit of another set of the same name."""
+    place = collection.place_digest
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        place = parse_json((out / "audit.json").read_bytes())["place"]
+    if place != collection.place_digest:
+        raise InputError(f"{printable(out)} holds the audit of another set of this name; name a folder by --out")
+
+
 def _allowed(file: Path, *, named: bool) -> Callable[[Finding], bool]:
     """Reads what somebody looked at. Raises InputError."""
     from gen.audit_checks.checks import KINDS
@@ -118,8 +130,10 @@ def _allowed(file: Path, *, named: bool) -> Callable[[Finding], bool]:
     names, pairs = set[str](), set[tuple[str, str]]()
     for number, line in enumerate(text.splitlines(), 1):
         kind, tab, name = line.partition("\t")
+        if line.startswith("#") or not line.strip():
+            continue
         if not tab:
-            names |= {line} if line.strip() and not line.startswith("#") else set()
+            names.add(line)
         elif kind not in KINDS:
             raise InputError(f"{printable(file)}: line {number}: no kind '{printable(kind)}'{nearest(kind, KINDS)}")
         else:

@@ -82,6 +82,7 @@ def test_what_is_sound_ends_with_0_and_goes_to_a_folder_of_its_name(tmp_path):
         (["--images", "sett"], "did you mean 'set'"),
         (["--images", "set", "--out", "set/inside"], "lies in the audited folder"),
         (["--images", "set", "--allow", "none.txt"], "there is no such file"),
+        (["--config", "FOLDER"], "this config names no images"),
         (["--images", "set", "--config.data.path=x"], "needs --config"),
         (["--images", "set", "--out", "foreign"], "not written by gen"),
         (["--images", "set", "--fats"], "did you mean '--fast'"),
@@ -91,8 +92,9 @@ def test_bad_input_is_one_line(tmp_path, arguments, message):
     make(tmp_path / "set")
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "audit.json").write_text("mine")
+    experiments = Path(__file__).parents[1] / "experiments"
     with pytest.raises(InputError, match=message):
-        run(*arguments)
+        run(*(str(experiments / "folder.py") if argument == "FOLDER" else argument for argument in arguments))
     assert (tmp_path / "foreign" / "audit.json").read_text() == "mine"
 
 
@@ -184,6 +186,45 @@ def test_an_audit_of_something_else_is_refused(tmp_path, content, message):
         folder("set", 32, exclude="audit.json")
     with pytest.raises(InputError, match="No such file"):
         folder("set", 32, exclude="none.json")
+
+
+def test_files_that_changed_since_the_audit_are_not_left_out(tmp_path):
+    make(tmp_path / "set")
+    run("--images", "set", "--fast", "--out", "out")
+    Image.fromarray(picture(77)).save("set/again.bmp")  # was a duplicate
+    source = folder("set", 32, exclude="out/audit.json")
+    assert len(source.train.images) + len(source.held_out.images) == 13
+    assert source.metadata["excluded"]["images"] == 1
+
+
+def test_another_set_of_the_same_name_keeps_its_audit(tmp_path):
+    for parent in ("a", "b"):
+        (tmp_path / parent).mkdir()
+        make(tmp_path / parent / "train")
+    run("--images", "a/train", "--fast")
+    with pytest.raises(InputError, match="holds the audit of another set"):
+        run("--images", "b/train", "--fast")
+    assert run("--images", "b/train", "--fast", "--out", "other") == 1
+
+
+def test_an_audited_npz_is_known_to_training():
+    np.savez("set.npz", x_train=np.stack([picture(i, 32) for i in range(30)]))
+    assert "audit" not in npz("set.npz").metadata
+    assert run("--images", "set.npz", "--fast") == 0
+    assert npz("set.npz").metadata["audit"]["verdict"].startswith("Nothing wrong")
+
+
+def test_a_set_too_large_for_the_quick_look_has_none(monkeypatch):
+    monkeypatch.setattr(quick_audit, "MOST", 10)
+    quick = quick_audit.QuickAudit()
+    images = np.stack([picture(i, 32) for i in range(8)])
+    quick.add(images, "train")
+    quick.add(images, "held_out")
+    assert quick.result() is None
+    small = quick_audit.QuickAudit()
+    small.add(images[:4], "train")
+    small.add(images[2:4], "held_out")
+    assert small.result() == {"duplicates": 0, "leakage": 2}
 
 
 def test_rows_of_arrays_are_left_out(tmp_path):

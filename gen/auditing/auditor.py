@@ -15,17 +15,20 @@ from gen.auditing import advice, findings, pool
 from gen.auditing.drift import drift
 from gen.auditing.findings import Finding, Note
 from gen.auditing.items import Collection, Item
-from gen.auditing.journal import Journal
+from gen.auditing.journal import Damaged, Journal
 from gen.auditing.results import Audit, Entry, ordered
 from gen.auditing.table import Table, table
 from gen.errors import InputError
+from gen.files import printable
 from gen.image_io import Unreadable, open_image
 from gen.watermark import Key
 
 _PATTERN_IMAGES = (30, 200)  # of one size, that a shared pattern is looked for in
+_PATTERN_SIDES = (48, 1024)  # pixels of the shorter side
 _MOST_CROPS = 30_000  # images among which parts of others are looked for
 _FEW = 5_000  # the same of a fast audit
 _MARKS_AT_ONCE = 32
+_MARKED = 2**22  # pixels: gen makes no larger images, and to look for marks in photographs takes memory
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,15 @@ def look(collection: Collection) -> Table:
     """Looks at all images that were not looked at before, as they are now. Shows progress."""
     if not collection.items:
         raise InputError(f"{collection.name}: there are no images")
-    with Journal(collection.place) as journal:
+    try:
+        return _looked(collection, Journal(collection.place))
+    except Damaged as error:
+        cli.say(f"what was looked at before cannot be used ({printable(error)}); all is looked at anew")
+        return _looked(collection, Journal(collection.place, memory=True))
+
+
+def _looked(collection: Collection, journal: Journal) -> Table:
+    with journal:
         known = journal.known(collection.items)
         left = [item for item in collection.items if item.name not in known]
         with cli.progress_bar(len(collection.items), doing="looking", done=len(known)) as bar:
@@ -84,6 +95,7 @@ def audit(
     kept = [finding for finding in found if not allowed(finding)]
     result = Audit(
         collection.name,
+        collection.place_digest,
         collection.content(),
         _entries(seen, kept),
         ordered(kept),
@@ -115,7 +127,11 @@ def _marked(collection: Collection, seen: Table, key: Key | None) -> list[Findin
     from gen.watermark import MIN, detect
 
     told = {i for i, facts in seen.facts.items() if "generated" in facts}
-    asked = [i for i in seen.readable if i not in told and min(seen.sizes[i, 1:]) >= MIN]
+    asked = [
+        i
+        for i in seen.readable
+        if i not in told and min(seen.sizes[i, 1:]) >= MIN and seen.sizes[i, 1:].prod() <= _MARKED
+    ]
     found = list[Finding]()
     with cli.progress_bar(len(asked), doing="looking for marks") as bar:
         for start in range(0, len(asked), _MARKS_AT_ONCE):
@@ -149,15 +165,17 @@ def _pattern(collection: Collection, seen: Table) -> tuple[np.ndarray | None, li
     readable = seen.readable
     shapes, counts = np.unique(seen.sizes[readable, 1:], axis=0, return_counts=True) if len(readable) else ((), ())
     least, most = _PATTERN_IMAGES
-    if not len(counts) or max(counts) < least or min(shapes[np.argmax(counts)]) < 48:
+    if (
+        not len(counts)
+        or max(counts) < least
+        or not _PATTERN_SIDES[0] <= min(shapes[np.argmax(counts)]) <= _PATTERN_SIDES[1]
+    ):
         return None, []
     alike = readable[(seen.sizes[readable, 1:] == shapes[np.argmax(counts)]).all(1)]
     chosen = np.sort(np.random.default_rng(0).permutation(alike)[:most])
-    images = [x for i in chosen if (x := _pixels(collection, seen.items[i])) is not None]
-    images = [luminance(x) for x in images if x.shape[:2] == images[0].shape[:2]]
-    if len(images) < least:
-        return None, []
-    there, share = shared_pattern(np.stack(images))
+    found = (_pixels(collection, seen.items[i]) for i in chosen)
+    wanted = tuple(shapes[np.argmax(counts)][::-1])
+    there, share = shared_pattern(luminance(x) for x in found if x is not None and x.shape[:2] == wanted)
     if not share:
         return None, []
     text = (

@@ -41,6 +41,7 @@ class Inspected:
     format: str = ""
     error_kind: str = ""  # "unreadable", "truncated" or "too_large"; "" for none
     error: str = ""
+    passing: bool = False  # the error may be gone the next time: of the disk, of memory
     numbers: dict[str, float] = field(default_factory=dict)  # of Measures, with aspect and quality
     facts: dict[str, str] = field(default_factory=dict)  # kinds of findings that the file alone shows, with words
     gray: bytes = b""  # uint8 [48 48], see gen.audit_checks.fingerprints
@@ -60,14 +61,15 @@ def inspect(job: Path | bytes | np.ndarray) -> Inspected:
         content = job if isinstance(job, bytes) else read_regular(job, most=LARGEST)
     except (InputError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{job!s}: ")
-        return Inspected(error_kind="unreadable", error=reason)
+        return Inspected(error_kind="unreadable", error=reason, passing=isinstance(error, OSError))
     seen = Inspected(size=len(content), sha256=hashlib.sha256(content).hexdigest())
     try:
         return _inspected(content, seen)
     except Unreadable as error:
         return Inspected(**{**vars(seen), **_failed(str(error))})
     except MemoryError:
-        return Inspected(**{**vars(seen), "error_kind": "too_large", "error": "it needs more memory than there is"})
+        large = {"error_kind": "too_large", "error": "it needs more memory than there is", "passing": True}
+        return Inspected(**{**vars(seen), **large})
     except Exception as error:  # a file that breaks a check is a file to be told of, not the end of the audit
         told = f"it cannot be looked at ({type(error).__name__})"
         return Inspected(**{**vars(seen), "error_kind": "unreadable", "error": told})
@@ -86,7 +88,8 @@ def _inspected(content: bytes, seen: Inspected) -> Inspected:
         turn = _orientation(opened)
         if tables := getattr(opened, "quantization", None):
             numbers["quality"] = jpeg_quality(list(tables[min(tables)]))
-        raw = str(opened.tile[0][3]) if opened.tile else ""
+        arguments = opened.tile[0][3] if opened.tile else ""
+        raw = str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
     seen = Inspected(**{**vars(seen), "width": width, "height": height, "format": form})
     try:
         picture = open_picture(content)
@@ -175,12 +178,35 @@ def _orientation(opened: Any) -> int:
 def _ends_early(content: bytes, form: str) -> bool:
     """Returns whether the mark that ends a file is missing, which decoders pass over."""
     if form in ("JPEG", "MPO"):
-        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
+        return not _jpeg_ends(content)
     if form == "PNG":
         return b"IEND" not in content[-(2**16) :]
     if form == "WEBP":
         return int.from_bytes(content[4:8], "little") + 8 > len(content)
     return False
+
+
+def _jpeg_ends(content: bytes) -> bool:
+    """Returns whether the first image of a JPEG has its end; what phones append behind it does not count."""
+    at = 2
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:
+            return True  # no sequence of segments: the decoder's business
+        marker = content[at + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # filling, or without a length
+            at += 1 if marker == 0xFF else 2
+            continue
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        while marker == 0xDA:  # a scan: to the next marker that is no restart
+            at = content.find(b"\xff", at)
+            if at < 0 or at + 1 >= len(content):
+                return False
+            if content[at + 1] != 0 and not 0xD0 <= content[at + 1] <= 0xD7:
+                break
+            at += 2
+    return content[at : at + 2] == b"\xff\xd9"
 
 
 def _made_by(content: bytes) -> str:

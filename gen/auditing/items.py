@@ -53,6 +53,11 @@ class Collection:
     content: Callable[[], str] = lambda: ""  # computes what tells its content from others', for gen.data.audited
     resolution: int | None = None  # that is trained at, where it is known
 
+    @property
+    def place_digest(self) -> str:
+        """Tells the place from others without saying where it is."""
+        return hashlib.sha256(self.place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
     def picture(self, item: Item) -> Path | bytes | np.ndarray | None:
         """Returns the image for the page; None where it is not there any more."""
         try:
@@ -63,6 +68,8 @@ class Collection:
 
 def of_path(path: str | os.PathLike[str], *, labeled: bool = True) -> Collection:
     """Collects the images of a folder, a zip archive of one, or an .npz file. Raises InputError."""
+    if not os.fspath(path).strip():
+        raise InputError("the name of the set to audit is empty")
     place = expand(path)
     if place.suffix.lower() == ".npz":
         return of_splits(npz(place), name=place.name)
@@ -75,6 +82,8 @@ def of_config(config: Config) -> Collection:
 
     data = dict(config.data)
     if resolve(data["call"], "data") is folder:
+        if not data.get("path"):
+            raise InputError("this config names no images: give --config.data.path=DIR, or --images=DIR instead")
         return _of_files(
             expand(data["path"]),
             labeled=data.get("labeled", True),
@@ -105,7 +114,7 @@ def of_splits(splits: DatasetSplits, *, name: str) -> Collection:
 
 def of_arrays(images: np.ndarray, *, name: str = "images") -> Collection:
     """Collects images uint8 [n h w c]."""
-    digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
+    digest = hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
     items = [Item(f"{i:06}", "train", state=digest) for i in range(len(images))]
     return Collection(name, f"arrays {digest}", items, lambda item: np.asarray(images[int(item.name)]))
 
@@ -143,7 +152,10 @@ def _of_files(place: Path, *, labeled: bool, held_out: float, caption: str | Non
 
 
 def _state(files: Files, place: Path, name: str) -> str:
-    return repr(state(place / name)) if place.is_dir() else files.fingerprint([name])
+    if place.is_dir():
+        found = state(place / name)
+        return repr(found) if found else ""  # what cannot be told is looked at again
+    return files.fingerprint([name])
 
 
 def _opened(files: Files, name: str) -> Path | bytes:

@@ -17,16 +17,23 @@ from gen.auditing.inspection import Inspected
 from gen.auditing.items import Item
 from gen.files import cache_home, printable, private_folder
 
-_LAYOUT = 1  # raise it when what is kept of an image changes
+_LAYOUT = 2  # raise it when what is kept of an image changes
 _log = logging.getLogger(__name__)
+
+
+Damaged = sqlite3.DatabaseError  # what any use of a journal may raise
 
 
 class Journal:
     """Images that were looked at, by name; for `with`. Without a cache that can be written it is in memory."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, memory: bool = False) -> None:
+        """memory: without the file, which is removed if it is there."""
         key = hashlib.sha256(f"{_LAYOUT} {VERSION} {place}".encode("utf-8", "surrogateescape")).hexdigest()[:20]
-        self._database = _opened(f"{key}.sqlite")
+        if memory:
+            with contextlib.suppress(OSError):
+                (cache_home() / "audits" / f"{key}.sqlite").unlink()
+        self._database = _prepared(":memory:") if memory else _opened(f"{key}.sqlite")
 
     def __enter__(self) -> Journal:
         return self
@@ -36,14 +43,17 @@ class Journal:
 
     def add(self, found: Iterable[tuple[Item, Inspected]]) -> None:
         """Adds images that were looked at, at once."""
-        rows = [(_name(i), i.state, json.dumps(seen.plain()), seen.gray, seen.color) for i, seen in found]
+        rows = [
+            (_name(i), "" if seen.passing else i.state, json.dumps(seen.plain()), seen.gray, seen.color)
+            for i, seen in found
+        ]
         with self._database:
             self._database.executemany("insert or replace into seen values (?, ?, ?, ?, ?)", rows)
 
     def known(self, items: Sequence[Item]) -> set[str]:
         """Returns the names of those that were looked at as they are now."""
         stored = dict(self._database.execute("select name, state from seen"))
-        return {item.name for item in items if stored.get(_name(item)) == item.state}
+        return {item.name for item in items if item.state and stored.get(_name(item)) == item.state}
 
     def read(self, items: Iterable[Item]) -> Iterator[Inspected]:
         """Yields what is known of each item, in order; all must have been looked at."""

@@ -37,6 +37,7 @@ class Audit:
     """What was found in a set of images. `findings` is the table: a list of dataclasses, worst first in each kind."""
 
     name: str
+    place: str  # a digest of where it lies
     content: str  # what tells the audited set from others, see gen.data.audited
     entries: list[Entry]
     findings: list[Finding]
@@ -105,11 +106,13 @@ class Audit:
 
     def data(self) -> dict[str, Any]:
         """Returns the content of audit.json."""
+        sums = {entry.file: entry.sha256 for entry in self.entries}
         return {
             "format": FORMAT,
             "gen": __version__,
             "thresholds": VERSION,
             "name": self.name,
+            "place": self.place,
             "digest": self.digest,
             "content": self.content,
             "images": len(self.entries),
@@ -120,7 +123,7 @@ class Audit:
             "notes": [asdict(note) for note in self.notes],
             "advice": self.advice,
             "drift": asdict(self.drift) if self.drift else None,
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [asdict(finding) | {"sha256": sums.get(finding.file, "")} for finding in self.findings],
         }
 
     def summary(self) -> list[str]:

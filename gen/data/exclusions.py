@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +27,12 @@ class Exclusion(NamedTuple):
     names: frozenset[str]
     facts: dict[str, Any]  # for the metadata of the data: digest of the audit, and kinds
     content: str  # what the audit was of, see gen.data.audited
+    sha256: Mapping[str, str]  # of the files, by name
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the names."""
+        return hashlib.sha256("\0".join(sorted(self.names)).encode("utf-8", "surrogateescape")).hexdigest()
 
     def check(self, names: Iterable[str], where: str) -> None:
         """Raises InputError when the audit was of other images: none of what it names is there."""
@@ -51,7 +58,8 @@ def read_exclusion(path: str | os.PathLike[str], kinds: Sequence[str] | None = N
         "audit": digest,
         "kinds": sorted(FAULTS if kinds is None else kinds),
     }
-    return Exclusion(frozenset(names), about, content_of)
+    sums = {str(f["file"]): str(f.get("sha256", "")) for f in findings}
+    return Exclusion(frozenset(names), about, content_of, sums)
 
 
 def without(
@@ -61,9 +69,12 @@ def without(
 
     Raises InputError for an audit of another set, and where nothing is left.
     """
+    digest = str(splits.metadata["digest"])
     if exclude is None:
+        if known := audited.recall(digest):
+            splits.metadata["audit"] = known
         return splits
-    found, digest = read_exclusion(exclude, kinds), str(splits.metadata["digest"])
+    found = read_exclusion(exclude, kinds)
     if found.content != digest:
         raise InputError(
             f"exclude={printable(exclude)}: is the audit of another set, or of other options of it; audit this one by "
@@ -84,7 +95,8 @@ def without(
         return splits.class_names, {name: value for name, value in splits.metadata.items() if name not in given}
 
     about = found.facts | {"images": len(found.names)}
-    left = cached(splits.name, splits.metadata["options"] | {"exclude": found.facts}, make, identity=digest)
+    options = splits.metadata["options"] | {"exclude": found.facts}
+    left = cached(splits.name, options, make, identity=[digest, found.digest])
     left.metadata["excluded"] = about
     left.metadata["audit"] = audited.recall(digest) or {"digest": found.facts["audit"]}
     return left

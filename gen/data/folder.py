@@ -72,12 +72,20 @@ def folder(
     whole = found.fingerprint([file.name for file in layout.files])
     if excluded:
         excluded.check([file.name for file in layout.files], f"folder: {printable(root)}")
-        layout = layout._replace(files=[file for file in layout.files if file.name not in excluded.names])
+        changed = excluded.content != whole
+        left_out = {
+            file.name
+            for file in layout.files
+            if file.name in excluded.names and not (changed and _differs(found, file.name, excluded.sha256[file.name]))
+        }
+        if kept := sum(file.name in excluded.names for file in layout.files) - len(left_out):
+            log.warning("%d files are not what was audited under their names, and are not left out: audit again", kept)
+        layout = layout._replace(files=[file for file in layout.files if file.name not in left_out])
         if not layout.files:
             raise InputError(f"folder: {printable(root)}: exclude leaves no image")
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
     texts = read_captions(root, found.names, found.others(), found.text, column=caption)
-    identity = [made_of, found.fingerprint([file.name for file in layout.files]) if excluded else whole]
+    identity = [made_of, whole, sorted(left_out)] if excluded else [made_of, whole]
     if texts.captions:
         identity.append(hashlib.sha256(repr(sorted(texts.captions.items())).encode()).hexdigest())
     options = {
@@ -112,7 +120,7 @@ def folder(
     if known := audited.recall(whole):
         source.metadata["audit"] = known
     if excluded:
-        source.metadata["excluded"] = excluded.facts | {"images": len(excluded.names)}
+        source.metadata["excluded"] = excluded.facts | {"images": len(left_out)}
         source.metadata.setdefault("audit", {"digest": excluded.facts["audit"]})
     _say_left_out(source, root, len(layout.files) + len(layout.unlisted), strict)
     _say_captions(source, root, strict)
@@ -128,6 +136,16 @@ def _check(resolution: int, background: tuple[int, int, int], held_out: float) -
         raise InputError(f"folder: background={background}: must be three whole numbers in 0..255")
     if not 0 < held_out < 1:
         raise InputError(f"folder: held_out={held_out}: must lie between 0 and 1")
+
+
+def _differs(files: Files, name: str, sha256: str) -> bool:
+    """Returns whether a file has another content; one that cannot be read has none."""
+    try:
+        opened = files.open(name)
+        content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
+    except (OSError, BadMember):
+        return False
+    return bool(sha256) and hashlib.sha256(content).hexdigest() != sha256
 
 
 def held_out_by_name(name: str, share: float) -> bool:

@@ -20,6 +20,7 @@ class QuickAudit:
     """Collects what is needed to tell images that are one."""
 
     def __init__(self) -> None:
+        self._too_many = False
         self._digests: dict[str, list[bytes]] = {"train": [], "held_out": []}
         self._gray: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}
         self._waiting: dict[str, list[np.ndarray]] = {"train": [], "held_out": []}  # images come one by one, too
@@ -30,13 +31,21 @@ class QuickAudit:
 
     def add(self, images: np.ndarray, split: str) -> None:
         """Takes images uint8 [k h w c]."""
-        if self._count > MOST:
+        if self._too_many or self._count + len(images) > MOST:
+            self._too_many = True
+            for kept in (self._digests, self._gray, self._waiting):
+                for part in kept.values():
+                    part.clear()
             return
+        step = max(1, _AT_ONCE // max(1, images[0].nbytes)) if len(images) else 1
+        for start in range(0, len(images), step):
+            self._take(images[start : start + step], split)
+
+    def _take(self, images: np.ndarray, split: str) -> None:
         self._digests[split] += [hashlib.blake2b(np.ascontiguousarray(x).data, digest_size=16).digest() for x in images]
-        if len(images):
-            self._waiting[split].append(images)
-            if sum(x.nbytes for x in self._waiting[split]) >= _AT_ONCE:
-                self._reduce(split)
+        self._waiting[split].append(images)
+        if sum(x.nbytes for x in self._waiting[split]) >= _AT_ONCE:
+            self._reduce(split)
 
     def _reduce(self, split: str) -> None:
         if self._waiting[split]:
@@ -45,7 +54,7 @@ class QuickAudit:
 
     def result(self) -> dict[str, int] | None:
         """Returns how many duplicates there are within splits, and how many images in both; None: too many images."""
-        if not 0 < self._count <= MOST:
+        if self._too_many or not self._count:
             return None
         for split in self._waiting:
             self._reduce(split)

@@ -56,6 +56,7 @@ def test_a_watermark_at_one_place_is_found_and_nothing_else():
     images = np.stack([blurred(x, 2.0) for x in 128 + 120 * RNG.normal(size=(60, 64, 64)).astype(np.float32)])
     there, share = pattern.shared_pattern(images)
     assert share == 0
+    assert pattern.shared_pattern(images[:5])[1] == 0
     images[:, 40:42, 10:50] += 25
     there, share = pattern.shared_pattern(images)
     assert share > 0

@@ -160,6 +160,18 @@ def test_a_damaged_journal_is_made_again(tmp_path, monkeypatch):
     assert auditor.look(items.of_path(tmp_path / "set")).errors == {}
 
 
+def test_a_damaged_page_of_a_journal_is_no_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEN_CACHE", str(tmp_path / "cache"))
+    for i in range(30):
+        save(tmp_path / "set" / f"{i:02}.png", picture(i, 24))
+    whole = auditor.look(items.of_path(tmp_path / "set"))
+    (journal,) = (tmp_path / "cache" / "audits").iterdir()
+    content = bytearray(journal.read_bytes())
+    content[8192:] = b"x" * len(content[8192:])
+    journal.write_bytes(bytes(content))
+    assert auditor.look(items.of_path(tmp_path / "set")).sha256 == whole.sha256
+
+
 def test_classes_that_are_tiny_or_rare_are_told(tmp_path):
     for i in range(60):
         save(tmp_path / "set" / ("many" if i < 55 else "few") / f"{i}.png", picture(i, 24))

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -85,6 +87,18 @@ def test_a_file_whose_end_is_missing_is_told_though_it_was_decoded():
     assert "truncated" in inspect(JPEG[:-2]).facts or inspect(JPEG[:-2]).error_kind == "truncated"
     assert "truncated" not in inspect(JPEG).facts
     assert "truncated" not in inspect(JPEG + b"\0" * 50).facts
+
+
+def test_what_phones_append_to_a_photo_is_no_missing_end():
+    film = np.random.default_rng(3).integers(0, 256, 200_000, np.uint8).tobytes() + b"\xff\xda"
+    for seed in range(5):
+        assert "truncated" not in inspect(JPEG + film[seed * 1000 :]).facts
+    progressive = encoded(Image.fromarray(PIXELS), "JPEG", progressive=True)
+    assert inspect(progressive).facts == {}
+
+
+def test_a_bitmap_is_not_deep_for_its_width():
+    assert inspect(encoded(Image.fromarray(np.zeros((2, 720, 3), np.uint8)), "BMP")).facts == {}
 
 
 def rotated() -> bytes:
@@ -182,5 +196,31 @@ def test_what_is_gone_is_told(tmp_path):
         raise FileNotFoundError(2, "No such file or directory")
 
     assert list(pool.inspected([0], job)) == [
-        [(0, Inspected(error_kind="unreadable", error="No such file or directory"))]
+        [(0, Inspected(error_kind="unreadable", error="No such file or directory", passing=True))]
     ]
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from gen import api
+images = np.random.default_rng(0).integers(0, 255, (70, 24, 24, 3), np.uint8)
+found = api.audit(images, fast=True)
+print(len(found.entries), found.counts.get("unreadable", 0))
+"""
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_a_script_without_a_guard_audits_too(tmp_path, piped):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "GEN_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-" if piped else "script.py"]
+    given = {"input": SCRIPT} if piped else {}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, **given)
+    assert done.stdout.split() == ["70", "0"], done.stderr
+
+
+def test_trouble_that_may_pass_is_not_remembered(tmp_path):
+    seen = inspect(tmp_path / "none.png")
+    assert seen.passing
+    assert not inspect(b"no image").passing
