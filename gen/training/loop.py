@@ -71,11 +71,11 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
     source: DatasetSplits = build(config.data, "data")
-    if jax.process_index() == 0 and (line := quick_audit.line(source.metadata, source.name)):
-        cli.say(line)
     task: Task = build_task(config, source.image_shape, source.num_classes, source.caption_length)
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)
+    if jax.process_index() == 0 and (line := quick_audit.line(source.metadata, source.name)):
+        cli.say(line)
     marks = {"identity": begun.identity, "notes": begun.notes}
     images = config.batch_size * task.real_images_per_sample
     loader = DeviceLoader(
