@@ -159,10 +159,12 @@ def _search(coarse: np.ndarray, seen: np.ndarray, view: _View, *, within: bool) 
             products = coarse[a : a + _TILE] @ seen[b : b + _TILE].T
             if within and a == b:
                 np.fill_diagonal(products, 0)
-            if products.shape[1] > _MOST:
-                least = np.partition(products, -_MOST, axis=1)[:, -_MOST, None]
-                products[products < least] = 0
             row, column = np.nonzero(products >= _COARSE)
+            crowded = np.flatnonzero(np.bincount(row, minlength=len(products)) > _MOST)
+            if len(crowded):  # of few rows, in most sets
+                least = np.full(len(products), _COARSE, products.dtype)
+                least[crowded] = np.partition(products[crowded], -_MOST, axis=1)[:, -_MOST]
+                row, column = np.nonzero(products >= least[:, None])
             of_rows.append((row, column + b, products[row, column]))
         row, column, value = (np.concatenate(parts) for parts in zip(*of_rows, strict=True))
         order = np.lexsort((-value, row))
