@@ -12,7 +12,6 @@ from PIL import Image
 
 from gen import api, audit
 from gen.audit import AuditOptions, parse_command
-from gen.config import experiment
 from gen.data import folder, npz, quick_audit
 from gen.errors import InputError
 
@@ -276,7 +275,5 @@ def test_an_audit_ends_with_code_2_and_one_line(tmp_path):
 
 def test_overrides_are_those_of_training():
     options = parse_command(["audit", "--config=experiments/folder.py", "--config.data.path=x", "--fast"])
-    assert (options.fast and options.overrides == (("data.path", "x"),)) or list(options.overrides) == [
-        ("data.path", "x")
-    ]
-    assert experiment
+    assert options.fast
+    assert list(options.overrides) == [("data.path", "x")]

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from gen.audit_checks.degradations import jpeg_quality
-from gen.audit_checks.fingerprints import SIDE, fingerprint
+from gen.audit_checks.fingerprints import fingerprint
 from gen.audit_checks.measures import measure, reduced
 from gen.errors import InputError
 from gen.files import read_regular
 from gen.image_io import MAX_PIXELS, Unreadable, open_picture, opening
 from gen.image_io.color import keeps_colors
+from gen.outputs.encoding import on_white
 from gen.provenance.reading import records_in, source_type_in
 from gen.provenance.record import PREFIX
 
@@ -120,7 +121,7 @@ def _inspected(content: bytes, seen: Inspected) -> Inspected:
 def _with_pixels(seen: Inspected, pixels: np.ndarray, alpha: np.ndarray | None, digest: str) -> Inspected:
     height, width = pixels.shape[:2]
     numbers = measure(pixels, alpha=alpha)._asdict() | {"aspect": max(height / width, width / height)} | seen.numbers
-    shown = reduced(_on_white(pixels, alpha))
+    shown = reduced(pixels if alpha is None else on_white(np.dstack([pixels, alpha])))
     color = fingerprint_in_color(shown)
     return Inspected(
         **{
@@ -144,11 +145,6 @@ def fingerprint_in_color(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(eight).resize((COLORS, COLORS), Image.Resampling.BOX))
 
 
-def gray_of(seen: Inspected) -> np.ndarray:
-    """Returns the gray picture, uint8 [48 48]."""
-    return np.frombuffer(seen.gray, np.uint8).reshape(SIDE, SIDE)
-
-
 def _digest(pixels: np.ndarray, alpha: np.ndarray | None = None) -> str:
     hasher = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     hasher.update(np.ascontiguousarray(pixels).data)
@@ -159,13 +155,6 @@ def _digest(pixels: np.ndarray, alpha: np.ndarray | None = None) -> str:
 
 def _in_eight_bits(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)
-
-
-def _on_white(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-    if alpha is None:
-        return pixels
-    share = alpha[..., None].astype(np.float32) / 255
-    return np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
 
 
 def _orientation(opened: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gen.files import printable
 from gen.image_io import Unreadable, open_image
 from gen.outputs import manifest
 from gen.report.html import data_uri, render
+from gen.report.pictures import encode_png, webp_thumbnail
 
 _SIDE = 128  # pixels of a thumbnail
 _SHOWN = 24  # findings of a kind, and images of a drift, with a picture
@@ -124,7 +124,7 @@ def _script(value: Any) -> str:
 def _mask(pattern: np.ndarray | None) -> str:
     if pattern is None:
         return ""
-    return data_uri(_encoded(Image.fromarray(np.where(pattern, 0, 255).astype(np.uint8)).convert("RGB")), kind="webp")
+    return data_uri(encode_png(np.where(pattern, 0, 255).astype(np.uint8)[..., None]))
 
 
 class _Pictures:
@@ -150,14 +150,4 @@ class _Pictures:
             image = Image.fromarray(job.squeeze()) if isinstance(job, np.ndarray) else open_image(job)
         except (Unreadable, ValueError):
             return ""
-        scale = _SIDE // max(image.size)
-        if scale > 1:
-            image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-        image.thumbnail((_SIDE, _SIDE))
-        return data_uri(_encoded(image.convert("RGB")), kind="webp")
-
-
-def _encoded(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=75)
-    return buffer.getvalue()
+        return data_uri(webp_thumbnail(image, side=_SIDE), kind="webp")

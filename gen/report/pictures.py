@@ -5,9 +5,11 @@ Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Pictures are uin
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from gen.files import atomic_write
 from gen.outputs import image_writer
@@ -41,3 +43,17 @@ def encode_png(array: np.ndarray, *, record: Record | None = None) -> bytes:
 def save_png(path: str | Path, array: np.ndarray, *, record: Record | None = None) -> None:
     """Writes what `encode_png` encodes, replacing the file at once."""
     atomic_write(path, encode_png(array, record=record))
+
+
+def webp_thumbnail(image: Image.Image, *, side: int) -> bytes:
+    """Encodes an image in mode L or RGB, at most `side` pixels large, as WebP, a few kB.
+
+    Small images are enlarged by whole pixels, so that they are seen as they are.
+    """
+    if (times := side // max(image.size)) > 1:
+        image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
+    image = image.copy()
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=75)
+    return buffer.getvalue()

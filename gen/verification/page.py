@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from PIL import Image
 from gen.files import printable
 from gen.outputs.encoding import on_white
 from gen.report.html import data_uri, render
+from gen.report.pictures import webp_thumbnail
 from gen.verification.answers import Parsed
 from gen.verification.findings import Verdict
 from gen.verification.verify_files import KINDS, Pooled
@@ -55,11 +55,4 @@ def thumbnail(parsed: Parsed) -> bytes:
     first = parsed.pixels[0]
     eight = first if first.dtype == np.uint8 else (first >> 8).astype(np.uint8)
     opaque = on_white(eight)
-    image = Image.fromarray(opaque[..., 0] if opaque.shape[-1] == 1 else opaque)
-    scale = _SIDE // max(image.size)
-    if scale > 1:  # small images by whole pixels, so that they are seen as they are
-        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=75)
-    return buffer.getvalue()
+    return webp_thumbnail(Image.fromarray(opaque[..., 0] if opaque.shape[-1] == 1 else opaque), side=_SIDE)
