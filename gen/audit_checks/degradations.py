@@ -13,7 +13,6 @@ _PATCH = 7  # pixels of a side
 _MOST_PATCHES = 16_000
 _PLAIN = 0.2  # share of the patches, the plainest, that noise is measured in
 _IMPULSE = 50.0  # levels by which a pixel must lie above, or below, all four beside it
-STANDARD_QUARTILE = 23.5  # the lower one, of the table of luminance in annex K of ITU-T T.81
 
 
 def noise(image: np.ndarray) -> tuple[float, float]:
@@ -31,13 +30,15 @@ def noise(image: np.ndarray) -> tuple[float, float]:
     """
     if min(image.shape) < 16:
         return math.nan, math.nan
-    patches = np.lib.stride_tricks.sliding_window_view(image, (_PATCH, _PATCH)).reshape(-1, _PATCH, _PATCH)
-    rows = patches[:: max(1, math.ceil(len(patches) / _MOST_PATCHES))].reshape(-1, _PATCH**2)
-    means = rows.mean(1)
+    height, width = (side - _PATCH + 1 for side in image.shape)
+    places = np.arange(0, height * width, max(1, math.ceil(height * width / _MOST_PATCHES)))
+    levels = image.astype(np.float64)
+    means, squares = (_box_means(values).ravel()[places] for values in (levels, levels**2))
     if (inside := (means > 4) & (means < 251)).sum() >= 2 * _PATCH**2:
-        rows = rows[inside]
-    spread = rows.var(1)
-    rows = rows[spread <= np.quantile(spread, _PLAIN)]
+        places, means, squares = places[inside], means[inside], squares[inside]
+    spread = squares - means**2
+    top, left = np.divmod(places[spread <= np.quantile(spread, _PLAIN)], width)
+    rows = np.lib.stride_tricks.sliding_window_view(image, (_PATCH, _PATCH))[top, left].reshape(-1, _PATCH**2)
     rows = rows - rows.mean(0)
     values = np.maximum(np.linalg.eigvalsh((rows.T @ rows / len(rows)).astype(np.float64)), 0)  # ascending
     mean = 0.0
@@ -46,6 +47,16 @@ def noise(image: np.ndarray) -> tuple[float, float]:
         if mean <= (values[(kept - 1) // 2] + values[kept // 2]) / 2:  # the median of what is left
             break
     return math.sqrt(mean), float(values[0] / max(values[len(values) // 2], 1e-6))
+
+
+def _box_means(values: np.ndarray) -> np.ndarray:
+    """Returns the mean of each patch of _PATCH x _PATCH of values [h w]."""
+    for axis in (0, 1):
+        sums = np.insert(np.cumsum(values, axis), 0, 0, axis)
+        values = (
+            np.take(sums, range(_PATCH, sums.shape[axis]), axis) - np.take(sums, range(sums.shape[axis] - _PATCH), axis)
+        ) / _PATCH
+    return values
 
 
 def impulses(image: np.ndarray) -> float:
@@ -76,13 +87,3 @@ def _blocking(lines: np.ndarray) -> float:
     of_phases = excess[: len(excess) // 8 * 8].reshape(-1, 8)
     *_, second, first = sorted(np.median(of_phases, axis=0).tolist())
     return (first - max(second, 0.0)) / float(np.median(steps) + 0.5)
-
-
-def jpeg_quality(table: list[int]) -> float:
-    """Returns the quality, 1 to 100, at which the standard's table of luminance has the lower quartile of this one.
-
-    The scale is that of the Independent JPEG Group: below 50 steps are those of the standard by 50 / quality, above by
-    2 - quality / 50.
-    """
-    scale = float(np.quantile(table, 0.25)) / STANDARD_QUARTILE  # the largest steps are cut at 255
-    return float(np.clip(50 / scale if scale > 1 else 50 * (2 - scale), 1, 100))

@@ -23,8 +23,9 @@ from gen.audit_checks.fingerprints import (
 _TILE = 2048  # images compared with as many others at once
 _COARSE = 0.7  # correlation of the coarse spectra from which on a pair is looked at
 _SAME = 0.8  # of the whole spectra, from which on it is the same picture
+_CERTAIN = 0.995  # of the whole spectra, from which on no part is asked: rims of two retinas reach 0.98
 _CROPPED = 0.75  # the same of crops, whose place is found but roughly
-_WHOLE, _PART = (0.3, 0.7, 12), (0.5, 0.5, 24)  # stray, agreement and fewest, see `_alike_everywhere`
+_WHOLE, _PART = (0.3, 0.7, 12), (0.5, 0.65, 24)  # stray, agreement and fewest, see `_alike_everywhere`
 _SHOWN = 2.0  # levels by which a part differs within itself to show anything
 _PARTS, _PLAINLY = 24, 0.88  # of 64 parts; where fewer than the first show anything they must agree better
 _COMPRESSED = 2.5  # levels by which compression alone may change a part
@@ -240,7 +241,7 @@ def _verified(
         alike = (whole[first] * turned(theirs[second], way)).sum((1, 2))
         near = np.flatnonzero(alike >= np.maximum(limit, _SAME))
         seen = turned_images(others[second[near]], way)
-        for i in near[_alike_everywhere(gray[first[near]], seen, *_WHOLE)]:
+        for i in near[(alike[near] >= _CERTAIN) | _alike_everywhere(gray[first[near]], seen, *_WHOLE)]:
             yield Pair(int(first[i]), int(second[i]), float(alike[i]), NAMES[way])
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gen.audit_checks import degradations, sharpness, tone
+from gen.audit_checks import compression, degradations, sharpness, tone
 
 _SIDE = 512  # pixels: larger images are halved to at most this for edges, tone and borders
-_BLOCKS = 0.1  # of `blocking`, from which on periods are those of JPEG
+_BLOCKS, _COMPRESSED = 0.1, 50  # of `blocking` and of quality, from which on periods are those of JPEG
 _TILE = 256  # pixels of the central square, as it is in the file, in which noise and blocks are looked for
 
 
@@ -25,6 +25,7 @@ class Measures(NamedTuple):
     whiteness: float  # of the noise
     impulses: float
     blocking: float
+    quality: float  # of the JPEG that it was once, 1 to 60
     brightest: float
     palest: float
     contrast: float
@@ -40,16 +41,18 @@ def measure(image: np.ndarray, *, alpha: np.ndarray | None = None) -> Measures:
     seen = None if alpha is None else reduced(alpha[..., None])[..., 0] >= 128
     luma, tile = tone.luminance(small), tone.luminance(_center(image))
     found, blocking = tone.tone(small, opaque=seen), degradations.blocking(tile)
+    quality = compression.compressed(_center(image))
     noise, whiteness = degradations.noise(tile)
     return Measures(
         edge_width=sharpness.edge_width(luma),
         detail=sharpness.detail(tile),
-        periodicity=0.0 if blocking >= _BLOCKS else sharpness.periodicity(tile),
+        periodicity=0.0 if blocking >= _BLOCKS or quality <= _COMPRESSED else sharpness.periodicity(tile),
         repetition=sharpness.repetition(tile),
         noise=noise,
         whiteness=whiteness,
         impulses=degradations.impulses(tile),
         blocking=blocking,
+        quality=quality,
         **found._asdict(),
         information=_information(luma),
         border=0.0 if alpha is not None and not seen.all() else tone.border(luma),  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gen.audit_checks.degradations import jpeg_quality
+from gen.audit_checks.compression import jpeg_quality
 from gen.audit_checks.fingerprints import fingerprint
 from gen.audit_checks.measures import measure, reduced
 from gen.errors import InputError
@@ -120,7 +120,8 @@ def _inspected(content: bytes, seen: Inspected) -> Inspected:
 
 def _with_pixels(seen: Inspected, pixels: np.ndarray, alpha: np.ndarray | None, digest: str) -> Inspected:
     height, width = pixels.shape[:2]
-    numbers = measure(pixels, alpha=alpha)._asdict() | {"aspect": max(height / width, width / height)} | seen.numbers
+    numbers = measure(pixels, alpha=alpha)._asdict() | {"aspect": max(height / width, width / height)}
+    numbers["quality"] = float(np.fmin(numbers["quality"], seen.numbers.get("quality", np.nan)))
     shown = reduced(pixels if alpha is None else on_white(np.dstack([pixels, alpha])))
     color = fingerprint_in_color(shown)
     return Inspected(

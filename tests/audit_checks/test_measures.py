@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen.audit_checks import checks, degradations, sharpness, tone
+from gen.audit_checks import checks, compression, degradations, sharpness, tone
 from gen.audit_checks.measures import Measures, measure, reduced
 
 RNG = np.random.default_rng(0)
@@ -115,7 +115,49 @@ def test_blocks_of_jpeg_grow_with_compression_wherever_the_grid_begins():
 @pytest.mark.parametrize("quality", [10, 30, 50, 75, 90])
 def test_quality_is_read_from_the_tables_of_a_file(quality):
     with Image.open(io.BytesIO(jpeg(noise_image(16), quality))) as opened:
-        assert degradations.jpeg_quality(opened.quantization[0]) == pytest.approx(quality, abs=1)
+        assert compression.jpeg_quality(opened.quantization[0]) == pytest.approx(quality, abs=1)
+
+
+def colored(seed: int) -> np.ndarray:
+    """Smooth waves of color with some grain: uint8 [96 120 3]."""
+    rng = np.random.default_rng(seed)
+    waves = np.stack([sharpness.blurred(rng.normal(0, 300, (96, 120)), 2.5) for _ in range(3)], -1)
+    return np.clip(128 + waves + rng.normal(0, 2, waves.shape), 0, 255).astype(np.uint8)
+
+
+def decoded(image: np.ndarray, quality: int) -> np.ndarray:
+    with Image.open(io.BytesIO(jpeg(image, quality))) as opened:
+        return np.asarray(opened)
+
+
+@pytest.mark.parametrize("quality", [5, 12, 21, 30, 45])
+def test_quality_is_told_from_pixels(quality):
+    image = colored(quality)
+    assert compression.compressed(decoded(image, quality)) == quality
+    assert compression.compressed(decoded(image[..., 0], quality)[..., None]) == quality
+    assert compression.compressed(decoded(decoded(image, quality), 92)) == quality  # the coarser of two
+    assert math.isnan(compression.compressed(image))
+
+
+@pytest.mark.parametrize(("top", "left"), [(3, 5), (0, 1), (7, 0)])
+def test_quality_is_told_wherever_the_blocks_begin(top, left):
+    assert compression.compressed(decoded(colored(1), 15)[top:, left:]) == 15
+
+
+@pytest.mark.parametrize("ground", [255, 90, 161])
+def test_quality_of_drawings_is_told_by_saving_them_again(ground):
+    image = np.full((64, 64, 3), ground, np.uint8)
+    rows, columns = np.mgrid[:64, :64]
+    for row, column, radius, color in ((22, 20, 13, (250, 200, 30)), (40, 42, 17, (20, 120, 220)), (20, 48, 9, 0)):
+        image[(rows - row) ** 2 + (columns - column) ** 2 < radius**2] = color
+    assert compression.compressed(decoded(image, 12)) == 12
+    assert math.isnan(compression.compressed(image))
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64, 1), (1, 300, 3), (16, 16, 1)])
+def test_quality_of_plain_and_tiny_images_is_not_known(shape):
+    for level in (0, 90, 255):
+        assert math.isnan(compression.compressed(np.full(shape, level, np.uint8)))
 
 
 def test_tone_of_known_images():
