@@ -6,7 +6,7 @@
     python benchmarks/audit.py --labels fashion_mnist.npz    # swaps 5 % of the labels, and looks for them
     python benchmarks/audit.py --speed 2000                  # images/s of JPEGs of 128 pixels, on all cores
     python benchmarks/audit.py --quick 1500                  # what training's quick look adds to decoding
-    python benchmarks/audit.py --scale 100000                # memory and seconds of looking for copies among so many
+    python benchmarks/audit.py --scale 100000                # seconds and memory of a whole audit of so many files
     python benchmarks/audit.py --smoke
 
 Of each set --count images with each fault, and as many clean ones as have any, are written as files and audited as one
@@ -31,7 +31,6 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from gen.audit_checks import duplicates
 from gen.auditing import auditor
 from gen.auditing.items import of_path, of_splits
 from gen.auditing.learned import TRAINING, in_doubt
@@ -356,13 +355,27 @@ def quick(count: int) -> None:
 
 
 def scale(count: int) -> None:
-    """Prints memory and seconds of looking for copies among many images, which are drawn."""
+    """Prints seconds and memory of a whole audit of so many JPEGs, which are drawn, a hundredth of them twice."""
     rng = np.random.default_rng(0)
-    gray = rng.integers(0, 255, (count, 6, 6), np.uint8).repeat(8, 1).repeat(8, 2)
-    began = time.monotonic()
-    pairs = duplicates.find(gray, crops=False)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{count:,} images: {len(pairs)} pairs in {time.monotonic() - began:.0f} s, {memory:.2f} GiB at most")
+    with tempfile.TemporaryDirectory() as place:
+        for number in range(count):
+            levels = rng.integers(0, 256, (6, 6, 3), np.uint8)
+            drawn = Image.fromarray(levels).resize((64, 64), Image.Resampling.BICUBIC)
+            for copy in range(2 if number % 100 == 0 else 1):
+                folder = pathlib.Path(place, f"{number // 1000:03}")
+                folder.mkdir(exist_ok=True)
+                drawn.save(folder / f"{number:06}-{copy}.jpg", quality=90 - 20 * copy)
+        began = time.monotonic()
+        result = auditor.audit(of_path(place, labeled=False), fast=True).audit
+        seconds = time.monotonic() - began
+    found = sum(finding.kind == "near_duplicate" for finding in result.findings)
+    own, largest = (
+        resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(
+        f"{len(result.entries):,} images: {found:,} of {-(-count // 100):,} copies in {seconds:.0f} s; "
+        f"at most {own:.2f} GiB, and {largest:.2f} GiB in each of {os.cpu_count()} processes"
+    )
 
 
 def main() -> None:
