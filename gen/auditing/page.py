@@ -24,7 +24,7 @@ from gen.report.pictures import encode_png, webp_thumbnail
 
 _SIDE = 128  # pixels of a thumbnail
 _SHOWN = 24  # findings of a kind, and images of a drift, with a picture
-_LISTED = 20_000  # findings in the table of the page
+MOST_LISTED = 20_000  # findings in the table of the page
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def html(outcome: Outcome, collection: Collection) -> str:
     sections = [
         _section(kind, found, pictures) for kind, found in cli.progress(by_kind.items(), len(by_kind), doing="page")
     ]
-    listed = audit.findings[:_LISTED]
+    listed = audit.findings[:MOST_LISTED]
     table = [
         [f.kind, printable(f.file), round(f.score, 3), printable(f.detail), printable(f.other), _line(f)]
         for f in listed
