@@ -26,6 +26,8 @@ from gen.config import Config, experiment, spec
 from gen.data import DatasetSplits, npz, shapes
 from gen.features.classifier import train_classifier
 from gen.features.network_training import Training
+from gen.image_io.pixels import to_uint8
+from gen.metrics.memorization import memorization
 
 LEFT_OUT = tuple(kind for kind, about in KINDS.items() if about.severity != "note" and kind != "outlier")
 
@@ -96,8 +98,10 @@ def main() -> None:
     )
     training = Training(1, 10 if given.smoke else 1000, 128)
     classify = train_classifier(clean, training=training).logits
-    print(f"| learned from | images | FD-random | recall | of their class (real: {accuracy(classify, clean):.1%}) |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        f"| learned from | images | FD-random | recall | of their class (real: {accuracy(classify, clean):.1%}) | memorized |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
     for title, data, exclude in (
         ("clean images", "clean", None),
         (f"{given.share:.0%} spoiled", "spoiled", None),
@@ -116,11 +120,18 @@ def main() -> None:
         )
         right = classify(made).argmax(-1) == np.sort(asked)
         measured = api.evaluate(made, clean.held_out.images[: given.samples], extractor="random")
-        count = len(model.data().splits.train.images)
+        learned = model.data().splits.train.images[:]
+        copies = memorization(pixels(made), pixels(learned), pixels(clean.held_out.images[: given.samples]))
         print(
-            f"| {title} | {count:,} | {measured['FD-random']:.2f} | {measured['recall']:.3f} | {right.mean():.1%} |",
+            f"| {title} | {len(learned):,} | {measured['FD-random']:.2f} | {measured['recall']:.3f} | {right.mean():.1%} "
+            f"| {copies.share.value:.1%} |",
             flush=True,
         )
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Returns images, uint8 or in [0, 1], as vectors in [0, 1]."""
+    return to_uint8(images).reshape(len(images), -1) / np.float32(255)
 
 
 def accuracy(classify, clean: DatasetSplits) -> float:
