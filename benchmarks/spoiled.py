@@ -98,9 +98,8 @@ def main() -> None:
     )
     training = Training(1, 10 if given.smoke else 1000, 128)
     classify = train_classifier(clean, training=training).logits
-    print(
-        f"| learned from | images | FD-random | recall | of their class (real: {accuracy(classify, clean):.1%}) | memorized |"
-    )
+    real = f"of their class (real: {accuracy(classify, clean):.1%})"
+    print(f"| learned from | images | FD-random | recall | {real} | memorized |")
     print("| --- | --- | --- | --- | --- | --- |")
     for title, data, exclude in (
         ("clean images", "clean", None),
