@@ -121,11 +121,8 @@ def main() -> None:
         measured = api.evaluate(made, clean.held_out.images[: given.samples], extractor="random")
         learned = model.data().splits.train.images[:]
         copies = memorization(pixels(made), pixels(learned), pixels(clean.held_out.images[: given.samples]))
-        print(
-            f"| {title} | {len(learned):,} | {measured['FD-random']:.2f} | {measured['recall']:.3f} | {right.mean():.1%} "
-            f"| {copies.share.value:.1%} |",
-            flush=True,
-        )
+        numbers = f"{measured['FD-random']:.2f} | {measured['recall']:.3f} | {right.mean():.1%}"
+        print(f"| {title} | {len(learned):,} | {numbers} | {copies.share.value:.1%} |", flush=True)
 
 
 def pixels(images: np.ndarray) -> np.ndarray:
