@@ -28,19 +28,6 @@ _EACH = {"cpu": 8}  # images that a device makes at once, by its kind; else 64, 
 _MIN_SPLIT = 2**12  # elements; splitting a smaller array costs more in communication than it saves in memory
 
 
-def distributed_init() -> None:
-    """Joins the other processes when the environment says that there are some; call it before any other use of jax.
-
-    It says so with: several tasks in a Slurm step, several TPU hosts, JAX_COORDINATOR_ADDRESS, or GEN_DISTRIBUTED=1
-    (for clusters that jax recognizes by itself, such as a Cloud TPU slice).
-    """
-    several_tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1
-    several_hosts = "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
-    told = bool(os.environ.get("JAX_COORDINATOR_ADDRESS")) or os.environ.get("GEN_DISTRIBUTED") == "1"
-    if several_tasks or several_hosts or told:
-        jax.distributed.initialize()
-
-
 def tune_allocator() -> None:
     """Makes glibc keep the memory that a step frees; call it before jax starts its threads. Elsewhere it does nothing.
 

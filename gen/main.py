@@ -12,12 +12,14 @@ at its default. The same command again resumes the run.
 
 Exit codes: 0 finished. 1 a quantity became not finite. 2 wrong input, also a run folder in which another process
 trains; nothing was begun. 74 the disk is full or the run folder was removed while training; what was saved before is
-valid. 130 Ctrl-C, 143 SIGTERM: the step that ran is saved; before the first step, or at the second signal, the program
-ends at once. One line says what happened.
+valid. 75 another process of several was lost, or a step hangs: the same command goes on. 130 Ctrl-C, 143 SIGTERM: the
+step that ran is saved; before the first step, or at the second signal, the program ends at once. One line says what
+happened.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -54,6 +56,11 @@ class TrainOptions(Options):
     compilation_cache: str | Path | None = option(
         None, "Folder for compiled programs; none: no cache; default xla in $GEN_CACHE or ~/.cache/gen"
     )
+    coordinator: str | None = option(
+        None, "HOST:PORT of process 0, where several train together", group="Several processes"
+    )
+    num_processes: int | None = option(None, "How many there are")
+    process_id: int | None = option(None, "Which one this is, from 0")
     list: bool = option(
         False, "Print the fields of the experiment, their values and meanings, and stop", group="Without training"
     )
@@ -69,10 +76,17 @@ def train(options: TrainOptions) -> int:
     try:
         with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
             compile_cache.enable(options.compilation_cache)
+            from gen.processes import membership
             from gen.training import loop
 
-            changed = options.accept_changed_data
-            return loop.train(config, workdir, accept_changed_data=changed, command=_command(options))
+            changed, command = options.accept_changed_data, _command(options)
+            member = membership(
+                os.environ,
+                coordinator=options.coordinator,
+                num_processes=options.num_processes,
+                process_id=options.process_id,
+            )
+            return loop.train(config, workdir, accept_changed_data=changed, command=command, member=member)
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

@@ -39,7 +39,7 @@ provenance
 tasks
 data
 image_io
-devices
+devices processes
 config
 cli
 audit_checks augment imaging losses metrics models watermark

@@ -161,27 +161,3 @@ def test_feed_raises_what_reading_raises(examples, eight):
         DeviceLoader(Broken(examples, 8), eight, device_bytes=0)(0)
     with pytest.raises(InputError, match="batch_size=9"):
         DeviceLoader(FakeDataset(examples, 9), eight)
-
-
-@pytest.mark.parametrize(
-    ("variables", "joins"),
-    [
-        ({}, False),
-        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
-        ({"SLURM_STEP_NUM_TASKS": "2"}, True),
-        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
-        ({"TPU_WORKER_HOSTNAMES": "a,b"}, True),
-        ({"JAX_COORDINATOR_ADDRESS": "a:1"}, True),
-        ({"GEN_DISTRIBUTED": "1"}, True),
-        ({"GEN_DISTRIBUTED": "0"}, False),
-    ],
-)
-def test_joins_a_cluster_only_when_there_is_one(monkeypatch, variables, joins):
-    calls = []
-    for name in ("SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES", "JAX_COORDINATOR_ADDRESS", "GEN_DISTRIBUTED"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(jax.distributed, "initialize", lambda: calls.append(1))
-    devices.distributed_init()
-    assert bool(calls) == joins

@@ -82,6 +82,7 @@ class Config:
     preview_every: int = _field(500, at_least=1, may_change=True)  # steps between sheets of samples
     checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps between checkpoints
     keep_checkpoints: int = _field(3, at_least=1, may_change=True)  # the newest so many, beside the best
+    max_step_seconds: float = _field(1800.0, at_least=0.0, may_change=True)  # a longer step ends the run; 0: none does
     preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)  # on a sheet
     tensorboard: bool = _field(False, may_change=True)  # write events for it, too
     init_from: dict[str, str] = field(

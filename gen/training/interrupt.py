@@ -49,7 +49,9 @@ class Interrupt:
 
             if not agree:
                 return 0
-            self._signal = int(multihost_utils.process_allgather(np.array(self._signal)).max())
+            # A signal that comes while the others are asked is told the next time: now they do not know of it.
+            agreed = int(multihost_utils.process_allgather(np.array(self._signal)).max())
+            return 128 + agreed if agreed else 0
         return 128 + self._signal if self._signal else 0
 
 

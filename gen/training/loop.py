@@ -18,12 +18,13 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen import cli, devices, provenance
+from gen import cli, devices, processes, provenance
 from gen.config import Config, build, build_task, digest
 from gen.data import Batch, BatchSampler, DatasetSplits, quick_audit
 from gen.data.loader import DeviceLoader
 from gen.evaluation import Evaluator, NoEvaluator, evaluator
 from gen.files import storage_fault
+from gen.processes import Membership, Watch
 from gen.publishing import cards
 from gen.runs import digests, identity, sessions
 from gen.runs.checkpoint import Checkpoints
@@ -47,26 +48,40 @@ class NonFiniteError(ArithmeticError):
     """A metric became nan or infinite; the message names the step and the quantity."""
 
 
-def train(config: Config, workdir: Path, *, accept_changed_data: bool = False, command: str = "") -> int:
+def train(
+    config: Config,
+    workdir: Path,
+    *,
+    accept_changed_data: bool = False,
+    command: str = "",
+    member: Membership | None = None,
+) -> int:
     """Runs `config` to its end, from its newest valid checkpoint in `workdir` if there is one.
 
     accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py. command: the
-    command line, for the model card; "": there is none.
+    command line, for the model card; "": there is none. member: which processes train together; None: this one alone.
 
     Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 74 stopped as the disk or the run
-    folder failed, 130 after Ctrl-C, 143 after SIGTERM. Raises InputError for what the person who runs it can mend, one
+    folder failed, 130 after Ctrl-C, 143 after SIGTERM. Ends the process with 75 when another one is lost, or a step
+    takes longer than config.max_step_seconds. Raises InputError for what the person who runs it can mend, one
     of which is that another process trains in `workdir`; OSError when the disk fails before the first step.
     """
     logging.basicConfig(format="gen: %(message)s")
     devices.tune_allocator()
-    devices.distributed_init()
+    processes.join(member)
     RunFolder(workdir).refuse_links()
-    with interrupts() as stop, RunLock(workdir, holds=jax.process_index() == 0) as lock:
-        stop.before_exit = lock.release
-        return _train(config, workdir, stop, accept_changed_data, command)
+    with (
+        interrupts() as stop,
+        RunLock(workdir, holds=jax.process_index() == 0) as lock,
+        Watch(hung=config.max_step_seconds) as watch,
+    ):
+        stop.before_exit = watch.before_exit = lock.release
+        return _train(config, workdir, stop, watch, accept_changed_data, command)
 
 
-def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: bool, command: str) -> int:
+def _train(
+    config: Config, workdir: Path, stop: Interrupt, watch: Watch, accept_changed_data: bool, command: str
+) -> int:
     """Trains in a folder whose lock is held."""
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh)
@@ -87,7 +102,7 @@ def _train(config: Config, workdir: Path, stop: Interrupt, accept_changed_data: 
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
         monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start)
-        run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop)
+        run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch)
         try:
             status, code = _loop(run, state, start)
         except (NonFiniteError, OSError) as error:
@@ -132,11 +147,12 @@ class _Run(NamedTuple):
     evaluate: Evaluator | NoEvaluator
     monitor: Monitor
     stop: Interrupt
+    watch: Watch
 
 
 def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     """Steps from `start` to the end; returns the status for the report and the exit code."""
-    config, task, mesh, loader, checkpoints, evaluate, monitor, stop = run
+    config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch = run
     total = config.total_steps
     if start >= total:
         monitor.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
@@ -148,10 +164,12 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     train_step = compile_step(task, config, mesh, state, loader(start))
     monitor.say(f"compiled in {time.monotonic() - began:.0f} s")
     evaluate.begin(time.monotonic() - began)
+    processes.meet("compiled")
     monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
     pending: deque[Metrics] = deque()
     for step in range(start + 1, total + 1):
+        watch.alive()
         state, metrics = train_step(state, loader(step - 1))
         stop.saves = True
         pending.append(metrics)
@@ -165,6 +183,8 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
         save = save or (unsaved and _first_save_due(config, step, began))
         measure, for_best = evaluate.due(step, total), False
         if log or preview or save or measure:
+            jax.block_until_ready(metrics)
+            watch.pause()  # what the run writes and measures may take longer than a step
             averages = _average(pending, step)
             if measure:
                 _require_finite(state, step)

@@ -1,0 +1,272 @@
+"""Several processes that train as one: how each learns of the others, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import selectors
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+
+from gen.errors import InputError
+
+LOST = 75  # exit code, EX_TEMPFAIL of sysexits.h: the same command again goes on
+SILENCE = 10.0  # seconds without a sign of life, after which a process counts as lost
+_TICK = 1.0  # seconds between signs of life
+_JOIN_SECONDS = 300
+_MEET_SECONDS = 3600  # the watch ends a process that waits for one that is lost
+_LATER = 60  # seconds after which jax ends the process by itself, should the watch have failed
+_NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+_FLAGS = ("--coordinator", "--num_processes", "--process_id")
+
+
+class Membership(NamedTuple):
+    """What a process knows about the processes it belongs to; None: jax finds out."""
+
+    coordinator: str | None = None  # HOST:PORT of process 0
+    processes: int | None = None
+    number: int | None = None  # of this one, from 0
+    local_devices: tuple[int, ...] | None = None
+
+
+def membership(
+    environ: Mapping[str, str],
+    *,
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> Membership | None:
+    """Returns which processes belong together; None: this one is alone. Raises InputError for half an answer.
+
+    By the arguments; else by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID; else as jax finds out,
+    where there are several tasks in a Slurm step or several hosts of a TPU slice, or GEN_DISTRIBUTED is 1.
+
+    In a Slurm step with one task a node a process has all GPUs of its node; jax by itself would give it one of them.
+    """
+    devices = _local_devices(environ)
+    if (coordinator, num_processes, process_id) != (None, None, None):
+        return _checked(_FLAGS, coordinator, num_processes, process_id, devices)
+    tasks = int(environ.get("SLURM_STEP_NUM_TASKS") or 1)
+    detected = tasks > 1 or "," in environ.get("TPU_WORKER_HOSTNAMES", "") or environ.get("GEN_DISTRIBUTED") == "1"
+    given = [environ.get(name) or None for name in _NAMES]
+    if given[1] or given[2] or (given[0] and not detected):
+        count, index = (_number(name, text) for name, text in zip(_NAMES[1:], given[1:], strict=True))
+        return _checked(_NAMES, given[0], count, index, devices)
+    return Membership(coordinator=given[0], local_devices=devices) if detected else None
+
+
+def _number(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise InputError(f"{name} is {text!r}; allowed: a whole number")
+    return int(text)
+
+
+def _checked(
+    names: tuple[str, ...],
+    coordinator: str | None,
+    count: int | None,
+    index: int | None,
+    devices: tuple[int, ...] | None,
+) -> Membership:
+    values = dict(zip(names, (coordinator, count, index), strict=True))
+    if coordinator is None or count is None or index is None:
+        there, missing = ([name for name in names if (values[name] is None) == gone] for gone in (False, True))
+        raise InputError(f"{' and '.join(there)} without {' and '.join(missing)}: several processes need all three")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"{names[0]} is {coordinator!r}; allowed: HOST:PORT of process 0, such as 10.0.0.1:1234")
+    if count < 1:
+        raise InputError(f"{names[1]} is {count}; allowed: 1 or more")
+    if not 0 <= index < count:
+        raise InputError(f"{names[2]} is {index}; allowed: 0 to {count - 1}, for {count} processes")
+    return Membership(coordinator, count, index, devices)
+
+
+def _local_devices(environ: Mapping[str, str]) -> tuple[int, ...] | None:
+    """Returns the GPUs of this process, where the environment says so: all of a node that has a single task."""
+    if environ.get("JAX_LOCAL_DEVICE_IDS") or "SLURM_STEP_NUM_TASKS" not in environ:
+        return None  # jax reads the first by itself
+    if set(re.findall(r"(\d+)(?:\(x\d+\))?", environ.get("SLURM_STEP_TASKS_PER_NODE", ""))) != {"1"}:
+        return None
+    if visible := environ.get("CUDA_VISIBLE_DEVICES"):
+        return tuple(range(len(visible.split(","))))
+    gpus = environ.get("SLURM_GPUS_ON_NODE", "")
+    return tuple(range(int(gpus))) if gpus.isdecimal() and int(gpus) else None
+
+
+def join(member: Membership | None) -> None:
+    """Joins the other processes, before any other use of jax; does nothing for a process that is alone.
+
+    Raises InputError where they cannot be found.
+    """
+    if member is None or jax.distributed.is_initialized():
+        return
+    jax.config.update("jax_enable_recoverability", True)  # else jax ends a process before it can say why
+    try:
+        jax.distributed.initialize(
+            member.coordinator,
+            member.processes,
+            member.number,
+            member.local_devices,
+            initialization_timeout=_JOIN_SECONDS,
+            heartbeat_timeout_seconds=_LATER,
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"the other processes are not found ({reason}); say who they are by {', '.join(_FLAGS)}, "
+            f"or by {', '.join(_NAMES)}"
+        ) from error
+
+
+def meet(name: str) -> None:
+    """Waits until all processes are here: what follows may wait for others for some seconds only."""
+    if jax.process_count() > 1:
+        from jax._src import distributed
+
+        store = distributed.global_state.client
+        assert store is not None
+        store.wait_at_barrier(f"gen/{name}", _MEET_SECONDS * 1000)
+
+
+class Watch:
+    """Ends this process, in a line, when another one is lost or a step takes too long.
+
+    Every process says once a second, over a connection to process 0, that it is there; the system closes the connection
+    of one that is killed. Without it the others would wait, in the next sum over all devices, for ever.
+    """
+
+    def __init__(self, *, hung: float = 0.0, silence: float = SILENCE) -> None:
+        """hung: seconds that a step may take, 0: any. silence: seconds after which a process counts as lost."""
+        self.before_exit: Callable[[], None] = lambda: None
+        self._hung, self._silence = hung, silence
+        self._beat: float | None = None
+        self._peers = dict[socket.socket, int]()
+        self._heard = dict[socket.socket, float]()
+        self._unread = dict[socket.socket, bytes]()
+        self._closing = threading.Event()
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watch:
+        if jax.process_count() > 1:
+            self._connect()
+        if self._peers or self._hung:
+            self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and self._peers and isinstance(error, (jax.errors.JaxRuntimeError, ValueError)):
+            time.sleep(self._silence)  # what fails in a sum over all devices is as a rule a lost process
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        for peer in self._peers:
+            with contextlib.suppress(OSError):
+                peer.sendall(b"bye\n")
+                peer.close()
+        if self._listener is not None:
+            self._listener.close()
+
+    def alive(self) -> None:
+        """Says that a step has begun, or ended."""
+        self._beat = time.monotonic()
+
+    def pause(self) -> None:
+        """Says that what follows is no step, and may take its time."""
+        self._beat = None
+
+    def _connect(self) -> None:
+        """Connects process 0 with each other one; the address and a secret come from jax's store of keys."""
+        from jax._src import distributed
+
+        store, count, index = distributed.global_state.client, jax.process_count(), jax.process_index()
+        assert store is not None
+        if index == 0:
+            host = (distributed.global_state.coordinator_address or "localhost").rpartition(":")[0].strip("[]")
+            family = socket.AF_INET6 if socket.has_ipv6 and ":" in host else socket.AF_INET
+            self._listener = socket.create_server(("", 0), family=family)
+            self._listener.settimeout(_JOIN_SECONDS)
+            secret = secrets.token_hex(16)
+            store.key_value_set("gen/watch", f"{host} {self._listener.getsockname()[1]} {secret}")
+            while len(self._peers) < count - 1:
+                peer, _ = self._listener.accept()
+                peer.settimeout(self._silence)
+                with contextlib.suppress(OSError, ValueError):
+                    given, number = peer.recv(64).decode().split()
+                    if secrets.compare_digest(given, secret):
+                        self._peers[peer] = int(number)
+                        continue
+                peer.close()
+        else:
+            host, port, secret = store.blocking_key_value_get("gen/watch", _JOIN_SECONDS * 1000).split()
+            peer = socket.create_connection((host, int(port)), timeout=_JOIN_SECONDS)
+            peer.sendall(f"{secret} {index}".encode())
+            self._peers[peer] = 0
+        now = time.monotonic()
+        for peer in self._peers:
+            peer.settimeout(self._silence)
+            self._heard[peer], self._unread[peer] = now, b""
+
+    def _run(self) -> None:
+        """Sends and hears signs of life, until the watch is closed."""
+        with selectors.DefaultSelector() as selector:
+            for peer in self._peers:
+                selector.register(peer, selectors.EVENT_READ, peer)
+            while not self._closing.wait(0 if selector.get_map() else _TICK):
+                for key, _ in selector.select(_TICK) if selector.get_map() else ():
+                    if self._ended(key.data):
+                        selector.unregister(key.data)
+                for peer in list(self._heard):
+                    self._check(peer)
+                if self._hung and self._beat is not None and time.monotonic() - self._beat > self._hung:
+                    self._end(f"no step ended in {self._hung:.0f} s: a device or another process hangs")
+
+    def _ended(self, peer: socket.socket) -> bool:
+        """Reads what a process says; returns whether it has ended well."""
+        try:
+            told = peer.recv(4096)
+        except OSError:
+            told = b""
+        *lines, self._unread[peer] = (self._unread[peer] + told).split(b"\n")
+        self._heard[peer] = time.monotonic()
+        for line in lines:
+            if line == b"bye":
+                del self._heard[peer]
+                return True
+            if line:  # process 0 has heard of another one
+                self._end(line.decode("utf-8", "replace"))
+        if not told:
+            self._end(f"process {self._peers[peer]} of {jax.process_count()} is lost: it ended, or was killed")
+        return False
+
+    def _check(self, peer: socket.socket) -> None:
+        number = self._peers[peer]
+        with contextlib.suppress(OSError):  # which reading tells of
+            peer.sendall(b"\n")
+        if time.monotonic() - self._heard[peer] > self._silence:
+            self._end(f"process {number} of {jax.process_count()} is lost: silent for {self._silence:.0f} s")
+
+    def _end(self, why: str) -> None:
+        """Tells the others, says why, and ends this process."""
+        for peer in self._heard:
+            with contextlib.suppress(OSError):
+                peer.sendall(f"{why}\n".encode())
+        text = f"gen: {why}; stopped with exit code {LOST}, the same command goes on from the newest checkpoint\n"
+        start = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
+        with contextlib.suppress(OSError):
+            os.write(2, f"{start}{text}".encode())
+        with contextlib.suppress(Exception):
+            self.before_exit()
+        os._exit(LOST)  # the main thread waits for a process that is no more

@@ -1,0 +1,177 @@
+"""Several processes that train as one, on this machine: the same numbers, and an end that is told when one is lost."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from gen.errors import InputError
+from gen.processes import LOST, Membership, membership
+
+STEP = {"SLURM_STEP_NUM_TASKS": "2"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, None),
+        (STEP, Membership()),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, None),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, Membership()),
+        ({"GEN_DISTRIBUTED": "1"}, Membership()),
+        ({"GEN_DISTRIBUTED": "0"}, None),
+        ({"GEN_DISTRIBUTED": "1", "JAX_COORDINATOR_ADDRESS": "a:1"}, Membership("a:1")),
+        (
+            {"JAX_COORDINATOR_ADDRESS": "a:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"},
+            Membership("a:1", 2, 1),
+        ),
+        # A Slurm step with one task a node: all GPUs of the node are of this process.
+        (
+            STEP | {"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_GPUS_ON_NODE": "4"},
+            Membership(local_devices=(0, 1, 2, 3)),
+        ),
+        (STEP | {"SLURM_STEP_TASKS_PER_NODE": "1,1", "CUDA_VISIBLE_DEVICES": "2,5"}, Membership(local_devices=(0, 1))),
+        (STEP | {"SLURM_STEP_TASKS_PER_NODE": "2", "SLURM_GPUS_ON_NODE": "4"}, Membership()),
+        (
+            STEP | {"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "SLURM_GPUS_ON_NODE": "4", "JAX_LOCAL_DEVICE_IDS": "3"},
+            Membership(),
+        ),
+        (STEP | {"SLURM_STEP_TASKS_PER_NODE": "1(x2)"}, Membership()),
+    ],
+)
+def test_the_environment_says_who_belongs_together(environ, expected):
+    assert membership(environ) == expected
+
+
+def test_arguments_say_who_belongs_together_whatever_the_environment_says():
+    found = membership(STEP, coordinator="[::1]:99", num_processes=3, process_id=2)
+    assert found == Membership("[::1]:99", 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("environ", "arguments", "told"),
+    [
+        (
+            {"JAX_COORDINATOR_ADDRESS": "a:1"},
+            {},
+            "JAX_COORDINATOR_ADDRESS without JAX_NUM_PROCESSES and JAX_PROCESS_ID",
+        ),
+        ({"JAX_NUM_PROCESSES": "2"}, {}, "JAX_NUM_PROCESSES without JAX_COORDINATOR_ADDRESS and JAX_PROCESS_ID"),
+        ({"JAX_PROCESS_ID": "one"}, {}, "JAX_PROCESS_ID is 'one'; allowed: a whole number"),
+        ({}, {"coordinator": "a:1"}, "--coordinator without --num_processes and --process_id"),
+        ({}, {"process_id": 0}, "--process_id without --coordinator and --num_processes"),
+        ({}, {"coordinator": "a", "num_processes": 2, "process_id": 0}, "--coordinator is 'a'; allowed: HOST:PORT"),
+        ({}, {"coordinator": "a:0", "num_processes": 2, "process_id": 0}, "HOST:PORT"),
+        ({}, {"coordinator": "a:1", "num_processes": 0, "process_id": 0}, "--num_processes is 0; allowed: 1 or more"),
+        ({}, {"coordinator": "a:1", "num_processes": 2, "process_id": 2}, "--process_id is 2; allowed: 0 to 1"),
+    ],
+)
+def test_half_an_answer_is_refused(environ, arguments, told):
+    with pytest.raises(InputError, match=told):
+        membership(environ, **arguments)
+
+
+class Group:
+    """Two processes with four devices each, which train the tiny run."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        self.files = [folder / f"process{i}.txt" for i in range(2)]
+        together = [f"--coordinator=localhost:{port}", "--num_processes=2"]
+        self.processes = [
+            start(folder, *flags, *together, f"--process_id={i}", devices=4, output=file)
+            for i, file in enumerate(self.files)
+        ]
+
+    def wait_for(self, text: str, seconds: float = 240) -> None:
+        ends = time.monotonic() + seconds
+        while text not in self.files[0].read_text():
+            assert time.monotonic() < ends, self.files[0].read_text()
+            assert self.processes[0].poll() is None, self.files[0].read_text()
+            time.sleep(0.05)
+
+    def codes(self) -> list[int]:
+        return [process.wait(240) for process in self.processes]
+
+    def told(self, process: int) -> list[str]:
+        return [line for line in self.files[process].read_text().splitlines() if line.startswith("gen: ")]
+
+
+def start(folder: Path, *flags: str, devices: int, output: Path) -> subprocess.Popen[bytes]:
+    paths = os.pathsep.join(map(str, (folder, Path(__file__).parent, Path.cwd())))
+    command = [sys.executable, "-m", "gen.main", "--config", tiny.experiment(folder), f"--workdir={folder / 'run'}"]
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [*command, *flags],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": paths, "JAX_NUM_CPU_DEVICES": str(devices)},
+        )
+
+
+@contextlib.contextmanager
+def group(folder: Path, *flags: str) -> Iterator[Group]:
+    made = Group(folder, *flags)
+    try:
+        yield made
+    finally:
+        for process in made.processes:
+            process.kill()
+            process.wait()
+
+
+def losses(folder: Path) -> np.ndarray:
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    return np.array([[line["d_loss"], line["g_loss"]] for line in lines])
+
+
+def test_two_processes_train_as_one_and_stop_together(tmp_path):
+    endless = tmp_path / "two"
+    endless.mkdir()
+    with group(endless, "--config.total_images=40000") as two:
+        two.wait_for("step 4/")
+        two.processes[1].send_signal(signal.SIGTERM)  # one of them is told, both save the same step
+        assert two.codes() == [143, 143]
+        assert "interrupted" in two.told(0)[-1]
+    steps = sorted(int(path.name) for path in (endless / "run" / "checkpoints").iterdir() if path.name.isdigit())
+    together = losses(endless)
+    assert len(together) == steps[-1] >= 4
+
+    one = tmp_path / "one"
+    one.mkdir()
+    images = 8 * 4
+    assert start(one, f"--config.total_images={images}", devices=1, output=one / "told").wait(240) == 0
+    np.testing.assert_allclose(together[:4], losses(one), rtol=1e-5)
+
+    images = 8 * (steps[-1] + 2)  # goes on with one process of eight devices
+    told = endless / "resumed.txt"
+    assert start(endless, f"--config.total_images={images}", devices=8, output=told).wait(240) == 0, told.read_text()
+    after = losses(endless)
+    assert len(after) == steps[-1] + 2
+    np.testing.assert_array_equal(after[: steps[-1]], together)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_process_that_is_killed_ends_the_other_with_a_line(tmp_path, lost):
+    with group(tmp_path, "--config.total_images=40000") as two:
+        two.wait_for("step 2/")
+        killed = time.monotonic()
+        two.processes[lost].kill()
+        other = 1 - lost
+        assert two.processes[other].wait(30) == LOST
+        assert time.monotonic() - killed < 15
+        assert two.told(other)[-1].startswith(f"gen: process {lost} of 2 is lost")
+        assert "Traceback" not in two.files[other].read_text()
