@@ -50,7 +50,7 @@ class ConvertOptions(Options):
     small: Small = option("skip", "Images smaller than the resolution.")
     strict: bool = option(False, "Refuse instead of leaving out what cannot be read.")
     labeled: bool = option(True, "Read classes.")
-    caption: str = option("auto", "Column of captions; none for none; auto for text, caption or prompt, or .txt.")
+    caption: str = option("auto", "Column of captions, or none; auto: text, caption, prompt or .txt files.")
     held_out: float = option(0.05, "Share to hold out where IN has no splits.", at_least=1e-6, at_most=0.999)
     shards: int | None = option(
         None, "Shards of training images; default of at most 1 GiB, one for each core.", at_least=1, at_most=512

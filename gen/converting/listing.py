@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,11 @@ from gen.errors import InputError
 from gen.files import printable
 
 MOST_CLASSES = 100_000
+_FLAGS = {
+    "folder: ": "convert: ",
+    "--config.data.labeled=False": "--nolabeled",
+    "--config.data.caption=None": "--caption=none",
+}
 Picture = Path | bytes | np.ndarray  # a file, the content of one, or the pixels uint8 [h w c]
 
 
@@ -76,8 +82,9 @@ def of_folder(root: Path, *, labeled: bool, caption: str | None, held_out: float
     """Lists a folder of images, or a zip of one, as gen.data.folder reads it. Raises InputError."""
     found = open_files(root, "convert")
     listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
-    layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
-    texts = read_captions(root, found.names, found.others(), found.text, column=caption)
+    with _own_flags():
+        layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
+        texts = read_captions(root, found.names, found.others(), found.text, column=caption)
     files = sorted(layout.files, key=lambda file: (held_out_position(file.name), file.name))
     splits = drawn_splits([file.name for file in files], held_out=held_out)
     items = [
@@ -95,6 +102,18 @@ def of_folder(root: Path, *, labeled: bool, caption: str | None, held_out: float
         bool(texts.captions),
         unlisted,
     )
+
+
+@contextlib.contextmanager
+def _own_flags() -> Iterator[None]:
+    """Has an InputError of gen.data.folder name the flags of this program."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for theirs, ours in _FLAGS.items():
+            text = text.replace(theirs, ours)
+        raise InputError(text) from None
 
 
 def of_npz(file: Path, *, resolution: int, held_out: float) -> Listing:

@@ -116,10 +116,8 @@ def _publish(
         os.fsync(file.fileno())
     about = {"images": len(labels), "size": partial.stat().st_size, "sha256": sha256(partial), "skipped": skipped}
     flat = [text for texts in captions for text in texts]
-    arrays: dict[str, Any] = {
-        "labels": np.array(labels, np.int32),
-        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
-    }
+    arrays: dict[str, Any] = {"labels": np.array(labels, np.int32)}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     if job.captioned:
         arrays["caption_counts"] = np.array([len(texts) for texts in captions], np.uint16)
         arrays["caption_sizes"] = np.array([len(text) for text in flat], np.int32)
