@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import pathlib
 import shlex
@@ -14,6 +15,8 @@ import time
 import pytest
 
 from gen.config import experiment
+from gen.main import parse_command
+from gen.processes import LOST
 
 ROOT = pathlib.Path(__file__).parents[1]
 TPU = ["tpu", "--name", "slice", "--zone=east", "--type", "v6e-8", "--runtime=v2", "--spot", "--setup=true"]
@@ -92,6 +95,12 @@ def fakes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pa
 
 def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ROOT / "launch.sh", *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def extras() -> list[str]:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    return list(setup["options.extras_require"])
 
 
 def calls(fakes: pathlib.Path) -> list[str]:
@@ -493,6 +502,50 @@ def test_bad_input_is_one_line_and_exit_code_2(fakes, arguments, message):
     assert (result.returncode, result.stdout, calls(fakes)) == (2, "", [])
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "nodes", "expected"),
+    [("tpu", "2", ["1", "", "", ""]), ("cuda", "1", ["", "", "", ""]), ("cuda", "2", ["", "10.0.0.1:12355", "2", "1"])],
+)
+def test_sky_yaml_is_a_spot_job_whose_commands_are_those_of_gen(tmp_path, device, nodes, expected):
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load((ROOT / "docs" / "sky.yaml").read_text())
+    assert job["resources"]["use_spot"] is True
+    assert job["resources"]["job_recovery"] == {"recover_on_exit_codes": [LOST]}
+    ((mount, bucket),) = job["file_mounts"].items()
+    assert bucket == {"name": "${BUCKET}", "mode": "MOUNT"}
+    install = ".venv/bin/python -m pip install -c constraints/py311.txt -e"
+    assert f"{install} ." in (ROOT / "README.md").read_text()
+    assert f'{install} ".[$DEVICE]"' in job["setup"]
+    assert {"tpu", "cuda"} <= set(extras())
+    subprocess.run(["bash", "-n", "-c", job["setup"]], check=True)
+
+    names = ("GEN_DISTRIBUTED", "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    shown = " ".join(f'"${{{name}-}}"' for name in names)
+    python.write_text(f'#!/usr/bin/env bash\nprintf "%s\\n" {shown} "$@"\n')
+    python.chmod(0o755)
+    result = subprocess.run(
+        ["bash", "-c", job["run"]],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "DEVICE": device,
+            "SKYPILOT_NUM_NODES": nodes,
+            "SKYPILOT_NODE_IPS": "10.0.0.1\n10.0.0.2",
+            "SKYPILOT_NODE_RANK": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = result.stdout.splitlines()
+    assert (lines[:4], lines[4:6]) == (expected, ["-m", "gen.main"])
+    options = parse_command(["gen.main", *lines[6:]])
+    assert (ROOT / str(options.config)).exists()
+    assert pathlib.Path(str(options.workdir)).is_relative_to(mount)
 
 
 def test_help():
