@@ -15,9 +15,11 @@ Paths are relative to the checkout. The same command again resumes the run.
 
 local (the default): run here, with $PYTHON, else .venv/bin/python, else python3.
 
-slurm: submit one job, which is queued again when it is preempted, loses its node or reaches its time limit.
+slurm: submit one job, which is queued again when it is preempted, loses a node or a process or reaches its time limit.
   --time TIME        limit of one turn, in Slurm's notation (default 04:00:00)
-  --gpus N           GPUs on the node, 0 for none (default 1)
+  --nodes N          machines that train together, one process on each (default 1)
+  --gpus N           GPUs on each node, 0 for none (default 1)
+  --sweep            submit an array with one job for each run of the experiment's sweep()
   --sbatch OPTION    one more option for sbatch, e.g. --sbatch --partition=long; may be repeated
 
 tpu: get a Cloud TPU slice as a queued resource, install gen on all its workers, run, begin anew when it is taken away.
@@ -29,10 +31,12 @@ tpu: get a Cloud TPU slice as a queued resource, install gen on all its workers,
   --spot             cheaper, may be taken away at any time
   --setup COMMAND    run on every worker before the job, e.g. to mount the storage that holds --workdir; required with
                      --spot, as the disks of a slice that is taken away are lost
-  --delete           delete the slice when the job has finished, with all that is on its disks
+  --fetch DIR        copy --workdir from worker 0 into DIR when the job has finished; if that fails, the slice stays
+  --delete           delete the slice after that, with all that is on its disks
 Before that, `gen.main --check` says whether the experiment could run there: in a copy of this folder, and with --setup
 in the storage that it mounts.
-Set LAUNCH_POLL_SECONDS (30) and LAUNCH_TRIES (3: failures in a row before giving up) in the environment.
+Set LAUNCH_POLL_SECONDS (30) and LAUNCH_TRIES (3: failures in a row before giving up) in the environment; also
+LAUNCH_REQUEUES (20): how many turns may follow because a process was lost or hung (exit code 75), on Slurm and TPU.
 END
 }
 
@@ -54,9 +58,9 @@ run() { # the command, or in a dry run its text
   if [[ $dry_run ]]; then printf '$%s\n' "$(quote "$@")"; else "$@"; fi
 }
 
-dry_run='' check=1 time=04:00:00 gpus=1 sbatch_options=()
-answered='' name=gen zone='' type='' runtime='' project='' spot='' setup='' delete=''
-poll=${LAUNCH_POLL_SECONDS:-30} tries=${LAUNCH_TRIES:-3}
+dry_run='' check=1 time=04:00:00 nodes=1 gpus=1 sweep='' sbatch_options=()
+answered='' name=gen zone='' type='' runtime='' project='' spot='' setup='' fetch='' delete=''
+poll=${LAUNCH_POLL_SECONDS:-30} tries=${LAUNCH_TRIES:-3} requeues=${LAUNCH_REQUEUES:-20}
 
 mode=local
 case ${1-} in
@@ -72,6 +76,7 @@ while (($#)) && [[ $1 != -- ]]; do
   case "$mode $1" in
     *' --help' | *' -h') usage && exit 0 ;;
     *' --dry-run') dry_run=1 && shift && continue ;;
+    'slurm --sweep') sweep=1 && shift && continue ;;
     'tpu --no-check') check='' && shift && continue ;;
     'tpu --spot') spot=1 && shift && continue ;;
     'tpu --delete') delete=1 && shift && continue ;;
@@ -79,6 +84,7 @@ while (($#)) && [[ $1 != -- ]]; do
   (($# > 1)) || die "unknown option or missing value: $mode '$1'; see ./launch.sh --help"
   case "$mode $1" in
     'slurm --time') time=$2 ;;
+    'slurm --nodes') nodes=$2 ;;
     'slurm --gpus') gpus=$2 ;;
     'slurm --sbatch') sbatch_options+=("$2") ;;
     'tpu --name') name=$2 ;;
@@ -87,19 +93,27 @@ while (($#)) && [[ $1 != -- ]]; do
     'tpu --runtime') runtime=$2 ;;
     'tpu --project') project=$2 ;;
     'tpu --setup') setup=$2 ;;
+    'tpu --fetch') fetch=$2 ;;
     *) die "unknown option for $mode: '$1'; flags of gen.main come after --; see ./launch.sh --help" ;;
   esac
   shift 2
 done
 (($# > 1)) || die "the flags of gen.main are missing: ./launch.sh $mode [options] -- --config FILE --workdir DIR"
 shift
+[[ $nodes =~ ^[1-9][0-9]*$ ]] || die "--nodes '$nodes': allowed: a whole number, 1 or more"
 [[ $gpus =~ ^[0-9]+$ ]] || die "--gpus '$gpus': allowed: a whole number, 0 or more"
 [[ $tries =~ ^[1-9][0-9]*$ ]] || die "LAUNCH_TRIES '$tries': allowed: a whole number, 1 or more"
+[[ $requeues =~ ^[0-9]+$ ]] || die "LAUNCH_REQUEUES '$requeues': allowed: a whole number, 0 or more"
 [[ $poll =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "LAUNCH_POLL_SECONDS '$poll': allowed: a number, 0 or more"
 
 workdir='' previous=''
 for argument in "$@"; do
-  case $argument in --workdir=*) workdir=${argument#*=} ;; esac
+  case $argument in
+    --workdir=*) workdir=${argument#*=} ;;
+    --sweep | --sweep=*)
+      [[ ! $sweep ]] || die "--sweep before -- runs the whole sweep, --sweep after it one run: leave one of them out"
+      ;;
+  esac
   if [[ $previous == --workdir ]]; then workdir=$argument; fi
   previous=$argument
 done
@@ -117,30 +131,50 @@ launch_local() {
 
 # ---- Slurm --------------------------------------------------------------------------------------------------------
 # Five minutes before the time limit, Slurm sends SIGTERM to the batch script alone (B:). It passes the signal on, waits
-# until gen.main has saved, and queues the job again. What fails without a signal is not queued again.
+# until gen.main has saved, and queues the job again. So it does when a process of several was lost, a limited number of
+# times. Any other failure is not queued again.
 slurm_script() {
+  local id="\$SLURM_JOB_ID" run=''
+  if [[ $sweep ]]; then # of an array, SLURM_JOB_ID is the number of one task or of all: the pair is the task's
+    id="\${SLURM_ARRAY_JOB_ID}_\$SLURM_ARRAY_TASK_ID" run=" --sweep=\"\$SLURM_ARRAY_TASK_ID\""
+  fi
   cat <<END
 #!/usr/bin/env bash
 cd$(quote "$PWD") || exit
 trap 'stopped=1; kill -TERM "\$job"' TERM
-srun$(quote "$python")$command &
-job=\$! stopped=''
+srun$(quote "$python")$command$run &
+job=\$! stopped='' lost='' restarts=\${SLURM_RESTART_COUNT:-0}
 wait "\$job"
 code=\$?
 while kill -0 "\$job" 2>/dev/null; do # the signal ends \`wait\` before the job ends
   wait "\$job"
   code=\$?
 done
-if [[ \$stopped ]]; then exec scontrol requeue "\$SLURM_JOB_ID"; fi
+# srun exits with the highest code of all: a process that was killed (137) hides the 75 of the others.
+if ((code == 75 || (code == 137 && \${SLURM_JOB_NUM_NODES:-1} > 1))); then lost=1; fi
+if [[ \$stopped ]] || { [[ \$lost ]] && ((restarts < $requeues)); }; then exec scontrol requeue "$id"; fi
+if [[ \$lost ]]; then echo "launch.sh: a process was lost, and the job has begun again \$restarts times: giving up" >&2; fi
 exit "\$code"
 END
 }
 
 launch_slurm() {
   need sbatch
-  local options=(--job-name=gen "--time=$time" --signal=B:TERM@300 --requeue --open-mode=append
-    --ntasks-per-node=1 "--output=$workdir/slurm-%j.log")
+  local options=(--job-name=gen "--time=$time" --signal=B:TERM@300 --requeue --open-mode=append "--nodes=$nodes"
+    --ntasks-per-node=1)
   if ((gpus)); then options+=("--gpus-per-node=$gpus"); fi
+  if [[ $sweep ]]; then
+    local runs last=LAST # in a dry run nobody is asked
+    need "$python"
+    runs=$(run "$python" -m gen.main "$@" --sweep=print) || exit # wrong input: gen.main has said what
+    if [[ $dry_run ]]; then printf '%s\n' "$runs"; else
+      last=$(grep -c '^python -m gen\.main ' <<<"$runs") || die 'sweep() of the experiment has no runs'
+      last=$((last - 1))
+    fi
+    options+=("--array=0-$last" "--output=$workdir/slurm-%A_%a.log")
+  else
+    options+=("--output=$workdir/slurm-%j.log")
+  fi
   options+=(${sbatch_options[@]+"${sbatch_options[@]}"})
   run mkdir -p "$workdir"
   if [[ $dry_run ]]; then slurm_script; fi
@@ -229,6 +263,12 @@ on_workers() {
   tpus tpu-vm ssh "$name" --worker=all "--command=$1" </dev/null
 }
 
+keeping_output() { # the command; what it prints is shown and kept, and its own exit code is returned, not that of `tee`
+  if [[ $dry_run ]]; then "$@" && return; fi
+  "$@" 2>&1 | tee -i "$scratch/output"
+  return "${PIPESTATUS[0]}"
+}
+
 # A job left over from a dropped connection holds the lock: it is told to save and stop, then flock waits until it has.
 attempt() {
   local archive=$scratch/gen.tar.gz python=.venv/bin/python prepare=''
@@ -240,44 +280,86 @@ attempt() {
     on_workers "mkdir -p gen && tar -xzf gen.tar.gz -C gen && cd gen && python3 -m pip install --quiet --user uv && \
 ~/.local/bin/uv venv --quiet --allow-existing --python 3.12 .venv && \
 ~/.local/bin/uv pip install --quiet --python $python -c constraints/py312.txt -e '.[tpu]'" &&
-    on_workers "${prepare}cd gen && touch ../gen.lock && { fuser -s -k -TERM ../gen.lock || true; } && \
+    keeping_output on_workers "${prepare}cd gen && touch ../gen.lock && { fuser -s -k -TERM ../gen.lock || true; } && \
 GEN_DISTRIBUTED=1 flock ../gen.lock $python$command"
 }
 
+# After a preemption the kernel of a TPU VM may keep its devices (/dev/vfio) busy for ever: only a new VM helps.
+busy='vfio|[Dd]evice or resource busy|already in use'
+
+fetch_run() { # into a folder of --fetch that has the name of --workdir
+  local from=${workdir%/}
+  if [[ $from != /* ]]; then from=gen/$from; fi # on_workers begins there
+  tpus tpu-vm scp --recurse "$name:$from" "$fetch" --worker=0
+}
+
 launch_tpu() {
-  local option code failures=0
+  local option code failures=0 lost=0 blocked=0 renewed=0
   for option in zone type runtime; do
     [[ ${!option} ]] || die "tpu needs --$option; see ./launch.sh --help"
   done
   [[ $name =~ ^[a-z][a-z0-9-]*$ ]] || die "--name '$name': allowed: small letters, digits and -, a letter first"
   if [[ $dry_run ]]; then
     scratch=/tmp
+    if [[ $fetch ]]; then run mkdir -p "$fetch"; fi
     create
     attempt
+    if [[ $fetch ]]; then fetch_run; fi
     if [[ $delete ]]; then tpus queued-resources delete "$name" --force; fi
     exit 0
   fi
   need gcloud ssh scp tar "$python"
   if [[ $check ]]; then check_first "$@"; fi
+  if [[ $fetch ]]; then mkdir -p "$fetch" 2>/dev/null || die "--fetch '$fetch': this folder cannot be made"; fi
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   while :; do
     ensure_active
+    : >"$scratch/output"
     if attempt; then break; else code=$?; fi
     if [[ $(slice_state) != ACTIVE || $code == 255 || $code == 143 ]]; then # 255: from ssh. 143: gen.main was told to stop
-      failures=0
+      failures=0 lost=0 blocked=0 renewed=0
       say "lost the slice $name or the connection to it: again"
     elif ((code == 2)); then
       say "wrong input, which another try cannot mend; the slice stays"
       exit 2
+    elif grep -qE "$busy" "$scratch/output"; then # before 75: the other workers only miss the one that is blocked
+      if ((++blocked < 2)); then
+        say "a device of the slice $name is busy (exit code $code): again"
+      elif [[ ! $setup && ! $spot ]]; then
+        say "a device of the slice $name stays busy; it is not deleted, as --workdir is on its disks: copy it, delete it"
+        exit "$code"
+      elif ((++renewed > tries)); then
+        say "a device is busy also on $tries new slices, last with exit code $code: giving up; the slice stays"
+        exit "$code"
+      else
+        say "a device of the slice $name stays busy: the slice is deleted and created again"
+        blocked=0
+        tpus queued-resources delete "$name" --force || true
+      fi
+    elif ((code == 75)); then
+      blocked=0
+      if ((++lost > requeues)); then
+        say "lost a process of the job $lost times on a sound slice: giving up; the slice stays"
+        exit "$code"
+      fi
+      failures=0
+      say "lost a process of the job, or a step hung: again"
     elif ((++failures >= tries)); then
       say "failed $failures times in a row on a sound slice, last with exit code $code: giving up; the slice stays"
       exit "$code"
     else
+      blocked=0
       say "failed with exit code $code on a sound slice: again"
     fi
     sleep "$poll"
   done
+  if [[ $fetch ]]; then
+    fetch_run || {
+      say "$workdir could not be copied to $fetch; the slice stays: the same command tries again"
+      exit 1
+    }
+  fi
   if [[ $delete ]]; then tpus queued-resources delete "$name" --force; else say "finished; the slice $name stays"; fi
 }
 

@@ -77,11 +77,13 @@ class Config:
     # The upper bounds here and of previews: beyond, a slip of the keyboard takes the machine's memory.
     batch_size: int = _field(64, at_least=1, at_most=2**20)  # images per step, over all devices and processes
     total_images: int = _field(1_000_000, at_least=1, may_change=True)  # real images shown when training ends
+    accumulate: int = _field(1, at_least=1, may_change=True)  # parts that a step takes one by one: less memory
     mirror: bool = False  # flip each real image left-right with probability 1/2
     log_every: int = _field(50, at_least=1, may_change=True)  # steps between lines of the log
     preview_every: int = _field(500, at_least=1, may_change=True)  # steps between sheets of samples
     checkpoint_every: int = _field(1000, at_least=1, may_change=True)  # steps between checkpoints
     keep_checkpoints: int = _field(3, at_least=1, may_change=True)  # the newest so many, beside the best
+    max_skipped: int = _field(10, at_least=0, may_change=True)  # steps in a row that may fail to be finite
     max_step_seconds: float = _field(1800.0, at_least=0.0, may_change=True)  # a longer step ends the run; 0: none does
     preview_images: int = _field(64, at_least=1, at_most=2**14, may_change=True)  # on a sheet
     tensorboard: bool = _field(False, may_change=True)  # write events for it, too

@@ -73,7 +73,15 @@ class Autoencoder(nn.Module):
         return self.decode(code.z), code
 
     def encode(self, images: jax.Array, *, key: jax.Array | None = None) -> Code:
-        return self.bottleneck(self.encoder(images.astype(self._dtype)).astype(jnp.float32), key=key)
+        return self.code(self.features(images), key=key)
+
+    def features(self, images: jax.Array) -> jax.Array:
+        """Encodes images [b h w c] to what the bottleneck takes, [b h/factor w/factor inputs]."""
+        return self.encoder(images.astype(self._dtype)).astype(jnp.float32)
+
+    def code(self, features: jax.Array, *, key: jax.Array | None = None) -> Code:
+        """Makes the Code of `features`."""
+        return self.bottleneck(features, key=key)
 
     def decode(self, z: jax.Array) -> jax.Array:
         """Decodes codes [b h/factor w/factor channels] to images [b h w c], around [-1, 1]."""

@@ -6,6 +6,7 @@ Inside this file images are [b h w c] in [-1, 1]; in and out of it they are in [
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from gen.losses import ADVERSARIAL, Adversarial, lecam, squared_gradient_norm
 from gen.tasks import Metrics
 from gen.tasks.draws import draw_latents
 from gen.tasks.networks import fit, init_network
+from gen.tasks.parts import in_parts
 from gen.tasks.schedule import DECAY, IMAGES, RATE, WEIGHT, Range, by_step, check_numbers, cosine, progress
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 
@@ -153,7 +155,7 @@ class Autoencoder:
     def _loss(
         self, params: Any, judge: tuple[Any, Any], key: jax.Array, real: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, Any, Metrics]]:
-        fake, code = cast(Any, self.network.apply(params, real, key=key))
+        fake, code = self._reconstruct(params, key, real)
         error = fake - real
         squared = jnp.square(error).mean((1, 2, 3))
         loss = self.l1 * jnp.abs(error).mean((1, 2, 3)) + self.l2 * squared + code.penalty
@@ -171,6 +173,14 @@ class Autoencoder:
             loss += self.adversarial * g_loss
             metrics["g_loss"] = g_loss.mean()
         return loss.mean(), (jax.lax.stop_gradient(fake), code, metrics)
+
+    def _reconstruct(self, params: Any, key: jax.Array, real: jax.Array) -> tuple[jax.Array, Any]:
+        """Encodes and decodes; the bottleneck, which may draw and counts codes, always has the whole batch."""
+        if not hasattr(self.network, "code"):  # the user's own
+            return cast(Any, self.network.apply(params, real, key=key))
+        apply = functools.partial(self.network.apply, params)
+        code = cast(Any, apply(in_parts(functools.partial(apply, method="features"), real), key=key, method="code"))
+        return in_parts(functools.partial(apply, method="decode"), code.z), code
 
     def _discriminator_loss(
         self, params: Any, real: jax.Array, fake: jax.Array, averages: Mapping[str, jax.Array]
@@ -192,16 +202,20 @@ class Autoencoder:
         return loss.mean(), (logits, metrics)
 
     def _logits(self, params: Any, images: jax.Array) -> jax.Array:
-        return cast(jax.Array, cast(nn.Module, self.discriminator).apply(params, images, _no_labels(images)))
+        critic = functools.partial(cast(nn.Module, self.discriminator).apply, params)
+        return cast(jax.Array, in_parts(critic, images, _no_labels(images)))
 
 
 def _feature_distance(critic: Any, params: Any, real: jax.Array, fake: jax.Array) -> jax.Array:
     """Averages the absolute differences of the critic's stages, [b] (feature matching, Wang et al. 2018)."""
     params = jax.lax.stop_gradient(params)
-    wanted = jax.lax.stop_gradient(critic.apply(params, real, method="stages"))
-    made = critic.apply(params, fake, method="stages")
-    distances = [jnp.abs(a - b).mean((1, 2, 3)) for a, b in zip(made, wanted, strict=True)]
-    return jnp.stack(distances).mean(0)
+    stages = functools.partial(critic.apply, params, method="stages")
+
+    def distance(real: jax.Array, fake: jax.Array) -> jax.Array:
+        pairs = zip(stages(fake), jax.lax.stop_gradient(stages(real)), strict=True)
+        return jnp.stack([jnp.abs(a - b).mean((1, 2, 3)) for a, b in pairs]).mean(0)
+
+    return cast(jax.Array, in_parts(distance, real, fake))
 
 
 def _no_labels(images: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ import optax
 from gen.devices import constrain, interleave
 from gen.models.token_sampling import choose_token, classifier_free_guidance, sample_token
 from gen.tasks import token_orders
+from gen.tasks.parts import in_parts
 
 
 def raster(network: Any, count: int) -> jax.Array:
@@ -40,9 +41,13 @@ def nll(
     """
     places, length = positions(network, cells), math.prod(network.grid)
     sequence = jnp.take_along_axis(tokens, places, axis=1)
-    logits = network.apply(params, sequence, places, label, *caption)[:, -length:]
-    wanted = sequence[:, -length:]
-    return optax.softmax_cross_entropy_with_integer_labels(logits, wanted), logits.argmax(-1) == wanted
+
+    def of(sequence: jax.Array, *given: Any) -> tuple[jax.Array, jax.Array]:
+        logits, wanted = network.apply(params, sequence, *given)[:, -length:], sequence[:, -length:]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, wanted), logits.argmax(-1) == wanted
+
+    found: tuple[jax.Array, jax.Array] = in_parts(of, sequence, places, label, *caption)
+    return found
 
 
 def draw(

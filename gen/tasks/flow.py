@@ -37,6 +37,7 @@ from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.latents import Latents
 from gen.tasks.muon import muon
 from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
+from gen.tasks.parts import in_parts
 from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers, cosine, progress, warmed
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import of_shape
@@ -304,7 +305,7 @@ class Flow:
         label = constrain(unknown) if label is None else label
         given: tuple[jax.Array, ...] = () if context is None else (context,)
         given += no_captions(z.shape[0], self.caption_length) if caption is None else (caption,)
-        made = cast(jax.Array, self.network.apply(params, z, time, label, *given))
+        made = in_parts(functools.partial(self.network.apply, params), z, time, label, *given)
         t = time[:, None, None, None]
         if self.prediction == "image":
             return (z - made) / jnp.maximum(t, _SHORTEST)

@@ -25,6 +25,7 @@ from gen.models.text_encoder import mix_captions
 from gen.tasks import Metrics
 from gen.tasks.draws import draw_labels, draw_latents
 from gen.tasks.networks import drop_captions, fit, init_network, know_conditions, no_captions, reads
+from gen.tasks.parts import in_parts
 from gen.tasks.schedule import DECAY, IMAGES, RATE, SHARE, WEIGHT, Range, by_step, check_numbers, cosine, progress
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 
@@ -256,4 +257,4 @@ def _mix_classes(labels: jax.Array | None, call: Any, inputs: Any, options: Any,
 
 
 def _apply(network: nn.Module, params: Any, *inputs: jax.Array) -> jax.Array:
-    return cast(jax.Array, network.apply(params, *inputs))
+    return in_parts(functools.partial(network.apply, params), *inputs)

@@ -34,11 +34,13 @@ from gen.runs.run_folder import RunFolder
 from gen.runs.sessions import Session
 from gen.runs.trained_run import abstract, init_from_runs
 from gen.tasks import Metrics, Task
+from gen.tasks.parts import accumulating
 from gen.tasks.state import TrainState
 from gen.training.interrupt import Interrupt, interrupts
 from gen.training.monitor import GONE, Monitor
 
 Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
+SKIPPED = "skipped"  # the share of steps that changed nothing, as something in them was not finite
 STORAGE_FAILED = 74  # exit code, EX_IOERR of sysexits.h
 FIRST_SAVE_SECONDS = 60.0  # after compiling, of a run that has no checkpoint
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
@@ -167,7 +169,7 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     processes.meet("compiled")
     monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
-    pending: deque[Metrics] = deque()
+    pending, skips = deque[Metrics](), _Skips(config.max_skipped)
     for step in range(start + 1, total + 1):
         watch.alive()
         state, metrics = train_step(state, loader(step - 1))
@@ -185,7 +187,13 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
         if log or preview or save or measure:
             jax.block_until_ready(metrics)
             watch.pause()  # what the run writes and measures may take longer than a step
-            averages = _average(pending, step)
+            try:
+                averages = skips.average(pending, step)
+            except NonFiniteError:
+                checkpoints.wait()
+                if skips.first - 1 > max(checkpoints.steps(), default=0):  # what was learned before is good
+                    checkpoints.save(step, state)
+                raise
             if measure:
                 _require_finite(state, step)
                 averages |= evaluate(state.ema_params, step, total)
@@ -259,7 +267,8 @@ def restore_or_init(task: Task, config: Config, mesh: Mesh, checkpoints: Checkpo
 def make_step(task: Task, config: Config) -> Step:
     """Makes the pure function that the loop compiles: uint8 batch to [0, 1], mirrored if asked for, the task's step.
 
-    Its randomness is a function of (seed, step).
+    Its randomness is a function of (seed, step). A step whose metrics or parameters are not finite changes nothing but
+    the number of the step; the metric SKIPPED, 1 then, 0 else, says so.
     """
 
     def step(state: TrainState, batch: Mapping[str, jax.Array]) -> tuple[TrainState, Metrics]:
@@ -268,7 +277,12 @@ def make_step(task: Task, config: Config) -> Step:
         if config.mirror:
             flip = devices.constrain(jax.random.bernoulli(jax.random.fold_in(key, 1), shape=image.shape[:1]))
             image = jnp.where(flip[:, None, None, None], image[:, :, ::-1], image)
-        return task.step(state, {**batch, "image": image}, jax.random.fold_in(key, 2))
+        with accumulating(config.accumulate):
+            stepped, metrics = task.step(state, {**batch, "image": image}, jax.random.fold_in(key, 2))
+        checked = (*metrics.values(), *jax.tree.leaves(stepped.params))
+        finite = jnp.stack([jnp.isfinite(value).all() for value in checked]).all()
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), stepped, state)
+        return kept.replace(step=stepped.step), {**metrics, SKIPPED: 1.0 - finite}
 
     return step
 
@@ -285,16 +299,40 @@ def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batc
     return jitted.lower(state, batch).compile(devices.compiler_options())
 
 
-def _average(pending: deque[Metrics], step: int) -> dict[str, float]:
-    """Averages and empties `pending`, the metrics of the steps up to `step`. Raises NonFiniteError."""
-    host = jax.device_get(list(pending))
-    first = step - len(host) + 1
-    pending.clear()
-    for at, metrics in enumerate(host, first):
-        bad = [f"{name} is {float(value)}" for name, value in metrics.items() if not np.isfinite(value)]
-        if bad:
-            raise NonFiniteError(f"step {at}: {', '.join(bad)}")
-    return {name: float(np.mean([metrics[name] for metrics in host])) for name in host[0]}
+class _Skips:
+    """Counts the steps that were skipped, as a metric, a gradient or a parameter was not finite."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._in_a_row, self._why = most, 0, ""
+        self.first = 0  # step of those that are in a row now
+
+    def average(self, pending: deque[Metrics], step: int) -> dict[str, float]:
+        """Averages and empties `pending`, the metrics of the steps up to `step`, but for skipped ones.
+
+        Their share is there if it is not 0. Raises NonFiniteError when more than `most` were skipped in a row.
+        """
+        host = jax.device_get(list(pending))
+        pending.clear()
+        good = [metrics for at, metrics in enumerate(host, step - len(host) + 1) if self._is_good(at, metrics)]
+        averages = {name: float(np.mean([each[name] for each in good])) for name in good[0]} if good else {}
+        return averages | {SKIPPED: 1 - len(good) / len(host)} if len(good) < len(host) else _without_skips(averages)
+
+    def _is_good(self, step: int, metrics: Metrics) -> bool:
+        if not metrics[SKIPPED]:
+            self._in_a_row = 0
+            return True
+        self._in_a_row += 1
+        if self._in_a_row == 1:
+            bad = [f"{name} is {float(value)}" for name, value in metrics.items() if not np.isfinite(value)]
+            self.first, self._why = step, ", ".join(bad) or "a gradient or a parameter is not finite"
+        if self._in_a_row > self._most:
+            more = f"; {self._in_a_row} steps in a row were skipped" if self._most else ""
+            raise NonFiniteError(f"step {self.first}: {self._why}{more}")
+        return False
+
+
+def _without_skips(averages: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in averages.items() if name != SKIPPED}
 
 
 @jax.jit

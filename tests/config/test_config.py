@@ -216,6 +216,9 @@ def test_resuming_may_change_how_long_and_how_often_but_not_what():
         refine="invert",
         experiment="shapes:other",
         mesh=MeshConfig(fsdp=2),
+        accumulate=2,
+        max_skipped=0,
+        max_step_seconds=1,
     )
     check_resumable(config(), changed)
     assert digest(changed) == digest(config())  # pictures of before still match their run

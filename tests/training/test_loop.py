@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 
 import jax
@@ -22,7 +23,7 @@ import tiny
 from counter import Counter
 
 from gen import devices
-from gen.config import Config, EvaluationConfig, Spec, build, from_json, spec
+from gen.config import Config, EvaluationConfig, Spec, build, build_task, from_json, spec
 from gen.data import BatchSampler, DatasetSplits, Examples
 from gen.data.loader import DeviceLoader
 from gen.errors import InputError
@@ -384,12 +385,13 @@ def test_more_devices_do_the_same_with_a_share_of_the_work(alone, kind, tmp_path
 @pytest.mark.parametrize("checkpoint_every", [1, 100])
 def test_a_quantity_that_is_not_finite_stops_the_run(tmp_path, capsys, monkeypatch, checkpoint_every):
     monkeypatch.setattr("gen.tasks.gan.check_numbers", lambda task, **bounds: None)  # it would refuse such a rate
-    settings = config(task=tiny.task_spec(learning_rate=(1e30, 1e30)), checkpoint_every=checkpoint_every)
+    task = tiny.task_spec(learning_rate=(1e30, 1e30))
+    settings = config(task=task, checkpoint_every=checkpoint_every, max_skipped=0)
     assert loop.train(settings, tmp_path) == 1
     said = capsys.readouterr().err
     line = next(line for line in said.splitlines() if "newest checkpoint: none; report: " in line)
     assert line.startswith(("gen: stopped: step 1: ", "gen: stopped: step 2: "))
-    assert "_loss is nan" in line or "_loss is inf" in line
+    assert any(told in line for told in ("_loss is nan", "_loss is inf", "a gradient or a parameter is not finite"))
     assert "stopped: step" in (tmp_path / "report.html").read_text()
     assert not (tmp_path / "checkpoints").exists(), saved(tmp_path)
 
@@ -401,7 +403,7 @@ def _counter_allowed(monkeypatch):
 
 @pytest.mark.usefixtures("_counter_allowed")
 def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
-    settings = config(20, task=spec(Counter, nan_at=9), log_every=7, checkpoint_every=4)
+    settings = config(20, task=spec(Counter, nan_at=9), log_every=7, checkpoint_every=4, max_skipped=0)
     assert loop.train(settings, tmp_path) == 1
     assert "gen: stopped: step 9: luck is nan; newest checkpoint: 8; report: " in capsys.readouterr().err
     assert saved(tmp_path) == ["4", "8"]
@@ -409,12 +411,89 @@ def test_the_first_bad_quantity_is_named_with_its_step(tmp_path, capsys):
     assert "stopped: step 9: luck is nan" in (tmp_path / "report.html").read_text()
 
 
+def counted(workdir: Path, step: int) -> np.ndarray:
+    """The parameters of a Counter in a checkpoint."""
+    (leaf,) = (leaf for path, leaf in whole_state(workdir, step).items() if "counter" in path)
+    return np.frombuffer(leaf[2], leaf[0])
+
+
 @pytest.mark.usefixtures("_counter_allowed")
-def test_a_broken_state_is_not_saved(tmp_path, capsys):
-    settings = config(20, task=spec(Counter, breaks_at=8), log_every=7, checkpoint_every=4)
+def test_what_was_learned_before_a_broken_step_is_saved(tmp_path, capsys):
+    settings = config(20, task=spec(Counter, breaks_at=8), log_every=7, checkpoint_every=4, max_skipped=0)
     assert loop.train(settings, tmp_path) == 1
-    assert "newest checkpoint: 4; report: " in capsys.readouterr().err
-    assert saved(tmp_path) == ["4"]
+    told = "stopped: step 8: a gradient or a parameter is not finite; newest checkpoint: 8; report: "
+    assert told in capsys.readouterr().err
+    assert saved(tmp_path) == ["4", "8"]
+    assert np.isfinite(counted(tmp_path, 8)).all()
+
+
+@pytest.mark.usefixtures("_counter_allowed")
+@pytest.mark.parametrize("broken", ["nan_at", "breaks_at"])
+def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, broken):
+    settings = config(20, task=spec(Counter, **{broken: 9}), log_every=5, checkpoint_every=20)
+    assert loop.train(settings, tmp_path) == 0
+    assert [line.get("skipped", 0) for line in lines(tmp_path)] == pytest.approx([0, 0.2, 0, 0])
+    assert all(np.isfinite(line["luck"]) for line in lines(tmp_path))
+    assert np.isfinite(counted(tmp_path, 20)).all()
+
+
+def test_a_skipped_step_changes_nothing_but_its_number():
+    settings = config(task=tiny.task_spec())
+    task = build_task(settings, tiny.IMAGE_SHAPE, tiny.NUM_CLASSES, 0)
+    state = jax.jit(task.init)(jax.random.key(0))
+    batch = {"image": np.zeros((16, *tiny.IMAGE_SHAPE), np.uint8), "label": np.zeros(16, np.int32)}
+    step = jax.jit(loop.make_step(task, settings))
+    good, metrics = step(state, batch)
+    assert metrics[loop.SKIPPED] == 0
+    spoiled = good.replace(params=jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), good.params))
+    after, metrics = step(spoiled, batch)
+    assert metrics[loop.SKIPPED] == 1
+    assert after.step == good.step + 1
+    for old, new in zip(jax.tree.leaves(spoiled.opt_state), jax.tree.leaves(after.opt_state), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_many_skipped_steps_in_a_row_end_the_run_with_the_first_reason():
+    skips = loop._Skips(2)
+    bad, good = ({"loss": np.float32(x), loop.SKIPPED: np.float32(x != 1)} for x in (np.inf, 1))
+    assert skips.average(deque([good, bad, bad]), 3) == {"loss": 1.0, loop.SKIPPED: pytest.approx(2 / 3)}
+    assert skips.average(deque([good, bad]), 5) == {"loss": 1.0, loop.SKIPPED: 0.5}
+    assert skips.average(deque([bad]), 6) == {loop.SKIPPED: 1.0}
+    with pytest.raises(loop.NonFiniteError, match="step 5: loss is inf; 3 steps in a row were skipped"):
+        skips.average(deque([bad]), 7)
+
+
+# -- Parts of a batch
+
+
+@pytest.mark.parametrize("kind", tiny.TASKS)
+def test_accumulated_parts_make_the_step_of_the_whole_batch(kind):
+    settings = config(task=tiny.TASKS[kind](), batch_size=16)
+    task = build_task(settings, tiny.IMAGE_SHAPE, tiny.NUM_CLASSES, 0)
+    rng = np.random.default_rng(0)
+    count = 16 * task.real_images_per_sample
+    batch = {
+        "image": rng.integers(0, 256, (count, *tiny.IMAGE_SHAPE), np.uint8),
+        "label": rng.integers(0, tiny.NUM_CLASSES, count).astype(np.int32),
+    }
+    state = jax.jit(task.init)(jax.random.key(0))
+    whole, parts = (
+        jax.jit(loop.make_step(task, dataclasses.replace(settings, accumulate=k)))(state, batch) for k in (1, 4)
+    )
+    for name, value in whole[1].items():
+        np.testing.assert_allclose(parts[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    moved = [np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in pairs_of(whole[0].params, state.params)]
+    between = [np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in pairs_of(whole[0].params, parts[0].params)]
+    assert max(between) <= 0.02 * max(moved)
+
+
+def pairs_of(first, second):
+    return zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+
+
+def test_parts_must_divide_the_batch(tmp_path):
+    with pytest.raises(InputError, match="accumulate=3 does not divide"):
+        loop.train(config(accumulate=3), tmp_path)
 
 
 # -- Disks, folders, other processes
