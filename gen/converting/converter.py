@@ -117,7 +117,7 @@ def _on_all_cores(jobs: Sequence[Job], bar: Any) -> None:
     count = min(workers.cores(), len(jobs))
     done = multiprocessing.get_context("spawn").Value("q", 0)
     pool = workers.started(count, initializer=watch, given=(done,))
-    waiting, running = iter(jobs), set[Future[None]]()
+    waiting, running, shown = iter(jobs), set[Future[None]](), 0
     try:
         running |= {pool.submit(write_shard, job) for job in itertools.islice(waiting, count + 1)}
         while running:
@@ -125,15 +125,16 @@ def _on_all_cores(jobs: Sequence[Job], bar: Any) -> None:
             for future in ended:
                 future.result()
             running |= {pool.submit(write_shard, job) for job in itertools.islice(waiting, len(ended))}
-            bar.update(done.value - (bar.n - bar.initial))
+            now = done.value
+            bar.update(now - shown)
+            shown = now
     except BrokenProcessPool:
         raise InputError(
             "convert: a process ended in the middle, for want of memory or by an image that ends its decoder; the same "
             "command goes on with the shards that are missing"
         ) from None
     finally:
-        with done.get_lock():
-            done.value = -(2**62)
+        done.get_obj().value = -(2**62)  # not by the lock, which a process that died may hold
         pool.shutdown(cancel_futures=True)
 
 

@@ -84,7 +84,14 @@ def test_images_are_indexed_as_an_array(pair):
     assert (stored.nbytes, stored.size) == (memory.nbytes, memory.size)
     mask = np.arange(len(memory)) % 3 == 0
     keys = [3, -1, np.int32(2), slice(None), slice(2, 11, 3), slice(None, None, -1), [5, 5, 0], np.array([-2, 4]), mask]
-    keys += [np.array([[1, 2], [3, 4]]), [], slice(4, 4), (3, slice(2, 5)), (slice(1, 4), 0), (np.array([1, 2]), ..., 0)]
+    keys += [
+        np.array([[1, 2], [3, 4]]),
+        [],
+        slice(4, 4),
+        (3, slice(2, 5)),
+        (slice(1, 4), 0),
+        (np.array([1, 2]), ..., 0),
+    ]
     for key in keys:
         found = stored[key]
         assert isinstance(found, np.ndarray)
@@ -191,4 +198,3 @@ def test_a_wrong_place(made, tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message.replace("?", r"\?")):
         shards(path)
-
