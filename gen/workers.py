@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ def started(
 
 
 def _begin(initializer: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the one who gives the work says what follows
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer:
         initializer(*given)

@@ -24,7 +24,7 @@ from gen.converting.writing import Fit, Job, Written, described, read_written, w
 from gen.data.shard_index import FORMAT, INDEX, SPLITS, SUFFIX, Index, labels_file, read_index
 from gen.data.shards import SKIPPED
 from gen.errors import InputError
-from gen.files import atomic_write, parse_json, printable
+from gen.files import atomic_write, parse_json, printable, storage_fault
 
 PLAN = "conversion.json"  # marks a folder as one of ours
 MOST_SHARDS = 512  # all of them are open while a model learns; a process may have 1024 files
@@ -96,7 +96,7 @@ def _own(out: Path, identity: str) -> Iterator[None]:
                 pass
             yield
     except OSError as error:
-        raise InputError(f"cannot write to --out={printable(out)}: {error.strerror or printable(error)}") from error
+        raise InputError(f"convert: {storage_fault(error)}") from error
 
 
 def _jobs(listing: Listing, out: Path, fit: Fit, counts: Mapping[str, int], shards: int) -> list[Job]:

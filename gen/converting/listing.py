@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -92,12 +93,12 @@ def of_folder(root: Path, *, labeled: bool, caption: str | None, held_out: float
         for file, split in zip(files, splits, strict=True)
     ]
     unlisted = [{"file": plain(name), "reason": "is not in dataset.json"} for name in layout.unlisted]
-    whole = [[found.fingerprint(found.names)]] if isinstance(found, Zip) else [state(root / i.name) for i in items]
+    states = [found.fingerprint(found.names)] if isinstance(found, Zip) else (state(root / i.name) for i in items)
     return Listing(
         "files of a folder",
         items,
         _OfFolder(root),
-        digest([whole, items]),
+        digest(itertools.chain(states, items)),
         layout.class_names,
         bool(texts.captions),
         unlisted,
@@ -193,12 +194,15 @@ def labeled_items(
 
 def identity_of(files: Sequence[Path]) -> str:
     """Tells files from others by name, size and times."""
-    return digest([[file.name, state(file)] for file in files])
+    return digest((file.name, state(file)) for file in files)
 
 
-def digest(facts: object) -> str:
-    """Computes the sha256 of what can be shown."""
-    return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
+def digest(facts: Iterable[object]) -> str:
+    """Computes the sha256 of what can be shown, one after another: there may be millions."""
+    hasher = hashlib.sha256()
+    for fact in facts:
+        hasher.update(f"{fact!r}\n".encode("utf-8", "surrogateescape"))
+    return hasher.hexdigest()
 
 
 def refuse(file: str | os.PathLike[str], why: str) -> NoReturn:

@@ -19,7 +19,7 @@ from gen.data.layout import plain
 from gen.data.records import pack
 from gen.data.shard_index import Shard, labels_file
 from gen.errors import InputError
-from gen.files import atomic_write, sha256
+from gen.files import atomic_write, printable, sha256
 from gen.image_io import Unreadable, open_image
 from gen.image_io.fit import Small, TooSmall, center_crop_resize
 from gen.npz import read_npz
@@ -89,6 +89,8 @@ def write_shard(job: Job) -> None:
                 _count(number % _OFTEN or _OFTEN)
         writer.close()
         _publish(job, partial, labels, captions, skipped)
+    except RuntimeError as error:  # of the writer, for a full disk, say
+        raise InputError(f"cannot write {printable(job.file)}: {printable(error)}") from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from gen.errors import InputError
 from gen.files import printable
 
 _THREADS = 8  # that wait for a disk, more than that decode
-_FEW = 64  # records that are not worth more than one thread
+_EACH = 8  # records that are worth a thread
 # Random access: nothing is read ahead, and at once what a record of some ten thousand bytes needs.
 _OPTIONS, _BUFFER = "readahead_buffer_size:0,max_parallelism:0", 2**14
 
@@ -66,7 +66,7 @@ class Store:
                     raise self._readers[number].fault(error) from None
 
         order = np.lexsort((indices, shard_of))  # along each file
-        parts = np.array_split(order, _THREADS if len(order) > _FEW else 1)
+        parts = np.array_split(order, max(1, min(_THREADS, len(order) // _EACH)))
         list(self._pool.map(read, parts)) if len(parts) > 1 else read(parts[0])
         return texts
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 from gen import devices
+from gen.config import spec
 from gen.convert import ConvertOptions, convert, verify
 from gen.data import BatchSampler, folder, shards
 from gen.data.loader import DeviceLoader
 from gen.data.records import captions_of, pack, unpack_image
 from gen.data.shard_index import read_index
 from gen.errors import InputError
+from gen.evaluation import reference
+from gen.features import pixels
+from gen.training import loop
 
 COUNT = 30
 
@@ -198,3 +204,28 @@ def test_a_wrong_place(made, tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message.replace("?", r"\?")):
         shards(path)
+
+
+def test_what_is_measured_of_them_is_measured_of_memory(pair):
+    memory, stored = (reference(splits, pixels(8), references=4, most=20) for splits in pair)
+    for name in ("real", "train", "held_out"):
+        a, b = getattr(memory, name), getattr(stored, name)
+        np.testing.assert_array_equal(np.asarray(b.images), np.asarray(a.images))
+        np.testing.assert_array_equal(b.features, a.features)
+        np.testing.assert_array_equal(b.labels, a.labels)
+
+
+def test_a_run_that_learns_from_them_is_a_run_that_learns_from_memory(images, made, tmp_path, monkeypatch):
+    """Its metrics, its report, its data.json, where the set is too large for a device."""
+    monkeypatch.setattr(loop, "DeviceLoader", partial(DeviceLoader, device_bytes=0))
+    runs = []
+    for data in (spec(folder, path=str(images), resolution=16, held_out=0.2), spec(shards, path=str(made))):
+        config, workdir = tiny.config(total_images=32, data=data), tmp_path / data.call.rpartition(":")[2]
+        assert loop.train(config, workdir) == 0
+        lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+        runs.append([{key: value for key, value in line.items() if "loss" in key} for line in lines])
+        facts = json.loads((workdir / "data.json").read_text())
+        assert facts["num_train"] + facts["num_held_out"] == COUNT
+        assert (workdir / "report.html").exists()
+    assert runs[0] == runs[1]
+    assert runs[0][-1]
