@@ -95,7 +95,10 @@ def notes(names: Sequence[str], evaluations: Sequence[Mapping[str, MetricResult]
             reasons.pop("extractor_digest", None)  # which says the same again
         if reasons:
             metrics_by_reason.setdefault("; ".join(reasons.values()), []).append(metric)
-    return [f"{', '.join(metrics)}: these numbers do not compare: {reason}." for reason, metrics in metrics_by_reason.items()]
+    return [
+        f"{', '.join(metrics)}: these numbers do not compare: {reason}."
+        for reason, metrics in metrics_by_reason.items()
+    ]
 
 
 def _differences(matters: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
