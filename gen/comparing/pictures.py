@@ -40,16 +40,14 @@ class Samples(NamedTuple):
 
 
 def previews(runs: Sequence[ComparedRun]) -> list[tuple[str, list[Shown]]]:
-    """Returns titled rows of previews: the newest of each run, and those of the last step that all have."""
+    """Returns titled rows of previews: the newest of each run, and those of the last step that all have got to."""
     newest = [max(run.previews, default=None) for run in runs]
     if not any(run.previews for run in runs):
         return []
-    common = max(set.intersection(*(set(run.previews) for run in runs)), default=None)
-    rows = list[tuple[str, Sequence[int | None]]]()
-    if common is not None and len(runs) > 1:
+    common = max(set.intersection(*(set(run.previews) for run in runs)), default=0)
+    rows = [("The newest of each", newest)]
+    if common and newest != [common] * len(runs):  # at step 0 there is nothing to see
         rows.append((f"All at step {common:,}", [common] * len(runs)))
-    if not rows or newest != [common] * len(runs):
-        rows.append(("The newest of each", newest))
     most = max(_LEAST_BYTES, _MOST_BYTES // (len(rows) * len(runs)))
     return [(title, [_shown(i, runs[i], step, most) for i, step in enumerate(steps)]) for title, steps in rows]
 

@@ -21,7 +21,7 @@ def differing_fields(configs: Sequence[Mapping[str, Any]]) -> tuple[dict[str, li
 
     configs: dotted name -> value, as `gen.config.flattened` makes them. A value that is not set is "–".
     """
-    names = list(dict.fromkeys(name for config in configs for name in config))
+    names = sorted({name for config in configs for name in config})
     rows = {name: [_json(config[name]) if name in config else "–" for config in configs] for name in names}
     differing = {name: row for name, row in rows.items() if len(set(row)) > 1}
     shown = {name: [printable(value, longest=_LONGEST) for value in row] for name, row in differing.items()}
@@ -86,19 +86,16 @@ def _comparable(known: Sequence[MetricResult]) -> bool:
 
 
 def notes(names: Sequence[str], evaluations: Sequence[Mapping[str, MetricResult]]) -> list[str]:
-    """Says which numbers do not compare and why: the extractor, how many samples, the data. names: of the runs."""
+    """Says why numbers do not compare, and which: the extractor, how many samples, the data. names: of the runs."""
     metrics_by_reason = dict[str, list[str]]()
     for metric, found in _by_metric(evaluations):
         known = {name: result for name, result in zip(names, found, strict=True) if result}
         reasons = dict(_differences({name: results.matters(result) for name, result in known.items()}))
         if "extractor" in reasons:
             reasons.pop("extractor_digest", None)  # which says the same again
-        if reasons:
-            metrics_by_reason.setdefault("; ".join(reasons.values()), []).append(metric)
-    return [
-        f"{', '.join(metrics)}: these numbers do not compare: {reason}."
-        for reason, metrics in metrics_by_reason.items()
-    ]
+        for reason in reasons.values():
+            metrics_by_reason.setdefault(reason, []).append(metric)
+    return [f"{reason}: {', '.join(metrics)}" for reason, metrics in metrics_by_reason.items()]
 
 
 def _differences(matters: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

@@ -73,7 +73,7 @@ def test_the_page_tells_what_differs_and_what_does_not_compare(tmp_path):
     count = len(runs[0].config)
     assert f"{count - 1} fields are equal in all runs and left out." in text
     assert "≈ 5 4 .. 6 ★ 3 2 .. 4" in text
-    assert "KD-own: these numbers do not compare: num samples is 1000 (run0), 10 (run1)." in text
+    assert "none of them is marked: num samples is 1000 (run0), 10 (run1): KD-own" in text
     assert html.count("★ ") == 2  # the number, and the explanation
     assert "These runs learn from unlike data: abababababab: run0; cdcdcdcdcdcd: run1" in text
 

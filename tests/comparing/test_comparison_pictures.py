@@ -31,15 +31,20 @@ def titled(rows):
 def test_previews_are_of_the_last_common_step_and_the_newest_of_each(tmp_path):
     rows = previews(runs_with(tmp_path, (10, 20, 30), (20, 25)))
     assert titled(rows) == {
-        "All at step 20": [(0, "step 20", True), (1, "step 20", True)],
         "The newest of each": [(0, "step 30", True), (1, "step 25", True)],
+        "All at step 20": [(0, "step 20", True), (1, "step 20", True)],
     }
-    newest = [decoded(shown.uri) for shown in rows[1][1]]
+    newest = [decoded(shown.uri) for shown in rows[0][1]]
     assert [int(image[4, 4, 0]) for image in newest] == [220, 225]  # 250 - step
 
 
 def test_one_row_is_enough_where_all_are_as_far(tmp_path):
-    assert list(titled(previews(runs_with(tmp_path, (10, 20), (20,))))) == ["All at step 20"]
+    assert list(titled(previews(runs_with(tmp_path, (10, 20), (20,))))) == ["The newest of each"]
+
+
+def test_the_noise_of_step_0_is_shown_only_where_there_is_nothing_else(tmp_path):
+    rows = titled(previews(runs_with(tmp_path, (0, 20), (0,))))
+    assert rows == {"The newest of each": [(0, "step 20", True), (1, "step 0", True)]}
 
 
 def test_runs_without_a_preview_say_so(tmp_path):

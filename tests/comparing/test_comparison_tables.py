@@ -56,9 +56,7 @@ def test_notes_say_which_numbers_do_not_compare_in_which_runs():
     a = {"FD-own": result(), "recall": result("recall")}
     few = {"FD-own": result(num_samples=500), "recall": result("recall", num_samples=500)}
     other = {"FD-own": result(extractor="random", extractor_digest="f" * 64), "alone": result("alone")}
-    assert notes(["a", "b", "c"], [a, few, a]) == [
-        "FD-own, recall: these numbers do not compare: num samples is 1000 (a, c), 500 (b)."
-    ]
-    assert notes(["a", "b"], [a, other]) == ["FD-own: these numbers do not compare: extractor is own (a), random (b)."]
+    assert notes(["a", "b", "c"], [a, few, a]) == ["num samples is 1000 (a, c), 500 (b): FD-own, recall"]
+    assert notes(["a", "b"], [a, other]) == ["extractor is own (a), random (b): FD-own"]
     assert notes(["a", "b"], [a, a]) == []
     assert notes(["a"], [{}]) == []
