@@ -13,7 +13,10 @@ sys.path.insert(0, str(ROOT))
 from gen.cli.flags import Options, grouped  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
-PROGRAMS = ("main", "sample", "refine", "score", "latents", "evaluate", "audit", "verify", "export", "provenance")
+PROGRAMS = (
+    *("main", "sample", "refine", "score", "latents", "evaluate", "compare", "audit", "verify", "export"),
+    "provenance",
+)
 _HEAD = """# Commands
 
 The flags and arguments of every program. `python -m gen.NAME --help` shows them too, after what the program does and
