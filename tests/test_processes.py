@@ -183,3 +183,29 @@ def test_a_process_that_is_killed_ends_the_other_with_a_line(tmp_path, lost):
         assert time.monotonic() - killed < 15
         assert two.told(other)[-1].startswith(f"gen: process {lost} of 2 is lost")
         assert "Traceback" not in two.files[other].read_text()
+
+
+HANGS = """
+import time
+from gen.processes import Watch
+with Watch(hung=1.0) as watch:
+    watch.before_exit = lambda: print("released", flush=True)
+    watch.alive()
+    time.sleep(0.2)
+    watch.pause()
+    time.sleep(1.5)  # writing may take its time
+    print("written", flush=True)
+    watch.alive()
+    time.sleep(60)
+"""
+
+
+def test_a_step_that_hangs_ends_the_process_with_a_line():
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=100)
+    assert done.returncode == LOST
+    assert done.stdout.splitlines() == ["written", "released"]
+    assert done.stderr.splitlines()[-1].startswith(
+        "gen: no step ended in 1 s: a device or another process hangs; stopped"
+    )
+    assert time.monotonic() - began < 50
