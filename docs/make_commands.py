@@ -14,16 +14,7 @@ from gen.cli.flags import Options, grouped  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
 PROGRAMS = (
-    "main",
-    "sample",
-    "refine",
-    "score",
-    "latents",
-    "evaluate",
-    "audit",
-    "convert",
-    "verify",
-    "export",
+    *("main", "sample", "refine", "score", "latents", "evaluate", "compare", "audit", "convert", "verify", "export"),
     "provenance",
 )
 _HEAD = """# Commands

@@ -34,6 +34,7 @@ from gen.config import Config, experiment, validate
 from gen.config.fields import listing
 from gen.config.sweep import sweep_run, sweep_runs
 from gen.errors import InputError
+from gen.files import printable
 from gen.runs.identity import check_folder
 from gen.runs.run_folder import RunFolder
 from gen.training import compile_cache
@@ -56,6 +57,10 @@ class TrainOptions(Options):
     compilation_cache: str | Path | None = option(
         None, "Folder for compiled programs; none: no cache; default xla in $GEN_CACHE or ~/.cache/gen"
     )
+    log_to: str | None = option(
+        None, "package.module:function that is told what is logged, see docs/runs.md", group="Observing"
+    )
+    profile: str | None = option(None, "START:STOP, steps to trace into the folder profile of the run")
     coordinator: str | None = option(
         None, "HOST:PORT of process 0, where several train together", group="Several processes"
     )
@@ -86,7 +91,15 @@ def train(options: TrainOptions) -> int:
                 num_processes=options.num_processes,
                 process_id=options.process_id,
             )
-            return loop.train(config, workdir, accept_changed_data=changed, command=command, member=member)
+            return loop.train(
+                config,
+                workdir,
+                accept_changed_data=changed,
+                command=command,
+                member=member,
+                log_to=options.log_to or "",
+                profile=_steps(options.profile),
+            )
     except RuntimeError as error:  # what jax raises when a device or the host has too little
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -129,6 +142,16 @@ def _run(options: TrainOptions) -> tuple[Config, Path]:
 
         chain(config.refine)
     return config, workdir
+
+
+def _steps(text: str | None) -> tuple[int, int] | None:
+    """Reads START:STOP. Raises InputError."""
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise InputError(f"--profile={printable(text)}; allowed: START:STOP, two steps, such as 100:110")
+    return int(first), int(last)
 
 
 def _command(options: TrainOptions) -> str:

@@ -57,6 +57,7 @@ KINDS: dict[str, Kind] = {
         ("vocabulary", "grid", "context", "num_classes"),
     ),
     "extractor": Kind(()),  # named by a flag of gen.evaluate, never by a run
+    "tracker": Kind(()),  # by one of gen.main
 }
 
 # Component -> argument -> kind; "" are the components of a Config. What the arguments of a component of the user's own

@@ -107,7 +107,7 @@ def validate(config: Config, *, with_data: bool = True) -> None:
     with_data=False is for stored runs, which open without their data: it checks only the name of the data component,
     and imports nothing for it.
     """
-    flat = _flat(config)
+    flat = flattened(config)
     for name, rules in _rules(Config).items():
         low, high = rules.get("at_least", -math.inf), rules.get("at_most", math.inf)
         if (rules.keys() & {"at_least", "at_most"}) and not low <= flat[name] <= high:
@@ -152,7 +152,7 @@ def digest(config: Config) -> str:
 
     Omits the fields that may change when a run is resumed, so that earlier images still match their run.
     """
-    decides = _flat(config)
+    decides = flattened(config)
     for name, rules in _rules(Config).items():
         if rules.get("may_change") or (rules.get("later") and decides.get(name) == {}):
             del decides[name]
@@ -165,7 +165,7 @@ def check_resumable(stored: Config, given: Config) -> None:
 
     The length of training, the intervals of reports and checkpoints, and the devices may change.
     """
-    before, after = _flat(stored), _flat(given)
+    before, after = flattened(stored), flattened(given)
     for name in before | after:
         old, new = (json.dumps(flat[name]) if name in flat else "not set" for flat in (before, after))
         if old != new and not _rules(Config).get(name, {}).get("may_change"):
@@ -226,7 +226,7 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     return require(canonical(value, name), kind, name)
 
 
-def _flat(config: Any, place: str = "") -> dict[str, Any]:
+def flattened(config: Any, place: str = "") -> dict[str, Any]:
     """Maps the dotted name of each value in a config to its JSON value, checked against its annotation."""
     flat: dict[str, Any] = {}
     for name, kind in typing.get_type_hints(type(config)).items():
@@ -234,7 +234,7 @@ def _flat(config: Any, place: str = "") -> dict[str, Any]:
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             if type(value) is not kind:
                 raise InputError(f"{inner} is {shown(value)}; it must be of class {kind.__name__}")
-            flat |= _flat(value, f"{inner}.")
+            flat |= flattened(value, f"{inner}.")
         else:
             flat |= _leaves(_checked(value, kind, inner), inner)
     return flat

@@ -24,7 +24,6 @@ from gen.report.pictures import encode_png
 from gen.report.report import EVALUATION
 from gen.runs.run_folder import RunFolder, read_text
 
-_ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
 _SOURCE_TYPE = PREFIX + "digital_source_type"
 _SOURCE_TYPES = {"nearest": COMPOSITE, "map": DATA}  # of figures that do not show the images of the model alone
 _SETS = {
@@ -123,7 +122,7 @@ def _rows(sets: Mapping[str, Sequence[MetricResult]]) -> list[tuple[str, str, li
     for name in dict.fromkeys(result.metric for each in sets.values() for result in each):
         described = next((m.description for m in METRICS if m.matches(name, first[name].extractor)), "")
         cells = [_cell(found[title].get(name)) for title in sets]
-        rows.append((name + _ARROWS[first[name].better], described, cells))
+        rows.append((name + results.ARROWS[first[name].better], described, cells))
     return rows
 
 

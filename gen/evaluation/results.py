@@ -19,6 +19,8 @@ from gen.files import atomic_write, printable, read_regular, shown
 _LARGEST = 64 * 2**20  # bytes of a file of results
 Better = Literal["lower", "higher", "neither"]
 
+ARROWS: dict[Better, str] = {"lower": " ↓", "higher": " ↑", "neither": ""}
+
 # What two numbers must share to be comparable, in the order in which a difference is looked for.
 _MATTERS = (
     "extractor",
@@ -95,6 +97,11 @@ def _result(entry: Any, place: str) -> MetricResult:
     return MetricResult(**values)
 
 
+def matters(result: MetricResult) -> dict[str, Any]:
+    """Returns what a number must share with another one to be comparable, name -> JSON value."""
+    return {name: _plain(getattr(result, name)) for name in _MATTERS}
+
+
 def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[MetricResult, MetricResult]]:
     """Pairs the results of the metrics that both have.
 
@@ -106,9 +113,9 @@ def compare(a: Sequence[MetricResult], b: Sequence[MetricResult]) -> list[tuple[
     if not pairs:
         raise InputError(f"nothing to compare: one has {_names(a)}, the other {_names(b)}")
     for mine, other in pairs:
-        for name in _MATTERS:
-            x, y = _plain(getattr(mine, name)), _plain(getattr(other, name))
-            if x != y:
+        wanted = matters(other)
+        for name, x in matters(mine).items():
+            if x != (y := wanted[name]):
                 raise InputError(
                     f"{mine.metric}: these numbers do not compare: {name} is {short(x)} in one, {short(y)} in the "
                     "other; measure both alike"

@@ -18,6 +18,7 @@ class Series(NamedTuple):
     name: str
     x: Sequence[float]
     y: Sequence[float | None]
+    css: str = ""  # its classes; "": the color of its place in the chart
 
 
 def compact(value: float) -> str:
@@ -45,18 +46,21 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def thin(series: Series, *, limit: int = 500) -> Series:
-    """Reduces a line to at most `limit` points, of each stretch the lowest and the highest, so that peaks stay."""
+    """Reduces a line to at most `limit` >= 3 points, of each stretch the lowest and the highest, so that peaks stay.
+
+    The last one stays, too: a legend shows its value.
+    """
     if len(series.x) <= limit:
         return series
-    kept: set[int] = set()
-    stretches = limit // 2
+    kept: set[int] = {len(series.x) - 1}
+    stretches = (limit - 1) // 2
     for stretch in range(stretches):
         indices = range(stretch * len(series.x) // stretches, (stretch + 1) * len(series.x) // stretches)
         drawn = [index for index in indices if _drawable(series.y[index])] or list(indices)[:1]
         kept.add(min(drawn, key=lambda index: series.y[index] or 0))
         kept.add(max(drawn, key=lambda index: series.y[index] or 0))
     order = sorted(kept)
-    return Series(series.name, [series.x[index] for index in order], [series.y[index] for index in order])
+    return series._replace(x=[series.x[index] for index in order], y=[series.y[index] for index in order])
 
 
 class Line(NamedTuple):
@@ -86,9 +90,12 @@ class Chart:
     bottom: ClassVar = 188
 
 
-def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -> Chart | None:
-    """Lays out lines over the same x, with the last values in a legend; None where there is nothing to draw."""
-    lines = [thin(line) for line in series]
+def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str, limit: int = 500) -> Chart | None:
+    """Lays out lines over the same x, with the last values in a legend; None where there is nothing to draw.
+
+    limit: points of a line, see `thin`.
+    """
+    lines = [thin(line, limit=limit) for line in series]
     values = [value for line in lines for value in line.y if value is not None and math.isfinite(value)]
     if not values:
         return None
@@ -96,7 +103,8 @@ def chart(title: str, series: Sequence[Series], *, x_label: str, y_label: str) -
     log = min(values) > 0 and max(values) / min(values) > _LOG_RATIO
     y_axis = _Axis.fit(values, Chart.bottom, Chart.top, log=log)
     x_ticks, y_ticks = ([(f"{axis.place(x):.1f}", compact(x)) for x in axis.ticks()] for axis in (x_axis, y_axis))
-    drawn = [_line(line, f"line{index % NUM_COLORS}", x_axis, y_axis) for index, line in enumerate(lines)]
+    colors = [line.css or f"line{index % NUM_COLORS}" for index, line in enumerate(lines)]
+    drawn = [_line(line, css, x_axis, y_axis) for line, css in zip(lines, colors, strict=True)]
     return Chart(title, x_label, y_label + (" (log scale)" if log else ""), x_ticks, y_ticks, drawn)
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from gen.files import atomic_write
+from gen.image_io import open_image
 from gen.outputs import image_writer
-from gen.provenance import PREFIX, Record, picture
+from gen.provenance import PREFIX, Record, picture, read, save_options
 from gen.provenance.policy import RECORD
+from gen.report.html import data_uri
 
 _TILE = 96  # pixels: small images are enlarged to about this
 
@@ -57,3 +60,23 @@ def webp_thumbnail(image: Image.Image, *, side: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=75)
     return buffer.getvalue()
+
+
+def embedded(path: Path, *, most: int) -> tuple[str, int]:
+    """Returns a PNG file as a data URI, and its width: itself, or a JPEG, halved until it has at most `most` bytes.
+
+    What is no larger than a pixel stays. Raises what a decoder raises, and OSError.
+    """
+    content, kind = path.read_bytes(), "png"
+    smaller = open_image(content)
+    width, options = smaller.width, dict[str, Any]()
+    if len(content) > most and (record := read(path)):
+        options = save_options(record, "JPEG")
+    while len(content) > most:
+        buffer = io.BytesIO()
+        smaller.save(buffer, format="JPEG", quality=88, subsampling=0, **options)
+        content, kind = buffer.getvalue(), "jpeg"
+        if max(smaller.size) == 1:
+            break
+        smaller = smaller.reduce(2)
+    return data_uri(content, kind=kind), width

@@ -6,7 +6,6 @@ Images are [n h w c] with c = 1 or 3, float in [0, 1] or uint8. Only one process
 from __future__ import annotations
 
 import datetime
-import io
 import json
 import logging
 import math
@@ -20,12 +19,10 @@ import numpy as np
 
 from gen import provenance
 from gen.files import atomic_write, printable, set_aside
-from gen.image_io import open_image
 from gen.report import history, page
 from gen.report.contact_sheet import grid
 from gen.report.events import Events
-from gen.report.html import data_uri
-from gen.report.pictures import save_png
+from gen.report.pictures import embedded, save_png
 
 MAX_PREVIEWS = 12  # pictures over time inside report.html
 EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate
@@ -249,15 +246,4 @@ def _thinned(paths: list[Path], limit: int) -> list[Path]:
 
 
 def _embed(path: Path, step: int) -> page.Picture:
-    """Embeds the PNG itself, or where that is too large a JPEG, halved until it is small enough."""
-    content, kind = path.read_bytes(), "png"
-    smaller = open_image(content)
-    width, options = smaller.width, dict[str, Any]()
-    if len(content) > _MAX_PICTURE_BYTES and (record := provenance.read(path)):
-        options = provenance.save_options(record, "JPEG")
-    while len(content) > _MAX_PICTURE_BYTES:
-        buffer = io.BytesIO()
-        smaller.save(buffer, format="JPEG", quality=88, subsampling=0, **options)
-        content, kind = buffer.getvalue(), "jpeg"
-        smaller = smaller.reduce(2)
-    return page.Picture(data_uri(content, kind=kind), width, step)
+    return page.Picture(*embedded(path, most=_MAX_PICTURE_BYTES), step)

@@ -38,16 +38,13 @@ from gen.tasks.parts import accumulating
 from gen.tasks.state import TrainState
 from gen.training.interrupt import Interrupt, interrupts
 from gen.training.monitor import GONE, Monitor
+from gen.training.skips import SKIPPED, NonFiniteError, Skips
+from gen.training.usage import Profile, Usage, flops
 
 Step = Callable[[TrainState, Mapping[str, jax.Array]], tuple[TrainState, Metrics]]
-SKIPPED = "skipped"  # the share of steps that changed nothing, as something in them was not finite
 STORAGE_FAILED = 74  # exit code, EX_IOERR of sysexits.h
 FIRST_SAVE_SECONDS = 60.0  # after compiling, of a run that has no checkpoint
 _IN_FLIGHT = 2  # steps that the host may be ahead of the devices: enough to hide it, few enough to stop quickly
-
-
-class NonFiniteError(ArithmeticError):
-    """A metric became nan or infinite; the message names the step and the quantity."""
 
 
 def train(
@@ -57,11 +54,15 @@ def train(
     accept_changed_data: bool = False,
     command: str = "",
     member: Membership | None = None,
+    log_to: str = "",
+    profile: tuple[int, int] | None = None,
 ) -> int:
     """Runs `config` to its end, from its newest valid checkpoint in `workdir` if there is one.
 
     accept_changed_data: go on although that checkpoint learned from other data, see gen/runs/identity.py. command: the
     command line, for the model card; "": there is none. member: which processes train together; None: this one alone.
+    log_to: "package.module:function" that is told what is logged, see docs/runs.md. profile: first and last step of a
+    trace in the folder `profile` of the run.
 
     Returns the exit code: 0 finished, 1 stopped at a quantity that is not finite, 74 stopped as the disk or the run
     folder failed, 130 after Ctrl-C, 143 after SIGTERM. Ends the process with 75 when another one is lost, or a step
@@ -78,11 +79,19 @@ def train(
         Watch(hung=config.max_step_seconds) as watch,
     ):
         stop.before_exit = watch.before_exit = lock.release
-        return _train(config, workdir, stop, watch, accept_changed_data, command)
+        traced = None if profile is None else Profile(RunFolder(workdir).path / "profile", *profile)
+        return _train(config, workdir, stop, watch, accept_changed_data, command, log_to, traced)
 
 
 def _train(
-    config: Config, workdir: Path, stop: Interrupt, watch: Watch, accept_changed_data: bool, command: str
+    config: Config,
+    workdir: Path,
+    stop: Interrupt,
+    watch: Watch,
+    accept_changed_data: bool,
+    command: str,
+    log_to: str,
+    profile: Profile | None,
 ) -> int:
     """Trains in a folder whose lock is held."""
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
@@ -103,12 +112,15 @@ def _train(
         evaluate = evaluator(config, task, source, mesh, workdir, start)
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
-        monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start)
-        run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch)
+        monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start, log_to=log_to)
+        run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch, profile)
         try:
             status, code = _loop(run, state, start)
         except (NonFiniteError, OSError) as error:
             status, code = _stopped(error, folder, checkpoints)
+        finally:
+            if profile is not None:
+                profile.close()
         monitor.close(status)
         if jax.process_index() == 0 and folder.config.exists():
             _describe(folder, mesh, start, status, command)
@@ -150,11 +162,12 @@ class _Run(NamedTuple):
     monitor: Monitor
     stop: Interrupt
     watch: Watch
+    profile: Profile | None
 
 
 def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     """Steps from `start` to the end; returns the status for the report and the exit code."""
-    config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch = run
+    config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch, profile = run
     total = config.total_steps
     if start >= total:
         monitor.say(f"nothing to do: step {start} of {total} is done; raise --config.total_images to go on")
@@ -169,10 +182,16 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     processes.meet("compiled")
     monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
-    pending, skips = deque[Metrics](), _Skips(config.max_skipped)
+    usage = Usage(flops(train_step), mesh.devices.flat[0].device_kind)
+    pending, skips = deque[Metrics](), Skips(config.max_skipped)
     for step in range(start + 1, total + 1):
         watch.alive()
-        state, metrics = train_step(state, loader(step - 1))
+        usage.step()
+        if profile is not None:
+            profile.before(step)
+        with usage.waiting():
+            batch = loader(step - 1)
+        state, metrics = train_step(state, batch)
         stop.saves = True
         pending.append(metrics)
         if len(pending) > _IN_FLIGHT:
@@ -184,9 +203,12 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
         )
         save = save or (unsaved and _first_save_due(config, step, began))
         measure, for_best = evaluate.due(step, total), False
+        if profile is not None and profile.after(step, metrics):
+            monitor.say(f"traced steps to {step}: tensorboard --logdir {profile.folder}, with the extra profile")
         if log or preview or save or measure:
             jax.block_until_ready(metrics)
             watch.pause()  # what the run writes and measures may take longer than a step
+            usage.pause()
             try:
                 averages = skips.average(pending, step)
             except NonFiniteError:
@@ -198,7 +220,7 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
                 _require_finite(state, step)
                 averages |= evaluate(state.ema_params, step, total)
                 for_best = not save and evaluate.best_step == step
-            monitor.log(step, averages)
+            monitor.log(step, averages, usage.measure() if log else {})
         if preview:
             monitor.preview(state, step)
         if save or for_best:
@@ -209,6 +231,7 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
             evaluate.remember()
             evaluate.charge(time.monotonic() - saving if for_best else 0.0)
             unsaved = False
+        usage.resume()
         if last:
             checkpoints.wait()
             return ("interrupted", code) if code else ("finished", 0)
@@ -297,42 +320,6 @@ def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batc
         donate_argnums=0,
     )
     return jitted.lower(state, batch).compile(devices.compiler_options())
-
-
-class _Skips:
-    """Counts the steps that were skipped, as a metric, a gradient or a parameter was not finite."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._in_a_row, self._why = most, 0, ""
-        self.first = 0  # step of those that are in a row now
-
-    def average(self, pending: deque[Metrics], step: int) -> dict[str, float]:
-        """Averages and empties `pending`, the metrics of the steps up to `step`, but for skipped ones.
-
-        Their share is there if it is not 0. Raises NonFiniteError when more than `most` were skipped in a row.
-        """
-        host = jax.device_get(list(pending))
-        pending.clear()
-        good = [metrics for at, metrics in enumerate(host, step - len(host) + 1) if self._is_good(at, metrics)]
-        averages = {name: float(np.mean([each[name] for each in good])) for name in good[0]} if good else {}
-        return averages | {SKIPPED: 1 - len(good) / len(host)} if len(good) < len(host) else _without_skips(averages)
-
-    def _is_good(self, step: int, metrics: Metrics) -> bool:
-        if not metrics[SKIPPED]:
-            self._in_a_row = 0
-            return True
-        self._in_a_row += 1
-        if self._in_a_row == 1:
-            bad = [f"{name} is {float(value)}" for name, value in metrics.items() if not np.isfinite(value)]
-            self.first, self._why = step, ", ".join(bad) or "a gradient or a parameter is not finite"
-        if self._in_a_row > self._most:
-            more = f"; {self._in_a_row} steps in a row were skipped" if self._most else ""
-            raise NonFiniteError(f"step {self.first}: {self._why}{more}")
-        return False
-
-
-def _without_skips(averages: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in averages.items() if name != SKIPPED}
 
 
 @jax.jit

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from gen import cli, devices
 from gen.config import Config, to_json
+from gen.config.resolve import blame, blamed, resolve
 from gen.data import DatasetSplits
 from gen.errors import InputError
 from gen.files import storage_fault
@@ -44,10 +46,13 @@ class Monitor:
         task: Task,
         mesh: Mesh,
         start: int,
+        *,
+        log_to: str = "",
     ) -> None:
         self._writes = jax.process_index() == 0
         self._workdir = workdir
         self._refused: set[str] = set()  # what could not be written, and was said
+        self._told: Callable[[int, dict[str, float]], None] | None = None
         self._refine = chain(config.refine) if config.refine else None
         count = config.preview_images
         self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
@@ -84,6 +89,8 @@ class Monitor:
             self._progress = Progress(config.total_steps, config.batch_size, seconds=self._report.seconds)
             self._report.real(np.asarray(source.train.images[shown]), columns=self._columns)
             self._report.captions(captions)
+            if log_to:
+                self._told = tracker(log_to, workdir, config)
 
     def say(self, text: str) -> None:
         if self._writes:
@@ -95,12 +102,19 @@ class Monitor:
             self.preview(state, step)
         self._progress.measure(step)
 
-    def log(self, step: int, metrics: dict[str, float]) -> None:
+    def log(self, step: int, metrics: dict[str, float], usage: dict[str, float] | None = None) -> None:
+        """Logs metrics, and what the steps cost, which is not in the line for a person."""
         metrics = self._progress.measure(step) | metrics
         if self._writes:
             with self._optional("metrics"):
-                self._report.log(step, metrics)
+                self._report.log(step, metrics | (usage or {}))
             self._progress.show(step, metrics)
+            if self._told is not None:
+                try:
+                    self._told(step, metrics | (usage or {}))
+                except Exception as error:  # a tracker that cannot be reached ends no training
+                    self.say(f"--log_to failed ({blame(error)}); it is told nothing more")
+                    self._told = None
 
     def preview(self, state: TrainState, step: int) -> None:
         images = np.asarray(self._show(state.ema_params))
@@ -149,6 +163,20 @@ class Monitor:
             self._refused.add(what)
         else:
             self._refused.discard(what)
+
+
+def tracker(name: str, workdir: Path, config: Config) -> Callable[[int, dict[str, float]], None]:
+    """Makes the function (step, metrics) of "package.module:function", called with the run folder and the config.
+
+    Raises InputError where there is none, or it makes none.
+    """
+    begin = resolve(name, "--log_to", "tracker")
+    with blamed(f"--log_to={name}"):
+        told = begin(workdir, json.loads(to_json(config)))
+    if not callable(told):
+        made = type(told).__name__
+        raise InputError(f"--log_to={name} returned {made}; it must return a function of step and metrics")
+    return told
 
 
 def by_class(source: DatasetSplits, count: int) -> np.ndarray:

@@ -44,6 +44,7 @@ from gen.sample import SampleOptions, sample
 from gen.tasks.state import TrainState
 from gen.training import loop, monitor
 from gen.training.monitor import by_class
+from gen.training.skips import SKIPPED, NonFiniteError, Skips
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 6
@@ -84,7 +85,9 @@ def lines(workdir: Path) -> list[dict]:
 
 def numbers(workdir: Path) -> list[dict]:
     """The lines without times."""
-    return [{name: line[name] for name in line if "second" not in name} for line in lines(workdir)]
+    return [
+        {name: line[name] for name in line if "second" not in name and "time" not in name} for line in lines(workdir)
+    ]
 
 
 def saved(workdir: Path) -> list[str]:
@@ -444,22 +447,22 @@ def test_a_skipped_step_changes_nothing_but_its_number():
     batch = {"image": np.zeros((16, *tiny.IMAGE_SHAPE), np.uint8), "label": np.zeros(16, np.int32)}
     step = jax.jit(loop.make_step(task, settings))
     good, metrics = step(state, batch)
-    assert metrics[loop.SKIPPED] == 0
+    assert metrics[SKIPPED] == 0
     spoiled = good.replace(params=jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), good.params))
     after, metrics = step(spoiled, batch)
-    assert metrics[loop.SKIPPED] == 1
+    assert metrics[SKIPPED] == 1
     assert after.step == good.step + 1
     for old, new in zip(jax.tree.leaves(spoiled.opt_state), jax.tree.leaves(after.opt_state), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_many_skipped_steps_in_a_row_end_the_run_with_the_first_reason():
-    skips = loop._Skips(2)
-    bad, good = ({"loss": np.float32(x), loop.SKIPPED: np.float32(x != 1)} for x in (np.inf, 1))
-    assert skips.average(deque([good, bad, bad]), 3) == {"loss": 1.0, loop.SKIPPED: pytest.approx(2 / 3)}
-    assert skips.average(deque([good, bad]), 5) == {"loss": 1.0, loop.SKIPPED: 0.5}
-    assert skips.average(deque([bad]), 6) == {loop.SKIPPED: 1.0}
-    with pytest.raises(loop.NonFiniteError, match="step 5: loss is inf; 3 steps in a row were skipped"):
+    skips = Skips(2)
+    bad, good = ({"loss": np.float32(x), SKIPPED: np.float32(x != 1)} for x in (np.inf, 1))
+    assert skips.average(deque([good, bad, bad]), 3) == {"loss": 1.0, SKIPPED: pytest.approx(2 / 3)}
+    assert skips.average(deque([good, bad]), 5) == {"loss": 1.0, SKIPPED: 0.5}
+    assert skips.average(deque([bad]), 6) == {SKIPPED: 1.0}
+    with pytest.raises(NonFiniteError, match="step 5: loss is inf; 3 steps in a row were skipped"):
         skips.average(deque([bad]), 7)
 
 

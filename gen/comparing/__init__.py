@@ -1,0 +1,1 @@
+"""Compares runs: reads what their folders hold, and shows side by side how they differ and what came of it."""
