@@ -17,7 +17,7 @@ SEVERITIES: tuple[Severity, ...] = ("fault", "warning", "note")
 Condition = tuple[str, float]  # a number of `Measures`, and the threshold: beyond it, away from `_SOUND`
 _LOW = {"detail", "brightest", "contrast", "chroma", "information", "quality"}  # numbers of which little is bad
 COMMON = 1 / 3  # share of a set from which on a number tells what the set is like, and not what is wrong with an image
-WORSE = 1.8  # times the median score of such a set, from which on an image is worse than the set is
+WORSE = 1.8  # times the median score of these, from which on an image is worse than the set is
 
 
 class Kind(NamedTuple):

@@ -33,6 +33,7 @@ _HIGHER = 1.1  # times the next, for the border of blocks
 _TRIED = range(4, 33)  # qualities at which images with too few waves are saved again
 _DIP = 0.6  # difference that saving again makes, as a share of that at the qualities beside
 _FEW = 30  # waves, below which that is tried
+_LEAST = 48  # pixels: smaller images have too few blocks
 _SIDE = 96  # pixels of the middle that are saved, as it takes time
 _BESIDE = (-2, -1, 1, 2)
 _VISIBLE = 0.3  # levels, below which a change by saving says nothing
@@ -51,7 +52,9 @@ def jpeg_quality(table: list[int]) -> float:
 
 
 def compressed(image: np.ndarray) -> float:
-    """Returns the quality, 1 to 60, of the JPEG that an image uint8 [h w c], c = 1 or 3, once was; nan: none is told.
+    """Returns the quality, 1 to 60, of the JPEG that an image uint8 [h w c], c = 1 or 3, once was.
+
+    nan where none is told, and for images below 48 pixels a side.
 
     Cosines of 8 x 8 blocks then lie at multiples of the steps of a table of the standard (Fan and de Queiroz,
     "Identification of bitmap compression history", IEEE Transactions on Image Processing 12, 2003). Blocks at the
@@ -59,7 +62,7 @@ def compressed(image: np.ndarray) -> float:
     has few others is saved at each quality: that at which it was saved before changes it least (Farid, "Exposing
     digital forgeries from JPEG ghosts", IEEE Transactions on Information Forensics and Security 4, 2009).
     """
-    if min(image.shape[:2]) < 16:
+    if min(image.shape[:2]) < _LEAST:
         return math.nan
     luma, cut = luminance(image), (image.min(-1) <= 0) | (image.max(-1) >= 255)
     corners = dict.fromkeys(((0, 0), (_border(luma.T), _border(luma))))

@@ -65,7 +65,7 @@ def by_numbers(table: Table) -> tuple[list[Finding], list[Note]]:
     counts = Counter(kind for kinds in found.values() for kind in kinds)
     total = max(1, len(found))
     common = {kind for kind, count in counts.items() if total >= _SET and checks.of_the_set(kind, count / total)}
-    usual = {kind: float(np.median([checks.score(KINDS[kind], table.of(i)) for i in found])) for kind in common}
+    usual = {kind: float(np.median([kinds[kind] for kinds in found.values() if kind in kinds])) for kind in common}
     findings = [
         Finding(table.items[i].name, kind, round(score, 3), words(kind, table.of(i)))
         for i, kinds in found.items()

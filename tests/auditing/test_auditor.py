@@ -200,6 +200,18 @@ def test_what_a_third_of_a_set_is_like_is_told_once(tmp_path):
     assert any("grayscale=True" in note.text for note in audit.notes)
 
 
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_of_what_many_images_are_like_only_the_far_worse_are_named(share):
+    images = np.stack([picture(i, 48) for i in range(40)])
+    framed = round(share * len(images))
+    for i in range(framed):
+        band = 12 if i == 0 else 3
+        images[i, :band] = images[i, -band:] = 0
+    audit = auditor.audit(items.of_arrays(images), fast=True).audit
+    assert [finding.file for finding in audit.findings if finding.kind == "border"] == ["000000"]
+    assert f"{share:.0%} of the images are within a border" in [note.text for note in audit.notes]
+
+
 def test_drift_names_what_differs_and_the_images_that_drive_it(tmp_path):
     for i in range(60):
         save(tmp_path / "old" / f"{i:02}.png", picture(i, 32))
