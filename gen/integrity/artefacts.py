@@ -105,14 +105,14 @@ class Artefacts:
 
     def _check_config(self, name: str) -> None:
         found = self._run.read_config()
-        if "digest" not in strict_json(read_text(self._run.config), "it"):
+        if strict_json(read_text(self._run.config), "it").get("digest") is None:
             raise InputError("it has no digest, so that nothing tells whether it was changed")
         known = (self._facts or {}).get("config_digest", digest(found))
         if known != digest(found):
             raise ForeignError(f"data.json is of another config: {printable(known)[:12]}, not {digest(found)[:12]}")
 
     def _check_data(self, name: str) -> None:
-        if "facts_digest" not in self._run.read_metadata() and not self._run.is_exported:
+        if "facts_digest" not in self._run.read_metadata():
             raise InputError("it has no digest, so that nothing tells whether it was changed")
 
     def _check_metrics(self, name: str) -> None:
@@ -121,8 +121,8 @@ class Artefacts:
         if fault:
             raise InputError(fault)
         with path.open("rb") as file:
-            file.seek(-1, 2)
-            if file.read(1) != b"\n":
+            file.seek(max(0, self._sizes[name] - 1))
+            if file.read(1) not in (b"", b"\n"):
                 raise InputError("its last line is cut")
         steps = digests.steps(self._run.checkpoints)
         if steps and (last := lines[-1]["step"] if lines else 0) < steps[-1]:
