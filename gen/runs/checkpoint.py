@@ -293,7 +293,11 @@ def _restore(directory: Path, stored: Mapping[str, list], abstract: leaves.Leave
 
 
 def _check_sizes(arrays: Mapping[str, Any], stored: Mapping[str, list], abstract: leaves.Leaves) -> None:
-    """Raises CorruptError unless the arrays have their shapes: an empty file may declare terabytes."""
+    """Raises CorruptError unless arrays have their shapes, and no larger chunks: few bytes may declare terabytes."""
     for name in abstract:
-        if list(arrays[name].shape) != stored[name][1]:
-            raise CorruptError(printable(f"{name} is stored as {list(arrays[name].shape)}, not {stored[name][1]}"))
+        storage = getattr(arrays[name], "storage", None)  # a number has none
+        shape, chunk = list(arrays[name].shape), list(getattr(storage, "chunk_shape", None) or ())
+        if shape != stored[name][1]:
+            raise CorruptError(printable(f"{name} is stored as {shape}, not {stored[name][1]}"))
+        if any(side > max(1, most) for side, most in zip(chunk, shape, strict=False)):
+            raise CorruptError(printable(f"{name} {shape} is stored in chunks of {chunk}"))
