@@ -35,7 +35,7 @@ def program(canary: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def refused(canary: Path | None = None, match: str = "") -> Iterator[None]:
+def refused(canary: Path | None = None, match: str = ".") -> Iterator[None]:
     """What is inside must end with one line, make no canary, and take at most 200 MB more than there were."""
     before = _memory("VmRSS", reset=True)
     with pytest.raises((InputError, Unreadable), match=match) as caught:

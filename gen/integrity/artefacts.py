@@ -42,6 +42,7 @@ class Artefacts:
     def __init__(self, run: RunFolder, listing: Listing) -> None:
         """Opens a run as `list_files` listed it."""
         self._run, self._sizes = run, listing.sizes
+        self._written = functools.lru_cache(8)(lambda folder: manifest.written(run.path / folder))
 
     @functools.cached_property
     def identity(self) -> dict[str, str]:
@@ -98,10 +99,6 @@ class Artefacts:
     @functools.cached_property
     def _facts(self) -> dict[str, Any] | None:
         return _or_none(self._run.read_metadata)
-
-    @functools.lru_cache(8)  # noqa: B019 - of folders one after the other, and as long as the run is verified
-    def _written(self, folder: PurePosixPath) -> dict[str, set[str]]:
-        return manifest.written(self._run.path / folder)
 
     def _check_config(self, name: str) -> None:
         found = self._run.read_config()

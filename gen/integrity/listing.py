@@ -23,14 +23,12 @@ class Listing(NamedTuple):
     sizes: dict[str, int]  # of regular files, bytes
     others: dict[str, str]  # what is neither file nor folder, or cannot be looked at, and why
 
-    def size(self, name: str) -> int:
-        """Returns the bytes of an artefact."""
-        inside = f"{name}/"
-        return sum(size for path, size in self.sizes.items() if path == name or path.startswith(inside))
-
-    def artefacts(self) -> list[str]:
-        """Lists what is judged as one: a checkpoint, or a file."""
-        return list(dict.fromkeys(map(artefact, self.sizes)))
+    def artefacts(self) -> dict[str, int]:
+        """Returns what is judged as one, a checkpoint or a file, and its bytes."""
+        found = dict[str, int]()
+        for name, size in self.sizes.items():
+            found[artefact(name)] = found.get(artefact(name), 0) + size
+        return found
 
 
 def artefact(name: str) -> str:

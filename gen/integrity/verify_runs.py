@@ -53,13 +53,13 @@ def verify_run(run: Path, listing: Listing, *, by_manifest: bool = True) -> Iter
     artefacts = Artefacts(RunFolder(run), listing)
     with cli.progress_bar(sum(listing.sizes.values()), "B", doing=f"verify {run.name}") as bar:
         differ = {} if files is None else {f.name: f for f in run_manifest.compare(run, listing, files)}
-        for name in listing.artefacts():
+        for name, size in listing.artefacts().items():
             found = artefacts.find(name)
             if found and name in (cards.MODEL, cards.DATA) and files and name in files and name not in differ:
                 found = None  # a person edited it, before the manifest was written
             if found := found or differ.get(name):
                 yield found
-            bar.update(listing.size(name))
+            bar.update(size)
     told = {*listing.artefacts(), *(finding.name for finding in missing)}
     yield from (found for name, found in differ.items() if name not in told)
 

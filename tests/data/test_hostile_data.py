@@ -38,10 +38,10 @@ def archive(path: Path, members: dict[str, bytes], *, links: dict[str, str] | No
     return path
 
 
-GOOD = {f"{kind}/{i}.png": png(16, 16 + i) for kind in ("a", "b") for i in range(4)}
+GOOD = {f"{kind}/{kind}{i}.png": png(16, 16 + i) for kind in ("a", "b") for i in range(4)}
 
 
-def test_links_and_paths_in_an_archive_lead_nowhere(tmp_path, caplog):
+def test_links_and_paths_in_an_archive_lead_nowhere(tmp_path):
     outside = tmp_path / "outside.png"
     outside.write_bytes(png(40, 40))
     names = {f"{place}c.png": png(20, 20) for place in ("../", "../../", f"{tmp_path}/made/", "a/../../", "C:\\", "/")}
@@ -50,14 +50,14 @@ def test_links_and_paths_in_an_archive_lead_nowhere(tmp_path, caplog):
     (tmp_path / "in").mkdir()
     before = sorted(tmp_path.iterdir())
     with bounded():
-        skipped = folder(path, 8).metadata["skipped"]
+        skipped = folder(path, 8, labeled=False).metadata["skipped"]
     assert [entry["file"] for entry in skipped] == ["a/link.png", "b/link.png"]  # what they lead to is not read
     assert sorted(set(tmp_path.iterdir()) - {tmp_path / "cache"}) == before
 
 
 def lying(path: Path, size: int) -> Path:
     """An archive whose first member declares fewer bytes than it unfolds to."""
-    data = bytearray(archive(path, {"a.png": bytes(size)} | GOOD).read_bytes())
+    data = bytearray(archive(path, {"a/x.png": bytes(size)} | GOOD).read_bytes())
     central = data.find(b"PK\x01\x02")
     data[central + 24 : central + 28] = data[22:26] = struct.pack("<I", 100)
     path.write_bytes(data)
@@ -69,7 +69,7 @@ def lying(path: Path, size: int) -> Path:
     ("make", "reason"),
     [
         (lambda path: lying(path, 500 * MB), "Bad CRC"),
-        (lambda path: archive(path, {"a.png": bytes(250 * MB)} | GOOD), "as no image does"),
+        (lambda path: archive(path, {"a/x.png": bytes(250 * MB)} | GOOD), "as no image does"),
     ],
     ids=["lying", "zeros"],
 )
@@ -77,7 +77,7 @@ def test_zip_bombs_are_left_out(tmp_path, source, make, reason):
     path = make(tmp_path / "x.zip")
     with bounded():
         (skipped,) = source(path, 8).metadata["skipped"]
-    assert skipped["file"] == "a.png"
+    assert skipped["file"] == "a/x.png"
     assert reason in skipped["reason"]
 
 
@@ -92,8 +92,8 @@ def test_object_arrays_and_pickles_in_npz_files_run_nothing(tmp_path, protocol):
     canary = tmp_path / "canary"
     objects = np.empty(8, object)
     objects[:] = [type("_", (), {"__reduce__": lambda self: (__import__("os").mkdir, (str(canary),))})()] * 8
-    np.savez(tmp_path / "objects.npz", images=objects, labels=np.zeros(8, np.int64))
-    archive(tmp_path / "pickles.npz", {"images.npy": program(canary), "labels.npy": program(canary)})
+    np.savez(tmp_path / "objects.npz", x_train=objects, y_train=np.zeros(8, np.int64))
+    archive(tmp_path / "pickles.npz", {"x_train.npy": program(canary)})
     (tmp_path / "plain.npz").write_bytes(program(canary))
     for name in ("objects", "pickles", "plain"):
         path = tmp_path / f"{name}.npz"
@@ -107,7 +107,7 @@ def test_headers_of_arrays(tmp_path, version):
     length = 65_535 if version == (1, 0) else 200 * MB
     for declared in {length, 65_535 if version == (1, 0) else 2**32 - 1}:
         size = struct.pack("<H" if version == (1, 0) else "<I", declared)
-        path = archive(tmp_path / "x.npz", {"images.npy": b"\x93NUMPY" + bytes(version) + size + b"{" + b" " * length})
+        path = archive(tmp_path / "x.npz", {"x_train.npy": b"\x93NUMPY" + bytes(version) + size + b"{" + b" " * length})
         for read in (read_npz, read_weights, npz):
             with refused(match=f"declares a header of {declared:,} bytes"):
                 read(path)
@@ -162,7 +162,7 @@ def test_pictures_that_declare_more_than_is_decoded(tmp_path, kind):
     path = tmp_path / f"x.{kind[:3]}"
     path.write_bytes(BOMBS[kind])
     for read in (open_image, open_picture, read_all, lambda path: load_images([path], (16, 16, 3))):
-        with refused(match="it is too large; allowed are 134,217,728 pixels"):
+        with refused(match=r"large; allowed are 134,217,728 "):
             read(path)
 
 

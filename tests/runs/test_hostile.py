@@ -107,7 +107,7 @@ def test_arrays_that_declare_more_than_their_leaf(folder, tmp_path, metadata, fi
     made = {"dtype": "<f4", "compressor": {"id": "zstd", "level": 1}} | metadata
     array = ts.open({"driver": "zarr", "kvstore": store, "metadata": made}, create=True, delete_existing=True).result()
     if filled:
-        array[:4].write(np.ones((4, *metadata["shape"][1:]))).result()
+        array[:4].write(np.ones((4, *metadata["shape"][1:]), made["dtype"])).result()
     signed_anew(folder / "2", leaves)
     assert_refused(folder, tmp_path / "canary", match)
 
