@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import whole
 from hostile import bounded, chunk, png, program, refused
 
 from gen.data import celeba, folder, npz
 from gen.features.weights import read_weights
 from gen.image_io import open_image, open_picture
 from gen.image_io.load import load_images
+from gen.imaging.color.cube import read_cube
 from gen.npz import read_npz
 from gen.provenance import read_all
 
@@ -148,7 +150,15 @@ def _bmp(side: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + head
 
 
+def _jpeg(side: int) -> bytes:
+    data = bytearray(whole("color.jpg"))
+    at = data.find(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", side, side)
+    return bytes(data)
+
+
 BOMBS = {
+    "jpg": _jpeg(65_500),
     "png": png(20_000, 20_000, pixels=zlib.compress(b"")),
     "png, all there": png(12_000, 12_000, pixels=zlib.compress(bytes(12_000 * 36_001))),
     "gif": _gif(65_535),
@@ -170,3 +180,15 @@ def test_pixels_that_unfold_to_more_than_the_picture_has(tmp_path):
     content = png(pixels=zlib.compress(bytes(300 * MB)))
     with bounded():
         assert open_image(content).size == (16, 16)
+
+
+def test_tables_of_colors_run_nothing_and_take_no_more_than_they_have(tmp_path):
+    canary, path = tmp_path / "canary", tmp_path / "x.cube"
+    for content in (program(canary), b"LUT_3D_SIZE 256\n", b"LUT_1D_SIZE 65536\n0 0 0\n", b"LUT_3D_SIZE 1e9\n"):
+        path.write_bytes(content)
+        with refused(canary):
+            read_cube(path)
+    with path.open("wb") as file:
+        file.truncate(2**36)
+    with refused(canary, "too large"):
+        read_cube(path)
