@@ -14,7 +14,7 @@ from gen.cli.flags import Options, grouped  # noqa: E402
 
 PAGE = ROOT / "docs" / "commands.md"
 PROGRAMS = (
-    *("main", "sample", "refine", "score", "latents", "evaluate", "compare", "audit", "verify", "export"),
+    *("main", "sample", "refine", "score", "latents", "evaluate", "compare", "audit", "convert", "verify", "export"),
     *("checkpoint", "provenance"),
 )
 _HEAD = """# Commands

@@ -148,7 +148,8 @@ def rows(arrays: Any, start: int, size: int, mesh: Mesh) -> Any:
 
     def place(array: Any) -> jax.Array:
         numbers = np.minimum(np.arange(start, start + size), len(array) - 1)
-        return jax.device_put(np.asarray(array)[numbers], batch_sharding(mesh))
+        part = np.asarray(array)[numbers]
+        return jax.make_array_from_callback(part.shape, batch_sharding(mesh), lambda index: part[index])
 
     return jax.tree.map(place, arrays)
 
@@ -173,8 +174,17 @@ def batched(function: Callable[[Any, Any], jax.Array], mesh: Mesh) -> Callable[.
                 ahead.append((compiled(fixed, rows(arrays, start, size, mesh)), n - start))
             if len(ahead) > math.ceil(at_once / size):
                 made, count = ahead.popleft()
-                yield np.asarray(made)[:count]
+                yield _on_host(made)[:count]
         for made, count in ahead:
-            yield np.asarray(made)[:count]
+            yield _on_host(made)[:count]
 
     return run
+
+
+def _on_host(made: jax.Array) -> np.ndarray:
+    """Returns an array as a whole, in every process."""
+    if not made.is_fully_addressable:
+        from jax.experimental import multihost_utils
+
+        made = multihost_utils.process_allgather(made, tiled=True)
+    return np.asarray(made)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from gen.errors import InputError
 
@@ -137,6 +138,15 @@ def meet(name: str) -> None:
         store = distributed.global_state.client
         assert store is not None
         store.wait_at_barrier(f"gen/{name}", _MEET_SECONDS * 1000)
+
+
+def of_first(value: np.ndarray | float) -> np.ndarray:
+    """Returns the value that process 0 has, in every process: what clocks decide must be one decision."""
+    if jax.process_count() == 1:
+        return np.asarray(value)
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(value)))
 
 
 class Watch:

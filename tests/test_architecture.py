@@ -23,12 +23,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 # The rooms (modules and packages) of gen, from the top down: each imports only what stands below it. Those of one line
 # know nothing of each other. CONTRIBUTING.md shows the same list with what is in each.
 ROOMS = """
-main sample refine score latents evaluate compare audit verify checkpoint export
+main sample refine score latents evaluate compare audit convert verify checkpoint export
 api
 training
 integrity
 publishing
-auditing comparing
+auditing comparing converting
 evaluation verification
 refining
 sampling
@@ -44,7 +44,7 @@ devices processes
 config
 cli
 audit_checks augment imaging losses metrics models watermark
-npz text
+npz text workers
 files
 errors
 """
@@ -62,6 +62,8 @@ LAZY = {
     "xprof",
     "scipy",
     "tensorflow",
+    "array_record",
+    "pyarrow",
 }
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 SCALARS = {"int", "float", "bool", "str"}

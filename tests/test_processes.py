@@ -18,6 +18,8 @@ import tiny
 from gen.errors import InputError
 from gen.processes import LOST, Membership, membership
 
+# Measured every other step: samples come from all devices of all processes.
+MEASURED = ("--config.evaluation.every=2", "--config.evaluation.extractor=pixels", "--config.evaluation.num_samples=32")
 STEP = {"SLURM_STEP_NUM_TASKS": "2"}
 
 
@@ -133,15 +135,18 @@ def group(folder: Path, *flags: str) -> Iterator[Group]:
             process.wait()
 
 
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+
+
 def losses(folder: Path) -> np.ndarray:
-    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
-    return np.array([[line["d_loss"], line["g_loss"]] for line in lines])
+    return np.array([[line["d_loss"], line["g_loss"]] for line in lines(folder)])
 
 
 def test_two_processes_train_as_one_and_stop_together(tmp_path):
     endless = tmp_path / "two"
     endless.mkdir()
-    with group(endless, "--config.total_images=40000") as two:
+    with group(endless, "--config.total_images=40000", *MEASURED) as two:
         two.wait_for("step 4/")
         two.processes[1].send_signal(signal.SIGTERM)  # one of them is told, both save the same step
         assert two.codes() == [143, 143]
@@ -153,8 +158,11 @@ def test_two_processes_train_as_one_and_stop_together(tmp_path):
     one = tmp_path / "one"
     one.mkdir()
     images = 8 * 4
-    assert start(one, f"--config.total_images={images}", devices=1, output=one / "told").wait(240) == 0
+    assert start(one, f"--config.total_images={images}", *MEASURED, devices=1, output=one / "told").wait(240) == 0
     np.testing.assert_allclose(together[:4], losses(one), rtol=1e-5)
+    distances = [[line["FD-pixels"] for line in lines(folder) if "FD-pixels" in line][:2] for folder in (endless, one)]
+    assert len(distances[0]) == 2
+    np.testing.assert_allclose(*distances, rtol=1e-3)
 
     images = 8 * (steps[-1] + 2)  # goes on with one process of eight devices
     told = endless / "resumed.txt"
@@ -175,3 +183,29 @@ def test_a_process_that_is_killed_ends_the_other_with_a_line(tmp_path, lost):
         assert time.monotonic() - killed < 15
         assert two.told(other)[-1].startswith(f"gen: process {lost} of 2 is lost")
         assert "Traceback" not in two.files[other].read_text()
+
+
+HANGS = """
+import time
+from gen.processes import Watch
+with Watch(hung=1.0) as watch:
+    watch.before_exit = lambda: print("released", flush=True)
+    watch.alive()
+    time.sleep(0.2)
+    watch.pause()
+    time.sleep(1.5)  # writing may take its time
+    print("written", flush=True)
+    watch.alive()
+    time.sleep(60)
+"""
+
+
+def test_a_step_that_hangs_ends_the_process_with_a_line():
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=100)
+    assert done.returncode == LOST
+    assert done.stdout.splitlines() == ["written", "released"]
+    assert done.stderr.splitlines()[-1].startswith(
+        "gen: no step ended in 1 s: a device or another process hangs; stopped"
+    )
+    assert time.monotonic() - began < 50

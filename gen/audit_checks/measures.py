@@ -36,12 +36,17 @@ class Measures(NamedTuple):
 
 
 def measure(image: np.ndarray, *, alpha: np.ndarray | None = None) -> Measures:
-    """Measures an image uint8 [h w c], c = 1 or 3; alpha: uint8 [h w], of which below 128 does not count for tone."""
+    """Measures an image uint8 [h w c], c = 1 or 3; alpha: uint8 [h w], of an image on white.
+
+    Light and color are of pixels that are rather opaque, all else is of what is shown.
+    """
     small = reduced(image)
     seen = None if alpha is None else reduced(alpha[..., None])[..., 0] >= 128
     luma, tile = tone.luminance(small), tone.luminance(_center(image))
     found, blocking = tone.tone(small, opaque=seen), degradations.blocking(tile)
     quality = compression.compressed(_center(image))
+    if seen is not None:
+        found = found._replace(contrast=tone.tone(small).contrast)
     noise, whiteness = degradations.noise(tile)
     return Measures(
         edge_width=sharpness.edge_width(luma),

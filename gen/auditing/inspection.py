@@ -120,9 +120,10 @@ def _inspected(content: bytes, seen: Inspected) -> Inspected:
 
 def _with_pixels(seen: Inspected, pixels: np.ndarray, alpha: np.ndarray | None, digest: str) -> Inspected:
     height, width = pixels.shape[:2]
-    numbers = measure(pixels, alpha=alpha)._asdict() | {"aspect": max(height / width, width / height)}
+    composed = pixels if alpha is None else on_white(np.dstack([pixels, alpha]))
+    numbers = measure(composed, alpha=alpha)._asdict() | {"aspect": max(height / width, width / height)}
     numbers["quality"] = float(np.fmin(numbers["quality"], seen.numbers.get("quality", np.nan)))
-    shown = reduced(pixels if alpha is None else on_white(np.dstack([pixels, alpha])))
+    shown = reduced(composed)
     color = fingerprint_in_color(shown)
     return Inspected(
         **{

@@ -17,7 +17,7 @@ from gen.auditing.inspection import Inspected
 from gen.auditing.items import Item
 from gen.files import cache_home, printable, private_folder
 
-_LAYOUT = 3  # raise it when what is kept of an image changes
+_LAYOUT = 4  # raise it when what is kept of an image changes
 _log = logging.getLogger(__name__)
 
 

@@ -25,7 +25,8 @@ _MODULE = "flax.linen.module:Module"
 KINDS: dict[str, Kind] = {
     "data": Kind(
         tuple(
-            f"gen.data.{name}:{name}" for name in ("celeba", "folder", "frame_pairs", "npz", "scenes", "shapes", "tfds")
+            f"gen.data.{name}:{name}"
+            for name in ("celeba", "folder", "frame_pairs", "npz", "scenes", "shapes", "shards", "tfds")
         ),
         made="gen.data.dataset:DatasetSplits",
     ),

@@ -1,4 +1,4 @@
-"""Real images: data sets (`shapes`, `scenes`, `folder`, `npz`, `frame_pairs`, `tfds`, `celeba`) and batches of them."""
+"""Real images: batches of sets (`shapes`, `scenes`, `folder`, `npz`, `shards`, `frame_pairs`, `tfds`, `celeba`)."""
 
 from gen.data.celeba import celeba
 from gen.data.dataset import Batch, BatchSampler, DatasetSplits, Examples
@@ -7,6 +7,7 @@ from gen.data.frame_pairs import frame_pairs
 from gen.data.npz import npz
 from gen.data.scenes import scenes
 from gen.data.shapes import shapes
+from gen.data.shards import shards
 from gen.data.tfds import tfds
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "npz",
     "scenes",
     "shapes",
+    "shards",
     "tfds",
 ]

@@ -85,7 +85,7 @@ def cached(name: str, options: Mapping[str, Any], make: Callable[[Add], Made], *
     parts = [part for part in (*_PARTS, *_CAPTIONS) if part in files]
     content = hashlib.sha256("".join(files[part]["sha256"] for part in parts).encode()).hexdigest()
     train, held_out = (_examples(arrays, split) for split in ("train", "held_out"))
-    metadata |= {"captions": about} if (about := described(train.captions)) else {}
+    metadata |= {"captions": about} if (about := described(_captions(arrays, "train"))) else {}
     counts = {"num_train": len(train.images), "num_held_out": len(held_out.images)}
     return DatasetSplits(
         name, train, held_out, class_names, {"digest": content, "options": dict(options), **counts, **metadata}
@@ -110,10 +110,12 @@ def _with_quick_look(make: Callable[[Add], Made]) -> Callable[[Add], Made]:
 
 
 def _examples(arrays: Mapping[str, np.ndarray], split: str) -> Examples:
-    parts = [arrays.get(f"{split}_caption_{part}") for part in _OF_CAPTIONS]
-    text, sizes, counts = parts
-    captions = None if text is None or sizes is None or counts is None else Captions(text, sizes, counts)
-    return Examples(arrays[f"{split}_images"], arrays[f"{split}_labels"], captions)
+    return Examples(arrays[f"{split}_images"], arrays[f"{split}_labels"], _captions(arrays, split))
+
+
+def _captions(arrays: Mapping[str, np.ndarray], split: str) -> Captions | None:
+    text, sizes, counts = (arrays.get(f"{split}_caption_{part}") for part in _OF_CAPTIONS)
+    return None if text is None or sizes is None or counts is None else Captions(text, sizes, counts)
 
 
 def _parts_of(

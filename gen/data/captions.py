@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,23 @@ from gen.text import MOST_BYTES, cut, to_bytes, tokens_of
 
 _ROUND = 8  # lengths are multiples of it
 _LEAST = 64  # tokens: a prompt may be longer than the captions are
+
+
+class Captioned(Protocol):
+    """The captions of n images: in memory as `Captions`, or beside the images, see gen.data.stored."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many each image has: integers [n]."""
+
+    def of(self, image: int) -> list[str]:
+        """Returns all captions of an image."""
+
+    def drawn(self, images: np.ndarray, uniform: np.ndarray) -> list[bytes | None]:
+        """Returns for each of `images` [k] the caption that `uniform` [k] in [0, 1) chooses; None where it has none."""
+
+    def subset(self, images: np.ndarray) -> Captions:
+        """Returns the captions of some images, in their order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,22 +90,28 @@ def shortened(texts: Iterable[str]) -> list[bytes]:
 
 def described(captions: Captions | None) -> dict[str, Any]:
     """Describes the captions to learn from, for data.json. length: tokens of a caption; {} without captions."""
-    if captions is None or not len(captions.sizes):
+    if captions is None:
         return {}
-    sizes = captions.sizes
+    return described_by(captions.sizes, int((captions.counts > 0).sum()), bytes(np.unique(captions.text)))
+
+
+def described_by(sizes: np.ndarray, images: int, used: bytes) -> dict[str, Any]:
+    """Describes captions by the bytes of each, how many images have one, and which bytes they use."""
+    if not len(sizes):
+        return {}
     longest = int(sizes.max())
     length = max(_LEAST, -(-(longest + 2) // _ROUND) * _ROUND)
     return {
-        "images": int((captions.counts > 0).sum()),
+        "images": images,
         "captions": len(sizes),
         "median_bytes": float(np.median(sizes)),
         "longest_bytes": longest,
-        "bytes": bytes(np.unique(captions.text)).hex(),  # that there are
+        "bytes": used.hex(),
         "length": length,
     }
 
 
-def tokens(captions: Captions, images: np.ndarray, uniform: np.ndarray, *, length: int) -> np.ndarray:
+def tokens(captions: Captioned, images: np.ndarray, uniform: np.ndarray, *, length: int) -> np.ndarray:
     """Draws a caption of each image and returns its tokens int32 [k length], see gen.text; longer ones are cut."""
     chosen = captions.drawn(images, uniform)
     return tokens_of((None if text is None else cut(text, length - 2) for text in chosen), length)

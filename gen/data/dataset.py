@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 import numpy as np
 
 from gen.data import captions
-from gen.data.captions import Captions
+from gen.data.captions import Captioned
 from gen.errors import InputError
 
 _CAPTION = 0xCA9  # what separates the random numbers of captions from those of the order
@@ -25,11 +25,14 @@ class Batch(TypedDict):
 
 
 class Examples(NamedTuple):
-    """One split: images uint8 [n h w c], an array or a read-only memory map; labels int32 [n], zeros if unlabeled."""
+    """One split: images uint8 [n h w c], labels int32 [n], zeros if unlabeled.
+
+    The images are an array, a read-only memory map, or what reads them when it is indexed, see gen.data.stored.
+    """
 
     images: np.ndarray
     labels: np.ndarray
-    captions: Captions | None = None
+    captions: Captioned | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,11 @@ class DatasetSplits:
         return int(self.metadata.get("captions", {}).get("length", 0))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)  # a batch may straddle two epochs; of 10 million images each is 40 MB
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(count)
+    order = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    np.random.default_rng((seed, epoch)).shuffle(order)
+    return order
 
 
 class BatchSampler:

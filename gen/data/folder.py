@@ -104,7 +104,7 @@ def folder(
 
     def make(add: Add) -> Made:
         kept, skipped, left_out = _readable_classes(layout, decode)
-        files = sorted(kept.files, key=lambda file: (_position(file.name), file.name))  # shuffled: by a hash
+        files = sorted(kept.files, key=lambda file: (held_out_position(file.name), file.name))  # shuffled: by a hash
         split_of = partial(_split_of, held_out=held_out, total=len(files))
         where = f"folder: {printable(root)}"
         of_files = texts.captions or None
@@ -151,10 +151,11 @@ def _differs(files: Files, name: str, sha256: str) -> bool:
 
 def held_out_by_name(name: str, share: float) -> bool:
     """Returns whether a file is held out where the folder does not say it; where files are few, see `folder`."""
-    return _position(name) < share
+    return held_out_position(name) < share
 
 
-def _position(name: str) -> float:
+def held_out_position(name: str) -> float:
+    """Returns where a name lies in [0, 1), by its hash: below the share that is held out, the file is."""
     return hash_fraction(os.fsencode(unicodedata.normalize("NFC", name)))
 
 
@@ -207,7 +208,7 @@ def _readable_classes(layout: Layout, decode: partial) -> tuple[Layout, list[dic
 
 def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: float, total: int) -> str:
     """Returns the folder's split, else that of the name's hash; the first readable file is held out, the last not."""
-    chosen = not counts["held_out"] or (_position(file.name) < held_out and number < total - 1)
+    chosen = not counts["held_out"] or (held_out_position(file.name) < held_out and number < total - 1)
     return file.split or ("held_out" if chosen else "train")
 
 

@@ -29,6 +29,7 @@ from gen.evaluation.samples import model_images, subject
 from gen.evaluation.variety import Variety
 from gen.features import Extractor, parse_extractor
 from gen.files import printable
+from gen.processes import of_first
 from gen.report import history
 from gen.runs import best
 from gen.runs.best import Best
@@ -86,7 +87,7 @@ class Evaluator:
         self._metric = _best_metric(self._options)  # before minutes of work
         self._own = self._options.extractor == "own"
         self._program = by_seed.compiled(task, mesh) if task.can_sample else None
-        self._pace = Pace(self._options.every, config.log_every)
+        self._pace = Pace(self._options.every, config.log_every, agree=lambda affords: bool(of_first(affords)))
         self._probed = self._options.every > 0
         self.best = best.resume(self._folder, self._metric, start)
         self._distance = f"FD-{self._options.extractor}"
@@ -148,18 +149,20 @@ class Evaluator:
         except Exception as error:  # memory, a task of the user's own: what nobody asked for ends no training
             if self._options.every > 0:
                 raise
-            cli.say(f"nothing is measured any more, from step {step:,} on: {printable(error)}")
+            _say(f"nothing is measured any more, from step {step:,} on: {printable(error)}")
             self._pace.cost = math.inf
             return {}
-        numbers = {result.metric: result.value for result in results}
+        values = of_first(np.array([result.value for result in results], np.float64)).tolist()
+        numbers = dict(zip((result.metric for result in results), values, strict=True))
         said = self._variety(step, numbers)
         for result in results:
             if result.metric == self._metric:
+                measured = Best(step, result.metric, numbers[result.metric])
                 higher, chance = result.better == "higher", not self._variety.fallen
-                self.best = best.after(self.best, Best(step, result.metric, result.value), higher=higher, chance=chance)
+                self.best = best.after(self.best, measured, higher=higher, chance=chance)
         if said:
             kept = f"; kept is the best by {self.best.metric}, checkpoint {self.best.step}" if self.best else ""
-            cli.say(f"variety falls: {said}{kept}")
+            _say(f"variety falls: {said}{kept}")
         self._pace.cost = time.monotonic() - began
         self.charge(self._pace.cost)
         return numbers
@@ -170,7 +173,8 @@ class Evaluator:
 
     def remember(self) -> None:
         """Writes best.json; call it when the checkpoint that it names is being written."""
-        best.write(self._folder, self.best)
+        if jax.process_index() == 0:
+            best.write(self._folder, self.best)
 
     def _probe(self, ema_params: Mapping[str, Tree]) -> None:
         """Compiles the sampler, prepares the real images, and finds out what a measurement costs."""
@@ -202,15 +206,16 @@ def evaluator(
 ) -> Evaluator | NoEvaluator:
     """Returns the evaluator of a run that goes on from step `start`. Raises InputError for what cannot be measured."""
     every = config.evaluation.every
-    if every > 0 and jax.process_count() > 1:
-        raise InputError("evaluation.every measures in one process; with several, run gen.evaluate beside the training")
     if every > 0 and not (task.can_sample or task.can_reconstruct):
         raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: -1, 0")
-    if every > 0 or (every and task.can_sample and jax.process_count() == 1):
+    if every > 0 or (every and task.can_sample):
         return Evaluator(config, task, source, mesh, workdir, start)
-    if every and task.can_sample and jax.process_index() == 0:
-        cli.say("several processes train: nothing is measured meanwhile; gen.evaluate does it beside the training")
     return NoEvaluator(workdir)
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        cli.say(text)
 
 
 def _best_metric(options: EvaluationConfig) -> str:

@@ -18,7 +18,16 @@ class Pace:
     how often it measures, and with it which checkpoint is the best; never what training learns.
     """
 
-    def __init__(self, every: int, log_every: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        every: int,
+        log_every: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        agree: Callable[[bool], bool] = lambda affords: affords,
+    ) -> None:
+        """agree: makes one answer of those of several processes, whose clocks differ."""
+        self._agree = agree
         self._every, self._log_every, self._clock = every, log_every, clock
         self._began = clock()
         self._spent = 0.0
@@ -39,7 +48,7 @@ class Pace:
         if self._every > 0:
             return True
         needed = self.cost * (1 if step == total and self._spent else 2)  # a guess may be too low
-        return self._spent + needed <= SHARE * (self._clock() - self._began)
+        return self._agree(self._spent + needed <= SHARE * (self._clock() - self._began))
 
     def charge(self, seconds: float) -> None:
         """Counts time that measuring has taken."""

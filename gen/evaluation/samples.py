@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gen.data import DatasetSplits, Examples
-from gen.data.captions import Captions, tokens
+from gen.data.captions import Captioned, Captions, tokens
 from gen.devices import batched
 from gen.errors import InputError
 from gen.evaluation.feature_sets import random_subset
@@ -44,7 +44,7 @@ def model_images(
     seeds = range(seed, seed + count)
     if task.can_sample:
         drawn = by_seed.drawn_labels(task, seeds)
-        captions = drawn_captions(task, splits, seeds)
+        captions: Captioned | None = drawn_captions(task, splits, seeds)
         given = {}
         if captions is not None:
             length = getattr(task, "caption_length", 0)

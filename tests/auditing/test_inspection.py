@@ -222,3 +222,16 @@ def test_trouble_that_may_pass_is_not_remembered(tmp_path):
     seen = inspect(tmp_path / "none.png")
     assert seen.passing
     assert not inspect(b"no image").passing
+
+
+def test_transparent_images_are_measured_as_they_are_shown():
+    """A red disk on nothing, with noise where nothing is seen: neither noisy nor without contrast."""
+    rows, columns = np.mgrid[:64, :64]
+    disk = (rows - 32) ** 2 + (columns - 32) ** 2 < 20**2
+    hidden = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    image = np.where(disk[..., None], np.array([200, 30, 30], np.uint8), hidden)
+    seen = inspect(encoded(Image.fromarray(np.dstack([image, np.where(disk, 255, 0)]).astype(np.uint8)), "PNG"))
+    shown = inspect(encoded(Image.fromarray(np.where(disk[..., None], image, 255).astype(np.uint8)), "PNG"))
+    assert seen.numbers["noise"] == pytest.approx(shown.numbers["noise"], abs=0.01)
+    assert seen.numbers["contrast"] == pytest.approx(shown.numbers["contrast"], abs=0.01)
+    assert seen.numbers["palest"] < 0.2 < shown.numbers["contrast"]

@@ -1,0 +1,1 @@
+"""Images of others (folders, archives, tables) made into shards that gen.data.shards reads."""
