@@ -15,7 +15,7 @@ from gen.cli.flags import Options, grouped  # noqa: E402
 PAGE = ROOT / "docs" / "commands.md"
 PROGRAMS = (
     *("main", "sample", "refine", "score", "latents", "evaluate", "compare", "audit", "convert", "verify", "export"),
-    "provenance",
+    *("checkpoint", "provenance"),
 )
 _HEAD = """# Commands
 

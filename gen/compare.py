@@ -28,6 +28,7 @@ from gen.training import compile_cache
 if TYPE_CHECKING:
     from gen.comparing.pictures import Samples
 
+_MOST = 100  # runs on a page
 _LARGEST = 2**28  # bytes of a page that may be written over
 
 
@@ -45,9 +46,10 @@ def compare(options: CompareOptions) -> Path:
     """Writes the page, and returns its path. Raises InputError for what is no run, and for a file of somebody else."""
     out = parse_target(expand(options.out), (".html",), "gen.compare")
     manifest.check([out], is_own=_is_page, what="--out")
-    from gen.comparing import folders, page, runs
+    from gen.comparing import page, runs
+    from gen.runs import folders
 
-    paths = folders.run_folders(options.runs)
+    paths = folders.run_folders(options.runs, "compare", most=_MOST)
     named = list(zip(paths, folders.names_of(paths), strict=True))
     reading = cli.progress(named, len(named), doing="runs")
     found = [runs.read(path, name, by=options.by) for path, name in reading]

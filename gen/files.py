@@ -152,8 +152,10 @@ def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):  # it was exchanged in between
             raise InputError(f"{printable(path)}: not a regular file")
-        content = file.read(min(most, max(found.st_size, 2**16)) + 1)  # what is asked for is allocated; /proc says 0
-    if len(content) > most:
+        content = (
+            b"" if found.st_size > most else file.read(min(most, max(found.st_size, 2**16)) + 1)
+        )  # what is asked for is allocated; /proc says 0
+    if max(len(content), found.st_size) > most:
         raise InputError(f"{printable(path)}: too large; allowed: at most {most:,} bytes")
     return content
 

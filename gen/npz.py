@@ -18,7 +18,7 @@ from gen.errors import InputError
 from gen.files import printable
 
 _MOST, _RATIO = 2**28, 100  # bytes that any file may hold in all; a larger one this many times its own size
-_MEMBERS = 100_000
+_MEMBERS, _HEADER = 100_000, 2**14  # arrays; bytes of the header of one, of which NumPy reads 10,000
 _KINDS = "biufSU"  # truth, numbers and texts: no objects, records, dates
 
 File = str | os.PathLike[str] | BinaryIO
@@ -125,6 +125,11 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.nd
     name = printable(name, longest=100)
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
+        start = stream.tell()
+        length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")  # all of it NumPy would read
+        stream.seek(start)
+        if length > _HEADER:
+            raise InputError(f"a damaged file: {name} declares a header of {length:,} bytes")
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(stream)
         if dtype.kind not in _KINDS:

@@ -21,6 +21,7 @@ from gen.image_io.find import SUFFIXES, Found, ignored_line, is_hidden, names_in
 # Beside them lie the folders whose names they use.
 _LISTS = ("dataset.json", "metadata.jsonl", "metadata.csv")
 _LARGEST = 2**28  # bytes of one file in an archive
+_FREE, _RATIO = 2**26, 100  # bytes that any file may unfold to; a larger one this many times its packed size
 _MOST = 2**30  # bytes that a small archive may hold in all; a large one 100 times its own size
 
 
@@ -167,8 +168,11 @@ class Zip:
         member = self._members[name]
         if member.file_size > _LARGEST:
             raise BadMember(f"has {member.file_size:,} bytes; at most {_LARGEST:,} are read")
+        if member.file_size > max(_FREE, _RATIO * member.compress_size):
+            raise BadMember(f"unfolds {member.compress_size:,} bytes to {member.file_size:,}, as no image does")
         try:
-            return self._archive.read(member)
+            with self._archive.open(member) as stream:
+                return stream.read(member.file_size)  # `read()` unfolds all that is there, whatever is declared
         except (
             RuntimeError,
             NotImplementedError,

@@ -24,6 +24,7 @@ from gen.data.exclusions import read_exclusion
 from gen.data.layout import LABELS_FILE, File, Layout, plain, read_layout
 from gen.errors import InputError
 from gen.files import expand, printable
+from gen.files import sha256 as digest_of
 from gen.image_io import Found, Unreadable, ignored_line, open_image
 from gen.image_io.fit import Small, TooSmall, center_crop_resize, hash_fraction
 
@@ -142,10 +143,10 @@ def _differs(files: Files, name: str, sha256: str) -> bool:
     """Returns whether a file has another content; one that cannot be read has none."""
     try:
         opened = files.open(name)
-        content = opened.read_bytes() if isinstance(opened, Path) else opened.read()
+        found = digest_of(opened) if isinstance(opened, Path) else hashlib.sha256(opened.read()).hexdigest()
     except (OSError, BadMember):
         return False
-    return bool(sha256) and hashlib.sha256(content).hexdigest() != sha256
+    return bool(sha256) and found != sha256
 
 
 def held_out_by_name(name: str, share: float) -> bool:

@@ -73,14 +73,28 @@ def enter(path: Path, content: bytes) -> None:
         _append(path.parent, {"name": path.name, "sha256": digest})
 
 
-def _digests(folder: Path, name: str) -> set[str]:
-    """Returns the digests in the lines about `name`; none for a manifest that is missing or damaged."""
+def written(folder: Path) -> dict[str, set[str]]:
+    """Returns the sha256 of all that gen wrote into a folder, by name; {} for a manifest that is missing or damaged."""
+    found = dict[str, set[str]]()
+    for line in _content(folder).splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            entry = json.loads(line)
+            found.setdefault(str(entry["name"]), set()).add(str(entry["sha256"]))
+    return found
+
+
+def _content(folder: Path) -> bytes:
+    """Reads the manifest of a folder; b"" where there is none that can be read."""
     try:
         with os.fdopen(_open(folder, os.O_RDONLY), "rb") as file:
-            content = file.read(_LARGEST)
+            return file.read(_LARGEST)
     except OSError:
-        return set()
-    found, at = set[str](), 0
+        return b""
+
+
+def _digests(folder: Path, name: str) -> set[str]:
+    """Returns the digests in the lines about `name`; none for a manifest that is missing or damaged."""
+    content, found, at = _content(folder), set[str](), 0
     beginning = f'{{"name": {json.dumps(name)}, '.encode()  # found by bytes: thousands of files ask, one by one
     while (at := content.find(beginning, at)) >= 0:
         end = content.find(b"\n", at)

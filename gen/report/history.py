@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gen.files import parse_json
+from gen.errors import InputError
+from gen.files import parse_json, read_regular
 
 _LARGEST = 1e100  # of a number: float32 ends long before, and what is drawn of it must not overflow
+_MOST_BYTES = 2**30  # of a file
 
 _BEGINNING = b'{"step": '
 
@@ -26,9 +28,11 @@ def read(path: Path) -> Found:
     try:
         if not path.is_file():
             return Found([], "it is no file" if path.exists() else "")
-        texts = path.read_bytes().split(b"\n")
+        texts = read_regular(path, most=_MOST_BYTES).split(b"\n")
     except OSError as error:
         return Found([], f"it cannot be read: {error.strerror}")
+    except InputError:
+        return Found([], f"it is too large; at most {_MOST_BYTES:,} bytes are read")
     lines: list[Line] = []
     bad: list[int] = []
     for number, text in enumerate(texts, 1):

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen.files import atomic_write
+from gen.files import atomic_write, read_regular
 from gen.image_io import open_image
 from gen.outputs import image_writer
 from gen.provenance import PREFIX, Record, picture, read, save_options
 from gen.provenance.policy import RECORD
 from gen.report.html import data_uri
 
+_MOST_BYTES = 2**28  # of a picture that is embedded
 _TILE = 96  # pixels: small images are enlarged to about this
 
 
@@ -67,7 +68,7 @@ def embedded(path: Path, *, most: int) -> tuple[str, int]:
 
     What is no larger than a pixel stays. Raises what a decoder raises, and OSError.
     """
-    content, kind = path.read_bytes(), "png"
+    content, kind = read_regular(path, most=_MOST_BYTES), "png"
     smaller = open_image(content)
     width, options = smaller.width, dict[str, Any]()
     if len(content) > most and (record := read(path)):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gen import provenance
-from gen.files import atomic_write, printable, set_aside
+from gen.files import atomic_write, printable, read_regular, set_aside
 from gen.report import history, page
 from gen.report.contact_sheet import grid
 from gen.report.events import Events
@@ -27,6 +27,7 @@ from gen.report.pictures import embedded, save_png
 MAX_PREVIEWS = 12  # pictures over time inside report.html
 EVALUATION = "evaluation/section.html"  # in the run folder, by gen.evaluate
 _MAX_PICTURE_BYTES = 250_000  # of each of them, so that the file stays below 5 MB
+_MOST_BYTES = 2**26  # of a section of the page
 _STEP = re.compile(r"[0-9]{1,18}")  # the name of a preview
 
 _log = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ class Report:
     def _evaluation(self) -> str:
         path = self._workdir / EVALUATION
         try:
-            return path.read_text(encoding="utf-8") if path.is_file() else ""
+            return read_regular(path, most=_MOST_BYTES).decode("utf-8") if path.is_file() else ""
         except (OSError, ValueError) as error:
             self._leave_out(path, error)
             return ""

@@ -61,7 +61,7 @@ def resume(folder: RunFolder, metric: str, start: int) -> Best | None:
     Puts a damaged file aside, with one warning.
     """
     try:
-        best = _read(folder.best)
+        best = read(folder.best)
     except InputError as error:
         kept = set_aside(folder.best).name
         _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", folder.best, error, kept)
@@ -75,15 +75,15 @@ def find(folder: RunFolder) -> Best | None:
     Changes nothing, so that it may be used beside a training. Warns of a damaged file.
     """
     try:
-        best = _read(folder.best)
+        best = read(folder.best)
     except InputError as error:
         _log.warning("%s is damaged (%s): the newest checkpoint counts as the best", printable(folder.best), error)
         return None
     return best if best is not None and best.step in digests.steps(folder.checkpoints) else None
 
 
-def _read(path: Path) -> Best | None:
-    """Reads best.json; None where there is none. Raises InputError, without the path."""
+def read(path: Path) -> Best | None:
+    """Reads a best.json; None where there is none. Raises InputError, without the path."""
     if not os.path.lexists(path):
         return None
     try:

@@ -33,10 +33,12 @@ from jax.experimental import multihost_utils
 from gen.errors import InputError
 from gen.files import printable
 from gen.runs import digests, leaves
-from gen.runs.digests import CorruptError, in_threads
+from gen.runs.digests import CorruptError, ForeignError, in_threads
 from gen.runs.silence import silence_orbax
 
 Tree = TypeVar("Tree")
+
+_AT_ONCE = 2**30  # bytes of leaves that `verify` reads together
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +140,16 @@ class Checkpoints:
         """
         return self._newest_valid(abstract_part, step, whole=False)
 
+    def verify(self, step: int) -> None:
+        """Compares identity, files and all leaves of a step with its digests, on the host, 1 GiB of leaves at a time.
+
+        Needs no model, puts nothing on a device and changes nothing. Raises CorruptError, ForeignError for a step that
+        belongs elsewhere.
+        """
+        stored = self._stored_leaves(step)
+        for part in leaves.parts(stored, most=_AT_ONCE):
+            _restore(self._folder / str(step), stored, part)
+
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
         """Digests the files when orbax has written them, and gives the step its name; in the background."""
         try:
@@ -215,14 +227,19 @@ class Checkpoints:
 
         Raises CorruptError, or InputError when a valid step of this run holds other leaves than asked for.
         """
+        directory, stored = self._folder / str(step), self._stored_leaves(step)
+        leaves.check(directory, stored, abstract, whole=whole)
+        return _restore(directory, stored, abstract)
+
+    def _stored_leaves(self, step: int) -> dict[str, list]:
+        """Returns what a step holds, once its identity and all its files have matched. Raises CorruptError."""
         directory = self._folder / str(step)
         table = digests.read(directory, step)
         for name, value in self._identity.items():
             if (found := table.marks.get(name, value)) != value:
-                raise CorruptError(f"it is of another {name}: {printable(found[:12])}, not {value[:12]}")
+                raise ForeignError(f"it is of another {name}: {printable(found[:12])}, not {value[:12]}")
         digests.check_files(directory, table.files)
-        leaves.check(directory, table.leaves, abstract, whole=whole)
-        return _restore(directory, table.leaves, abstract)
+        return table.leaves
 
     def _free_name(self, step: int) -> Path:
         """Finds a path for a step that is set aside."""
@@ -259,13 +276,28 @@ def _restore(directory: Path, stored: Mapping[str, list], abstract: leaves.Leave
     arguments = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in abstract}
     try:
         # The bare handler: a Checkpointer would wait for other processes, which may have failed.
-        host = ocp.PyTreeCheckpointHandler().restore(
+        handler = ocp.PyTreeCheckpointHandler()
+        _check_sizes(handler.metadata(directory).tree, stored, abstract)
+        host = handler.restore(
             directory, args=ocp.args.PyTreeRestore(item=abstract, restore_args=arguments, partial_restore=True)
         )
         found = in_threads(leaves.described, (host[name] for name in abstract))
+    except CorruptError:
+        raise
     except Exception as error:  # whatever orbax makes of files that were wrong when they were written
         raise CorruptError(printable(f"{type(error).__name__}: {' '.join(str(error).split())}", longest=160)) from None
     for name, described in zip(abstract, found, strict=True):
         if stored[name][2] not in (None, described[2]):
             raise CorruptError(f"{name} differs from what was saved")
     return {name: host[name] for name in abstract}
+
+
+def _check_sizes(arrays: Mapping[str, Any], stored: Mapping[str, list], abstract: leaves.Leaves) -> None:
+    """Raises CorruptError unless arrays have their shapes, and no larger chunks: few bytes may declare terabytes."""
+    for name in abstract:
+        storage = getattr(arrays[name], "storage", None)  # a number has none
+        shape, chunk = list(arrays[name].shape), list(getattr(storage, "chunk_shape", None) or ())
+        if shape != stored[name][1]:
+            raise CorruptError(printable(f"{name} is stored as {shape}, not {stored[name][1]}"))
+        if any(side > max(1, most) for side, most in zip(chunk, shape, strict=False)):
+            raise CorruptError(printable(f"{name} {shape} is stored in chunks of {chunk}"))

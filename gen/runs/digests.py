@@ -29,6 +29,10 @@ class CorruptError(Exception):
     """A step is corrupt; the message is one line."""
 
 
+class ForeignError(CorruptError):
+    """A step is of another run, config or step than its place says."""
+
+
 class Table(NamedTuple):
     """The content of DIGESTS."""
 
@@ -111,7 +115,7 @@ def read(directory: Path, step: int) -> Table:
     if table is None or not _is_well_formed(table):
         raise CorruptError(f"{NAME} is no table of digests")
     if table.step != step:
-        raise CorruptError(f"it is step {table.step} under another name")
+        raise ForeignError(f"it is step {table.step} under another name")
     return table
 
 

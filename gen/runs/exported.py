@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import struct
 from collections.abc import Mapping
@@ -86,6 +87,18 @@ def read(path: Path, abstract: Any, *, config_digest: str) -> Weights:
         raise InputError(f"{printable(path)}: {str(error).removeprefix(f'{printable(path)}: ')}") from None
     placed = [leaves.place(host[name], leaf) for name, leaf in named.items()]
     return Weights(jax.tree.unflatten(jax.tree.structure(abstract), placed), int(metadata["step"]), metadata["run"])
+
+
+def verify(path: Path, *, config_digest: str | None = None) -> None:
+    """Compares the weights in a file with their digest, without the model; nothing is put on a device.
+
+    Raises InputError, without the path, unless it is an undamaged file of gen's; of this config, where it is known.
+    """
+    try:
+        metadata, host = _unpacked(read_regular(path, most=os.path.getsize(path)))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}") from None
+    _check(metadata, host, host, config_digest or metadata.get("config_digest", ""))
 
 
 def _unpacked(content: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from gen.errors import InputError
+from gen.files import printable
 from gen.runs import digests
 
 Leaves = dict[str, Any]  # "params/generator/kernel" -> what the tree holds there
@@ -60,6 +61,25 @@ def check(directory: Path, stored: Mapping[str, list[Any]], abstract: Leaves, *,
     left_over = [name for name in stored if name not in abstract]
     if whole and left_over:
         raise InputError(f"{left_over[0]} is in the checkpoint {directory}, but absent in this model")
+
+
+def parts(stored: Mapping[str, list[Any]], *, most: int) -> Iterator[Leaves]:
+    """Yields the leaves that these describe as shapes and types, in parts of at most `most` bytes, or of one leaf.
+
+    Raises CorruptError for what is no type.
+    """
+    part, size = Leaves(), 0
+    for name, (dtype, shape, _) in stored.items():
+        try:
+            leaf = jax.ShapeDtypeStruct(tuple(shape), jax.numpy.dtype(dtype))
+        except TypeError:
+            raise digests.CorruptError(printable(f"{name} is of no type that jax has: {dtype!r}")) from None
+        if part and size + leaf.size * leaf.dtype.itemsize > most:
+            yield part
+            part, size = {}, 0
+        part[name], size = leaf, size + leaf.size * leaf.dtype.itemsize
+    if part:
+        yield part
 
 
 def place(host: np.ndarray, abstract: Any) -> jax.Array:

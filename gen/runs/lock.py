@@ -32,7 +32,7 @@ WATCH_SECONDS = 90.0  # of another host's lock; network file systems show what i
 _MOST_BYTES = 4096
 _PARTIAL = re.compile(
     r"\.(config\.json|data\.json|best\.json|training\.json|metrics\.jsonl|report\.html|real\.png|refined\.png|\d+\.png"
-    r"|MODEL_CARD\.md|DATA_CARD\.md)"
+    r"|manifest\.json|MODEL_CARD\.md|DATA_CARD\.md)"
     r"(\.[0-9a-f]{12})?\.partial"
 )
 

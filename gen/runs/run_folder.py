@@ -21,7 +21,7 @@ from gen.files import atomic_write, printable, read_regular, shown
 
 _FILES = (
     *("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json"),
-    *("training.json", "MODEL_CARD.md", "DATA_CARD.md"),
+    *("training.json", "manifest.json", "MODEL_CARD.md", "DATA_CARD.md"),
 )
 _FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
 _MOST_BYTES = 64 * 2**20  # of a JSON file that is read

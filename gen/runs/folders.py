@@ -9,43 +9,45 @@ from pathlib import Path
 
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
-from gen.runs.run_folder import RunFolder
 
-MOST = 100  # runs on a page
+_CONFIG = "config.json"
 
 
-def run_folders(names: Sequence[str | os.PathLike[str]]) -> list[Path]:
+def run_folders(
+    names: Sequence[str | os.PathLike[str]], program: str, *, most: int | None = None, by: Sequence[str] = (_CONFIG,)
+) -> list[Path]:
     """Lists the run folders that are named, in this order; those of a folder of runs, as a sweep makes it, by name.
 
-    A folder that is named twice counts once. Raises InputError for what is no run folder, for none, and for too many.
+    A folder that is named twice counts once. by: what a run folder holds at least one of. Raises InputError for what is
+    no run folder, for none, when it names the `program`, and for more than `most`.
     """
     found = dict[Path, Path]()
     for name in names:
-        for path in _expanded(expand(name)):
+        for path in _expanded(expand(name), by):
             found.setdefault(path.resolve(), path)
     if not found:
-        raise InputError("no runs: name run folders, python -m gen.compare RUN...")
-    if len(found) > MOST:
-        raise InputError(f"{len(found):,} runs; allowed: at most {MOST} on a page")
+        raise InputError(f"no runs: name run folders, python -m gen.{program} RUN...")
+    if most is not None and len(found) > most:
+        raise InputError(f"{len(found):,} runs; allowed: at most {most} on a page")
     return list(found.values())
 
 
-def _expanded(path: Path) -> Iterator[Path]:
+def _expanded(path: Path, by: Sequence[str]) -> Iterator[Path]:
     if not path.is_dir():
         if path.exists():
             raise InputError(f"{printable(path)} is a file; name the folder of a run")
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{printable(path)}: there is no such folder{nearest(path.name, siblings)}")
-    if _is_run(path):
+    if _is_run(path, by):
         yield path
-    elif inner := sorted(other for other in path.iterdir() if _is_run(other)):
+    elif inner := sorted(other for other in path.iterdir() if _is_run(other, by)):
         yield from inner
     else:
         raise InputError(f"{printable(path)} is not a run folder: it has no config.json, and no folder in it has one")
 
 
-def _is_run(path: Path) -> bool:
-    return path.is_dir() and os.path.lexists(RunFolder(path).config)
+def _is_run(path: Path, by: Sequence[str]) -> bool:
+    return path.is_dir() and any(os.path.lexists(path / name) for name in by)
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

@@ -3,9 +3,8 @@
 import pytest
 from written_runs import write_run
 
-from gen.comparing import folders
-from gen.comparing.folders import names_of, run_folders
 from gen.errors import InputError
+from gen.runs.folders import names_of, run_folders
 
 
 def test_a_folder_of_runs_stands_for_its_runs_and_twice_is_once(tmp_path):
@@ -15,7 +14,7 @@ def test_a_folder_of_runs_stands_for_its_runs_and_twice_is_once(tmp_path):
     other = write_run(tmp_path / "other")
     (tmp_path / "link").symlink_to(other)
     names = [other, tmp_path / "sweep", tmp_path / "sweep" / ".." / "sweep" / "a", tmp_path / "link"]
-    assert run_folders(names) == [other, runs[1], runs[0]]
+    assert run_folders(names, "compare") == [other, runs[1], runs[0]]
 
 
 def test_names_are_as_short_as_they_can_be_without_being_alike(tmp_path):
@@ -38,13 +37,12 @@ def test_what_is_no_run_is_refused(tmp_path, name, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=message) as caught:
-        run_folders([tmp_path / "shapes", tmp_path / name])
+        run_folders([tmp_path / "shapes", tmp_path / name], "compare")
     assert "\n" not in str(caught.value)
 
 
-def test_none_and_too_many_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="no runs: name run folders"):
-        run_folders([])
-    monkeypatch.setattr(folders, "MOST", 1)
+def test_none_and_too_many_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no runs: name run folders, python -m gen\.compare RUN\.\.\."):
+        run_folders([], "compare")
     with pytest.raises(InputError, match="2 runs; allowed: at most 1"):
-        run_folders([write_run(tmp_path / "a"), write_run(tmp_path / "b")])
+        run_folders([write_run(tmp_path / "a"), write_run(tmp_path / "b")], "compare", most=1)
