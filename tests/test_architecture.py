@@ -44,7 +44,7 @@ devices processes
 config
 cli
 audit_checks augment imaging losses metrics models watermark
-npz text workers
+jpeg_tables npz text workers
 files
 errors
 """

@@ -9,22 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.audit_checks.tone import luminance
+from gen.jpeg_tables import CHROMA, LUMA
 
-# Luminance in annex K.1 of ITU-T T.81, which the Independent JPEG Group scales by a quality.
-_STANDARD = np.array(
-    [
-        (16, 11, 10, 16, 24, 40, 51, 61),
-        (12, 12, 14, 19, 26, 58, 60, 55),
-        (14, 13, 16, 24, 40, 57, 69, 56),
-        (14, 17, 22, 29, 51, 87, 80, 62),
-        (18, 22, 37, 56, 68, 109, 103, 77),
-        (24, 35, 55, 64, 81, 104, 113, 92),
-        (49, 64, 78, 87, 103, 121, 120, 101),
-        (72, 92, 95, 98, 112, 100, 103, 99),
-    ]
-)
-_STANDARD_COLOR = np.full((8, 8), 99)  # K.2
-_STANDARD_COLOR[:4, :4] = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))
 QUALITIES = range(1, 61)  # that are told: above, the steps are too small to matter
 _LOW = 4  # sum of the two frequencies of a wave, up to which waves count
 _MEAN, _SURE, _FEWEST = 0.6, 4.5, 8  # cosine of the phase, its standard deviations from 0, and waves
@@ -47,7 +33,7 @@ def jpeg_quality(table: list[int]) -> float:
     The scale is that of the Independent JPEG Group: below 50 steps are those of the standard by 50 / quality, above by
     2 - quality / 50.
     """
-    scale = float(np.quantile(table, 0.25)) / float(np.quantile(_STANDARD, 0.25))  # the largest steps are cut at 255
+    scale = float(np.quantile(table, 0.25)) / float(np.quantile(LUMA, 0.25))  # the largest steps are cut at 255
     return float(np.clip(50 / scale if scale > 1 else 50 * (2 - scale), 1, 100))
 
 
@@ -113,7 +99,7 @@ def _low() -> np.ndarray:
 @functools.cache
 def _tables() -> np.ndarray:
     """Returns the steps of the low waves at each of QUALITIES: float32 [q k]."""
-    return np.stack([_steps(quality, _STANDARD)[_low()] for quality in QUALITIES])
+    return np.stack([_steps(quality, LUMA)[_low()] for quality in QUALITIES])
 
 
 def _steps(quality: int, standard: np.ndarray) -> np.ndarray:
@@ -180,7 +166,7 @@ def _saved(planes: list[tuple[np.ndarray, tuple[int, int]]], quality: int) -> np
     """Decodes a JPEG of a quality, colors at half the resolution and interpolated: float32 [h w c] in 0..255."""
     decoded = list[np.ndarray]()
     for number, (waves, (height, width)) in enumerate(planes):
-        steps = _steps(quality, _STANDARD if number == 0 else _STANDARD_COLOR)
+        steps = _steps(quality, LUMA if number == 0 else CHROMA)
         blocks = (np.rint(waves / steps) * steps) @ _cosines().T
         plane = blocks.reshape(height // 8, width // 8, 8, 8).swapaxes(1, 2).reshape(height, width)
         decoded.append(np.rint(np.clip(plane, -128, 127)))

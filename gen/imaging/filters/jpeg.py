@@ -11,25 +11,8 @@ import numpy as np
 from jax import lax
 
 from gen.imaging._operator import operator, per_image, require_colors
+from gen.jpeg_tables import CHROMA, LUMA
 
-# Annex K of ITU-T T.81 (1992), tables K.1 and K.2: quantization of luminance and chrominance.
-_LUMA = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-_CHROMA = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    *((99,) * 8,) * 4,
-)
 # Rows Y, Cb, Cr of JFIF (ITU-T T.871), full range, without the offset of 128.
 _YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _RGB = np.linalg.inv(_YCBCR.astype(np.float64)).astype(np.float32)
@@ -55,7 +38,7 @@ def jpeg(x: jax.Array, quality: Any) -> jax.Array:
     planes = [255 * x[..., i] for i in range(c)]
     if c == 3:
         planes = _mixed(_YCBCR, planes)
-    decoded = [_round_blocks(p, scale, _CHROMA if i else _LUMA, 0 if i else 128) for i, p in enumerate(planes)]
+    decoded = [_round_blocks(p, scale, CHROMA if i else LUMA, 0 if i else 128) for i, p in enumerate(planes)]
     if c == 3:
         decoded = _mixed(_RGB, decoded)
     return jnp.clip(jnp.stack(decoded, axis=-1) / 255, 0.0, 1.0)
