@@ -69,7 +69,7 @@ def convert(options: ConvertOptions) -> Index:
     files, out = _inputs(options), expand(options.out)
     if "://" in str(options.out):
         raise InputError(f"--out={options.out} is no folder: mount the storage, and name the folder there")
-    for file in files:
+    for file in [*files, *map(expand, options.inputs)]:
         if out.resolve().is_relative_to(file.resolve()):
             raise InputError(f"--out={printable(out)} lies in {printable(file)}, where nothing is written")
     fit = Fit(options.resolution, options.grayscale, options.small, options.strict)

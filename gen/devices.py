@@ -112,8 +112,14 @@ def state_sharding(mesh: Mesh, abstract_tree: Any) -> Any:
     return jax.tree.map(place, abstract_tree)
 
 
-def check_batch(batch_size: int, mesh: Mesh) -> None:
-    """Raises InputError when the devices cannot share `batch_size` images equally."""
+def check_batch(batch_size: int, mesh: Mesh, *, parts: int = 1) -> None:
+    """Raises InputError when the devices cannot share `batch_size` images equally, or each of its parts."""
+    if parts > 1 and batch_size % (parts * mesh.size):
+        whole = parts * mesh.size
+        raise InputError(
+            f"accumulate={parts} does not divide batch_size={batch_size} over {mesh.size} devices; "
+            f"allowed: a batch_size that is a multiple of {whole}"
+        )
     if batch_size < 1 or batch_size % mesh.size:
         below = batch_size // mesh.size * mesh.size
         near = f"{below} or {below + mesh.size}" if below > 0 else str(mesh.size)

@@ -20,6 +20,7 @@ import numpy as np
 from gen.errors import InputError
 
 LOST = 75  # exit code, EX_TEMPFAIL of sysexits.h: the same command again goes on
+_ALONE = 74  # the exit code of a process whose disk failed, see gen.training.loop
 SILENCE = 10.0  # seconds without a sign of life, after which a process counts as lost
 _TICK = 1.0  # seconds between signs of life
 _JOIN_SECONDS = 300
@@ -159,6 +160,8 @@ class Watch:
     def __init__(self, *, hung: float = 0.0, silence: float = SILENCE) -> None:
         """hung: seconds that a step may take, 0: any. silence: seconds after which a process counts as lost."""
         self.before_exit: Callable[[], None] = lambda: None
+        self._code = 0
+        self._sent = 0.0
         self._hung, self._silence = hung, silence
         self._beat: float | None = None
         self._peers = dict[socket.socket, int]()
@@ -170,7 +173,11 @@ class Watch:
 
     def __enter__(self) -> Watch:
         if jax.process_count() > 1:
-            self._connect()
+            try:
+                self._connect()
+            except (OSError, ValueError, RuntimeError) as error:
+                told = str(error).strip().splitlines() or [type(error).__name__]
+                raise InputError(f"the other processes are not heard of ({told[0][:200]}): did one end?") from error
         if self._peers or self._hung:
             self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
             self._thread.start()
@@ -182,12 +189,30 @@ class Watch:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
+        farewell = self._farewell(error)
         for peer in self._peers:
             with contextlib.suppress(OSError):
-                peer.sendall(b"bye\n")
+                peer.sendall(farewell)
                 peer.close()
         if self._listener is not None:
             self._listener.close()
+
+    def leave(self, code: int) -> None:
+        """Says with which exit code this process is about to end, and whether the others know: 74 is of one alone."""
+        self._code = code
+
+    def _farewell(self, error: BaseException | None) -> bytes:
+        """Returns what the others are told: that all is well, what ends them too, or nothing: they miss this one."""
+        who = f"process {jax.process_index()} of {jax.process_count()} stopped"
+        if isinstance(error, InputError):
+            return f"end 2 {who}: {' '.join(str(error).splitlines())}\n".encode()
+        if error is not None:
+            return b""
+        return (
+            f"end {self._code} {who}: its disk or the run folder failed\n".encode()
+            if self._code == _ALONE
+            else b"bye\n"
+        )
 
     def alive(self) -> None:
         """Says that a step has begun, or ended."""
@@ -234,12 +259,18 @@ class Watch:
         with selectors.DefaultSelector() as selector:
             for peer in self._peers:
                 selector.register(peer, selectors.EVENT_READ, peer)
+            last = time.monotonic()
             while not self._closing.wait(0 if selector.get_map() else _TICK):
+                if time.monotonic() - last > max(3 * _TICK, self._silence / 2):  # this process was suspended itself
+                    self._forgive()
+                last = time.monotonic()
                 for key, _ in selector.select(_TICK) if selector.get_map() else ():
                     if self._ended(key.data):
                         selector.unregister(key.data)
-                for peer in list(self._heard):
-                    self._check(peer)
+                if time.monotonic() - self._sent >= _TICK:
+                    self._sent = time.monotonic()
+                    for peer in list(self._heard):
+                        self._check(peer)
                 if self._hung and self._beat is not None and time.monotonic() - self._beat > self._hung:
                     self._end(f"no step ended in {self._hung:.0f} s: a device or another process hangs")
 
@@ -255,11 +286,19 @@ class Watch:
             if line == b"bye":
                 del self._heard[peer]
                 return True
-            if line:  # process 0 has heard of another one
-                self._end(line.decode("utf-8", "replace"))
+            if line.startswith(b"end "):  # of this process, or of another one that process 0 has heard of
+                _, code, why = line.decode("utf-8", "replace").split(" ", 2)
+                self._end(why, int(code))
         if not told:
             self._end(f"process {self._peers[peer]} of {jax.process_count()} is lost: it ended, or was killed")
         return False
+
+    def _forgive(self) -> None:
+        """Begins to count anew."""
+        now = time.monotonic()
+        self._heard = dict.fromkeys(self._heard, now)
+        if self._beat is not None:
+            self._beat = now
 
     def _check(self, peer: socket.socket) -> None:
         number = self._peers[peer]
@@ -268,15 +307,16 @@ class Watch:
         if time.monotonic() - self._heard[peer] > self._silence:
             self._end(f"process {number} of {jax.process_count()} is lost: silent for {self._silence:.0f} s")
 
-    def _end(self, why: str) -> None:
+    def _end(self, why: str, code: int = LOST) -> None:
         """Tells the others, says why, and ends this process."""
         for peer in self._heard:
             with contextlib.suppress(OSError):
-                peer.sendall(f"{why}\n".encode())
-        text = f"gen: {why}; stopped with exit code {LOST}, the same command goes on from the newest checkpoint\n"
+                peer.sendall(f"end {code} {why}\n".encode())
+        next_step = "; the same command goes on from the newest checkpoint" if code == LOST else ""
+        text = f"gen: {why}; stopped with exit code {code}{next_step}\n"
         start = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
         with contextlib.suppress(OSError):
             os.write(2, f"{start}{text}".encode())
         with contextlib.suppress(Exception):
             self.before_exit()
-        os._exit(LOST)  # the main thread waits for a process that is no more
+        os._exit(code)  # the main thread waits for a process that is no more

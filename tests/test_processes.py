@@ -209,3 +209,46 @@ def test_a_step_that_hangs_ends_the_process_with_a_line():
         "gen: no step ended in 1 s: a device or another process hangs; stopped"
     )
     assert time.monotonic() - began < 50
+
+
+def test_an_end_of_one_process_ends_the_other_with_the_same_code_and_reason(tmp_path):
+    """Process 0 alone reads --log_to: the other must not wait for it, nor crash."""
+    with group(tmp_path, "--config.total_images=40000", "--log_to=nowhere:begin") as two:
+        assert two.codes() == [2, 2]
+        assert "--log_to names 'nowhere:begin'" in two.told(0)[-1]
+        assert "process 0 of 2 stopped: --log_to names 'nowhere:begin'" in two.told(1)[-1]
+        assert "Traceback" not in two.files[1].read_text()
+
+
+WATCHED = """
+import socket, threading, time
+from gen import processes
+sent = [0, 0]
+def watch(number, mine, ends):
+    made = processes.Watch(silence=3.0)
+    made._peers, made._heard, made._unread = {mine: 1 - number}, {mine: time.monotonic()}, {mine: b""}
+    check = made._check
+    def counted(peer):
+        sent[number] += 1
+        check(peer)
+    made._check = counted
+    thread = threading.Thread(target=made._run, daemon=True)
+    thread.start()
+    ends.wait()
+    made._closing.set()
+    thread.join()
+a, b = socket.socketpair()
+ends = threading.Event()
+threads = [threading.Thread(target=watch, args=(i, s, ends)) for i, s in enumerate((a, b))]
+[t.start() for t in threads]
+time.sleep(4.5)
+ends.set()
+[t.join() for t in threads]
+print(*sent)
+"""
+
+
+def test_signs_of_life_are_sent_once_a_second():
+    done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert all(3 <= int(count) <= 6 for count in done.stdout.split())

@@ -147,7 +147,7 @@ class Evaluator:
             began = time.monotonic()
             results = self._results(ema_params, step)
         except Exception as error:  # memory, a task of the user's own: what nobody asked for ends no training
-            if self._options.every > 0:
+            if self._options.every > 0 or jax.process_count() > 1:  # others may wait for this one's samples
                 raise
             _say(f"nothing is measured any more, from step {step:,} on: {printable(error)}")
             self._pace.cost = math.inf

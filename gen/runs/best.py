@@ -63,7 +63,10 @@ def resume(folder: RunFolder, metric: str, start: int) -> Best | None:
     try:
         best = read(folder.best)
     except InputError as error:
-        kept = set_aside(folder.best).name
+        try:
+            kept = set_aside(folder.best).name
+        except FileNotFoundError:  # another process of this run was first
+            return None
         _log.warning("%s is damaged (%s): kept as %s; the best is looked for anew", folder.best, error, kept)
         return None
     return best if best is not None and best.metric == metric and best.step <= start else None

@@ -38,6 +38,7 @@ from gen.runs.silence import silence_orbax
 
 Tree = TypeVar("Tree")
 
+_MOST_UNFOLDED = 1000  # times the bytes of the files that the values of a step beyond the next may take: zeros do
 _AT_ONCE = 2**30  # bytes of leaves that `verify` reads together
 
 _log = logging.getLogger(__name__)
@@ -146,9 +147,14 @@ class Checkpoints:
         Needs no model, puts nothing on a device and changes nothing. Raises CorruptError, ForeignError for a step that
         belongs elsewhere.
         """
-        stored = self._stored_leaves(step)
-        for part in leaves.parts(stored, most=_AT_ONCE):
-            _restore(self._folder / str(step), stored, part)
+        stored, directory = self._stored_leaves(step), self._folder / str(step)
+        parts = list(leaves.parts(stored, most=_AT_ONCE))
+        written = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+        declared = sum(leaf.size * leaf.dtype.itemsize for part in parts for leaf in part.values())
+        if declared > max(_AT_ONCE, _MOST_UNFOLDED * written):
+            raise CorruptError(f"it declares {declared:,} bytes of values in {written:,} bytes of files")
+        for part in parts:
+            _restore(directory, stored, part)
 
     def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
         """Digests the files when orbax has written them, and gives the step its name; in the background."""

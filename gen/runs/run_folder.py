@@ -23,7 +23,7 @@ _FILES = (
     *("config.json", "data.json", "metrics.jsonl", "report.html", "real.png", "refined.png", "best.json"),
     *("training.json", "manifest.json", "MODEL_CARD.md", "DATA_CARD.md"),
 )
-_FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard")  # in which gen writes and deletes
+_FOLDERS = ("checkpoints", "evaluation", "previews", "tensorboard", "profile")  # in which gen writes and deletes
 _MOST_BYTES = 64 * 2**20  # of a JSON file that is read
 _MOST_LEVELS = 32  # of folders in a run's folders; what reads and removes them goes down level by level
 _MOST_PIXELS = 2**14  # of a side

@@ -75,12 +75,14 @@ def train(
     RunFolder(workdir).refuse_links()
     with (
         interrupts() as stop,
-        RunLock(workdir, holds=jax.process_index() == 0) as lock,
         Watch(hung=config.max_step_seconds) as watch,
+        RunLock(workdir, holds=jax.process_index() == 0) as lock,
     ):
         stop.before_exit = watch.before_exit = lock.release
         traced = None if profile is None else Profile(RunFolder(workdir).path / "profile", *profile)
-        return _train(config, workdir, stop, watch, accept_changed_data, command, log_to, traced)
+        code = _train(config, workdir, stop, watch, accept_changed_data, command, log_to, traced)
+        watch.leave(code)
+        return code
 
 
 def _train(
@@ -95,7 +97,7 @@ def _train(
 ) -> int:
     """Trains in a folder whose lock is held."""
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
-    devices.check_batch(config.batch_size, mesh)
+    devices.check_batch(config.batch_size, mesh, parts=config.accumulate)
     source: DatasetSplits = build(config.data, "data")
     task: Task = build_task(config, source.image_shape, source.num_classes, source.caption_length)
     folder = RunFolder(workdir)
@@ -119,8 +121,8 @@ def _train(
         except (NonFiniteError, OSError) as error:
             status, code = _stopped(error, folder, checkpoints)
         finally:
-            if profile is not None:
-                profile.close()
+            if profile is not None and not profile.close():
+                monitor.say("--profile: none of these steps was trained now, and nothing was traced")
         monitor.close(status)
         if jax.process_index() == 0 and folder.config.exists():
             _describe(folder, mesh, start, status, command)
@@ -182,7 +184,8 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
     processes.meet("compiled")
     monitor.begin(state, start)
     began, unsaved = time.monotonic(), start == 0
-    usage = Usage(flops(train_step), mesh.devices.flat[0].device_kind)
+    counted = flops(train_step) if config.accumulate == 1 else None  # else as if there were one part
+    usage = Usage(counted, mesh.devices.flat[0].device_kind)
     pending, skips = deque[Metrics](), Skips(config.max_skipped)
     for step in range(start + 1, total + 1):
         watch.alive()
@@ -213,7 +216,8 @@ def _loop(run: _Run, state: TrainState, start: int) -> tuple[str, int]:
                 averages = skips.average(pending, step)
             except NonFiniteError:
                 checkpoints.wait()
-                if skips.first - 1 > max(checkpoints.steps(), default=0):  # what was learned before is good
+                newer = skips.first - 1 > max(checkpoints.steps(), default=0)
+                if processes.of_first(newer):  # what was learned before is good
                     checkpoints.save(step, state)
                 raise
             if measure:
@@ -302,7 +306,8 @@ def make_step(task: Task, config: Config) -> Step:
             image = jnp.where(flip[:, None, None, None], image[:, :, ::-1], image)
         with accumulating(config.accumulate):
             stepped, metrics = task.step(state, {**batch, "image": image}, jax.random.fold_in(key, 2))
-        checked = (*metrics.values(), *jax.tree.leaves(stepped.params))
+        leaves = jax.tree.leaves((stepped.params, stepped.opt_state))
+        checked = (*metrics.values(), *(leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)))
         finite = jnp.stack([jnp.isfinite(value).all() for value in checked]).all()
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), stepped, state)
         return kept.replace(step=stepped.step), {**metrics, SKIPPED: 1.0 - finite}

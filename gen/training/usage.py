@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +21,22 @@ PEAKS: dict[str, float] = {
     "TPU v5e": 197e12,
     "TPU v5p": 459e12,
     "TPU v5": 459e12,
-    "TPU v6": 918e12,
+    "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
     "V100": 125e12,
     "A100": 312e12,
+    "H100 PCIe": 756e12,
     "H100": 989e12,
     "H200": 989e12,
     "L40S": 362e12,
+    "L40": 181e12,
     "L4": 121e12,
 }
 
 
 def peak(kind: str) -> float | None:
     """Returns the operations a second that a device of this kind can do; None where they are not in PEAKS."""
-    return next((value for name, value in PEAKS.items() if name.lower() in kind.lower()), None)
+    return next((value for name, value in PEAKS.items() if re.search(rf"\b{name}\b", kind, re.IGNORECASE)), None)
 
 
 def flops(compiled: Any) -> float | None:
@@ -113,13 +117,13 @@ class Profile:
 
     def __init__(self, folder: Path, first: int, last: int) -> None:
         self.folder, self._first, self._last = folder, first, last
-        self._runs = False
+        self._runs = self._began = False
 
     def before(self, step: int) -> None:
         """Begins before the first of the steps, whichever that is in this process."""
         if not self._runs and self._first <= step <= self._last:
             jax.profiler.start_trace(str(self.folder))
-            self._runs = True
+            self._runs = self._began = True
 
     def after(self, step: int, made: Any) -> bool:
         """Ends after the last of the steps, once `made` is there; returns whether it did."""
@@ -130,8 +134,9 @@ class Profile:
         self._runs = False
         return True
 
-    def close(self) -> None:
-        """Ends where training ends before."""
+    def close(self) -> bool:
+        """Ends where training ends before; returns whether any step was traced."""
         if self._runs:
             jax.profiler.stop_trace()
-            self._runs = False
+            self._runs, self._began = False, True
+        return self._began

@@ -495,7 +495,7 @@ def pairs_of(first, second):
 
 
 def test_parts_must_divide_the_batch(tmp_path):
-    with pytest.raises(InputError, match="accumulate=3 does not divide"):
+    with pytest.raises(InputError, match="accumulate=3 does not divide batch_size=8"):
         loop.train(config(accumulate=3), tmp_path)
 
 
@@ -567,12 +567,12 @@ def test_a_report_that_cannot_be_written_whole_is_written_without_pictures(tmp_p
     write = report_module.atomic_write
 
     def nearly_full(path, content):
-        if len(content) > 20_000:
+        if len(content) > 40_000:
             raise OSError(errno.ENOSPC, FULL, str(path))
         write(path, content)
 
     monkeypatch.setattr(report_module, "atomic_write", nearly_full)
-    monkeypatch.setattr(report_module, "_embed", lambda path, step: page.Picture("x" * 20_000, 1, step))
+    monkeypatch.setattr(report_module, "_embed", lambda path, step: page.Picture("x" * 40_000, 1, step))
     assert loop.train(config(3, task=spec(Counter)), tmp_path) == 0
     assert f"{tmp_path}/report.html: {FULL}" in capsys.readouterr().err
     assert "finished" in (tmp_path / "report.html").read_text()
