@@ -42,10 +42,11 @@ class Trainer(types.ModuleType):
     config: Config
     workdir: pathlib.Path
     command: str
+    others: dict[str, object]
     code = 0
 
-    def train(self, config: Config, workdir: pathlib.Path, *, accept_changed_data: bool, command: str) -> int:
-        self.config, self.workdir, self.command = config, workdir, command
+    def train(self, config: Config, workdir: pathlib.Path, *, command: str, **others: object) -> int:
+        self.config, self.workdir, self.command, self.others = config, workdir, command, others
         return self.code
 
 
@@ -97,6 +98,16 @@ def test_the_default_folder_is_named_by_experiment_and_variant(call, trainer):
     assert call(f"{TRIAL}:smoke", PATH)[0] == 0
     assert trainer.workdir == pathlib.Path("runs/trial-smoke")
     assert trainer.config.total_images == 1
+
+
+def test_flags_of_processes_trackers_and_traces_reach_the_loop(trainer):
+    flags = ["--coordinator=host:12", "--num_processes=3", "--process_id=1", "--log_to=mine:begin", "--profile=5:7"]
+    trial = ["gen.main", "--config=experiments/trial.py", "--config.data.path=x"]
+    assert main(parse_command([*trial, *flags])) == 0
+    assert trainer.others["member"][:3] == ("host:12", 3, 1)
+    assert (trainer.others["log_to"], trainer.others["profile"]) == ("mine:begin", (5, 7))
+    assert main(parse_command(trial)) == 0
+    assert (trainer.others["member"], trainer.others["log_to"], trainer.others["profile"]) == (None, "", None)
 
 
 @pytest.mark.parametrize("code", [0, 130, 143])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from counter import Counter
 from PIL import Image
 
 from gen import devices
@@ -218,7 +219,9 @@ def test_what_is_measured_of_them_is_measured_of_memory(pair):
 def test_a_run_learns_from_them(made, tmp_path, monkeypatch):
     """With its metrics, its report and its data.json, where the set is too large for a device."""
     monkeypatch.setattr(loop, "DeviceLoader", partial(DeviceLoader, device_bytes=0))
-    assert loop.train(tiny.config(total_images=16, data=spec(shards, path=str(made))), tmp_path / "run") == 0
+    monkeypatch.setenv("GEN_PACKAGES", "counter")
+    settings = tiny.config(total_images=16, task=spec(Counter), data=spec(shards, path=str(made)))
+    assert loop.train(settings, tmp_path / "run") == 0
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 2
     facts = json.loads((tmp_path / "run" / "data.json").read_text())

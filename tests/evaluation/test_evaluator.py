@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import jax
 import pytest
 import tiny
 
 from gen.config import EvaluationConfig, build, build_task
 from gen.devices import mesh
-from gen.errors import InputError
 from gen.evaluation import Evaluator, NoEvaluator, evaluator, pace
 from gen.runs.best import Best
 
@@ -32,15 +30,10 @@ def evaluator_of(folder: Path, *, task=None, start: int = 0, **options) -> Evalu
     )
 
 
-def test_what_is_not_measured_by_default(tmp_path, monkeypatch, capsys):
+def test_what_is_not_measured_by_default(tmp_path):
     assert isinstance(evaluator_of(tmp_path), Evaluator)
     assert isinstance(evaluator_of(tmp_path, every=0), NoEvaluator)
     assert isinstance(evaluator_of(tmp_path, task=tiny.autoencoder_spec(network=tiny.tokenizer())), NoEvaluator)
-    monkeypatch.setattr(jax, "process_count", lambda: 2)
-    assert isinstance(evaluator_of(tmp_path), NoEvaluator)
-    assert capsys.readouterr().err.count("nothing is measured meanwhile; gen.evaluate does it") == 1
-    with pytest.raises(InputError, match=r"evaluation\.every measures in one process"):
-        evaluator_of(tmp_path, every=5)
 
 
 def test_a_run_that_is_not_measured_any_more_has_no_best(tmp_path):
