@@ -20,7 +20,6 @@ import numpy as np
 from gen.errors import InputError
 
 LOST = 75  # exit code, EX_TEMPFAIL of sysexits.h: the same command again goes on
-_ALONE = 74  # the exit code of a process whose disk failed, see gen.training.loop
 SILENCE = 10.0  # seconds without a sign of life, after which a process counts as lost
 _TICK = 1.0  # seconds between signs of life
 _JOIN_SECONDS = 300
@@ -34,8 +33,8 @@ class Membership(NamedTuple):
     """What a process knows about the processes it belongs to; None: jax finds out."""
 
     coordinator: str | None = None  # HOST:PORT of process 0
-    processes: int | None = None
-    number: int | None = None  # of this one, from 0
+    num_processes: int | None = None
+    process_id: int | None = None  # of this one, from 0
     local_devices: tuple[int, ...] | None = None
 
 
@@ -117,8 +116,8 @@ def join(member: Membership | None) -> None:
     try:
         jax.distributed.initialize(
             member.coordinator,
-            member.processes,
-            member.number,
+            member.num_processes,
+            member.process_id,
             member.local_devices,
             initialization_timeout=_JOIN_SECONDS,
             heartbeat_timeout_seconds=_LATER,
@@ -160,7 +159,7 @@ class Watch:
     def __init__(self, *, hung: float = 0.0, silence: float = SILENCE) -> None:
         """hung: seconds that a step may take, 0: any. silence: seconds after which a process counts as lost."""
         self.before_exit: Callable[[], None] = lambda: None
-        self._code = 0
+        self._reason: tuple[int, str] | None = None
         self._sent = 0.0
         self._hung, self._silence = hung, silence
         self._beat: float | None = None
@@ -184,7 +183,8 @@ class Watch:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and self._peers and isinstance(error, (jax.errors.JaxRuntimeError, ValueError)):
+        fails = isinstance(error, (jax.errors.JaxRuntimeError, ValueError)) and not isinstance(error, InputError)
+        if fails and self._peers:
             time.sleep(self._silence)  # what fails in a sum over all devices is as a rule a lost process
         self._closing.set()
         if self._thread is not None:
@@ -197,22 +197,21 @@ class Watch:
         if self._listener is not None:
             self._listener.close()
 
-    def leave(self, code: int) -> None:
-        """Says with which exit code this process is about to end, and whether the others know: 74 is of one alone."""
-        self._code = code
+    def ends_all(self, code: int, why: str) -> None:
+        """Says that this process ends for a reason of its own, with which the others are to end too."""
+        self._reason = code, why
 
     def _farewell(self, error: BaseException | None) -> bytes:
         """Returns what the others are told: that all is well, what ends them too, or nothing: they miss this one."""
-        who = f"process {jax.process_index()} of {jax.process_count()} stopped"
         if isinstance(error, InputError):
-            return f"end 2 {who}: {' '.join(str(error).splitlines())}\n".encode()
-        if error is not None:
+            self.ends_all(2, str(error))
+        elif error is not None:
             return b""
-        return (
-            f"end {self._code} {who}: its disk or the run folder failed\n".encode()
-            if self._code == _ALONE
-            else b"bye\n"
-        )
+        if self._reason is None:
+            return b"bye\n"
+        code, why = self._reason
+        who = f"process {jax.process_index()} of {jax.process_count()}"
+        return f"end {code} {who} stopped: {' '.join(why.splitlines())}\n".encode()
 
     def alive(self) -> None:
         """Says that a step has begun, or ended."""

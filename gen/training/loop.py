@@ -81,7 +81,8 @@ def train(
         stop.before_exit = watch.before_exit = lock.release
         traced = None if profile is None else Profile(RunFolder(workdir).path / "profile", *profile)
         code = _train(config, workdir, stop, watch, accept_changed_data, command, log_to, traced)
-        watch.leave(code)
+        if code == STORAGE_FAILED:
+            watch.ends_all(code, "its disk or the run folder failed")
         return code
 
 
