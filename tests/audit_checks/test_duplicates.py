@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gen.audit_checks import duplicates
 from gen.audit_checks.fingerprints import (
@@ -117,3 +118,26 @@ def test_groups_join_what_hangs_together():
 def test_few_images_are_no_trouble():
     assert duplicates.find(np.zeros((0, SIDE, SIDE), np.uint8)) == []
     assert duplicates.find(np.zeros((1, SIDE, SIDE), np.uint8)) == []
+
+
+def rims(count: int, seed: int) -> np.ndarray:
+    """Images uint8 [n 96 96 1] of one arc between black and a surface of faint texture, each of its own."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:96, :96]
+    inside = np.hypot(rows - 110, columns - 110) < 100
+    textures = np.stack([blurred(rng.normal(0, 25, (96, 96)).astype(np.float32), 1.5) for _ in range(count)])
+    return np.clip(np.where(inside, 140 + textures, 2), 0, 255).astype(np.uint8)[..., None]
+
+
+def test_parts_that_share_one_edge_alone_are_no_copies():
+    gray = fingerprints(np.concatenate([pictures(40), rims(2, 0)]))
+    assert duplicates.find(gray) == []
+
+
+def test_a_plain_picture_enlarged_is_found_though_few_of_its_parts_show_anything():
+    rows, columns = np.mgrid[:98, :98]
+    blob = 60 + 90 * np.exp(-((rows - 30) ** 2 + (columns - 60) ** 2) / 60)
+    small = Image.fromarray(blob.astype(np.uint8))
+    copy = fingerprint(np.asarray(small.resize((147, 69), Image.Resampling.BICUBIC))[..., None])
+    gray = np.concatenate([fingerprints(pictures(40)), fingerprint(np.asarray(small)[..., None])[None], copy[None]])
+    assert [(pair.first, pair.second) for pair in duplicates.find(gray)] == [(40, 41)]
