@@ -181,15 +181,15 @@ class Model:
 
     def encode(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> Latents:
         """Encodes images as latents; a GAN finds them by gradient descent in `steps`, see gen.latents."""
-        return self._space(steps=steps, seed=seed).encode(self._given(images), label=label_of(label, self.class_names))
+        return self.space(steps=steps, seed=seed).encode(self._given(images), label=label_of(label, self.class_names))
 
     def decode(self, latents: Latents) -> np.ndarray:
         """Decodes latents to images."""
-        return self._space().decode(latents)
+        return self.space().decode(latents)
 
     def project(self, images: np.ndarray, *, label: Label = None, steps: int = 300, seed: int = 0) -> np.ndarray:
         """Finds the nearest images that the model can make."""
-        space = self._space(steps=steps, seed=seed)
+        space = self.space(steps=steps, seed=seed)
         return space.decode(space.encode(self._given(images), label=label_of(label, self.class_names)))
 
     def nll(
@@ -254,7 +254,8 @@ class Model:
     def _given(self, images: np.ndarray) -> np.ndarray:
         return to_float(images, shape=self.image_shape)
 
-    def _space(self, **options: Any) -> latent_space.Space:
+    def space(self, **options: Any) -> latent_space.Space:
+        """Returns the latent space, see gen.sampling.latent_space. options: steps and seed of a projection."""
         return latent_space.of_run(self.run, self.workdir, mesh=self.mesh, **options)
 
     def _conditional(

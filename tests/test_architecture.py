@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # The rooms (modules and packages) of gen, from the top down: each imports only what stands below it. Those of one line
 # know nothing of each other. CONTRIBUTING.md shows the same list with what is in each.
 ROOMS = """
-main sample refine score latents evaluate compare audit convert verify checkpoint export
+main sample refine score latents evaluate compare audit convert verify checkpoint export studio
+studio_app
 api
 training
 integrity

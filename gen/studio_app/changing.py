@@ -1,0 +1,274 @@
+"""What a page asks to do with an image that was handed over: complete it, project it, refine it, find out about it."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import shlex
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gen.errors import InputError
+from gen.image_io import Unreadable, open_image, open_picture, opening
+from gen.image_io.pixels import to_uint8
+from gen.imaging import bounds, segment
+from gen.imaging.catalog import OPERATORS, choices
+from gen.imaging.chain import chain
+from gen.outputs import image_writer
+from gen.refining.original import refine as refined
+from gen.report.colormap import apply_colormap
+from gen.sampling import by_seed, conditional
+from gen.sampling.conditional.sampling import bits_of_results
+from gen.studio_app.fields import Fields
+from gen.studio_app.jobs import Job
+from gen.studio_app.states import State, command, images_of, lines, state_of
+from gen.studio_app.uploads import decoded
+from gen.studio_app.workspace import Workspace, encoded
+from gen.tasks.prior import Prior
+
+_SHOWN = 768  # largest side of a picture on the page
+_SEGMENTED = 192  # largest side of the picture that regions are found in
+_LARGEST_MASK = 2**22  # pixels
+_STEPS = 3e10  # that a chain may take, see `bounds.budget`
+_PRESETS = {
+    "Crisper": "unsharp_mask(1, 0.6)",
+    "Softer": "gaussian(1)",
+    "Warm print": "white_balance('gray_world')|sepia(0.35)",
+    "Clean": "bilateral(5)|unsharp_mask(1, 0.5)",
+    "Vivid": "vibrance(0.5)",
+}
+
+
+def upload(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Keeps an image that is handed over."""
+    name = fields.text("name", 300, "image")
+    content = decoded(fields.text("content", 2**26))
+    fields.end()
+    return _shown(workspace, workspace.uploads.add(content, name))
+
+
+def take(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Keeps the image of a state as an upload: the very file that would be saved."""
+    state = state_of(workspace, fields)
+    fields.end()
+    image = images_of(state, job)[0]
+    record = record_of(state, state.seeds[0])
+    content = image_writer.encode([image], format="png", record=record, policy=workspace.policy)
+    return _shown(workspace, workspace.uploads.add(content, f"seed{state.seeds[0]:04d}.png"))
+
+
+def record_of(state: State, seed: int) -> dict[str, Any]:
+    """The record of an image of a state, as gen.sample writes it."""
+    settings, run = state.settings, state.opened.model.run
+    labels = [state.label] if state.label is not None else by_seed.drawn_labels(run.task, [seed])
+    about: dict[str, Any] = {"seed": seed, "truncation": settings.truncation, **settings.conditions}
+    about |= {"label": run.class_names[labels[0]] if labels and run.class_names else None, "prompt": state.prompt}
+    about |= {"negative": state.negative, "refine": state.chain.record_text if state.chain else None}
+    return run.record(**about)
+
+
+def _shown(workspace: Workspace, number: str) -> dict[str, Any]:
+    kept = workspace.uploads.find(number)
+    return {
+        "id": number,
+        "name": kept.name,
+        "size": [kept.height, kept.width],
+        "image": encoded(_small(kept.pixels, _SHOWN)),
+    }
+
+
+def _small(pixels: np.ndarray, side: int) -> np.ndarray:
+    largest = max(pixels.shape[:2])
+    if largest <= side:
+        return pixels
+    height, width = (max(1, round(length * side / largest)) for length in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+
+
+def complete(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Makes a part of an image anew, each seed in another way; with where the answers differ, and how unusual it is."""
+    number = fields.text("id", 40)
+    mask = (
+        decoded(fields.text("mask", 2**22, "")) if (region := fields.choice("region", _REGIONS, None)) is None else None
+    )
+    state = state_of(workspace, fields)
+    fields.end()
+    opened = state.opened
+    given = workspace.given(opened, number)
+    what: Any = region or _mask(mask or b"", given.shape[1:3])
+    request = conditional.inpaint(opened.model.run, given, what)
+    return _results(
+        workspace, state, request, number, f"--inpaint={region or 'mask.png'}", f"{region or 'mask'!r}", job
+    )
+
+
+def upscale(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Makes an image of twice the size of a halved or small one."""
+    number = fields.text("id", 40)
+    state = state_of(workspace, fields)
+    fields.end()
+    opened = state.opened
+    height, width, channels = opened.model.image_shape
+    try:
+        small = conditional.halved(workspace.given(opened, number))
+    except InputError:
+        small = workspace.given(opened, number, (height // 2, width // 2, channels))
+    request = conditional.upscale(opened.model.run, small)
+    return _results(workspace, state, request, number, "--upscale", "", job)
+
+
+_REGIONS = ("bottom_half", "top_half", "left_half", "right_half", "center", "border")
+
+
+def _results(
+    workspace: Workspace, state: State, request: Any, number: str, flag: str, region: str, job: Job
+) -> dict[str, Any]:
+    run, settings = state.opened.model.run, state.settings
+    made = conditional.sample(run, request, settings)[0, :, 0]  # [m h w c]
+    job.check(0.8)
+    variance = made.astype(np.float32).var(0).mean(-1)
+    maps = {"variance": apply_colormap(variance, high=float(variance.max()))}
+    if isinstance(run.task, Prior):
+        values = bits_of_results(run, request, made[None, :, None], settings)[0, 0]
+        maps["surprisal"] = apply_colormap(values, high=float(values.max()))
+    folder, name = workspace.runs[state.index], workspace.uploads.find(number).name
+    call = f"model.{'inpaint' if region else 'upscale'}(photo{', ' + region if region else ''}, seeds={[*state.seeds]})"
+    return {
+        "given": encoded(request.shown[0][0]),
+        "images": [encoded(image) for image in made],
+        "maps": {what: encoded(picture) for what, picture in maps.items()},
+        "command": command(state, folder, out="results", more=[flag], inputs=[name]),
+        "python": lines(state, folder).rsplit("\n", 1)[0] + f"\nimages = {call}",
+    }
+
+
+def _mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
+    """Reads a painted mask, white where it is to be made: bool [h w]. Raises InputError."""
+    if not content:
+        raise InputError("paint over what is to be made anew, or choose a region")
+    try:
+        with opening(content) as opened:
+            if opened.width * opened.height > _LARGEST_MASK:
+                raise InputError("the mask is too large")
+        found = open_image(content, grayscale=True, background=(0, 0, 0))
+    except Unreadable as error:
+        raise InputError(f"the mask cannot be read: {error}") from None
+    return np.asarray(found.resize(size[::-1], Image.Resampling.BOX)) >= 128
+
+
+def project(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Finds the image nearest to a given one that the model can make."""
+    number = fields.text("id", 40)
+    state = state_of(workspace, fields)
+    fields.end()
+    model = state.opened.model
+    given = workspace.given(state.opened, number)
+    label = None if state.label is None else str(state.label)
+    found = model.project(given, label=label, steps=150)
+    error = float(((found - given) ** 2).mean())
+    folder, name = workspace.runs[state.index], workspace.uploads.find(number).name
+    words = ["python", "-m", "gen.latents", "project", name, f"--workdir={folder}", "--steps=150", "--out=projected"]
+    return {
+        "given": encoded(to_uint8(given)[0]),
+        "images": [encoded(to_uint8(np.clip(found, 0, 1))[0])],
+        "psnr": round(-10 * float(np.log10(max(error, 1e-10))), 1),
+        "command": shlex.join(words),
+        "python": lines(state, folder).rsplit("\n", 1)[0] + "\nimages = model.project(photo, steps=150)",
+    }
+
+
+def operators(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Lists the operators of chains with what they take, for forms; and presets."""
+    fields.end()
+    found = []
+    for name, function in sorted(OPERATORS.items()):
+        taken = bounds.arguments(function).values()
+        if any(argument.array or argument.function for argument in taken):
+            continue  # which need more than numbers and texts
+        texts = choices(name)
+        each = [
+            {
+                "name": argument.name,
+                "default": argument.default if isinstance(argument.default, int | float | str | bool) else None,
+                "required": argument.required,
+                "kind": argument.kind.__name__ if argument.kind else "number",
+                "choices": list(map(str, argument.choices)) or None,
+                "help": texts.get(argument.name) or str(argument.numbers or ""),
+            }
+            for argument in taken
+        ]
+        found.append({"name": name, "about": (inspect.getdoc(function) or "").splitlines()[0], "arguments": each})
+    return {"operators": found, "presets": _PRESETS}
+
+
+def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Applies a chain to an image, within a region if one is given; shown at most _SHOWN pixels a side."""
+    number, text = fields.text("id", 40), fields.text("chain", 10_000)
+    at = fields.point("at")
+    fields.end()
+    kept = workspace.uploads.find(number)
+    post = chain(text)
+    image = _small(kept.pixels, _SHOWN)
+    before = image
+    picture = open_picture(kept.path)
+    whole = max(kept.height, kept.width) <= _SHOWN
+    if not whole:
+        picture = _picture_of(image)
+    given: dict[str, Any] = {"seed": 0, "references": {}, "masks": {}}
+    if at is not None:
+        given["masks"] = {"region": region_at(image, *at).astype(np.float32)[..., None]}
+        post = chain(f"inside('region', {text!r}, feather=2)")
+    job.check(0.1)
+    with bounds.budget(_STEPS):
+        made = refined(post, picture, **given)
+    after = to_uint8(made[..., :3] if made.shape[-1] in (3, 4) else made[..., :1])
+    words = ["python", "-m", "gen.refine", kept.name, f"--chain={post}", "--out=refined"]
+    words[4:4] = ["--mask=region=region.png"] if at is not None else []
+    python = f"from gen.api import chain\n\nimages = chain({str(post)!r})(images" + (", region=mask)" if at else ")")
+    return {
+        "before": encoded(before),
+        "after": encoded(after),
+        "size": [*after.shape[:2]],
+        "reduced": not whole,
+        "command": shlex.join(words),
+        "python": python,
+    }
+
+
+def _picture_of(image: np.ndarray) -> Any:
+    return open_picture(_png(image))
+
+
+def _png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def findregion_at(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Finds the region under a point, x and y in [0, 1]: of one color, and in one piece."""
+    number, x, y = fields.text("id", 40), fields.number("x", 0, 1), fields.number("y", 0, 1)
+    fields.end()
+    image = _small(workspace.uploads.find(number).pixels, _SHOWN)
+    mask = region_at(image, x, y)
+    overlay = np.zeros((*mask.shape, 4), np.uint8)
+    overlay[mask] = (255, 120, 0, 130)
+    return {"overlay": encoded(overlay), "share": round(float(mask.mean()), 4)}
+
+
+def region_at(image: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Returns the region under a point of an image: bool [h w]."""
+    import jax.numpy as jnp
+
+    small = _small(image, _SEGMENTED)
+    labels = segment.kmeans(jnp.asarray(small[None], jnp.float32) / 255, 5).labels
+    pieces = np.asarray(segment.connected_components(labels, connectivity=4).labels)[0]
+    height, width = pieces.shape
+    here = pieces == pieces[min(height - 1, int(y * height)), min(width - 1, int(x * width))]
+    full = Image.fromarray(here.astype(np.uint8) * 255).resize(image.shape[1::-1], Image.Resampling.NEAREST)
+    return np.asarray(full) >= 128
+
+
+__all__ = ["complete", "find_region", "operators", "project", "refine", "take", "upload", "upscale"]

@@ -1,0 +1,157 @@
+"""What a page asks about where an image comes from; and what it saves, with records, marks and signatures."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen import config as configs
+from gen import refining
+from gen.errors import InputError
+from gen.files import printable
+from gen.imaging.chain import chain
+from gen.outputs import image_writer
+from gen.outputs.image_writer import Still
+from gen.outputs.output_path import parse_output
+from gen.provenance import PREFIX
+from gen.sampling.outputs import names_of, with_prompts, write_animation
+from gen.sampling.settings import seeds_text
+from gen.studio_app.changing import record_of, region_at
+from gen.studio_app.fields import Fields
+from gen.studio_app.jobs import Job
+from gen.studio_app.states import images_of, known_settings, state_of
+from gen.studio_app.workspace import Workspace
+from gen.verification.regenerate import Regenerator
+from gen.verification.verify_files import KINDS, verify_files
+
+
+def verify(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Tells what is known about an image, makes it again where its run is open, and gives its state back."""
+    number = fields.text("id", 40)
+    fields.end()
+    kept = workspace.uploads.find(number)
+    first = verify_files([kept.path], workspace.parser, key=workspace.key).verdicts[0]
+    job.check(0.4)
+    facts = dict(first.facts)
+    record = facts.get("record") or {}
+    index = _run_of(workspace, record)
+    regenerator = None
+    with contextlib.suppress(InputError):
+        folder = None if index is None else workspace.runs[index]
+        regenerator = Regenerator(folder, workspace.parser, key=workspace.key, originals=workspace.uploads.paths())
+    again = verify_files([kept.path], workspace.parser, key=workspace.key, regenerator=regenerator).verdicts[0]
+    return {
+        "name": kept.name,
+        "kind": again.kind,
+        "title": KINDS[again.kind],
+        "text": again.text,
+        "problems": [*again.problems],
+        "record": {name.removeprefix(PREFIX): value for name, value in record.items()},
+        "state": None if index is None else _state(workspace, index, record),
+        "command": f"python -m gen.verify {kept.name}"
+        + (f" --regenerate --workdir={workspace.runs[index]}" if index is not None else ""),
+        "python": f"from gen.api import verify\n\nverify({kept.name!r}).verdicts[0].text",
+    }
+
+
+def _run_of(workspace: Workspace, record: dict[str, Any]) -> int | None:
+    """Returns which open run made an image; None: none of them."""
+    digest = record.get(f"{PREFIX}config_digest")
+    for index in range(len(workspace.runs)):
+        if digest and configs.digest(workspace.opened(index, "best").model.run.config) == digest:
+            return index
+    return None
+
+
+def _state(workspace: Workspace, index: int, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns the state of a page that shows the image of a record; None where it names no single seed."""
+    field = {name.removeprefix(PREFIX): value for name, value in record.items()}
+    if type(field.get("seed")) is not int or type(field.get("step")) is not int:
+        return None
+    opened = workspace.opened(index, "best")
+    names = list(map(printable, opened.model.class_names))
+    label = names.index(field["label"]) if field.get("label") in names else None
+    state = {"run": index, "step": field["step"], "seeds": [field["seed"]], "label": label}
+    state |= {name: field[name] for name in ("prompt", "negative", "refine") if isinstance(field.get(name), str)}
+    state |= {name: field[name] for name in known_settings(opened) if isinstance(field.get(name), int | float)}
+    return state
+
+
+def save(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Saves the images of states, each under its name, with records, marks and signatures."""
+    chosen = [state_of(workspace, one) for one in fields.parts("states", 64)]
+    fields.end()
+    stills, paths = list[Still](), list[str]()
+    for index, state in enumerate(chosen):
+        images = images_of(state, Job(0, lambda job: None))
+        seeds, labels, prompts = state.settings.each
+        run = state.opened.model.run
+        names = with_prompts(names_of(seeds, labels, run.class_names, ".png", folders=False), prompts, folders=False)
+        for image, seed, name in zip(images, seeds, names, strict=True):
+            path = _free(workspace, f"{run.name}-{name.stem}".replace("/", "_"), stills)
+            stills.append(Still(path, image, record_of(state, seed)))
+            paths.append(path.name)
+        job.check((index + 1) / (len(chosen) + 1))
+    image_writer.save_all(iter(stills), format="png", policy=workspace.policy)
+    return {"folder": str(workspace.out), "files": paths}
+
+
+def save_way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Saves the way from each seed to the next as an animation."""
+    frames = fields.whole("frames", 1, 32, 12)
+    state = state_of(workspace, fields)
+    fields.end()
+    path = _free(workspace, f"way-{seeds_text(state.seeds)}", [], suffix=".webp")
+    output = parse_output(path, None, True)
+    run = state.opened.model.run
+    write_animation(run, state.settings, output, state.chain, policy=workspace.policy, frames=frames)
+    return {"folder": str(workspace.out), "files": [path.name]}
+
+
+def save_refined(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+    """Saves what a chain makes of an image at its full size, and the image itself beside it."""
+    number, text = fields.text("id", 40), fields.text("chain", 10_000)
+    at = fields.point("at")
+    fields.end()
+    kept, masks, post = workspace.uploads.find(number), dict[str, np.ndarray](), chain(text)
+    if at is not None:
+        small = region_at(kept.pixels, *at)
+        masks, post = {"region": small.astype(np.float32)[..., None]}, chain(f"inside('region', {text!r}, feather=2)")
+    target = _free(workspace, f"{Path(kept.name).stem}-refined", [])
+    job.check(0.2)
+    with _named(workspace, kept.path, target.stem) as source:
+        recipe = refining.Recipe(post, 0, {}, masks)
+        jobs, _ = refining.jobs_of([source], workspace.out, "png", recipe.made)
+        refining.refine_all(recipe, jobs, workspace.policy, preview=None, overwrite=False)
+        names = [path.name for path in {one.target: None for one in jobs}]
+    return {"folder": str(workspace.out), "files": names}
+
+
+@contextlib.contextmanager
+def _named(workspace: Workspace, path: Path, stem: str) -> Any:
+    """Gives an upload the name that its result gets, for a while."""
+    link = path.with_name(f"{stem}{path.suffix}")
+    link.write_bytes(path.read_bytes())
+    try:
+        yield link
+    finally:
+        link.unlink(missing_ok=True)
+
+
+def _free(workspace: Workspace, stem: str, taken: list[Still], *, suffix: str = ".png") -> Path:
+    """Returns a place in OUT that no file has: names of ours alone, numbered where they are taken."""
+    safe = (
+        "".join(letter if letter.isalnum() or letter in "-_,." else "_" for letter in stem)[:120].strip(".") or "image"
+    )
+    known = {still.path for still in taken}
+    for number in range(1, 10_000):
+        path = workspace.out / f"{safe}{'' if number == 1 else f'-{number}'}{suffix}"
+        if path not in known and not path.exists() and not path.is_symlink():
+            return path
+    raise InputError(f"{workspace.out} has too many files of this name")
+
+
+__all__ = ["save", "save_refined", "save_way", "verify"]

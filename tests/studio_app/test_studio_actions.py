@@ -1,0 +1,178 @@
+"""What the actions of a studio answer, against what the programs and gen.api make."""
+
+import base64
+import io
+import shlex
+
+import numpy as np
+import pytest
+from PIL import Image
+from prior_runs import CLASSES, make_flow, make_run
+from studio_server import pixels, serving, trained_gan
+
+from gen import api, provenance
+from gen.image_io.pixels import to_uint8
+from gen.sample import SampleOptions, sample
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studio")
+    trained_gan(root / "gan")
+    make_flow(root / "flow", (8, 8, 3))
+    make_run(root / "prior", (8, 8, 3))
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(place):
+    with serving([place / name for name in ("gan", "flow", "prior")], place / "out") as asked:
+        yield asked
+
+
+GAN, FLOW, PRIOR = range(3)
+
+
+@pytest.mark.parametrize("run", [GAN, FLOW, PRIOR])
+def test_a_grid_shows_what_the_api_makes(client, place, run):
+    told = client.ask("grid", run=run, seeds=[3, 4, 9], label=1)
+    model = api.load(client.server.workspace.runs[run])
+    assert np.array_equal([pixels(uri) for uri in told["images"]], to_uint8(model.sample([3, 4, 9], label=1)))
+    lines: dict = {}
+    exec(told["python"], lines)  # noqa: S102
+    assert np.array_equal([pixels(uri) for uri in told["images"]], to_uint8(lines["images"]))
+
+
+def test_its_command_writes_the_files_that_it_saves(client, place, tmp_path):
+    state = {"run": GAN, "seeds": [7], "label": 2, "truncation": 0.5}
+    words = shlex.split(client.ask("grid", **state)["command"])
+    assert words[:3] == ["python", "-m", "gen.sample"]
+    flags = dict(word[2:].split("=", 1) for word in words[3:])
+    flags |= {"out": str(tmp_path / "made"), "truncation": float(flags["truncation"])}
+    sample(SampleOptions(**flags))
+    (written,) = (tmp_path / "made").glob("*.png")
+    (saved,) = client.ask("save", states=[state])["files"]
+    assert (place / "out" / saved).read_bytes() == written.read_bytes()
+    assert provenance.read(written)["gen:seed"] == 7
+
+
+def test_a_description_names_what_can_be_done(client):
+    gan, flow, prior = (client.ask("describe", run=run) for run in (GAN, FLOW, PRIOR))
+    assert [one["kind"] for one in (gan, flow, prior)] == ["Gan", "Flow", "Prior"]
+    assert gan["can"]["directions"] and not gan["can"]["inpaint"] and gan["pages"]["training"].startswith("/pages/")
+    assert flow["can"]["inpaint"] and flow["can"]["walk"] and not flow["can"]["directions"]
+    assert not prior["can"]["walk"]
+    assert flow["classes"] == [*CLASSES]
+    assert {one["name"] for one in prior["settings"]} == {"temperature", "top_k", "top_p", "guidance"}
+    status, content, headers = client.send("GET", gan["pages"]["training"])
+    assert status == 200 and b"<html" in content and "sandbox" in headers["content-security-policy"]
+
+
+def test_a_table_has_a_column_for_each_value(client):
+    values = [{"value": 0}, {"value": 2}]
+    told = client.ask("axes", run=GAN, axis="label", values=values, seeds=[1, 2])
+    for column, label in zip(told["columns"], (0, 2), strict=True):
+        assert column == client.ask("grid", run=GAN, seeds=[1, 2], label=label)["images"]
+    steps = client.ask("axes", run=GAN, axis="step", values=[{"value": client.ask("describe")["step"]}], seeds=[1])
+    assert steps["columns"][0] == client.ask("grid", run=GAN, seeds=[1])["images"]
+    assert "no temperature" in client.ask("axes", run=GAN, axis="temperature", values=values, seeds=[1])["error"]
+
+
+def test_the_corners_of_the_plane_are_the_seeds(client):
+    state = {"run": GAN, "seeds": [0, 1, 2], "label": 0}
+    places = [{"u": 0, "v": 0}, {"u": 1, "v": 0}, {"u": 0.3, "v": 1}]
+    corners = client.ask("plane", **state, points=places)["images"]
+    plain = client.ask("grid", **state)["images"]
+    for corner, image in zip(corners, plain, strict=True):
+        assert np.abs(pixels(corner).astype(int) - pixels(image)).max() <= 1
+
+
+def test_a_way_ends_where_the_seeds_are_and_is_saved_as_an_animation(client, place):
+    told = client.ask("way", run=GAN, seeds=[0, 1], label=0, frames=3)
+    assert len(told["images"]) == 4
+    (name,) = client.ask("save_way", run=GAN, seeds=[0, 1], label=0, frames=3)["files"]
+    with Image.open(place / "out" / name) as opened:
+        assert opened.n_frames == 4 and opened.format == "WEBP"
+
+
+def test_moving_along_a_direction_changes_the_image_and_by_nothing_does_not(client):
+    still = client.ask("move", run=GAN, seeds=[3], strengths=[{"strength": 0}])
+    moved = client.ask("move", run=GAN, seeds=[3], strengths=[{"strength": 3}])
+    plain = client.ask("grid", run=GAN, seeds=[3])["images"][0]
+    assert np.abs(pixels(still["image"]).astype(int) - pixels(plain)).max() <= 1
+    assert not np.array_equal(pixels(still["image"]), pixels(moved["image"]))
+    lines: dict = {}
+    exec(moved["python"], lines)  # noqa: S102
+    assert np.array_equal(to_uint8(np.clip(lines["image"], 0, 1))[0], pixels(moved["image"]))
+    assert "no latents" in client.ask("move", run=FLOW, seeds=[3], strengths=[{"strength": 0}])["error"]
+
+
+def test_the_nearest_training_images_are_in_order_of_their_distance(client):
+    told = client.ask("nearest", run=GAN, seeds=[3])
+    assert told["distances"] == sorted(told["distances"]) and len(told["images"]) == 6
+    given = pixels(told["image"]).astype(float)
+    for uri, distance in zip(told["images"], told["distances"], strict=True):
+        assert distance == pytest.approx(np.sqrt(((pixels(uri) - given) ** 2).mean()), abs=0.01)
+
+
+def test_what_is_not_painted_over_stays_to_the_bit(client):
+    image = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    kept = client.hand(image)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 32:] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, format="PNG")
+    painted = base64.b64encode(buffer.getvalue()).decode()
+    for run in (FLOW, PRIOR):
+        told = client.ask("complete", run=run, seeds=[0, 1], label=0, id=kept["id"], mask=painted)
+        for uri in told["images"]:
+            assert np.array_equal(pixels(uri)[:, :4], image[:, :4])
+        assert set(told["maps"]) == ({"variance"} if run == FLOW else {"variance", "surprisal"})
+        region = client.ask("complete", run=run, seeds=[0, 1], label=0, id=kept["id"], region="right_half")
+        assert region["images"] == told["images"]
+    assert "paint" in client.ask("complete", run=FLOW, seeds=[0], label=0, id=kept["id"])["error"]
+
+
+def test_a_chain_is_shown_as_gen_refine_makes_it(client, place):
+    image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
+    kept = client.hand(image, "a photo.png")
+    told = client.ask("refine", id=kept["id"], chain="sepia(0.5)|gaussian(1)")
+    (name,) = client.ask("save_refined", id=kept["id"], chain="sepia(0.5)|gaussian(1)")["files"]
+    with Image.open(place / "out" / name) as opened:
+        assert np.array_equal(np.asarray(opened), pixels(told["after"]))
+    assert provenance.read(place / "out" / name)["gen:refine"] == "sepia(0.5)|gaussian(1)"
+    assert "position" in client.ask("refine", id=kept["id"], chain="sepja(1)")["error"]
+
+
+def test_a_chain_in_a_region_leaves_the_rest_as_it_was(client):
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = (200, 60, 20)
+    kept = client.hand(image)
+    found = client.ask("find_region", id=kept["id"], x=0.9, y=0.5)
+    assert found["share"] == pytest.approx(0.5, abs=0.02)
+    told = client.ask("refine", id=kept["id"], chain="invert", at={"x": 0.9, "y": 0.5})
+    after = pixels(told["after"])
+    assert np.array_equal(after[:, :15], image[:, :15]) and not np.array_equal(after[:, 20:], image[:, 20:])
+
+
+def test_an_image_that_was_made_here_is_verified_and_its_state_restored(client):
+    kept = client.ask("take", run=GAN, seeds=[11], label=1, truncation=0.7)
+    told = client.ask("verify", id=kept["id"])
+    assert "equal" in told["text"] and not told["problems"]
+    assert told["state"] == {"run": GAN, "step": told["record"]["step"], "seeds": [11], "label": 1, "truncation": 0.7}
+    again = client.ask("grid", **told["state"])["images"][0]
+    assert np.array_equal(pixels(again), pixels(kept["image"]))
+
+
+def test_an_image_of_nobody_is_told_so(client):
+    told = client.ask("verify", id=client.hand(np.zeros((16, 16, 3), np.uint8))["id"])
+    assert told["kind"] == "unknown" and told["record"] == {} and told["state"] is None
+
+
+def test_operators_are_listed_with_forms_that_make_chains(client):
+    told = client.ask("operators")
+    names = {one["name"] for one in told["operators"]}
+    assert {"gaussian", "sepia", "vibrance"} <= names and not names & {"inside", "map_segments"}
+    kept = client.hand(np.full((8, 8, 3), 90, np.uint8))
+    for text in told["presets"].values():
+        assert "error" not in client.ask("refine", id=kept["id"], chain=text)
