@@ -43,9 +43,7 @@ class ExportOptions(Options):
     step: Step = option("best", "Checkpoint to export; best: of those that training measured", at_least=0)
     onnx: bool = option(False, "Also write model.onnx, for generators and decoders")
     page: bool = option(False, "Also write index.html, which runs the model in a browser")
-    onnxruntime_web: str | Path = option(
-        onnxruntime_web.PACKAGE, f"For --page, what `{onnxruntime_web.COMMAND}` wrote, or its folder"
-    )
+    onnxruntime_web: str | Path = option(onnxruntime_web.PACKAGE, "For --page: the file of npm pack, or its folder")
 
 
 def export(options: ExportOptions) -> ExportResult:

@@ -27,6 +27,7 @@ from gen.tasks.prior import Prior
 PAGE = ("index.html", "page.css", "page.js", "generator.js", "random.js", "png.js")
 FILES = (*PAGE, "page.json", *onnxruntime_web.FILES)
 LARGEST = 20_000_000  # bytes of model.onnx
+TOLERANCE = 1e-3  # levels of 255
 _OF_AN_IMAGE = {PREFIX + name for name in ("date", "seed", "label", "truncation")}  # of a record
 _TEMPLATES = Path(__file__).parent / "templates"
 _REFUSED: dict[type, str] = {
@@ -76,13 +77,23 @@ def model_beside(run: TrainedRun, folder: Path) -> bytes | None:
     path = folder / "model.onnx"
     if not path.is_file():
         return None
-    check_size(path.stat().st_size)
+    _check_size(path.stat().st_size)
     content = read_regular(path, most=LARGEST)
     return content if onnx_export.metadata(content).get("weights_digest") == run.weights_digest else None
 
 
-def check_size(size: int) -> None:
-    """Raises InputError for a model.onnx that is too large for a page."""
+def check(content: bytes) -> None:
+    """Raises InputError for a model.onnx that is too large for a page, or was too far from jax when it was made."""
+    _check_size(len(content))
+    try:
+        levels = 255 * float(onnx_export.metadata(content)["difference"])
+    except (KeyError, ValueError):
+        raise InputError("no page: model.onnx does not say how far it is from jax; make it anew with --onnx") from None
+    if not 0 <= levels <= TOLERANCE:
+        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {TOLERANCE}")
+
+
+def _check_size(size: int) -> None:
     if size > LARGEST:
         raise InputError(f"no page: model.onnx is {size / 1e6:,.1f} MB; allowed: {LARGEST / 1e6:.0f} MB")
 
@@ -93,9 +104,11 @@ def _json(made: dict[str, Any]) -> str:
 
 
 def _note(run: TrainedRun) -> str:
-    unrefined = "" if run.config.refine in ("", "none") else " and without its refinement"
+    halved = onnx_export.in_float32(run).task != run.task
+    unlike = "up to rounding" + (", which is coarser in gen: there it computes in bfloat16" if halved else "")
+    refined = run.config.refine not in ("", "none")
     return (
         f"Checkpoint {run.step:,}. Your browser makes every image; nothing is sent anywhere. A seed is the same image "
-        f"here as in gen, up to rounding{unrefined}. Saved files carry the record of how they were made; they are "
-        "neither marked nor signed."
+        f"here as in gen{', before its refinement' if refined else ''}, {unlike}. Saved files carry the record of how "
+        "they were made; they are neither marked nor signed."
     )

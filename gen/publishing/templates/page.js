@@ -29,7 +29,7 @@ function nameOf(wish) {
 function paint(canvas, bytes) {
   const [height, width, channels] = model.about.shape;
   const picture = new ImageData(width, height);
-  for (let i = 0; i < width * height; i++) {
+  for (let i = 0; i < bytes.length / channels; i++) {
     for (let c = 0; c < 3; c++) picture.data[4 * i + c] = bytes[channels * i + (channels === 1 ? 0 : c)];
     picture.data[4 * i + 3] = 255;
   }
@@ -45,6 +45,7 @@ async function draw(part, wishes) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(document.createElement("canvas"), document.createElement("span"));
+    paint(button.firstChild, new Uint8Array(0)); // so that nothing moves when the images come
     list.append(button);
   }
   const began = performance.now();
@@ -97,7 +98,7 @@ async function save() {
   if (digest) record["gen:pixels"] = digest;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([await encode(bytes, shape, record, packet)], { type: "image/png" }));
-  link.download = `seed${String(record["gen:seed"]).replace(",", "-").padStart(4, "0")}.png`;
+  link.download = `seed${[wish.seed, wish.to ?? []].flat().map((seed) => String(seed).padStart(4, "0")).join("-")}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
