@@ -6,10 +6,11 @@ Hub takes as it is:
     model.safetensors          the averaged weights          config.json, data.json   what loading needs
     discriminator.safetensors  of a GAN, for gen.latents     README.md, DATA_CARD.md  the cards of the run
     model.jaxexport            the sampler for any jax       model.onnx               with --onnx, for ONNX Runtime
+    index.html ...             with --page: the model in the browser of whoever visits
 
-The last two need no gen: they take the noise as an input. RUN may be such a folder itself. Nothing is written unless
-all is there; files of OUT that gen did not write, or that were changed since, are never replaced. docs/export.md shows
-how each file is used, and the environment that --onnx needs.
+model.jaxexport and model.onnx need no gen: they take the noise as an input. RUN may be such a folder itself. Nothing is
+written unless all is there; files of OUT that gen did not write, or that were changed since, are never replaced.
+docs/export.md shows how each file is used, the environment that --onnx needs, and where the page's runtime is from.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING
 from gen import cli
 from gen.cli import Options, option, run_main
 from gen.errors import InputError
-from gen.files import printable
+from gen.files import expand, printable
 from gen.outputs.output_path import check_writable
+from gen.publishing import onnxruntime_web
 from gen.runs.best import Step
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class ExportOptions(Options):
     )
     step: Step = option("best", "Checkpoint to export; best: of those that training measured", at_least=0)
     onnx: bool = option(False, "Also write model.onnx, for generators and decoders")
+    page: bool = option(False, "Also write index.html, which runs the model in a browser")
+    onnxruntime_web: str | Path = option(onnxruntime_web.PACKAGE, "For --page: the file of npm pack, or its folder")
 
 
 def export(options: ExportOptions) -> ExportResult:
@@ -52,7 +56,8 @@ def export(options: ExportOptions) -> ExportResult:
     check_writable(Path(out), "OUT")
     from gen.publishing import export as publishing
 
-    return publishing.export(workdir, out, step=options.step, onnx=options.onnx)
+    page_by = expand(options.onnxruntime_web) if options.page else None
+    return publishing.export(workdir, out, step=options.step, onnx=options.onnx, page_by=page_by)
 
 
 def main(options: ExportOptions) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESKTOP, PHONE = (1280, 900), (390, 844)
+HOST = "http://localhost:8123/"  # a secure context, as https is; no server is there
+KINDS = {
+    **{".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".mjs": "text/javascript"},
+    **{".json": "application/json", ".wasm": "application/wasm"},
+}
 
 
 @dataclass
@@ -47,6 +53,39 @@ def chromium() -> Iterator[Any]:
 @contextlib.contextmanager
 def page_of(browser: Any, file: Path, size: tuple[int, int] = DESKTOP, **options: Any) -> Iterator[tuple[Any, Told]]:
     """Opens a file; options: of a context, such as color_scheme. Nothing else is to be had."""
+
+    def answer(route: Any) -> bool:
+        if found := route.request.url == file.as_uri():
+            route.continue_()
+        return found
+
+    with _opened(browser, file.as_uri(), answer, size, **options) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def page_served(
+    browser: Any, folder: Path, size: tuple[int, int] = DESKTOP, **options: Any
+) -> Iterator[tuple[Any, Told]]:
+    """Opens the index.html of a folder as a static host serves it. Nothing but its files is to be had."""
+
+    def answer(route: Any) -> bool:
+        name = urllib.parse.urlsplit(route.request.url).path.strip("/") or "index.html"
+        found = route.request.url.startswith(HOST) and (folder / name).is_file()
+        if found:
+            kind = KINDS.get(Path(name).suffix, "application/octet-stream")
+            route.fulfill(body=(folder / name).read_bytes(), content_type=kind)
+        return found
+
+    with _opened(browser, HOST, answer, size, **options) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def _opened(
+    browser: Any, url: str, answer: Callable[[Any], bool], size: tuple[int, int], **options: Any
+) -> Iterator[tuple[Any, Told]]:
+    """Opens a page. answer: answers a request if it may be made, and says so."""
     told = Told()
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
     page = context.new_page()
@@ -54,15 +93,13 @@ def page_of(browser: Any, file: Path, size: tuple[int, int] = DESKTOP, **options
     page.on("pageerror", lambda error: told.errors.append(str(error)))
     page.on("dialog", lambda dialog: (told.dialogs.append(dialog.message), dialog.dismiss()))
 
-    def answer(route: Any) -> None:
-        if route.request.url == file.as_uri():
-            route.continue_()
-        else:
+    def judge(route: Any) -> None:
+        if not answer(route):
             told.requests.append(route.request.url)
             route.abort()
 
-    page.route(lambda url: not url.startswith("data:"), answer)
-    page.goto(file.as_uri())
+    page.route(lambda url: not url.startswith(("data:", "blob:")), judge)
+    page.goto(url)
     try:
         yield page, told
     finally:

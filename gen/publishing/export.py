@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from gen.config import digest, to_json
 from gen.errors import InputError
 from gen.files import expand, printable
-from gen.publishing import cards, facts, jax_export, onnx_export, whole_folder
+from gen.publishing import cards, facts, jax_export, onnx_export, page, whole_folder
 from gen.publishing.sampler import Input, of_run
 from gen.runs import exported, run_folder, trained_run
 from gen.runs.best import Step
@@ -25,6 +25,7 @@ _CARDS = ("README.md", "DATA_CARD.md", "samples.png")
 _KNOWN = (
     *("config.json", "data.json", "model.safetensors", exported.DISCRIMINATOR, "model.jaxexport", "model.onnx"),
     *_CARDS,
+    *page.FILES,
 )
 
 
@@ -36,9 +37,12 @@ class ExportResult(NamedTuple):
     missing: dict[str, str]  # what could not be exported, and why
 
 
-def export(workdir: str | Path, out: str | Path, *, step: Step = "best", onnx: bool = False) -> ExportResult:
+def export(
+    workdir: str | Path, out: str | Path, *, step: Step = "best", onnx: bool = False, page_by: Path | None = None
+) -> ExportResult:
     """Exports a checkpoint of a run, or of an exported model. step: as in `trained_run.load`. onnx: with model.onnx.
 
+    page_by: with a page that runs it, and model.onnx; where onnxruntime-web is, see `onnxruntime_web.read`.
     Raises InputError for bad input, what is in the way, and where model.onnx cannot be made; then nothing is written.
     """
     source, folder = RunFolder(expand(workdir)), expand(out)
@@ -46,6 +50,7 @@ def export(workdir: str | Path, out: str | Path, *, step: Step = "best", onnx: b
         raise InputError(f"{printable(out)} is the folder of the run, or lies in it; name another place")
     whole_folder.check(folder, _KNOWN)
     run = trained_run.load(workdir, step=step)
+    shown = {} if page_by is None else page.files(run, page_by)  # what is refused is refused before the work
     content = _weights(run, workdir) | _described(run)
     missing = dict[str, str]()
     try:
@@ -54,8 +59,12 @@ def export(workdir: str | Path, out: str | Path, *, step: Step = "best", onnx: b
     except InputError as error:
         missing["model.jaxexport"], inputs = str(error), {}
     content |= _cards(source, run, inputs, name=folder.resolve().name)
-    if onnx:
-        content["model.onnx"] = onnx_export.serialize(run)
+    if onnx or shown:
+        model = None if onnx else page.model_beside(run, source.path)
+        content["model.onnx"] = model or onnx_export.serialize(run, asked="--onnx" if onnx else "--page")
+    if shown:
+        page.check(content["model.onnx"])
+        content |= shown
     whole_folder.write(folder, content, known=_KNOWN)
     return ExportResult([folder / name for name in content], run.step, missing)
 

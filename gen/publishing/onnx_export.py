@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,11 +25,13 @@ from gen.tasks.prior import Prior
 
 TOLERANCE = 1e-4  # of a pixel in [0, 1]
 _CHECKED = ((0,), (1, 2, 3, 4, 5))  # seeds of the batches that are compared
+_FIXED = {1: 8, 5: 4}  # bytes of the fields of a message that have a fixed size, by their kind
 
 
-def serialize(run: TrainedRun) -> bytes:
+def serialize(run: TrainedRun, *, asked: str = "--onnx") -> bytes:
     """Converts the sampler of a run: each input but numbers, see `Sampler`, in; "images" out; any number of images.
 
+    asked: the option that wants it. Its metadata say which weights it has, and how far it was from jax, of a pixel.
     Raises InputError for a prior, a flow, a network that cannot be converted, and where the packages are missing.
     """
     if isinstance(run.task, Prior):
@@ -40,7 +43,7 @@ def serialize(run: TrainedRun) -> bytes:
         import onnxruntime
     except ImportError as error:
         needed = "jax2onnx and onnxruntime, in an environment of their own (docs/export.md)"
-        raise InputError(f"--onnx needs {needed}: {printable(error)}") from None
+        raise InputError(f"{asked} needs {needed}: {printable(error)}") from None
     for name in ("onnx_ir", "jax2onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
     sampler, weights = of_run(in_float32(run)), flat(run.ema_params)
@@ -62,12 +65,51 @@ def serialize(run: TrainedRun) -> bytes:
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         difference = max(_difference(session, function, sampler, list(arrays), seeds) for seeds in _CHECKED)
+        model.metadata_props.add(key="difference", value=f"{difference:.1e}")
     except Exception as error:  # a converter and a runtime have many for what they cannot do
         reason = printable(" ".join(f"{type(error).__name__}: {error}".split()))
         raise InputError(f"this network cannot become model.onnx ({reason})") from None
     if not difference <= TOLERANCE:
         raise InputError(f"model.onnx would differ from the model by {difference:.1e}; allowed: {TOLERANCE:.0e}")
-    return content
+    return bytes(model.SerializeToString())
+
+
+def metadata(content: bytes) -> dict[str, str]:
+    """Reads the metadata of a model.onnx without the packages: field 14 of its message, pairs of key and value.
+
+    Returns {} for what is no such message. https://protobuf.dev/programming-guides/encoding/ has the format.
+    """
+    try:
+        pairs = [dict(_fields(pair)) for number, pair in _fields(content) if number == 14]
+        return {pair[1].decode(): pair[2].decode() for pair in pairs}
+    except (IndexError, KeyError, UnicodeDecodeError, ValueError):
+        return {}
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields number and content of each field of a message that holds bytes."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        size, after = _varint(message, at)
+        if kind == 2:
+            if after + size > len(message):
+                raise ValueError("a field ends behind its message")
+            yield tag >> 3, message[after : after + size]
+        elif kind not in _FIXED and kind != 0:
+            raise ValueError("a group")
+        at = after + size if kind == 2 else after if kind == 0 else at + _FIXED[kind]
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """Reads a number of 7 bits a byte; returns it, and where it ends."""
+    value = 0
+    for i in range(10):
+        value |= (message[at + i] & 127) << 7 * i
+        if message[at + i] < 128:
+            return value, at + i + 1
+    raise ValueError("a number of more than 64 bits")
 
 
 def _difference(session: Any, function: Any, sampler: Sampler, names: list[str], seeds: tuple[int, ...]) -> float:

@@ -1,0 +1,96 @@
+"""Does the page of an export make the images of gen? In headless Chromium, for many seeds, against jax.
+
+    python -m gen.export RUN OUT --page
+    python benchmarks/page.py OUT                # 64 seeds
+    python benchmarks/page.py OUT --seeds 8 --json FILE
+    python benchmarks/page.py --smoke            # only starts: a page needs what gen does not install
+
+Prints the largest and the mean difference of the values that the page computes from those of jax, in levels of 255; how
+many of the bytes that it shows and saves differ from those of gen, and by how many levels; the largest difference of
+the latents; whether all drawn classes are those of gen; and the milliseconds for an image. Exit code 1 where a value
+differs by more than a thousandth of a level or a class differs. Needs playwright and Chromium, as the tests of pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+
+from gen.image_io.pixels import to_uint8
+from gen.publishing import onnx_export, sampler
+from gen.publishing.page import TOLERANCE
+from gen.runs import trained_run
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MAKE = """async (seeds) => {
+  const made = await import("./generator.js");
+  const model = await made.open();
+  await made.make(model, { seed: 0 });
+  const images = [], began = performance.now();
+  for (const seed of seeds) images.push(await made.make(model, { seed }));
+  const ms = (performance.now() - began) / seeds.length;
+  return {
+    ms,
+    values: images.map((image) => Array.from(image)),
+    bytes: images.map((image) => Array.from(made.toBytes(image))),
+    latents: seeds.map((seed) => Array.from(made.latentOf(model.about, { seed }))),
+    labels: seeds.map((seed) => made.labelOf(model.about, seed, null)),
+  };
+}"""
+
+
+def compared(folder: pathlib.Path, seeds: list[int]) -> dict[str, Any]:
+    """Compares the images of a page with those of its folder by jax, in float32."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from browser import chromium, page_served
+
+    with chromium() as browser, page_served(browser, folder) as (page, told):
+        made = page.evaluate(MAKE, seeds)
+        assert told.nothing()
+    run = onnx_export.in_float32(trained_run.load(folder))
+    of = sampler.of_run(run)
+    drawn = of.draw(seeds)
+    wanted = np.asarray(jax.jit(of.function)(sampler.flat(run.ema_params), drawn))
+    values = np.asarray(made["values"], np.float32).reshape(wanted.shape)
+    off = np.abs(np.float64(values) - wanted) * 255
+    levels = np.abs(np.asarray(made["bytes"]).reshape(wanted.shape) - to_uint8(wanted).astype(int))
+    return {
+        "images": len(seeds),
+        "largest_levels": float(off.max()),
+        "mean_levels": float(off.mean()),
+        "other_bytes": int((levels > 0).sum()),
+        "bytes": int(levels.size),
+        "most_levels": int(levels.max()),
+        "latents": float(np.abs(np.asarray(made["latents"], np.float32) - drawn["latent"]).max()),
+        "labels": made["labels"] == [*np.asarray(drawn.get("label", [None] * len(seeds))).tolist()],
+        "ms": made["ms"],
+    }
+
+
+def main() -> int:
+    """Prints what was found; 1 where the page is too far from jax."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path, nargs="?")
+    parser.add_argument("--seeds", type=int, default=64)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    if options.folder is None:
+        print("nothing to compare: name a folder by gen.export --page")
+        return int(not options.smoke)
+    found = compared(options.folder, list(range(options.seeds)))
+    for name, value in found.items():
+        print(f"{name:<16} {value if isinstance(value, int) else f'{value:.3g}'}")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+    return int(not found["largest_levels"] <= TOLERANCE or not found["labels"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

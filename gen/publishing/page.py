@@ -1,0 +1,114 @@
+"""A page that runs a model in the browser of whoever visits: index.html, page.json, scripts and onnxruntime-web.
+
+The page is the same for every model: what differs is page.json, which it shows as text alone. It asks no other host for
+anything. Its scripts draw the random numbers of jax, so that a seed is the image that it is for gen, up to rounding.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from gen import __version__
+from gen.errors import InputError
+from gen.files import printable, read_regular
+from gen.provenance import PREFIX, record
+from gen.provenance.xmp import packet
+from gen.publishing import onnx_export, onnxruntime_web
+from gen.publishing.sampler import of_run
+from gen.runs.trained_run import TrainedRun
+from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.flow import Flow
+from gen.tasks.gan import Gan
+from gen.tasks.prior import Prior
+
+PAGE = ("index.html", "page.css", "page.js", "generator.js", "random.js", "png.js")
+FILES = (*PAGE, "page.json", *onnxruntime_web.FILES)
+LARGEST = 20_000_000  # bytes of model.onnx
+TOLERANCE = 1e-3  # levels of 255
+_OF_AN_IMAGE = {PREFIX + name for name in ("date", "seed", "label", "truncation")}  # of a record
+_TEMPLATES = Path(__file__).parent / "templates"
+_REFUSED: dict[type, str] = {
+    Prior: "a prior draws its tokens one after the other",
+    Flow: "a flow makes its images in many steps",
+}
+
+
+def files(run: TrainedRun, runtime: Path) -> dict[str, bytes]:
+    """Returns the files of the page of a run, but model.onnx. runtime: where onnxruntime-web is.
+
+    Raises InputError for a model that has no page, and for files that are not those of onnxruntime-web.
+    """
+    if reason := _REFUSED.get(type(run.task)):
+        raise InputError(f"no page: {reason}; allowed: generators, and decoders of normal latents")
+    if not isinstance(run.task, Gan | Autoencoder) or not run.task.can_sample:
+        allowed = "allowed: generators, and decoders of normal latents"
+        raise InputError(f"no page: this model draws no images by itself; {allowed}")
+    page = {name: (_TEMPLATES / name).read_bytes() for name in PAGE}
+    return page | {"page.json": json.dumps(about(run)).encode()} | onnxruntime_web.read(runtime)
+
+
+def about(run: TrainedRun) -> dict[str, Any]:
+    """Returns what the page must know of a model, as page.json holds it. Texts are printable."""
+    made = run.record(software=f"gen {__version__}, onnxruntime-web {onnxruntime_web.VERSION}, wasm")
+    made = {name: value for name, value in made.items() if name not in _OF_AN_IMAGE}
+    dated = made | {f"{PREFIX}date": "@date@"}
+    inputs = of_run(run).inputs
+    label = lambda name: record(config_digest="", step=0, label=name)[f"{PREFIX}label"]  # noqa: E731
+    return {
+        "name": printable(run.name or "A generator"),
+        "shape": run.data_metadata["image_shape"],
+        "latent": math.prod(inputs["latent"].shape or ()),
+        "classes": [label(name) for name in run.class_names] if "label" in inputs else [],
+        "truncation": "truncation" in inputs,
+        "record": made,
+        "packet": packet(dated).decode().replace(_json(dated), "@record@"),
+        "note": _note(run),
+    }
+
+
+def model_beside(run: TrainedRun, folder: Path) -> bytes | None:
+    """Returns the model.onnx of an exported folder, where it was made of the weights of this run; else None.
+
+    Raises InputError for one that is too large for a page.
+    """
+    path = folder / "model.onnx"
+    if not path.is_file():
+        return None
+    _check_size(path.stat().st_size)
+    content = read_regular(path, most=LARGEST)
+    return content if onnx_export.metadata(content).get("weights_digest") == run.weights_digest else None
+
+
+def check(content: bytes) -> None:
+    """Raises InputError for a model.onnx that is too large for a page, or was too far from jax when it was made."""
+    _check_size(len(content))
+    try:
+        levels = 255 * float(onnx_export.metadata(content)["difference"])
+    except (KeyError, ValueError):
+        raise InputError("no page: model.onnx does not say how far it is from jax; make it anew with --onnx") from None
+    if not 0 <= levels <= TOLERANCE:
+        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {TOLERANCE}")
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise InputError(f"no page: model.onnx is {size / 1e6:,.1f} MB; allowed: {LARGEST / 1e6:.0f} MB")
+
+
+def _json(made: dict[str, Any]) -> str:
+    """Returns a record as it stands in its packet."""
+    return json.dumps(made).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _note(run: TrainedRun) -> str:
+    halved = onnx_export.in_float32(run).task != run.task
+    unlike = "up to rounding" + (", which is coarser in gen: there it computes in bfloat16" if halved else "")
+    refined = run.config.refine not in ("", "none")
+    return (
+        f"Checkpoint {run.step:,}. Your browser makes every image; nothing is sent anywhere. A seed is the same image "
+        f"here as in gen{', before its refinement' if refined else ''}, {unlike}. Saved files carry the record of how "
+        "they were made; they are neither marked nor signed."
+    )

@@ -1,0 +1,210 @@
+"""The page of an export as visitors use it, with ONNX Runtime in headless Chromium.
+
+Skipped without the files of onnxruntime-web: $GEN_ONNXRUNTIME_WEB, else what `npm pack` wrote into the checkout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx_models
+import pytest
+import tiny
+from browser import DESKTOP, chromium, page_served
+from PIL import Image
+from untrained import untrained
+
+from gen import provenance, verify
+from gen.image_io.pixels import to_uint8
+from gen.publishing import onnxruntime_web, page
+from gen.runs import trained_run
+from gen.sampling import by_seed
+
+RUNTIME = Path(os.environ.get("GEN_ONNXRUNTIME_WEB") or Path(__file__).parents[2] / onnxruntime_web.PACKAGE)
+if not RUNTIME.exists():
+    pytest.skip(f"no {RUNTIME.name} here: {onnxruntime_web.COMMAND}", allow_module_level=True)
+
+PHONE = (375, 800)
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "\"'&quot;{{ 7 * 7 }}",
+    "two\nlines",
+    "\u202eeuqs",
+    "$& @date@",
+    "é",
+    "]]>",
+    "8",
+]
+PARTS = onnx_models.drawn(8, tiny.NUM_CLASSES, tiny.IMAGE_SHAPE)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose classes have hostile names."""
+    found = trained_run.load(untrained(tmp_path_factory.mktemp("runs") / "gan", tiny.task_spec()))
+    return dataclasses.replace(found, data_metadata=found.data_metadata | {"class_names": HOSTILE})
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    """The files of its page, with a model whose images are known in numpy."""
+    out = tmp_path_factory.mktemp("page")
+    files = page.files(run, RUNTIME) | {"model.onnx": onnx_models.model(*PARTS, tiny.IMAGE_SHAPE)}
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as started:
+        yield started
+
+
+def wanted(run, seeds, *, labels=None, truncation=1.0, latents=None) -> np.ndarray:
+    """Returns the pixels that the page must show."""
+    labels = by_seed.drawn_labels(run.task, seeds) if labels is None else labels
+    latents = by_seed.drawn_latents(run.task, seeds) if latents is None else latents
+    return to_uint8(onnx_models.images(*PARTS, tiny.IMAGE_SHAPE, latents * truncation, labels))
+
+
+def shown(opened, part: str) -> np.ndarray:
+    """Returns the pixels of all images of a part, [n h w c], when they are drawn."""
+    script = """all => all.map(one => {
+        const copy = new OffscreenCanvas(one.width, one.height).getContext("2d");
+        copy.drawImage(one, 0, 0);
+        return Array.from(copy.getImageData(0, 0, one.width, one.height).data.filter((_, i) => i % 4 < 3));
+    })"""
+    canvases = opened.locator(f"{part} canvas")
+    return np.asarray(canvases.evaluate_all(script)).reshape(-1, *tiny.IMAGE_SHAPE)
+
+
+def expect(opened, part: str, images: np.ndarray) -> None:
+    """Waits until a part shows these images: at most one level off, where rounding decides."""
+    for _ in range(100):
+        found = shown(opened, part)
+        if found.shape == images.shape and np.abs(found - images.astype(int)).max() <= 1:
+            return
+        opened.wait_for_timeout(100)
+    raise AssertionError(f"{part} does not show them")
+
+
+def saved(opened, tmp_path) -> Path:
+    with opened.expect_download() as download:
+        opened.locator("#save").click()
+    download.value.save_as(tmp_path / download.value.suggested_filename)
+    return tmp_path / download.value.suggested_filename
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_seeds_are_the_images_that_they_are_for_gen(browser, folder, run, size, scheme):
+    with page_served(browser, folder, size, color_scheme=scheme) as (opened, told):
+        expect(opened, "#grid", wanted(run, range(16)))
+        assert opened.locator("h1").inner_text() == "gan"
+        assert opened.locator("#grid span").all_inner_texts() == [str(seed) for seed in range(16)]
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        assert opened.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), "it scrolls to the side"
+        ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground.strip("rgba()").split(",")[:3])) > 384) == (scheme == "light")
+        nameless = opened.evaluate("""() => [...document.querySelectorAll("button, input, select")]
+            .filter(one => !one.textContent.trim() && !one.getAttribute("aria-label") && !(one.labels || []).length)
+            .map(one => one.outerHTML)""")
+        assert nameless == []
+        assert told.nothing()
+
+
+def test_seeds_classes_and_truncation_are_chosen(browser, folder, run):
+    with page_served(browser, folder) as (opened, told):
+        expect(opened, "#grid", wanted(run, range(16)))
+        opened.locator("#next").click()
+        expect(opened, "#grid", wanted(run, range(16, 32)))
+        opened.locator("#previous").click()
+        opened.locator("#previous").click()
+        expect(opened, "#grid", wanted(run, range(16)))
+        opened.locator("#seed").fill("4294967295")  # the last there is
+        opened.locator("#seed").press("Enter")
+        expect(opened, "#grid", wanted(run, range(2**32 - 16, 2**32)))
+        opened.locator("#seed").fill("-5")
+        opened.locator("#label").select_option("5")
+        expect(opened, "#grid", wanted(run, range(16), labels=[5] * 16))
+        opened.locator("#truncation").fill("0.5")
+        expect(opened, "#grid", wanted(run, range(16), labels=[5] * 16, truncation=0.5))
+        opened.locator("#random").click()
+        opened.wait_for_timeout(300)
+        assert int(opened.locator("#seed").input_value()) > 16
+        assert told.nothing()
+
+
+def test_classes_are_named_as_text(browser, folder, run):
+    with page_served(browser, folder) as (opened, told):
+        expect(opened, "#grid", wanted(run, range(16)))
+        names = opened.locator("#label option").evaluate_all("all => all.map(one => one.textContent)")
+        assert names == ["by seed", *json.loads((folder / "page.json").read_text())["classes"]]
+        assert {name for name in HOSTILE if name.isprintable()} <= set(names)
+        assert all(name.isprintable() for name in names)
+        assert opened.locator("img").count() == 0
+        assert told.nothing()
+
+
+def test_the_way_between_two_seeds_is_that_of_gen(browser, folder, run):
+    with page_served(browser, folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        opened.locator("#to").fill("9")
+        opened.locator("#to").press("Enter")
+        path = by_seed.interpolation(run.task, [0, 9], 7)
+        labels = by_seed.drawn_labels(run.task, [0]) * 8
+        expect(opened, "#way", wanted(run, [0] * 8, labels=labels, latents=path))
+        for fraction in ("0.1", "0.3", "0.25"):
+            opened.locator("#fraction").fill(fraction)  # faster than it draws
+        latent = by_seed.slerp(*by_seed.drawn_latents(run.task, [0, 9]), 0.25)[None]
+        expect(opened, "#middle", wanted(run, [0], latents=latent))
+        assert told.nothing()
+
+
+def test_saved_files_carry_their_record(browser, folder, run, tmp_path):
+    with page_served(browser, folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        for label, name in enumerate(HOSTILE):
+            opened.locator("#label").select_option(str(label))
+            expect(opened, "#grid", wanted(run, range(16), labels=[label] * 16))
+            opened.locator("#grid button").nth(3).click()
+            path = saved(opened, tmp_path)
+            opened.locator("#close").click()
+            assert path.name == "seed0003.png"
+            with Image.open(path) as image:
+                pixels = np.asarray(image)
+                assert set(image.info) >= {"XML:com.adobe.xmp", "gen:seed"}
+            assert np.abs(pixels.astype(int) - wanted(run, [3], labels=[label])[0]).max() <= 1
+            record, of_gen = provenance.read(path), run.record(seed=3, label=name, truncation=1.0)
+            of_gen |= {field: record[field] for field in ("gen:software", "gen:date", "gen:pixels")}
+            assert record == of_gen
+            assert record["gen:pixels"] == provenance.pixels_digest(pixels)
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["gen:date"])
+        assert told.nothing()
+
+
+def test_a_saved_file_is_told_by_gen_verify(browser, folder, tmp_path, capsys):
+    with page_served(browser, folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        opened.locator("#way button").nth(3).click()
+        path = saved(opened, tmp_path)
+        assert told.nothing()
+    assert path.name == "seed0000-0001.png"
+    verify.main(verify.VerifyOptions(inputs=(path,)))
+    assert 'says that it was made by gen: run "gan", seeds 0,1' in " ".join(capsys.readouterr().out.split())
+    assert provenance.read(path)["gen:interpolation"] == pytest.approx(3 / 7, abs=1e-4)
+
+
+def test_a_page_without_its_model_says_so(browser, folder, tmp_path):
+    for path in folder.iterdir():
+        if path.name != "model.onnx":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with page_served(browser, tmp_path) as (opened, _):
+        opened.locator("#status", has_text="The model could not be started").wait_for()
+        assert opened.locator("#tool").is_hidden()
