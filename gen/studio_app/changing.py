@@ -247,7 +247,7 @@ def _png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def findregion_at(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+def find_region(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     """Finds the region under a point, x and y in [0, 1]: of one color, and in one piece."""
     number, x, y = fields.text("id", 40), fields.number("x", 0, 1), fields.number("y", 0, 1)
     fields.end()

@@ -187,7 +187,7 @@ async function table() {
     return make("td", {}, one);
   })));
   const head = make("tr", {}, make("td"), ...values.map((value) => make("th", { scope: "col" }, title(value))));
-  $("grid").replaceChildren(make("table", { class: "axes" }, head, ...rows));
+  $("grid").replaceChildren(make("div", { class: "wide-table" }, make("table", { class: "axes" }, head, ...rows)));
 }
 
 // ---- one image, large
