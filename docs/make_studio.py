@@ -39,7 +39,9 @@ def main() -> None:
         page.screenshot(path=OUT / "studio.png")
         page.locator("#axis").select_option("label")
         page.locator(".axes .tile img").first.wait_for()
+        page.set_viewport_size({"width": 1180, "height": 1100})  # the foot of the page lies over what is lower
         page.locator(".axes").screenshot(path=OUT / "studio_table.png")
+        page.set_viewport_size({"width": 1180, "height": 760})
         page.locator("#axis").select_option("")
         page.locator("#grid .tile img").nth(19).wait_for()
         if photo:

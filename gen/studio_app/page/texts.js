@@ -2,7 +2,7 @@
 export const TEXT = {
   title: "Studio", run: "Model", step: "Checkpoint", best: "best",
   explore: "Explore", walk: "Walk", photo: "Photo", refine: "Refine", verify: "Verify", saved: "Favorites",
-  seeds: "First seed", count: "Images", label: "Class", any: "drawn from the seed", prompt: "Prompt",
+  seeds: "First seed", count: "Images", label: "Class", any: "by seed", prompt: "Prompt",
   negative: "Not", truncation: "Truncation", temperature: "Temperature", guidance: "Guidance", top_p: "Top p",
   top_k: "Top k", steps: "Steps", default: "default", previous: "Previous", next: "Next", random: "Random",
   undo: "Undo", table: "Compare along", none: "nothing", command: "Command", python: "Python", copy: "Copy",
