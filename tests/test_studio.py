@@ -22,7 +22,7 @@ def test_a_port_that_is_taken_is_refused_in_a_line(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(InputError, match="in use.*leave it out"):
+        with pytest.raises(InputError, match=r"in use.*leave it out"):
             studio(StudioOptions(runs=[run], out=tmp_path / "out", port=other.getsockname()[1]))
 
 

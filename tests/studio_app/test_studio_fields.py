@@ -52,7 +52,8 @@ def test_jobs_are_done_in_order_and_tell_what_became_of_them():
     assert (waited(second).result, waited(first).state, done) == ("result", "done", [1, 2])
     assert waited(jobs.add(wrong)).error == "one line"
     failed = waited(jobs.add(fault))
-    assert "mistake in gen" in failed.error and "inside" not in failed.error
+    assert "mistake in gen" in failed.error
+    assert "inside" not in failed.error
     jobs.close()
 
 
@@ -71,5 +72,6 @@ def test_a_job_is_stopped_at_its_next_batch_and_too_many_are_refused():
     with pytest.raises(Busy):
         jobs.add(lambda job: None)
     running.stop()
-    assert waited(running).state == "stopped" and 0 < running.share < 1
+    assert waited(running).state == "stopped"
+    assert 0 < running.share < 1
     jobs.close()
