@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gen import cli
-from gen.cli.flags import SAMPLING, Options, option, run_main
+from gen.cli import SAMPLING, MemberOptions, option, run_main
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable
@@ -36,7 +36,7 @@ _OF_RUNS = ("step", "split", "refine", "real_baseline", "num_samples", "num_refe
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(Options):
+class EvaluateOptions(MemberOptions):
     """What to measure, how, and where the results go."""
 
     workdir: str | Path | None = option(None, "Folder of the run to measure.", group="Images")
@@ -83,9 +83,13 @@ class EvaluateOptions(Options):
 
 
 def evaluate(options: EvaluateOptions) -> Evaluation:
-    """Measures images, and writes the results. Raises InputError for bad input."""
+    """Measures images, and writes the results: of several processes only process 0. Raises InputError for bad input."""
     _check(options)
     evaluation = _of_run(options) if options.workdir else _of_folders(options)
+    from gen.processes import writes
+
+    if not writes():
+        return evaluation
     if not any(evaluation.results.values()):
         raise InputError("none of these metrics can be computed of these images; the lines above say why")
     from gen.evaluation import html
@@ -191,7 +195,17 @@ def main(options: EvaluateOptions) -> None:
     if options.compare:
         return print(compare(options))
     began = time.monotonic()
-    evaluation = evaluate(options)
+    from gen.processes import together, writes
+
+    with together(options):
+        evaluation = evaluate(options)
+        if writes():
+            _show(options, evaluation, time.monotonic() - began)
+    return None
+
+
+def _show(options: EvaluateOptions, evaluation: Evaluation, seconds: float) -> None:
+    """Prints the results."""
     from gen.evaluation import results
 
     for title, found in evaluation.results.items():
@@ -200,7 +214,7 @@ def main(options: EvaluateOptions) -> None:
             print(evaluation.verdicts[title])
     out = options.folder
     written = ", ".join(printable(out / name) for name in ("evaluation.json", "evaluation.html"))
-    print(f"\nin {time.monotonic() - began:.0f} s: {written}")
+    print(f"\nin {seconds:.0f} s: {written}")
 
 
 if __name__ == "__main__":

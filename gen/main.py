@@ -19,7 +19,6 @@ happened.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from gen import cli
-from gen.cli import Options, option
+from gen.cli import MemberOptions, option
 from gen.cli.flags import parse
 from gen.config import Config, experiment, validate
 from gen.config.fields import listing
@@ -42,7 +41,7 @@ from gen.training.interrupt import interrupts
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(Options):
+class TrainOptions(MemberOptions):
     """Which experiment to train, and where."""
 
     config: str | Path | None = option(None, "Experiment, FILE.py or FILE.py:VARIANT", group="Training")
@@ -61,11 +60,6 @@ class TrainOptions(Options):
         None, "package.module:function that is told what is logged, see docs/runs.md", group="Observing"
     )
     profile: str | None = option(None, "START:STOP, steps to trace into the folder profile of the run")
-    coordinator: str | None = option(
-        None, "HOST:PORT of process 0, where several train together", group="Several processes"
-    )
-    num_processes: int | None = option(None, "How many there are")
-    process_id: int | None = option(None, "Which one this is, from 0")
     list: bool = option(
         False, "Print the fields of the experiment, their values and meanings, and stop", group="Without training"
     )
@@ -81,16 +75,11 @@ def train(options: TrainOptions) -> int:
     try:
         with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
             compile_cache.enable(options.compilation_cache)
-            from gen.processes import membership
+            from gen.processes import membership_of
             from gen.training import loop
 
             changed, command = options.accept_changed_data, _command(options)
-            member = membership(
-                os.environ,
-                coordinator=options.coordinator,
-                num_processes=options.num_processes,
-                process_id=options.process_id,
-            )
+            member = membership_of(options)
             return loop.train(
                 config,
                 workdir,

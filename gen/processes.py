@@ -1,8 +1,9 @@
-"""Several processes that train as one: how each learns of the others, and what happens when one is lost."""
+"""Several processes that work as one: how each learns of the others, what they share, and what if one is lost."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -11,22 +12,24 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from gen.cli import MemberOptions
 from gen.errors import InputError
 
 LOST = 75  # exit code, EX_TEMPFAIL of sysexits.h: the same command again goes on
 SILENCE = 10.0  # seconds without a sign of life, after which a process counts as lost
 _TICK = 1.0  # seconds between signs of life
 _JOIN_SECONDS = 300
-_MEET_SECONDS = 3600  # the watch ends a process that waits for one that is lost
+_MEET_SECONDS = 86_400  # the watch ends a process that waits for one that is lost
 _LATER = 60  # seconds after which jax ends the process by itself, should the watch have failed
 _NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 _FLAGS = ("--coordinator", "--num_processes", "--process_id")
+_meetings = itertools.count()  # every process has the same
 
 
 class Membership(NamedTuple):
@@ -62,6 +65,33 @@ def membership(
         count, index = (_number(name, text) for name, text in zip(_NAMES[1:], given[1:], strict=True))
         return _checked(_NAMES, given[0], count, index, devices)
     return Membership(coordinator=given[0], local_devices=devices) if detected else None
+
+
+def membership_of(options: MemberOptions) -> Membership | None:
+    """Returns `membership` by the flags of a program and the environment of this process. Raises InputError."""
+    given = {"coordinator": options.coordinator, "num_processes": options.num_processes}
+    return membership(os.environ, **given, process_id=options.process_id)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def together(options: MemberOptions) -> Iterator[None]:
+    """Joins the other processes that the options or the environment name, and leaves when all are done.
+
+    All do the same in the same order, as what one computes another may wait for; an error in one ends all, with a line.
+    """
+    join(membership_of(options))
+    with Watch():
+        yield
+
+
+def alone() -> bool:
+    """Returns whether this process works alone; it starts no device."""
+    return not jax.distributed.is_initialized() or jax.process_count() == 1
+
+
+def writes() -> bool:
+    """Returns whether this process writes files: of several only process 0. One that is alone starts no device."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def _number(name: str, text: str | None) -> int | None:
@@ -137,7 +167,7 @@ def meet(name: str) -> None:
 
         store = distributed.global_state.client
         assert store is not None
-        store.wait_at_barrier(f"gen/{name}", _MEET_SECONDS * 1000)
+        store.wait_at_barrier(f"gen/{name}/{next(_meetings)}", _MEET_SECONDS * 1000)
 
 
 def of_first(value: np.ndarray | float) -> np.ndarray:
@@ -147,6 +177,31 @@ def of_first(value: np.ndarray | float) -> np.ndarray:
     from jax.experimental import multihost_utils
 
     return np.asarray(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+
+
+def bytes_of_first(make: Callable[[], bytes]) -> bytes:
+    """Makes bytes, at most 2 GiB, in process 0, however long that takes, and returns them in every process."""
+    if jax.process_count() == 1:
+        return make()
+    content = np.frombuffer(make() if jax.process_index() == 0 else b"", np.uint8)
+    meet("made")
+    length = int(of_first(len(content)))
+    return of_first(content if jax.process_index() == 0 else np.zeros(length, np.uint8)).tobytes()
+
+
+def share(count: int) -> np.ndarray:
+    """Returns which of `count` rows this process computes: as many as others, the last one for those that lack."""
+    each = -(-count // jax.process_count())
+    return np.minimum(np.arange(each) + each * jax.process_index(), count - 1)
+
+
+def gathered(part: np.ndarray, count: int) -> np.ndarray:
+    """Returns the results [count ...] of all processes, each of which has those of its `share`."""
+    if jax.process_count() == 1:
+        return part
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(part, tiled=True))[:count]
 
 
 class Watch:
@@ -186,6 +241,8 @@ class Watch:
         fails = isinstance(error, (jax.errors.JaxRuntimeError, ValueError)) and not isinstance(error, InputError)
         if fails and self._peers:
             time.sleep(self._silence)  # what fails in a sum over all devices is as a rule a lost process
+        if error is None and self._reason is None and self._peers:
+            self._part()
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -196,6 +253,14 @@ class Watch:
                 peer.close()
         if self._listener is not None:
             self._listener.close()
+
+    def _part(self) -> None:
+        """Waits until all have come to their end. Process 0 is the last to go: jax ends who still needs it."""
+        meet("end")
+        if jax.process_index():
+            jax.distributed.shutdown()
+        while jax.process_index() == 0 and self._heard:
+            time.sleep(0.02)
 
     def ends_all(self, code: int, why: str) -> None:
         """Says that this process ends for a reason of its own, with which the others are to end too."""

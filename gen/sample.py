@@ -3,10 +3,11 @@
 OUT is a folder that gets one file per image, or a .png or .jpg file that gets all images in one grid (the image itself
 when there is one). With --interpolate it is a .webp or .gif file, or the folder that gets one. Existing images of gen
 are overwritten, others never. The image of seed s is drawn from jax.random.key(s) alone: with the same versions and on
-one kind of device it is the same to the bit, whatever the other seeds, the batch size and the number of devices;
-elsewhere it is the same up to rounding. With --refine a chain of gen.imaging refines every image, and refinement.html
-in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries the record of how
-it was made, see gen/provenance.
+one kind of device it is the same to the bit, whatever the other seeds, the batch size and the number of processes;
+elsewhere, and on a CPU with another number of virtual devices, it is the same up to rounding. Several processes sample
+together by --coordinator, see docs/scale.md. With --refine a chain of gen.imaging refines every image, and
+refinement.html in the folder, or NAME-refinement.html beside the file, shows it before and after. Every file carries
+the record of how it was made, see gen/provenance.
 
 A prior or a flow, see gen/tasks, also completes image files, each seed in another way:
 
@@ -30,12 +31,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from gen.cli import SAMPLING, option, run_main
+from gen.cli import SAMPLING, MemberOptions, option, run_main
 from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError
 from gen.files import printable
 from gen.outputs.output_path import check_writable, parse_output
-from gen.provenance.policy import PolicyOptions
+from gen.provenance.policy import RECORD, PolicyOptions
 from gen.runs.best import Step
 from gen.training import compile_cache
 
@@ -48,7 +49,7 @@ _CONDITIONS = ("temperature", "top_k", "top_p", "guidance", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions(PolicyOptions):
+class SampleOptions(PolicyOptions, MemberOptions):
     """Which images to make, by which run, and where they go."""
 
     inputs: Sequence[str | Path] = option(
@@ -90,7 +91,10 @@ class SampleOptions(PolicyOptions):
 
 
 def sample(options: SampleOptions) -> SampleResult:
-    """Writes images by seed, or what a prior or a flow makes of image files. Raises InputError for bad input."""
+    """Writes images by seed, or what a prior or a flow makes of image files. Raises InputError for bad input.
+
+    Of several processes all compute, and process 0 writes.
+    """
     request = _request(options)
     seeds = parse_seeds(options.seeds or ("0-4" if request else "0-63"), repeated=options.interpolate)
     if options.prompt and options.prompts:
@@ -106,13 +110,13 @@ def sample(options: SampleOptions) -> SampleResult:
     if request and (output.file or output.format == "jpeg"):
         raise InputError(f"--out={options.out}: results are .png files in a folder, and --out must name the folder")
     check_writable(output.folder)
-    policy = options.policy()
-    from gen import devices
+    from gen import devices, processes
     from gen.imaging.chain import chain
     from gen.runs import trained_run
     from gen.sampling import conditional, outputs
     from gen.sampling.settings import Settings
 
+    policy = options.policy() if processes.writes() else RECORD  # which needs no keys
     post = None if options.refine in (None, "none") else chain(options.refine)
     mesh = devices.mesh(-1, 1)
     run = trained_run.load(options.workdir, step=options.step, mesh=mesh)
@@ -169,7 +173,12 @@ def _request(options: SampleOptions) -> str | None:
 def main(options: SampleOptions) -> None:
     """Prints what was written."""
     compile_cache.enable(None)
-    result = sample(options)
+    from gen.processes import together, writes
+
+    with together(options):
+        result = sample(options)
+        if not writes():
+            return
     images = "image" if result.num_images == 1 else "images"
     made = f"{result.num_images:,} {images} of checkpoint {result.step:,} in {result.seconds:.1f} s"
     print(f"{made}: {printable(options.out)}")

@@ -9,9 +9,11 @@ Needs starlette and uvicorn: pip install "gen-images[studio]".
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,9 +75,19 @@ def main(options: StudioOptions) -> None:
     compile_cache.enable(None)
     server = studio(options)
     cli.say(f"{server.address}  (Ctrl-C ends it; what is saved goes into {printable(options.out)})")
-    if options.browser:
-        webbrowser.open(server.address)
-    server.serve()
+    with _leading_to(server.address) as page:
+        if options.browser:
+            webbrowser.open(page.as_uri())
+        server.serve()
+
+
+@contextlib.contextmanager
+def _leading_to(address: str) -> Iterator[Path]:
+    """Makes a file that leads to an address: on the command line of a browser others could read the secret in it."""
+    with tempfile.TemporaryDirectory(prefix="gen-studio-") as folder:  # which its owner alone may enter
+        page = Path(folder) / "studio.html"
+        page.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+        yield page
 
 
 if __name__ == "__main__":

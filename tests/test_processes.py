@@ -85,16 +85,16 @@ def test_half_an_answer_is_refused(environ, arguments, told):
 
 
 class Group:
-    """Two processes with four devices each, which train the tiny run."""
+    """Two processes with four devices each, which train the tiny run, or run another program."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, program: tuple[str, ...] = ()) -> None:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         self.files = [folder / f"process{i}.txt" for i in range(2)]
         together = [f"--coordinator=localhost:{port}", "--num_processes=2"]
         self.processes = [
-            start(folder, *flags, *together, f"--process_id={i}", devices=4, output=file)
+            start(folder, *flags, *together, f"--process_id={i}", devices=4, output=file, program=program)
             for i, file in enumerate(self.files)
         ]
 
@@ -112,9 +112,12 @@ class Group:
         return [line for line in self.files[process].read_text().splitlines() if line.startswith("gen: ")]
 
 
-def start(folder: Path, *flags: str, devices: int, output: Path) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, *flags: str, devices: int, output: Path, program: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
     paths = os.pathsep.join(map(str, (folder, Path(__file__).parent, Path.cwd())))
-    command = [sys.executable, "-m", "gen.main", "--config", tiny.experiment(folder), f"--workdir={folder / 'run'}"]
+    training = ("gen.main", "--config", str(tiny.experiment(folder)))
+    command = [sys.executable, "-m", *(program or training), f"--workdir={folder / 'run'}"]
     with output.open("wb") as file:
         return subprocess.Popen(
             [*command, *flags],
@@ -125,8 +128,8 @@ def start(folder: Path, *flags: str, devices: int, output: Path) -> subprocess.P
 
 
 @contextlib.contextmanager
-def group(folder: Path, *flags: str) -> Iterator[Group]:
-    made = Group(folder, *flags)
+def group(folder: Path, *flags: str, program: tuple[str, ...] = ()) -> Iterator[Group]:
+    made = Group(folder, *flags, program=program)
     try:
         yield made
     finally:
@@ -170,6 +173,54 @@ def test_two_processes_train_as_one_and_stop_together(tmp_path):
     after = losses(endless)
     assert len(after) == steps[-1] + 2
     np.testing.assert_array_equal(after[: steps[-1]], together)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    told = folder / "told.txt"
+    assert start(folder, "--config.total_images=16", devices=1, output=told).wait(240) == 0, told.read_text()
+    return folder
+
+
+def as_one_and_as_two(folder, out, program, *flags):
+    """Runs a program with 4 devices of one process, then with 4 of each of two; returns what each wrote."""
+    one, two, told = out / "one", out / "two", out / "one.txt"
+    alone = start(folder, *flags, f"--out={one}", devices=4, output=told, program=(program,))
+    assert alone.wait(240) == 0, told.read_text()
+    with group(folder, *flags, f"--out={two}", program=(program,)) as both:
+        assert both.codes() == [0, 0], [file.read_text() for file in both.files]
+        assert not both.told(1)
+    return one, two
+
+
+def test_two_processes_sample_the_images_of_one_to_the_bit(trained, tmp_path):
+    flags = ("--seeds=0-9", "--refine=median(3)", "--grid", "--provenance=record")
+    one, two = as_one_and_as_two(trained, tmp_path, "gen.sample", *flags)
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in two.iterdir())
+    assert len(names) == 12  # with the grid and the page
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+
+
+def test_two_processes_measure_what_one_does(trained, tmp_path):
+    flags = ("--num_samples=40", "--metrics=frechet,path", "--extractor=pixels", "--seed=3")
+    one, two = as_one_and_as_two(trained, tmp_path, "gen.evaluate", *flags)
+    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in two.iterdir())
+    found = [json.loads((folder / "evaluation.json").read_text()) for folder in (one, two)]
+    values = [[(r["metric"], r["value"], r["low"], r["high"]) for r in results] for results in found]
+    assert values[0] == values[1]
+
+
+def test_bad_input_of_process_0_ends_the_other_with_the_same_line(trained, tmp_path):
+    (tmp_path / "seed0000.png").write_bytes(b"of somebody")
+    flags = ("--seeds=0-3", f"--out={tmp_path}")
+    with group(trained, *flags, program=("gen.sample",)) as two:  # which process 0 alone looks at
+        assert two.codes() == [2, 2]
+        assert "seed0000.png" in two.told(0)[-1]
+        assert "process 0 of 2 stopped: " in two.told(1)[-1]
+        assert "seed0000.png" in two.told(1)[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["seed0000.png"]
 
 
 @pytest.mark.parametrize("lost", [0, 1])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gen import cli, devices
+from gen import cli, devices, processes
 from gen.data import DatasetSplits, Examples
 from gen.errors import InputError, nearest
 from gen.evaluation.comparison import Comparison
@@ -79,16 +79,20 @@ def evaluate_run(
 ) -> Evaluation:
     """Compares images of a run's model with real ones of `splits`, its data.
 
-    about: what every result says of the run. Tells the progress. Raises InputError for a model that makes no images.
+    about: what every result says of the run. Tells the progress. Of several processes all make images and features, and
+    process 0 alone measures: elsewhere there are no results. Raises InputError for a model that makes no images.
     """
     real = reference(splits, extractor, split=settings.split, references=settings.num_references)
-    captioned = run.task.can_sample and bool(getattr(run.task, "caption_length", 0))
+    measures = processes.writes()
+    captioned = measures and run.task.can_sample and bool(getattr(run.task, "caption_length", 0))
     text_image = text_image_model(splits) if captioned and "captions" in settings.groups else None
     source_type = TRAINED if run.task.can_sample else COMPOSITE
     evaluation = Evaluation({}, {}, run.record(shows="figure", digital_source_type=source_type))
 
     def add(title: str, examples: Examples, more: Mapping[str, Any], path: Any = None) -> None:
         generated = extract_features(examples, extractor, labeled=bool(splits.num_classes))
+        if not measures:
+            return
         options = {"seed": settings.seed, "text_image": text_image, "path": path}
         comparison = Comparison(generated, real, extractor, {**about, **more}, **options)
         evaluation.comparisons[title] = comparison
@@ -101,7 +105,8 @@ def evaluate_run(
     for title, chain in (chains | ({"refined": settings.refine} if settings.refine else {})).items():
         began = time.monotonic()
         made = model_images(run.task, run.ema_params, splits, settings.num_samples, refine=chain, **options)
-        cli.say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
+        if measures:
+            cli.say(f"{title}: {len(made.images):,} images in {time.monotonic() - began:.1f} s")
         path, more = None, subject(run.task) | ({} if chain is None else {"refine": str(chain)})
         if chain is None and "path" in settings.groups:
             count = min(settings.num_samples, _PAIRS)

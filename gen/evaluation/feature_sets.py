@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gen import __version__, cli
+from gen import __version__, cli, processes
 from gen.data import DatasetSplits, Examples
 from gen.features import Extractor, array_cache
 from gen.metrics import moments, neighbors, spectrum
@@ -87,10 +87,10 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
         return FeatureSet(images, np.zeros((0, 1), np.float32))
     key = f"{cached_as} {extractor.digest} {__version__} {images.shape}"
     name = f"measured-{hashlib.sha256(key.encode()).hexdigest()[:16]}" if cached_as and extractor.cacheable else ""
-    arrays = array_cache.read(name) if name else None
+    arrays = array_cache.of_first(lambda: array_cache.read(name)) if name else None
     if arrays is None:
         arrays = _extracted(images, extractor)
-        if name:
+        if name and processes.writes():
             array_cache.write(arrays, name)
     known = labels if labeled and (labels >= 0).all() else None
     return FeatureSet(images, arrays["features"], known, arrays.get("logits"), _captions(examples))
@@ -106,12 +106,17 @@ def _captions(examples: Examples) -> np.ndarray | None:
 
 
 def _extracted(images: np.ndarray, extractor: Extractor) -> dict[str, np.ndarray]:
-    """Computes features, and logits of an extractor that classifies, in parts, so that progress shows."""
-    batches = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
-    parts = [extractor.apply(batch) for batch in cli.progress(batches, len(images), size=len)]
+    """Computes features, and logits of an extractor that classifies, in parts, so that progress shows.
+
+    Several processes share the images.
+    """
+    count, mine = len(images), images if processes.alone() else images[processes.share(len(images))]
+    batches = (mine[start : start + _AT_ONCE] for start in range(0, len(mine), _AT_ONCE))
+    parts = [extractor.apply(batch) for batch in cli.progress(batches, len(mine), size=len)]
     arrays = {"features": np.concatenate([part.features for part in parts])}
     logits = [part.logits for part in parts if part.logits is not None]
-    return arrays | ({"logits": np.concatenate(logits)} if logits else {})
+    arrays |= {"logits": np.concatenate(logits)} if logits else {}
+    return {name: processes.gathered(array, count) for name, array in arrays.items()}
 
 
 def reference(

@@ -11,6 +11,7 @@ import flax
 import numpy as np
 import safetensors.numpy
 
+from gen import processes
 from gen.files import atomic_write, cache_home, printable, private_folder
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,19 @@ def write(arrays: Mapping[str, np.ndarray], name: str) -> None:
         atomic_write(file, content)
     except OSError as error:
         _log.warning("cannot write %s (%s): it will be made again next time", printable(file), error.strerror or error)
+
+
+def of_first(find: Callable[[], Arrays | None]) -> Arrays | None:
+    """Returns what process 0 finds, in every process: two trainings would be two networks, and caches differ."""
+
+    def packed() -> bytes:
+        found = find()
+        return b"" if found is None else safetensors.numpy.save({k: np.array(x, order="C") for k, x in found.items()})
+
+    if processes.alone():
+        return find()
+    content = processes.bytes_of_first(packed)
+    return safetensors.numpy.load(content) if content else None
 
 
 def kept_params(name: str, make: Callable[[], Any]) -> Any:

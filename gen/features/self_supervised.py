@@ -45,14 +45,8 @@ _log = logging.getLogger(__name__)
 def self_supervised_extractor(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Extractor:
     """Returns the extractor of a data set: from the cache, or trained on its training images (some minutes)."""
     side, training = side_of(source.image_shape), training or DEFAULT
-    name = f"features-{_key(source, training, seed)}"
-    stored = array_cache.read(name)
-    if stored is None:
-        _log.warning("%s", _announced(source, training))
-        encoder = train_encoder(source, training=training, seed=seed)
-        classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
-        stored = _pack(encoder, classifier) | {"scale": unit_scale(output(encoder_network(), encoder, side, 0), source)}
-        array_cache.write(stored, name)
+    stored = array_cache.of_first(lambda: _kept(source, training, seed))
+    assert stored is not None
     flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
     features, scale = output(encoder_network(), trees["encoder"], side, 0), stored["scale"]
@@ -64,6 +58,20 @@ def self_supervised_extractor(source: DatasetSplits, *, training: Training | Non
     accuracy = float(stored["accuracy"]) if source.num_classes else None
     digest = array_cache.digest(stored | {"version": np.array(_VERSION)})
     return Extractor("own", digest, f"linear, antialiased, to {side} x {side}", apply, accuracy)
+
+
+def _kept(source: DatasetSplits, training: Training, seed: int) -> array_cache.Arrays:
+    """Returns the arrays of the networks: from the cache, or trained and kept."""
+    name, side = f"features-{_key(source, training, seed)}", side_of(source.image_shape)
+    if (stored := array_cache.read(name)) is not None:
+        return stored
+    _log.warning("%s", _announced(source, training))
+    encoder = train_encoder(source, training=training, seed=seed)
+    classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
+    scale = unit_scale(output(encoder_network(), encoder, side, 0), source)
+    stored = _pack(encoder, classifier) | {"scale": scale}
+    array_cache.write(stored, name)
+    return stored
 
 
 def _announced(source: DatasetSplits, training: Training) -> str:

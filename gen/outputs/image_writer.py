@@ -1,5 +1,5 @@
 """Writes image files: with the record of how they were made, marked, signed, whole or not at all, and never over a file
-that gen did not write.
+that gen did not write. Of several processes only process 0 writes.
 
 What is said of an image, and whether it is marked and signed, is decided by a `Policy`. Pixels are marked here, as late
 as can be: as 8 bits (16 in PNG), on white where there is no alpha. Nothing else in gen sees a marked image.
@@ -10,6 +10,7 @@ Frames are [h w c]: uint8, uint16, or float in [0, 1], all finite. c: 1 gray, 2 
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gen import processes
 from gen.errors import InputError
 from gen.files import printable, write_result
 from gen.outputs import encoding, manifest, marking, sidecar
@@ -43,6 +45,8 @@ def check(paths: Iterable[Path], policy: Policy | None = None) -> None:
 
     policy: with sidecars, these too.
     """
+    if not processes.writes():
+        return
     paths = list(paths)
     manifest.check(paths, is_own=is_own, what="cannot write")
     if policy and policy.sidecar:
@@ -91,6 +95,8 @@ def save(
     mark, region: as for `encode`. Raises InputError when the file cannot be written, when another one is in its place
     (see `check`), and when the image is not finite.
     """
+    if not processes.writes():
+        return
     check([path], policy)
     try:
         content = encode(frames, format=format, record=record, policy=policy, mark=mark, region=region)
@@ -106,6 +112,9 @@ def save_all(
 
     shape: [h w c] of most of them, if it is known: what marks them is compiled while the first are made.
     """
+    if not processes.writes():
+        deque(stills, maxlen=0)  # whoever makes them may do it with the others
+        return
     with ThreadPoolExecutor(_WRITERS) as pool:
         writing = list[Future[None]]()
         compiling = pool.submit(marking.compile_for, shape, policy) if shape else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gen import cli
+from gen import cli, processes
 from gen.errors import InputError
 from gen.files import atomic_write
 from gen.image_io.pixels import to_uint8
@@ -85,7 +85,7 @@ def write_stills(
         picture = sheet_of(np.stack(shown), row_names(prompts, shown_classes))
         image_writer.save(sheet, [picture], format=output.format, record=record, policy=policy)
         paths.append(sheet)
-    if chain:
+    if chain and processes.writes():
         atomic_write(output.refinement, _page(pairs, chain, len(seeds), policy))
         paths.append(output.refinement)
     return SampleResult(paths, len(seeds), run.step, time.monotonic() - began)
@@ -135,7 +135,7 @@ def _drawn(
     done, batches = 0, by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **given)
     for images in cli.progress(batches, len(seeds), size=len):
         before = after = to_uint8(images)
-        if chain:
+        if chain and processes.writes():
             after = to_uint8(by_seed.refine(chain, images, seeds[done : done + len(images)]))
         done += len(images)
         yield before, after

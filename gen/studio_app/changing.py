@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-import io
 import shlex
 from typing import Any
 
@@ -23,8 +23,8 @@ from gen.sampling import by_seed, conditional
 from gen.sampling.conditional.sampling import bits_of_results
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
-from gen.studio_app.states import State, command, images_of, lines, state_of
-from gen.studio_app.uploads import decoded
+from gen.studio_app.states import State, arguments, command, head, images_of, state_of
+from gen.studio_app.uploads import decoded, on_white
 from gen.studio_app.workspace import Workspace, encoded
 from gen.tasks.prior import Prior
 
@@ -84,7 +84,9 @@ def _small(pixels: np.ndarray, side: int) -> np.ndarray:
     if largest <= side:
         return pixels
     height, width = (max(1, round(length * side / largest)) for length in pixels.shape[:2])
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
+    reduced = np.asarray(Image.fromarray(flat).resize((width, height), Image.Resampling.BOX))
+    return reduced.reshape(height, width, *pixels.shape[2:])
 
 
 def complete(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def complete(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     what: Any = region or _mask(mask or b"", given.shape[1:3])
     request = conditional.inpaint(opened.model.run, given, what)
     return _results(
-        workspace, state, request, number, f"--inpaint={region or 'mask.png'}", f"{region or 'mask'!r}", job
+        workspace, state, request, number, f"--inpaint={region or 'mask.png'}", repr(region) if region else "mask", job
     )
 
 
@@ -133,14 +135,14 @@ def _results(
     if isinstance(run.task, Prior):
         values = bits_of_results(run, request, made[None, :, None], settings)[0, 0]
         maps["surprisal"] = apply_colormap(values, high=float(values.max()))
-    folder, name = workspace.runs[state.index], workspace.uploads.find(number).name
-    call = f"model.{'inpaint' if region else 'upscale'}(photo{', ' + region if region else ''}, seeds={[*state.seeds]})"
+    folder, name = workspace.runs[state.index], workspace.uploads.find(number).argument
+    call = f"model.{'inpaint' if region else 'upscale'}(photo{', ' + region if region else ''}, "
     return {
         "given": encoded(request.shown[0][0]),
         "images": [encoded(image) for image in made],
         "maps": {what: encoded(picture) for what, picture in maps.items()},
         "command": command(state, folder, out="results", more=[flag], inputs=[name]),
-        "python": lines(state, folder).rsplit("\n", 1)[0] + f"\nimages = {call}",
+        "python": f"{head(state, folder)}images = {call}{arguments(state, refined=False)})",
     }
 
 
@@ -155,7 +157,7 @@ def _mask(content: bytes, size: tuple[int, int]) -> np.ndarray:
         found = open_image(content, grayscale=True, background=(0, 0, 0))
     except Unreadable as error:
         raise InputError(f"the mask cannot be read: {error}") from None
-    return np.asarray(found.resize(size[::-1], Image.Resampling.BOX)) >= 128
+    return np.asarray(found.resize(size[::-1], Image.Resampling.BOX)) >= 64
 
 
 def project(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -165,17 +167,20 @@ def project(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     fields.end()
     model = state.opened.model
     given = workspace.given(state.opened, number)
-    label = None if state.label is None else str(state.label)
-    found = model.project(given, label=label, steps=150)
+    found = model.project(given, label=state.label_text, steps=150)
     error = float(((found - given) ** 2).mean())
-    folder, name = workspace.runs[state.index], workspace.uploads.find(number).name
-    words = ["python", "-m", "gen.latents", "project", name, f"--workdir={folder}", "--steps=150", "--out=projected"]
+    folder, name = workspace.runs[state.index], workspace.uploads.find(number).argument
+    words = ["python", "-m", "gen.latents", "project", name, f"--workdir={folder}", "--steps=150"]
+    words += [f"--step={state.step}"] * (state.step is not None)
+    words += [f"--label={state.label_text}"] * (state.label is not None)
+    words.append("--out=projected")
+    label_given = "" if state.label is None else f", label={state.label_text!r}"
     return {
         "given": encoded(to_uint8(given)[0]),
         "images": [encoded(to_uint8(np.clip(found, 0, 1))[0])],
         "psnr": round(-10 * float(np.log10(max(error, 1e-10))), 1),
         "command": shlex.join(words),
-        "python": lines(state, folder).rsplit("\n", 1)[0] + "\nimages = model.project(photo, steps=150)",
+        "python": f"{head(state, folder)}images = model.project(photo, steps=150{label_given})",
     }
 
 
@@ -211,11 +216,10 @@ def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     kept = workspace.uploads.find(number)
     post = chain(text)
     image = _small(kept.pixels, _SHOWN)
-    before = image
-    picture = open_picture(kept.path)
-    whole = max(kept.height, kept.width) <= _SHOWN
+    picture, whole = open_picture(kept.path), max(kept.height, kept.width) <= _SHOWN
     if not whole:
-        picture = _picture_of(image)
+        alpha = None if picture.alpha is None else _small(_eight(picture.alpha), _SHOWN)
+        picture = dataclasses.replace(picture, pixels=_small(_eight(picture.pixels), _SHOWN), alpha=alpha)
     given: dict[str, Any] = {"seed": 0, "references": {}, "masks": {}}
     if at is not None:
         given["masks"] = {"region": region_at(image, *at).astype(np.float32)[..., None]}
@@ -223,12 +227,12 @@ def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     job.check(0.1)
     with bounds.budget(_STEPS):
         made = refined(post, picture, **given)
-    after = to_uint8(made[..., :3] if made.shape[-1] in (3, 4) else made[..., :1])
-    words = ["python", "-m", "gen.refine", kept.name, f"--chain={post}", "--out=refined"]
+    after = on_white(made)
+    words = ["python", "-m", "gen.refine", kept.argument, f"--chain={post}", "--out=refined"]
     words[4:4] = ["--mask=region=region.png"] if at is not None else []
     python = f"from gen.api import chain\n\nimages = chain({str(post)!r})(images" + (", region=mask)" if at else ")")
     return {
-        "before": encoded(before),
+        "before": encoded(image),
         "after": encoded(after),
         "size": [*after.shape[:2]],
         "reduced": not whole,
@@ -237,14 +241,8 @@ def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     }
 
 
-def _picture_of(image: np.ndarray) -> Any:
-    return open_picture(_png(image))
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()
+def _eight(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype == np.uint8 else (values >> 8).astype(np.uint8)
 
 
 def find_region(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gen import config as configs
 from gen import refining
 from gen.errors import InputError
 from gen.files import printable
@@ -43,6 +43,7 @@ def verify(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         folder = None if index is None else workspace.runs[index]
         regenerator = Regenerator(folder, workspace.parser, key=workspace.key, originals=workspace.uploads.paths())
     again = verify_files([kept.path], workspace.parser, key=workspace.key, regenerator=regenerator).verdicts[0]
+    again_by = [] if index is None else ["--regenerate", f"--workdir={workspace.runs[index]}"]
     return {
         "name": kept.name,
         "kind": again.kind,
@@ -51,19 +52,15 @@ def verify(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         "problems": [*again.problems],
         "record": {name.removeprefix(PREFIX): value for name, value in record.items()},
         "state": None if index is None else _state(workspace, index, record),
-        "command": f"python -m gen.verify {kept.name}"
-        + (f" --regenerate --workdir={workspace.runs[index]}" if index is not None else ""),
+        "command": shlex.join(["python", "-m", "gen.verify", kept.argument, *again_by]),
         "python": f"from gen.api import verify\n\nverify({kept.name!r}).verdicts[0].text",
     }
 
 
 def _run_of(workspace: Workspace, record: dict[str, Any]) -> int | None:
     """Returns which open run made an image; None: none of them."""
-    digest = record.get(f"{PREFIX}config_digest")
-    for index in range(len(workspace.runs)):
-        if digest and configs.digest(workspace.opened(index, "best").model.run.config) == digest:
-            return index
-    return None
+    digest, known = record.get(f"{PREFIX}config_digest"), workspace.digests()
+    return known.index(digest) if isinstance(digest, str) and digest in known else None
 
 
 def _state(workspace: Workspace, index: int, record: dict[str, Any]) -> dict[str, Any] | None:
@@ -86,7 +83,7 @@ def save(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     fields.end()
     stills, paths = list[Still](), list[str]()
     for index, state in enumerate(chosen):
-        images = images_of(state, Job(0, lambda job: None))
+        images = images_of(state, job)
         seeds, labels, prompts = state.settings.each
         run = state.opened.model.run
         names = with_prompts(names_of(seeds, labels, run.class_names, ".png", folders=False), prompts, folders=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from gen.studio_app.jobs import Job
 from gen.studio_app.states import (
     MOST_IMAGES,
     State,
+    arguments,
     command,
+    head,
     images_of,
     known_settings,
     lines,
@@ -39,7 +42,7 @@ _SLIDERS = {
     "top_p": (0.05, 1, 0.05),
 }
 _SLIDERS |= {"top_k": (0, 500, 1), "steps": (1, 64, 1)}
-_NEAREST, _CHUNK = 6, 4096
+_NEAREST, _CHUNK_BYTES = 6, 2**26
 
 
 def describe(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -70,6 +73,7 @@ def describe(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
             "upscale": bool(contexts),
             "project": isinstance(task, Gan) or bool(task.can_reconstruct),
         },
+        "digests": workspace.digests(),
         "pages": {name: workspace.page(path) for name, path in found.items()},
         "out": str(workspace.out),
     }
@@ -110,16 +114,26 @@ def axes(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         column = state_of(workspace, Fields(changed | {"seeds": [*state.seeds]}))
         if axis not in ("label", "step") and axis not in known_settings(column.opened):
             raise InputError(f"this model has no {axis}")
-        part = Job(0, lambda job: None)
-        columns.append([encoded(image) for image in images_of(column, part)])
+        columns.append([encoded(image) for image in images_of(column, job)])
         commands.append(command(column, workspace.runs[column.index], out=f"{axis}-{value}"))
         job.check((index + 1) / len(values))
     return {
         "columns": columns,
         "values": values,
         "command": "\n".join(commands),
-        "python": lines(state, workspace.runs[state.index]),
+        "python": _of_axis(state, axis, values, workspace.runs[state.index]),
     }
+
+
+def _of_axis(state: State, axis: str, values: list[Any], folder: Path) -> str:
+    """The lines of Python that make a table."""
+    if axis == "step":
+        call = f"load({str(folder)!r}, step=value).sample({arguments(state)})"
+        return f"from gen.api import load\n\ncolumns = [{call} for value in {values}]"
+    plainly = {"label": None} if axis == "label" else {}
+    rest = {name: value for name, value in state.sampling.items() if name != axis}
+    given = arguments(dataclasses.replace(state, sampling=rest, **plainly))  # type: ignore[arg-type]
+    return f"{head(state, folder)}columns = [model.sample({given}, {axis}=value) for value in {values}]"
 
 
 def plane(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -133,14 +147,22 @@ def plane(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     latents = np.stack([by_seed.slerp(by_seed.slerp(a, b, u), c, v) for u, v in points])
     made = _of_latents(state, latents, job)
     u, v = points[-1]
-    how = (
-        "from gen.sampling.by_seed import drawn_latents, slerp\n\n"
-        f"a, b, c = drawn_latents(model.run.task, {[*state.seeds]})\nlatent = slerp(slerp(a, b, {u:g}), c, {v:g})"
+    folder = workspace.runs[state.index]
+    seed, rest = state.seeds[0], arguments(dataclasses.replace(state, seeds=state.seeds[:1]), refined=False)
+    python = (
+        "import numpy as np\n"
+        f"{head(state, folder)}"
+        "from gen.sampling import by_seed\nfrom gen.sampling.arguments import settings_of\n\n"
+        f"a, b, c = by_seed.drawn_latents(model.run.task, {[*state.seeds]})\n"
+        f"latent = by_seed.slerp(by_seed.slerp(a, b, {u!r}), c, {v!r})\n"
+        f"settings = settings_of(model.run, [{seed}], {state.label_text!r}, {state.sampling!r}, mesh=model.mesh)\n"
+        "made = by_seed.images(model.run.task, model.run.ema_params, settings.seeds, labels=settings.labels,\n"
+        "                      latents=latent[None], **settings.drawing)\nimages = np.concatenate([*made])"
     )
-    words = ["python", "-m", "gen.sample", f"--workdir={workspace.runs[state.index]}", "--interpolate"]
-    way = shlex.join([*words, f"--seeds={','.join(map(str, state.seeds))}", "--out=way.webp"])
-    head = lines(state, workspace.runs[state.index]).rsplit("\n", 1)[0]
-    return {"images": [encoded(image) for image in made], "command": way, "python": f"{head}\n{how}"}
+    if state.prompt or state.negative:
+        python += f"  # without the prompt of: {rest}"
+    text = command(state, folder, out="way.webp", more=["--interpolate"])
+    return {"images": [encoded(image) for image in made], "command": text, "python": python}
 
 
 def _of_latents(state: State, latents: np.ndarray, job: Job) -> np.ndarray:
@@ -152,8 +174,8 @@ def _of_latents(state: State, latents: np.ndarray, job: Job) -> np.ndarray:
     more: dict[str, Any] = {"labels": labels, "latents": latents, "captions": captions}
     more["program"] = state.opened.program
     batches = by_seed.images(run.task, run.ema_params, [state.seeds[0]] * count, **settings.drawing, **more)
-    made = np.concatenate([to_uint8(part) for part in job.each(batches, max(1, count // 16))])
-    return made if state.chain is None else to_uint8(by_seed.refine(state.chain, made, [state.seeds[0]] * count))
+    made = np.concatenate([*job.each(batches, max(1, count // 16))])
+    return to_uint8(made if state.chain is None else by_seed.refine(state.chain, made, [state.seeds[0]] * count))
 
 
 def way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -167,7 +189,8 @@ def way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     made = _of_latents(state, latents, job)
     folder = workspace.runs[state.index]
     text = command(state, folder, out="way.webp", more=["--interpolate", f"--frames={frames}"])
-    return {"images": [encoded(image) for image in made], "command": text, "python": lines(state, folder)}
+    python = f"{head(state, folder)}ends = model.sample({arguments(state)})  # and the way between them by the command"
+    return {"images": [encoded(image) for image in made], "command": text, "python": python}
 
 
 def move(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -182,13 +205,14 @@ def move(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     job.check(0.5)
     made = to_uint8(np.clip(opened.space.decode(codes), 0, 1))[0]
     folder, seed = workspace.runs[state.index], state.seeds[0]
-    index = int(np.argmax(np.abs(strengths)))
     words = ["python", "-m", "gen.latents", "directions", f"--workdir={folder}", f"--seeds={seed}"]
-    python = lines(state, folder).rsplit("\n", 1)[0] + (
-        "\nfrom gen.sampling.latent_space import moved\n\nspace = model.space()\n"
-        f"codes = space.drawn([{seed}]" + (f", label={state.label}" if state.label is not None else "") + ")\n"
-        "found = space.directions('closed_form', 8)\n"
-        f"image = space.decode(moved(codes, found, {index}, {strengths[index]:g}))"
+    words += [f"--step={state.step}"] * (state.step is not None)
+    label = "" if state.label is None else f", label={state.label}"
+    steps = [f"codes = moved(codes, found, {i}, {value!r})\n" for i, value in enumerate(strengths) if value]
+    python = (
+        f"{head(state, folder)}from gen.sampling.latent_space import moved\n\nspace = model.space()\n"
+        f"codes = space.drawn([{seed}]{label})\nfound = space.directions('closed_form', 8)\n"
+        f"{''.join(steps)}image = space.decode(codes)"
     )
     return {
         "image": encoded(made),
@@ -203,15 +227,15 @@ def nearest(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     state = state_of(workspace, fields)
     fields.end()
     one = dataclasses.replace(state, seeds=state.seeds[:1])
-    image = images_of(one, Job(0, lambda job: None))[0]
+    image = images_of(one, job)[0]
     known = state.opened.training_images
     if known.shape[1:] != image.shape:
         raise InputError("the training images have another shape than the samples")
     flat = image.reshape(-1).astype(np.float32)
-    distances = np.empty(len(known), np.float32)
-    for start in range(0, len(known), _CHUNK):
-        part = known[start : start + _CHUNK].reshape(-1, flat.size).astype(np.float32)
-        distances[start : start + _CHUNK] = np.sqrt(((part - flat) ** 2).mean(1))
+    distances, chunk = np.empty(len(known), np.float32), max(1, _CHUNK_BYTES // (4 * flat.size))
+    for start in range(0, len(known), chunk):
+        part = known[start : start + chunk].reshape(-1, flat.size).astype(np.float32)
+        distances[start : start + chunk] = np.sqrt(((part - flat) ** 2).mean(1))
         job.check(start / len(known))
     order = np.argsort(distances, kind="stable")[:_NEAREST]
     return {

@@ -49,6 +49,8 @@ class Fields:
         value = self._take(name, default)
         if value is not default and (not isinstance(value, str) or len(value) > longest):
             raise InputError(f"{name} must be a text of at most {longest:,} characters")
+        if value is not default and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise InputError(f"{name} has half of a character of two parts, which is no text")
         return value
 
     def choice(self, name: str, allowed: Sequence[str], default: Any = _MISSING) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import socket
 from collections.abc import Callable
@@ -141,9 +142,15 @@ class Server:
             await asyncio.sleep(0.01)
             waited = loop.time() - began
         told = {"state": job.state, "share": job.share, "error": job.error, "result": job.result}
+        try:
+            answer = Response(json.dumps(told, allow_nan=False), media_type="application/json")
+        except ValueError:
+            answer = JSONResponse(
+                {"state": "failed", "share": 1.0, "error": "the result has no numbers", "result": None}
+            )
         if job.ended:
             self.jobs.forget(job)
-        return JSONResponse(told)
+        return answer
 
 
 def _json(body: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gen.cli import SAMPLING
+from gen.cli.arguments import parse_labels
 from gen.errors import InputError
 from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import Chain, chain
@@ -47,9 +48,17 @@ class State:
         """As gen.sample has them. Raises InputError."""
         run = self.opened.model.run
         given = {"batch_size": _AT_ONCE, **self.sampling}
-        label = None if self.label is None else str(self.label)
         texts = {"prompt": self.prompt, "negative": self.negative}
-        return settings_of(run, self.seeds, label, given, mesh=self.opened.model.mesh, **texts)
+        found = settings_of(run, self.seeds, None, given, mesh=self.opened.model.mesh, **texts)
+        return found if self.label is None else found._replace(labels=[self.label])
+
+    @property
+    def label_text(self) -> str | None:
+        """The class as gen.sample reads it: a number is taken for a name, where a class has it."""
+        if self.label is None:
+            return None
+        names = self.opened.model.class_names
+        return str(self.label) if parse_labels(str(self.label), names) == [self.label] else names[self.label]
 
     @property
     def chain(self) -> Chain | None:
@@ -103,11 +112,9 @@ def images_of(state: State, job: Job, *, latents: np.ndarray | None = None) -> n
     more: dict[str, Any] = {"labels": labels, "latents": latents, "captions": captions}
     more["program"] = state.opened.program
     batches = by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **more)
-    made = np.concatenate([to_uint8(part) for part in job.each(batches, -(-len(seeds) // _AT_ONCE))])
-    if post:
-        job.check()
-        made = to_uint8(by_seed.refine(post, made, seeds))
-    return made
+    made = np.concatenate([*job.each(batches, -(-len(seeds) // _AT_ONCE))])
+    job.check()
+    return to_uint8(by_seed.refine(post, made, seeds) if post else made)
 
 
 def command(
@@ -117,23 +124,32 @@ def command(
     words = ["python", "-m", "gen.sample", *inputs, f"--workdir={folder}"]
     words += [f"--step={state.step}"] * (state.step is not None)
     words += [f"--seeds={ranges(state.seeds)}"]
-    words += [f"--label={state.label}"] * (state.label is not None)
+    words += [f"--label={state.label_text}"] * (state.label is not None)
     words += [f"--prompt={state.prompt}"] * bool(state.prompt) + [f"--negative={state.negative}"] * bool(state.negative)
-    words += [f"--{name}={value:g}" for name, value in state.sampling.items()]
+    words += [f"--{name}={value!r}" for name, value in state.sampling.items()]
     words += [f"--refine={state.refine or 'none'}"] * (state.refine is not None)
     return shlex.join([*words, *more, f"--out={out}"])
 
 
+def head(state: State, folder: Path) -> str:
+    """Returns the lines of Python that load the model of a state."""
+    at = "" if state.step is None else f", step={state.step}"
+    return f"from gen.api import load\n\nmodel = load({str(folder)!r}{at})\n"
+
+
+def arguments(state: State, *, refined: bool = True) -> str:
+    """Returns what a call in Python is given for a state."""
+    given = [f"seeds={ranges(state.seeds)!r}"]
+    texts = {"label": state.label_text, "prompt": state.prompt, "negative": state.negative}
+    given += [f"{name}={value!r}" for name, value in texts.items() if value is not None]
+    given += [f"{name}={value!r}" for name, value in state.sampling.items()]
+    given += [f"refine={state.refine or 'none'!r}"] * (refined and state.refine is not None)
+    return ", ".join(given)
+
+
 def lines(state: State, folder: Path) -> str:
     """Returns the lines of Python that make the images of a state."""
-    at = "" if state.step is None else f", step={state.step}"
-    given = [f"seeds={ranges(state.seeds)!r}"]
-    for name in ("label", "prompt", "negative"):
-        if (value := getattr(state, name)) is not None:
-            given.append(f"{name}={value!r}")
-    given += [f"{name}={value:g}" for name, value in state.sampling.items()]
-    given += [f"refine={state.refine or 'none'!r}"] * (state.refine is not None)
-    return f"from gen.api import load\n\nmodel = load({str(folder)!r}{at})\nimages = model.sample({', '.join(given)})"
+    return f"{head(state, folder)}images = model.sample({arguments(state)})"
 
 
 def ranges(seeds: Sequence[int]) -> str:

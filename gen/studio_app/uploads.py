@@ -37,6 +37,11 @@ class Upload(NamedTuple):
     width: int
     pixels: np.ndarray  # uint8 [h w 3], on white
 
+    @property
+    def argument(self) -> str:
+        """Its name as an argument of a command, which is no flag."""
+        return f"./{self.name}" if self.name.startswith("-") else self.name
+
 
 class Uploads:
     """The newest images that were handed over, by a number that nobody can guess."""
@@ -59,7 +64,7 @@ class Uploads:
         number = secrets.token_hex(8)
         path = Path(self._folder.name) / f"{number}{_SUFFIXES.get(parsed.format, '.png')}"
         path.write_bytes(content)
-        self._kept[number] = Upload(shown, path, height, width, _on_white(parsed.pixels[0]))
+        self._kept[number] = Upload(shown, path, height, width, on_white(parsed.pixels[0]))
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)[1].path.unlink(missing_ok=True)
         return number
@@ -88,7 +93,7 @@ def decoded(text: str) -> bytes:
         raise InputError("the content is no base64") from None
 
 
-def _on_white(pixels: np.ndarray) -> np.ndarray:
+def on_white(pixels: np.ndarray) -> np.ndarray:
     """Converts parsed pixels, 8 or 16 bits, 1 to 4 channels, to uint8 RGB on white."""
     values = pixels if pixels.dtype == np.uint8 else (pixels.astype(np.uint32) * 255 // 65535).astype(np.uint8)
     if values.shape[-1] in (2, 4):

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gen import api
+from gen import config as configs
 from gen.errors import InputError
 from gen.image_io.load import load_images, padding_of
 from gen.provenance.key import known_key
@@ -29,7 +30,7 @@ from gen.studio_app.uploads import Uploads
 from gen.verification.parse import Parser
 
 _LOADED = 3  # models that stay in memory
-_MOST_SEARCHED = 60_000  # training images among which the nearest are looked for
+_MOST_SEARCHED, _MOST_BYTES = 60_000, 2**30  # training images among which the nearest are looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Opened:
     def training_images(self) -> np.ndarray:
         """Images that it learned from, uint8 [n h w c]; of very many sets the first. Raises InputError."""
         images = load_data(self.model.run).train.images
-        return np.asarray(images[: min(len(images), _MOST_SEARCHED)])
+        fitting = _MOST_BYTES // int(np.prod(images.shape[1:]))
+        return np.asarray(images[: max(1, min(len(images), _MOST_SEARCHED, fitting))])
 
 
 class Workspace:
@@ -113,6 +115,10 @@ class Workspace:
             return load_images([upload.path], shape or opened.model.image_shape, padding=padding_of(run.data_metadata))
         except InputError as error:
             raise InputError(str(error).replace(str(upload.path), upload.name)) from None
+
+    def digests(self) -> list[str]:
+        """The digest of the config of each run."""
+        return [configs.digest(self.opened(index, "best").model.run.config) for index in range(len(self.runs))]
 
     def page(self, path: Path) -> str:
         """Returns the address of a page of a run."""

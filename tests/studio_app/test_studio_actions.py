@@ -189,3 +189,52 @@ def test_operators_are_listed_with_forms_that_make_chains(client):
     kept = client.hand(np.full((8, 8, 3), 90, np.uint8))
     for text in told["presets"].values():
         assert "error" not in client.ask("refine", id=kept["id"], chain=text)
+
+
+def test_a_chain_of_the_state_refines_as_gen_sample_does(client, place, tmp_path):
+    state = {"run": GAN, "seeds": [3], "refine": "gaussian(1)"}
+    told = client.ask("grid", **state)
+    sample(SampleOptions(workdir=place / "gan", seeds="3", refine="gaussian(1)", out=tmp_path / "made"))
+    (written,) = (tmp_path / "made").glob("seed*.png")
+    with Image.open(written) as opened:
+        assert np.array_equal(np.asarray(opened), pixels(told["images"][0]))
+    restored = client.ask("verify", id=client.ask("take", **state)["id"])
+    assert restored["state"]["refine"] == "gaussian(1)"
+    assert "equal" in restored["text"]
+
+
+def test_the_lines_of_every_view_make_what_is_shown(client):
+    asked = {"run": GAN, "seeds": [0, 1, 2], "label": 1, "truncation": 0.123456789}
+    for told in (client.ask("grid", **asked), client.ask("plane", **asked, points=[{"u": 0.25, "v": 0.5}])):
+        lines: dict = {}
+        exec(told["python"], lines)
+        assert np.array_equal([pixels(uri) for uri in told["images"]], to_uint8(lines["images"]))
+    told = client.ask("axes", **asked, axis="truncation", values=[{"value": 0.5}, {"value": 1}])
+    lines = {}
+    exec(told["python"], lines)
+    for column, made in zip(told["columns"], lines["columns"], strict=True):
+        assert np.array_equal([pixels(uri) for uri in column], to_uint8(made))
+
+
+def test_names_of_files_are_no_commands(client):
+    for name in ("a;touch PWN $(id).png", "--out=x.png", "it's.png"):
+        kept = client.hand(np.zeros((8, 8, 3), np.uint8), name)
+        for told in (client.ask("verify", id=kept["id"]), client.ask("refine", id=kept["id"], chain="invert")):
+            assert shlex.split(told["command"])[3] == ("./" + name if name.startswith("-") else name)
+
+
+def test_deep_and_transparent_pictures_are_shown_on_white(client):
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    kept = client.hand(deep, "deep.png")
+    after = pixels(client.ask("refine", id=kept["id"], chain="gaussian(0.01)")["after"])
+    assert np.abs(after[..., 0].astype(int) - deep // 257).max() <= 1
+    clear = np.zeros((900, 8, 4), np.uint8)
+    clear[100:800] = (255, 0, 0, 255)
+    for image in (clear[96:104], clear):
+        told = client.ask("refine", id=client.hand(image, "clear.png")["id"], chain="gaussian(0.01)")
+        assert pixels(told["after"])[0, 0].tolist() == [255, 255, 255]
+        assert np.abs(pixels(told["after"]).astype(int) - pixels(told["before"])).max() <= 2
+
+
+def test_half_a_character_is_refused(client):
+    assert "half of a character" in client.ask("grid", run=GAN, seeds=[0], prompt="\ud800x")["error"]

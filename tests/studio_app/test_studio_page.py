@@ -126,7 +126,7 @@ def test_a_state_is_an_address_and_undo_goes_back(browser, client):
         assert "seeds=40-43" in page.url
         assert "label=2" in page.url
         assert "--seeds=40-43 --label=2" in page.locator("#command").inner_text()
-        assert "seeds='40-43', label=2" in page.locator("#python").inner_text()
+        assert "seeds='40-43', label='2'" in page.locator("#python").inner_text()
         with opened(browser, client, page.url.partition("#")[2]) as other:
             assert np.array_equal(shown(other, "#grid .tile img", 4), moved)
         page.locator("#undo").click()
@@ -171,6 +171,27 @@ def test_names_of_classes_are_text(browser, client):
         shown(page, "#grid .tile img", 16)
         assert "<img src=x onerror=alert(1)>" in page.locator("#c-label option").all_inner_texts()
         assert page.locator("img[onerror]").count() == 0
+
+
+def test_another_model_begins_without_the_settings_of_the_last(browser, client):
+    with opened(browser, client, "truncation=0.5&count=2") as page:
+        shown(page, "#grid .tile img", 16)
+        page.locator("#run").select_option("1")
+        until(page, "document.querySelector('#about').textContent.startsWith('Flow')")
+        until(page, "document.querySelector('#command').textContent.includes('flow')")
+        assert "truncation" not in page.url
+
+
+def test_a_walk_from_any_seed_has_three_different_ones(browser, client):
+    with opened(browser, client) as page:
+        shown(page, "#grid .tile img", 16)
+        page.locator("#grid .tile").nth(1).click()
+        page.locator("#large").get_by_role("button", name="Walk from here").click()
+        loaded(page, "#walked")
+        assert "walk=1%2C2%2C0" in page.url
+        page.locator("#seed-a").fill("2")
+        page.keyboard.press("Tab")
+        until(page, "location.hash.includes('walk=2%2C1%2C0')")
 
 
 def test_tables_have_an_axis(browser, client):

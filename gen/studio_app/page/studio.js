@@ -53,7 +53,10 @@ async function ask(action, given, place = "page") {
     for (;;) {
       const outdated = running[place]?.mine !== mine;
       const told = await post("/api/job", { job, stop: outdated ? 1 : 0 });
-      if (told.state === "done") return outdated ? null : told.result;
+      if (told.state === "done") {
+        if ($("status").classList.contains("failed")) say(T.ready);
+        return outdated ? null : told.result;
+      }
       if (told.state === "failed") throw new Error(told.error);
       if (told.state === "stopped") { if (!outdated) say(T.stopped); return null; }
       $("progress").value = told.share;
@@ -109,12 +112,16 @@ function asked(of = state) {
 }
 
 // ---- favorites
-const favorites = () => { try { return JSON.parse(localStorage.getItem("favorites") ?? "[]"); } catch { return []; } };
-const keyOf = (of) => JSON.stringify(asked({ ...of, seeds: [of.seeds[0]] }));
+// By the digest of their run and their checkpoint, as another studio may have the runs in another order.
+const kept = () => { try { return JSON.parse(localStorage.getItem("favorites") ?? "[]"); } catch { return []; } };
+const favorites = () => kept().filter((one) => model.digests.includes(one.digest)).map((one) => ({ ...one, state: { ...one.state, run: model.digests.indexOf(one.digest) } }));
+const fixed = (of) => ({ ...of, seeds: [of.seeds[0]], step: of.step ?? model.step });
+const keyOf = (of) => model.digests[of.run] + JSON.stringify(asked({ ...fixed(of), run: 0 }));
 const isFavorite = (of) => favorites().some((one) => keyOf(one.state) === keyOf(of));
 function toggle(of, image) {
-  const others = favorites().filter((one) => keyOf(one.state) !== keyOf(of));
-  localStorage.setItem("favorites", JSON.stringify(isFavorite(of) ? others : [...others, { state: of, image }].slice(-64)));
+  const digest = model.digests[of.run], marked = isFavorite(of);
+  const others = kept().filter((one) => one.digest !== digest || keyOf({ ...one.state, run: of.run }) !== keyOf(of));
+  localStorage.setItem("favorites", JSON.stringify(marked ? others : [...others, { digest, state: fixed(of), image }].slice(-64)));
 }
 
 // ---- explore
@@ -201,7 +208,7 @@ function open(of, image, name) {
   const leave = (call) => async () => { $("large").close(); await call(); };
   const mark = button(isFavorite(of) ? T.unfavorite : T.favorite, () => { toggle(of, image); mark.textContent = isFavorite(of) ? T.unfavorite : T.favorite; marks(); });
   $("large-buttons").replaceChildren(...[mark, button(T.save, () => save([of])),
-    model.can.walk && button(T.walkFrom, leave(() => change({ view: "walk", walk: [of.seeds[0], state.walk[1], state.walk[2]], label: of.label, u: 0, v: 0 }))),
+    model.can.walk && button(T.walkFrom, leave(() => change({ view: "walk", walk: distinct([of.seeds[0], ...state.walk.slice(1)]), label: of.label, u: 0, v: 0 }))),
     button(T.refineThis, leave(() => taken(of, "refine"))), model.can.inpaint && button(T.photoThis, leave(() => taken(of, "photo"))),
     button(T.verifyThis, leave(() => taken(of, "verify"))), button(T.nearest, () => near(of)), button(T.close, () => $("large").close())].filter(Boolean));
   $("large-more").replaceChildren(); $("large-note").textContent = "";
@@ -224,6 +231,7 @@ async function save(states) {
 }
 
 // ---- walk
+const distinct = (seeds) => [...new Set([...seeds, 0, 1, 2])].slice(0, 3);
 let busy = false, again = false;
 const walk = tried(async () => {
   $("spot").style.left = `${100 * state.u}%`; $("spot").style.top = `${100 * state.v}%`;
@@ -449,6 +457,7 @@ const show = tried(async () => {
   for (const name of ["upscale", "project"]) $(name).hidden = !model.can[name];
   for (const name of ["complete", "region", "brush", "clear"]) ($(name).closest("label") ?? $(name)).hidden = !model.can.inpaint;
   $("mask").hidden = !model.can.inpaint;
+  $("photo-image").parentElement.style.aspectRatio = `${model.size[1]} / ${model.size[0]}`;
   document.title = `${T[state.view]} · ${model.name}`;
   if (state.view === "explore") { controls(); await grid(); }
   if (state.view === "walk") { ["a", "b", "c"].forEach((name, i) => { $(`seed-${name}`).value = state.walk[i]; }); sliders(); await walk(); if (model.can.directions) await move(); }
@@ -460,7 +469,8 @@ for (const element of document.querySelectorAll("[data-t]")) element.textContent
 $("region").replaceChildren(...["", "bottom_half", "top_half", "left_half", "right_half", "center", "border"].map((name) => make("option", { value: name }, T[name || "painted"])));
 $("after").style.clipPath = "inset(0 0 0 50%)";
 $("controls").addEventListener("submit", (event) => event.preventDefault());
-$("run").addEventListener("change", () => change({ run: Number($("run").value), step: null, label: null, axis: "" }));
+$("run").addEventListener("change", () => change({ run: Number($("run").value), step: null, label: null, axis: "", prompt: null, negative: null, refine: null,
+  ...Object.fromEntries(SETTINGS.map((name) => [name, null])) }));
 $("step").addEventListener("change", () => change({ step: model.steps[Number($("step").value)] }));
 $("previous").addEventListener("click", () => first(state.seeds[0] - state.seeds.length));
 $("next").addEventListener("click", () => first(state.seeds[0] + state.seeds.length));
@@ -471,7 +481,8 @@ $("undo").addEventListener("click", () => history.back());
 addEventListener("popstate", () => { state = read(); show(); });
 ["a", "b", "c"].forEach((name, i) => $(`seed-${name}`).addEventListener("change", (event) => {
   const seed = Math.max(0, Math.min(LARGEST, Math.floor(Number(event.target.value)) || 0));
-  change({ walk: state.walk.map((old, j) => j === i ? seed : old) });
+  const before = state.walk.indexOf(seed);  // two seeds that would be equal change places
+  change({ walk: state.walk.map((old, j) => j === i ? seed : j === before ? state.walk[i] : old) });
 }));
 for (const name of ["u", "v"]) $(name).addEventListener("input", () => { change({ [name]: Number($(name).value) }, { quiet: true }); walk(); });
 const drag = (event) => {
