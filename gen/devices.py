@@ -55,6 +55,15 @@ def compiler_options() -> dict[str, str | bool]:
     return options if jax.default_backend() == "cpu" and _understands(tuple(options.items())) else {}
 
 
+def training_options() -> dict[str, str | bool]:
+    """Options for programs with gradients: `compiler_options`, and on CPUs what lets networks compute blocks again.
+
+    XLA:CPU takes out early the barriers that keep `remat` from being undone.
+    """
+    barriers: dict[str, str | bool] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    return compiler_options() | (barriers if jax.default_backend() == "cpu" else {})
+
+
 @functools.cache
 def _understands(options: tuple[tuple[str, str | bool], ...]) -> bool:
     """Returns whether this jaxlib knows these options of its compiler."""

@@ -75,17 +75,8 @@ def without(
             splits.metadata["audit"] = known
         return splits
     found = read_exclusion(exclude, kinds)
-    if found.content != digest:
-        raise InputError(
-            f"exclude={printable(exclude)}: is the audit of another set, or of other options of it; audit this one by "
-            "gen.audit --config"
-        )
-    kept = {
-        split: np.array([i for i in range(len(part.images)) if f"{split}/{i:06}" not in found.names], int)
-        for split, part in (("train", splits.train), ("held_out", splits.held_out))
-    }
-    if not all(map(len, kept.values())):
-        raise InputError(f"exclude={printable(exclude)}: leaves nothing of a split")
+    counts = {"train": len(splits.train.images), "held_out": len(splits.held_out.images)}
+    kept = kept_of(found, exclude, digest, counts)
 
     def make(add: Add) -> Made:
         for split, part in (("train", splits.train), ("held_out", splits.held_out)):
@@ -100,6 +91,24 @@ def without(
     left.metadata["excluded"] = about
     left.metadata["audit"] = audited.recall(digest) or {"digest": found.facts["audit"]}
     return left
+
+
+def kept_of(
+    found: Exclusion, exclude: str | os.PathLike[str], digest: str, counts: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """Returns for each split which of its images are left, of a set of arrays of this digest, by their numbers.
+
+    Raises InputError for an audit of another set, and where nothing is left of a split.
+    """
+    if found.content != digest:
+        raise InputError(
+            f"exclude={printable(exclude)}: is the audit of another set, or of other options of it; audit this one by "
+            "gen.audit --config"
+        )
+    kept = {s: np.array([i for i in range(n) if f"{s}/{i:06}" not in found.names], int) for s, n in counts.items()}
+    if not all(map(len, kept.values())):
+        raise InputError(f"exclude={printable(exclude)}: leaves nothing of a split")
+    return kept
 
 
 def _chosen(part: Examples, indices: np.ndarray) -> tuple[Any, ...]:

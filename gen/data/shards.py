@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 
 from gen.data import audited
 from gen.data.dataset import DatasetSplits, Examples
+from gen.data.exclusions import kept_of, read_exclusion
 from gen.data.layout import plain
 from gen.data.shard_index import SPLITS, Index, damaged, read_index
 from gen.data.stored import Store, StoredCaptions, StoredImages
@@ -26,6 +28,8 @@ def shards(
     path: str | os.PathLike[str],  # the folder that gen.convert wrote
     *,
     verify: bool = False,  # True: read every shard first, and compare its sha256
+    exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on these shards: leave out what it found
+    exclude_kinds: tuple[str, ...] | None = None,  # of findings, see docs/data.md; None: the faults
 ) -> DatasetSplits:
     """Opens a folder of shards. Nothing but labels is read before images are asked for; any order is as fast.
 
@@ -38,10 +42,14 @@ def shards(
         name, why = faults[0]
         more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""
         raise InputError(f"shards: {printable(index.folder / name)}: {why}{more}; convert again")
-    train, held_out = (_examples(index, split) for split in SPLITS)
+    excluded = None if exclude is None else read_exclusion(exclude, exclude_kinds)
+    counts = {split: sum(shard.images for shard in index.splits[split]) for split in SPLITS}
+    kept = kept_of(excluded, exclude, index.digest, counts) if excluded and exclude is not None else {}
+    train, held_out = (_examples(index, split, kept.get(split)) for split in SPLITS)
     metadata: dict[str, Any] = {
-        "digest": index.digest,
-        "options": {"folder": plain(index.folder.resolve().name), **index.options},
+        "digest": index.digest if excluded is None else _digest_of([index.digest, excluded.digest]),
+        "options": {"folder": plain(index.folder.resolve().name), **index.options}
+        | ({"exclude": excluded.facts} if excluded else {}),
         "num_train": len(train.images),
         "num_held_out": len(held_out.images),
         "source": f"shards, from {index.source}",
@@ -49,12 +57,22 @@ def shards(
     } | ({"captions": index.captions} if index.captions else {})
     if known := audited.recall(index.digest):
         metadata["audit"] = known
+    if excluded:
+        metadata["excluded"] = excluded.facts | {"images": sum(counts.values()) - sum(map(len, kept.values()))}
+        metadata.setdefault("audit", {"digest": excluded.facts["audit"]})
     return DatasetSplits("shards", train, held_out, index.class_names, metadata)
 
 
-def _examples(index: Index, split: str) -> Examples:
+def _digest_of(digests: list[str]) -> str:
+    """Returns the sha256 of a set and of what is left out of it."""
+    return hashlib.sha256("\0".join(digests).encode()).hexdigest()
+
+
+def _examples(index: Index, split: str, kept: np.ndarray | None) -> Examples:
     labels, counts = index.labels(split)
-    store = Store(index, split)
+    if len(labels) == sum(shard.images for shard in index.splits[split]) and kept is not None:
+        labels, counts = labels[kept], None if counts is None else counts[kept]
+    store = Store(index, split, kept)
     if len(labels) != len(store):
         raise InputError(f"shards: {printable(index.folder)} has {len(labels):,} labels for {len(store):,} images")
     captions = None if counts is None else StoredCaptions(store, counts)

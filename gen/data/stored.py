@@ -27,15 +27,16 @@ _OPTIONS, _BUFFER = "readahead_buffer_size:0,max_parallelism:0", 2**14
 class Store:
     """The records of one split, by number."""
 
-    def __init__(self, index: Index, split: str) -> None:
-        self.shape, self.has_captions = index.image_shape, bool(index.captions)
+    def __init__(self, index: Index, split: str, kept: np.ndarray | None = None) -> None:
+        """kept: the numbers of the images that count, in order; None: all."""
+        self.kept, self.shape, self.has_captions = kept, index.image_shape, bool(index.captions)
         self._readers = [_Reader(index.folder, shard) for shard in index.splits[split]]
         self._ends = np.cumsum([shard.images for shard in index.splits[split]])
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="records")
         self._last = threading.local()  # the captions that came with the images this thread read
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return int(self._ends[-1]) if self.kept is None else len(self.kept)
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Reads images [k] in 0..n-1: uint8 [k h w c]. Raises InputError, which names a shard that is damaged."""
@@ -51,6 +52,7 @@ class Store:
 
     def _read(self, indices: np.ndarray, images: np.ndarray | None) -> list[list[bytes]]:
         texts: list[list[bytes]] = [[]] * len(indices)
+        indices = indices if self.kept is None else self.kept[indices]
         shard_of = np.searchsorted(self._ends, indices, side="right")
 
         def read(rows: np.ndarray) -> None:

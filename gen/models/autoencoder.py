@@ -32,6 +32,7 @@ class Autoencoder(nn.Module):
     patch: int = 2  # pixels per side that the first stage treats as one position (space-to-depth)
     bfloat16: bool = False  # compute in bfloat16; the bottleneck stays in float32
     bottleneck: Bottleneck = FSQ()
+    remat: bool = False  # compute blocks again for the gradient instead of keeping what is in them
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; given by the data
 
     @property
@@ -63,9 +64,11 @@ class Autoencoder(nn.Module):
         self.bottleneck.check(f"{place}.bottleneck")
 
     def setup(self) -> None:
-        self.encoder = _Encoder(self.widths, self.blocks, self.expansion, self.patch, self.bottleneck.inputs)
+        self.encoder = _Encoder(
+            self.widths, self.blocks, self.expansion, self.patch, self.bottleneck.inputs, self.remat
+        )
         outputs = self.image_shape[-1] * self.patch**2
-        self.decoder = _Decoder(self.widths, self.blocks, self.expansion, self.patch, outputs)
+        self.decoder = _Decoder(self.widths, self.blocks, self.expansion, self.patch, outputs, self.remat)
 
     def __call__(self, images: jax.Array, *, key: jax.Array | None = None) -> tuple[jax.Array, Code]:
         """Reconstructs images [b h w c]; returns them and the Code. key: of bottlenecks that draw; None: their mean."""
@@ -115,13 +118,14 @@ class Autoencoder(nn.Module):
 
 
 class _Half(nn.Module):
-    """The fields of encoder and decoder, of which all but the last are those of `Autoencoder`."""
+    """The fields of encoder and decoder, of which all but `outputs` are those of `Autoencoder`."""
 
     widths: tuple[int, ...]
     blocks: int
     expansion: float
     patch: int
     outputs: int  # channels
+    remat: bool
 
 
 class _Encoder(_Half):
@@ -129,13 +133,13 @@ class _Encoder(_Half):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        depth = self.blocks * len(self.widths)
+        depth, block = self.blocks * len(self.widths), layers.rematerialized(Block, self.remat)
         x = layers.Conv(self.widths[0], 3, name="image")(layers.space_to_depth(x, self.patch))
         for i, width in enumerate(self.widths):
             if i:
                 x = layers.Conv(width)(layers.downsample(x))
             for _ in range(self.blocks):
-                x = Block(self.expansion, None, depth=depth)(x)
+                x = block(self.expansion, None, depth=depth)(x)
         return layers.Conv(self.outputs, name="code")(layers.leaky_relu(x))
 
 
@@ -144,11 +148,11 @@ class _Decoder(_Half):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        depth = self.blocks * len(self.widths)
+        depth, block = self.blocks * len(self.widths), layers.rematerialized(Block, self.remat)
         x = layers.Conv(self.widths[-1], 3, name="code")(x)
         for i in reversed(range(len(self.widths))):
             for _ in range(self.blocks):
-                x = Block(self.expansion, None, depth=depth)(x)
+                x = block(self.expansion, None, depth=depth)(x)
             if i:
                 x = layers.upsample(layers.Conv(self.widths[i - 1])(x))
         x = layers.Conv(self.outputs, 3, name="image")(x)

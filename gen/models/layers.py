@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 Implementation = Literal["lax", "patches", "shifts"]
+M = TypeVar("M", bound=nn.Module)
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -130,6 +131,18 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
 def scaled_normal(gain: float, fan_in: int) -> Callable[..., jax.Array]:
     """Makes the initializer N(0, (gain / sqrt(fan_in))^2); a gain of 0 gives zeros."""
     return nn.initializers.normal(gain / math.sqrt(fan_in)) if gain else nn.initializers.zeros
+
+
+def rematerialized(block: type[M], on: bool) -> type[M]:
+    """Makes a block forget what it computed, and compute it again for its gradient: less memory, more time.
+
+    The values stay the same, and so do the names of parameters, which go by that of the class.
+    """
+    if not on:
+        return block
+    made: type[M] = nn.remat(block)
+    made.__name__ = block.__name__
+    return made
 
 
 class Conv(nn.Module):

@@ -54,6 +54,7 @@ class _Network(nn.Module):
     embedding: int = 64  # size of the class embedding
     bfloat16_from: int | None = 8  # stages of at least this many positions a side compute in bfloat16; None: none
     text_width: int = 64  # of the encoder of captions, where the data has them
+    remat: bool = False  # compute blocks again for the gradient instead of keeping what is in them
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; this and the next are given by the data
     num_classes: int = 0  # 0: not by class
     vocabulary: int = 0  # of captions; 0: not by caption
@@ -98,8 +99,9 @@ class _Network(nn.Module):
         return TextEncoder(self.vocabulary, self.text_width, name="text")(caption).pooled
 
     def _stage(self, x: jax.Array) -> jax.Array:
+        kind = layers.rematerialized(Block, self.remat)
         for _ in range(self.blocks):
-            x = Block(self.expansion, self.group_size, depth=self.blocks * len(self.stage_widths))(x)
+            x = kind(self.expansion, self.group_size, depth=self.blocks * len(self.stage_widths))(x)
         return x
 
 

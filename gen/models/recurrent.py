@@ -15,6 +15,7 @@ from gen.errors import InputError
 from gen.models import token_grid
 from gen.models.bounds import EXPANSION, WIDTH, check_bounds
 from gen.models.byte_embedding import ByteEmbedding
+from gen.models.layers import rematerialized
 from gen.models.recurrent_cells import CELLS, STATES, Cell
 from gen.models.sequence_layers import AdaRMSNorm, Linear, broadcast_rows
 from gen.models.token_grid import Grid
@@ -94,6 +95,7 @@ class Recurrent(nn.Module):
     cell: Cell = "rglru"  # of each layer
     expansion: float = 2.0  # hidden channels of the MLPs per channel
     neighbors: bool = True  # is each step told the known tokens around its position?
+    remat: bool = False  # compute layers again for the gradient instead of keeping what is in them
     vocabulary: int = 256  # this and the next are given by the task
     grid: Grid = (8, 8, 1)  # rows, columns, channels of the tokens
     context: Grid | None = None  # of the given tokens, such as a smaller image or the frame before
@@ -116,7 +118,8 @@ class Recurrent(nn.Module):
     def setup(self) -> None:
         self.inputs = token_grid.TokenEmbedding(self.width, self.vocabulary, self.grid, self.context)
         hidden, gain = round(self.expansion * self.width), (2 * self.layers) ** -0.5
-        self.stack = [Layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
+        layer = rematerialized(Layer, self.remat)
+        self.stack = [layer(self.cell, hidden, gain, self.num_classes) for _ in range(self.layers)]
         self.norm = AdaRMSNorm(self.num_classes)
         self.logits = Linear(self.vocabulary, use_bias=True)
         if self.text_vocabulary:

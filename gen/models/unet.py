@@ -108,6 +108,7 @@ class UNet(nn.Module):
     bfloat16: bool = False  # compute in bfloat16; the last convolution stays in float32
     text_width: int = 64  # of the encoder of captions, where the data has them
     text_levels: int = 2  # innermost levels whose positions look things up in the caption
+    remat: bool = False  # compute blocks again for the gradient instead of keeping what is in them
     image_shape: tuple[int, int, int] = (32, 32, 3)  # height, width, channels; this and the next are given by the data
     num_classes: int = 0  # 0: not by class
     vocabulary: int = 0  # of captions; 0: not by caption
@@ -145,9 +146,11 @@ class UNet(nn.Module):
         text = None if caption is None else TextEncoder(self.vocabulary, self.text_width, name="text")(caption)
         condition, depth = self._condition(time, label, text).astype(dtype), 2 * self.blocks * len(widths)
 
+        block = layers.rematerialized(_Block, self.remat)
+
         def blocks(y: jax.Array, level: int) -> jax.Array:
             for _ in range(self.blocks):
-                y = _Block(self.expansion, depth)(y, condition)
+                y = block(self.expansion, depth)(y, condition)
                 if text is not None and level >= len(widths) - self.text_levels:
                     y = _CrossAttention()(y, text)
             return y

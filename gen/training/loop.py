@@ -325,7 +325,7 @@ def compile_step(task: Task, config: Config, mesh: Mesh, state: TrainState, batc
         out_shardings=(state_shardings, NamedSharding(mesh, P())),
         donate_argnums=0,
     )
-    return jitted.lower(state, batch).compile(devices.compiler_options())
+    return jitted.lower(state, batch).compile(devices.training_options())
 
 
 @jax.jit

@@ -16,6 +16,7 @@ from gen import devices
 from gen.config import spec
 from gen.convert import ConvertOptions, convert, verify
 from gen.data import BatchSampler, folder, shards
+from gen.data.exclusions import FAULTS
 from gen.data.loader import DeviceLoader
 from gen.data.records import captions_of, pack, unpack_image
 from gen.data.shard_index import read_index
@@ -195,6 +196,37 @@ def test_a_shard_of_another_set_in_its_place_is_noticed_when_it_is_read(made):
     (made / "index.json").write_text(json.dumps(index))
     with pytest.raises(InputError, match=r"is damaged \(a record holds no image of \[8, 32, 3\]\)"):
         shards(made).train.images[0]
+
+
+def audit(folder: Path, content: str, *names: str) -> Path:
+    found = [{"file": name, "kind": FAULTS[0]} for name in names]
+    file = folder / "audit.json"
+    file.write_text(json.dumps({"findings": found, "digest": "d", "content": content}))
+    return file
+
+
+def test_what_an_audit_found_is_left_out(made, tmp_path):
+    whole = shards(made)
+    file = audit(tmp_path, whole.metadata["digest"], "train/000001", "train/000003", "held_out/000000")
+    left = shards(made, exclude=file)
+    rows = [i for i in range(len(whole.train.images)) if i not in (1, 3)]
+    np.testing.assert_array_equal(np.asarray(left.train.images), whole.train.images[rows])
+    np.testing.assert_array_equal(left.train.labels, whole.train.labels[rows])
+    assert [left.train.captions.of(i) for i in range(len(rows))] == [whole.train.captions.of(i) for i in rows]
+    np.testing.assert_array_equal(left.train.captions.counts, whole.train.captions.counts[rows])
+    np.testing.assert_array_equal(np.asarray(left.held_out.images), whole.held_out.images[1:])
+    assert left.metadata["excluded"]["images"] == 3
+    assert left.metadata["digest"] != whole.metadata["digest"]
+    assert left.metadata["num_train"] == len(rows)
+
+
+def test_an_audit_of_another_set_is_refused(made, tmp_path):
+    with pytest.raises(InputError, match="is the audit of another set"):
+        shards(made, exclude=audit(tmp_path, "of another", "train/000001"))
+    digest = shards(made).metadata["digest"]
+    names = [f"held_out/{i:06}" for i in range(COUNT)]
+    with pytest.raises(InputError, match="leaves nothing of a split"):
+        shards(made, exclude=audit(tmp_path, digest, *names))
 
 
 @pytest.mark.parametrize(
