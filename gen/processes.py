@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -80,6 +81,8 @@ def together(options: MemberOptions) -> Iterator[None]:
     All do the same in the same order, as what one computes another may wait for; an error in one ends all, with a line.
     """
     join(membership_of(options))
+    if not alone():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which jax has caught, and nobody here asks it for
     with Watch():
         yield
 

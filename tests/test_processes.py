@@ -223,6 +223,37 @@ def test_bad_input_of_process_0_ends_the_other_with_the_same_line(trained, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["seed0000.png"]
 
 
+SHARED = """
+import sys, time
+import numpy as np
+from gen import processes
+from gen.cli import parse, MemberOptions
+from gen.features import array_cache
+from gen.processes import together
+with together(parse([a for a in sys.argv if 'workdir' not in a], MemberOptions)):
+    import jax
+    mine = jax.process_index()
+    found = array_cache.of_first(lambda: {"a": np.arange(300.0) + mine, "b": np.int32([[mine]])})
+    assert found["a"].tolist() == list(range(300)) and found["a"].dtype == np.float64 and found["b"].tolist() == [[0]]
+    assert array_cache.of_first(lambda: None) is None
+    for count in (1, 2, 5):
+        rows = processes.share(count)
+        assert processes.gathered(np.float32(rows)[:, None], count).tolist() == [[i] for i in range(count)]
+    print("shared", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_processes_share_and_end_at_a_signal(tmp_path):
+    (tmp_path / "shared.py").write_text(SHARED)
+    with group(tmp_path, program=("shared",)) as two:
+        two.wait_for("shared")
+        two.processes[1].send_signal(signal.SIGTERM)
+        assert two.processes[1].wait(30) == -signal.SIGTERM
+        assert two.processes[0].wait(30) == LOST
+        assert two.told(0)[-1].startswith("gen: process 1 of 2 is lost")
+
+
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_process_that_is_killed_ends_the_other_with_a_line(tmp_path, lost):
     with group(tmp_path, "--config.total_images=40000") as two:
