@@ -173,6 +173,7 @@ def _request(options: SampleOptions) -> str | None:
 def main(options: SampleOptions) -> None:
     """Prints what was written."""
     compile_cache.enable(None)
+    _request(options)  # a mistake is told before jax is imported
     from gen.processes import together, writes
 
     with together(options):
