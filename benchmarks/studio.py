@@ -76,7 +76,7 @@ def measure(server: Any, run: int, times: int) -> list[str]:
     chain = seconds(server, "refine", times, lambda i: {"id": kept, "chain": texts[i]})
     half = seconds(
         server,
-        "complete",
+        "inpaint",
         min(times, 3),
         lambda i: {"run": run, "id": kept, "seeds": [i], "label": 0, "region": "center"},
     )

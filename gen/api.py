@@ -10,7 +10,9 @@ Images are float32 [n h w c] in [0, 1]; those that are given may be uint8, too. 
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,20 +120,39 @@ class Model:
         prompt: Prompt = None,
         negative: str | None = None,
         refine: str | None = None,
+        latents: np.ndarray | None = None,
         **sampling: float,
     ) -> np.ndarray:
         """Samples an image for each seed, as gen.sample does: [n h w c]; of several prompts or classes, all seeds.
 
         label: None: drawn from the seed. prompt: of a model that learned captions; None: without. negative: what
-        guidance leads away from. refine: a chain; None: that of the run; "none": none.
+        guidance leads away from. refine: a chain; None: that of the run; "none": none. latents: [m d], see
+        gen.sampling.by_seed.drawn_latents, in place of those of one seed, which decides all else.
         """
         settings = settings_of(self.run, seeds, label, sampling, prompt=prompt, negative=negative, mesh=self.mesh)
         text = self.run.config.refine if refine is None else refine
         post = None if text in ("", "none") else chain(text)
         numbers, labels, prompts = settings.each
+        if latents is not None:
+            shape = self.run.task.latent_shape
+            if len(numbers) > 1 or shape is None or np.shape(latents)[1:] != (math.prod(shape),):
+                allowed = "none of this model" if shape is None else f"[m {math.prod(shape)}], and one seed"
+                raise InputError(f"latents have shape {list(np.shape(latents))}; allowed: {allowed}")
+            numbers, labels, prompts = (
+                numbers * len(latents),
+                labels and labels * len(latents),
+                prompts and prompts * len(latents),
+            )
         captions = captions_for(self.run, prompts, negative, len(numbers))
         batches = by_seed.images(
-            self.run.task, self.run.ema_params, numbers, labels=labels, captions=captions, **settings.drawing
+            self.run.task,
+            self.run.ema_params,
+            numbers,
+            labels=labels,
+            latents=latents,
+            captions=captions,
+            program=self._program,
+            **settings.drawing,
         )
         made = np.concatenate([*batches])
         return np.clip(made if post is None else by_seed.refine(post, made, numbers), 0, 1)
@@ -250,6 +271,11 @@ class Model:
     def data(self, **moved: str) -> Data:
         """Loads the data that the model learned from. moved: arguments that changed since, such as path=..."""
         return Data(load_data(self.run, moved=moved))
+
+    @functools.cached_property
+    def _program(self) -> by_seed.Program:
+        """What samples, compiled once for all calls alike."""
+        return by_seed.compiled(self.run.task, self.mesh)
 
     def _given(self, images: np.ndarray) -> np.ndarray:
         return to_float(images, shape=self.image_shape)

@@ -174,8 +174,8 @@ def batched(function: Callable[[Any, Any], jax.Array], mesh: Mesh) -> Callable[.
 
     run(fixed, arrays, *, each=None, at_once=64) yields the results, one part [b ...] after the other. A compiler makes
     other machine code for other shapes, which rounds in another way. So every device always gets `each` rows, by
-    default as many as suit its kind: a row has the same result to the bit whatever it is done with, n, `at_once` (how
-    many may be on their way, rounded up), and how many devices of one kind there are.
+    default as many as suit its kind: a row has the same result to the bit whatever it is done with, n, and `at_once`
+    (how many may be on their way, rounded up). Other numbers of virtual devices of a CPU round otherwise (4e-7 seen).
     """
     # A Task may hold what jit cannot hash.
     compiled = jax.jit(lambda fixed, part: function(fixed, part), compiler_options=compiler_options())

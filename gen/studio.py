@@ -51,9 +51,10 @@ def studio(options: StudioOptions) -> Server:
     try:
         from gen.studio_app.server import Server
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn", "anyio"):
+        name = (error.name or "").partition(".")[0]
+        if name not in ("starlette", "uvicorn"):
             raise
-        raise InputError(f"gen.studio needs {error.name}, which is not there: {_INSTALL}") from None
+        raise InputError(f"gen.studio needs {name}, which is not there: {_INSTALL}") from None
     from gen.studio_app.workspace import Workspace
 
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
-from prior_runs import make_run
+from prior_runs import make_flow, make_run
 from untrained import untrained
 
 from gen import api, provenance, sample, score, verify, watermark
@@ -19,6 +19,7 @@ from gen.config import spec
 from gen.data.shapes import CLASS_NAMES
 from gen.errors import InputError
 from gen.image_io.pixels import to_uint8
+from gen.sampling import by_seed
 from gen.tasks.autoencoder import Autoencoder
 
 ROOT = Path(__file__).parents[1]
@@ -287,3 +288,14 @@ def test_the_notebook_runs(runs, tmp_path, monkeypatch):
     run_document("\n".join(cells), runs, monkeypatch)
     assert (tmp_path / "samples" / "seed0000.png").is_file()
     assert all(not cell.get("outputs") for cell in notebook["cells"])  # what ran elsewhere is not kept
+
+
+def test_latents_take_the_place_of_those_of_a_seed(tmp_path):
+    model = api.load(make_flow(tmp_path / "run", (8, 8, 3)))
+    latents = by_seed.drawn_latents(model.run.task, [3, 4])
+    made = model.sample(3, label=1, latents=latents)
+    assert np.array_equal(made, model.sample([3, 4], label=1))
+    with pytest.raises(InputError, match=r"latents have shape \[2\]; allowed: \[m"):
+        model.sample(3, latents=np.zeros(2))
+    with pytest.raises(InputError, match="and one seed"):
+        model.sample([3, 4], latents=latents)

@@ -66,7 +66,7 @@ def write_stills(
         drawn = _drawn(run, settings, seeds, chain, labels=labels, captions=captions)
         for i, (before, image) in enumerate(pair for batch in drawn for pair in zip(*batch, strict=True)):
             of_class = [class_names[labels[i]]] if labels else None
-            record = _record(run, settings, chain, seeds[i], of_class, prompts=texts[i : i + 1] if texts else ())
+            record = record_of(run, settings, chain, seeds[i], of_class, prompts=texts[i : i + 1] if texts else ())
             if with_grid:
                 shown.append(image)
             if chain and len(pairs) < _MAX_PAIRS:
@@ -80,7 +80,7 @@ def write_stills(
         deque(stills(), maxlen=0)
     if with_grid:
         shown_classes = [class_names[label] for label in classes]
-        record = _record(run, settings, chain, seeds_text(settings.seeds), shown_classes, prompts=prompts)
+        record = record_of(run, settings, chain, seeds_text(settings.seeds), shown_classes, prompts=prompts)
         record |= {"gen:shows": "grid"}
         picture = sheet_of(np.stack(shown), row_names(prompts, shown_classes))
         image_writer.save(sheet, [picture], format=output.format, record=record, policy=policy)
@@ -105,7 +105,7 @@ def write_animation(
     image_writer.check([path], policy)
     film = interpolation_frames(run, settings, chain, frames=frames)
     shown = [run.class_names[label] for label in labels or by_seed.drawn_labels(run.task, settings.seeds[:1]) or ()]
-    record = _record(run, settings, chain, seeds_text(settings.seeds), shown, prompts=settings.prompts)
+    record = record_of(run, settings, chain, seeds_text(settings.seeds), shown, prompts=settings.prompts)
     record |= {"gen:shows": "interpolation", "gen:frames": frames}
     image_writer.save(path, film, format=output.format, record=record, policy=policy)
     return SampleResult([path], len(film), run.step, time.monotonic() - began)
@@ -196,7 +196,7 @@ def with_prompts(names: Sequence[Path], prompts: Sequence[str] | None, *, folder
     ]
 
 
-def _record(
+def record_of(
     run: TrainedRun,
     settings: Settings,
     chain: Chain | None,
@@ -205,6 +205,7 @@ def _record(
     *,
     prompts: Sequence[str] = (),
 ) -> Record:
+    """Makes the record of an image, or of a picture of several: of a seed, or of several as text."""
     label = ", ".join(class_names) if class_names else None
     refine = chain.record_text if chain else None
     shared = {"truncation": settings.truncation, "refine": refine, **settings.conditions}

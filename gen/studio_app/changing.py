@@ -19,8 +19,10 @@ from gen.imaging.chain import chain
 from gen.outputs import image_writer
 from gen.refining.original import refine as refined
 from gen.report.colormap import apply_colormap
-from gen.sampling import by_seed, conditional
+from gen.sampling import conditional
+from gen.sampling.conditional.requests import REGIONS
 from gen.sampling.conditional.sampling import bits_of_results
+from gen.sampling.latent_space.figures import psnr
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
 from gen.studio_app.states import State, arguments, command, head, images_of, state_of
@@ -54,19 +56,9 @@ def take(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     state = state_of(workspace, fields)
     fields.end()
     image = images_of(state, job)[0]
-    record = record_of(state, state.seeds[0])
+    record = state.record(state.seeds[0])
     content = image_writer.encode([image], format="png", record=record, policy=workspace.policy)
     return _shown(workspace, workspace.uploads.add(content, f"seed{state.seeds[0]:04d}.png"))
-
-
-def record_of(state: State, seed: int) -> dict[str, Any]:
-    """The record of an image of a state, as gen.sample writes it."""
-    settings, run = state.settings, state.opened.model.run
-    labels = [state.label] if state.label is not None else by_seed.drawn_labels(run.task, [seed])
-    about: dict[str, Any] = {"seed": seed, "truncation": settings.truncation, **settings.conditions}
-    about |= {"label": run.class_names[labels[0]] if labels and run.class_names else None, "prompt": state.prompt}
-    about |= {"negative": state.negative, "refine": state.chain.record_text if state.chain else None}
-    return run.record(**about)
 
 
 def _shown(workspace: Workspace, number: str) -> dict[str, Any]:
@@ -89,21 +81,18 @@ def _small(pixels: np.ndarray, side: int) -> np.ndarray:
     return reduced.reshape(height, width, *pixels.shape[2:])
 
 
-def complete(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+def inpaint(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     """Makes a part of an image anew, each seed in another way; with where the answers differ, and how unusual it is."""
     number = fields.text("id", 40)
-    mask = (
-        decoded(fields.text("mask", 2**22, "")) if (region := fields.choice("region", _REGIONS, None)) is None else None
-    )
+    region, painted = fields.choice("region", [*REGIONS], None), decoded(fields.text("mask", 2**22, ""))
     state = state_of(workspace, fields)
     fields.end()
     opened = state.opened
     given = workspace.given(opened, number)
-    what: Any = region or _mask(mask or b"", given.shape[1:3])
+    what: Any = region or _mask(painted, given.shape[1:3])
     request = conditional.inpaint(opened.model.run, given, what)
-    return _results(
-        workspace, state, request, number, f"--inpaint={region or 'mask.png'}", repr(region) if region else "mask", job
-    )
+    flag, shown = f"--inpaint={region or 'mask.png'}", repr(region) if region else "mask"
+    return _results(workspace, state, request, number, flag, shown, job)
 
 
 def upscale(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
@@ -119,9 +108,6 @@ def upscale(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         small = workspace.given(opened, number, (height // 2, width // 2, channels))
     request = conditional.upscale(opened.model.run, small)
     return _results(workspace, state, request, number, "--upscale", "", job)
-
-
-_REGIONS = ("bottom_half", "top_half", "left_half", "right_half", "center", "border")
 
 
 def _results(
@@ -168,7 +154,6 @@ def project(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     model = state.opened.model
     given = workspace.given(state.opened, number)
     found = model.project(given, label=state.label_text, steps=150)
-    error = float(((found - given) ** 2).mean())
     folder, name = workspace.runs[state.index], workspace.uploads.find(number).argument
     words = ["python", "-m", "gen.latents", "project", name, f"--workdir={folder}", "--steps=150"]
     words += [f"--step={state.step}"] * (state.step is not None)
@@ -178,7 +163,7 @@ def project(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     return {
         "given": encoded(to_uint8(given)[0]),
         "images": [encoded(to_uint8(np.clip(found, 0, 1))[0])],
-        "psnr": round(-10 * float(np.log10(max(error, 1e-10))), 1),
+        "psnr": round(float(psnr(given, found)[0]), 1),
         "command": shlex.join(words),
         "python": f"{head(state, folder)}images = model.project(photo, steps=150{label_given})",
     }
@@ -269,4 +254,4 @@ def region_at(image: np.ndarray, x: float, y: float) -> np.ndarray:
     return np.asarray(full) >= 128
 
 
-__all__ = ["complete", "find_region", "operators", "project", "refine", "take", "upload", "upscale"]
+__all__ = ["find_region", "inpaint", "operators", "project", "refine", "take", "upload", "upscale"]

@@ -19,11 +19,12 @@ from gen.outputs.output_path import parse_output
 from gen.provenance import PREFIX
 from gen.sampling.outputs import names_of, with_prompts, write_animation
 from gen.sampling.settings import seeds_text
-from gen.studio_app.changing import record_of, region_at
+from gen.studio_app.changing import region_at
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
 from gen.studio_app.states import images_of, known_settings, state_of
 from gen.studio_app.workspace import Workspace
+from gen.verification.findings import record_of
 from gen.verification.regenerate import Regenerator
 from gen.verification.verify_files import KINDS, verify_files
 
@@ -33,23 +34,21 @@ def verify(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     number = fields.text("id", 40)
     fields.end()
     kept = workspace.uploads.find(number)
-    first = verify_files([kept.path], workspace.parser, key=workspace.key).verdicts[0]
-    job.check(0.4)
-    facts = dict(first.facts)
-    record = facts.get("record") or {}
+    record = record_of(workspace.parser.parse(kept.path)) or {}
     index = _run_of(workspace, record)
     regenerator = None
     with contextlib.suppress(InputError):
         folder = None if index is None else workspace.runs[index]
         regenerator = Regenerator(folder, workspace.parser, key=workspace.key, originals=workspace.uploads.paths())
-    again = verify_files([kept.path], workspace.parser, key=workspace.key, regenerator=regenerator).verdicts[0]
+    job.check(0.2)
+    found = verify_files([kept.path], workspace.parser, key=workspace.key, regenerator=regenerator).verdicts[0]
     again_by = [] if index is None else ["--regenerate", f"--workdir={workspace.runs[index]}"]
     return {
         "name": kept.name,
-        "kind": again.kind,
-        "title": KINDS[again.kind],
-        "text": again.text,
-        "problems": [*again.problems],
+        "kind": found.kind,
+        "title": KINDS[found.kind],
+        "text": found.text,
+        "problems": [*found.problems],
         "record": {name.removeprefix(PREFIX): value for name, value in record.items()},
         "state": None if index is None else _state(workspace, index, record),
         "command": shlex.join(["python", "-m", "gen.verify", kept.argument, *again_by]),
@@ -89,14 +88,14 @@ def save(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         names = with_prompts(names_of(seeds, labels, run.class_names, ".png", folders=False), prompts, folders=False)
         for image, seed, name in zip(images, seeds, names, strict=True):
             path = _free(workspace, f"{run.name}-{name.stem}".replace("/", "_"), stills)
-            stills.append(Still(path, image, record_of(state, seed)))
+            stills.append(Still(path, image, state.record(seed)))
             paths.append(path.name)
         job.check((index + 1) / (len(chosen) + 1))
     image_writer.save_all(iter(stills), format="png", policy=workspace.policy)
     return {"folder": str(workspace.out), "files": paths}
 
 
-def save_way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+def save_interpolation(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     """Saves the way from each seed to the next as an animation."""
     frames = fields.whole("frames", 1, 32, 12)
     state = state_of(workspace, fields)
@@ -109,7 +108,7 @@ def save_way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
 
 
 def save_refined(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
-    """Saves what a chain makes of an image at its full size, and the image itself beside it."""
+    """Saves what a chain makes of an image, at its full size."""
     number, text = fields.text("id", 40), fields.text("chain", 10_000)
     at = fields.point("at")
     fields.end()
@@ -151,4 +150,4 @@ def _free(workspace: Workspace, stem: str, taken: list[Still], *, suffix: str = 
     raise InputError(f"{workspace.out} has too many files of this name")
 
 
-__all__ = ["save", "save_refined", "save_way", "verify"]
+__all__ = ["save", "save_interpolation", "save_refined", "verify"]

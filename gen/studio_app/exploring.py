@@ -15,7 +15,6 @@ from gen.image_io.pixels import to_uint8
 from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed
 from gen.sampling.latent_space.directions import moved
-from gen.sampling.prompts import captions_for
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
 from gen.studio_app.states import (
@@ -145,40 +144,20 @@ def plane(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         raise InputError("a plane is between three seeds")
     a, b, c = by_seed.drawn_latents(state.opened.model.run.task, state.seeds)
     latents = np.stack([by_seed.slerp(by_seed.slerp(a, b, u), c, v) for u, v in points])
-    made = _of_latents(state, latents, job)
+    made = images_of(state, job, latents=latents)
     u, v = points[-1]
-    folder = workspace.runs[state.index]
-    seed, rest = state.seeds[0], arguments(dataclasses.replace(state, seeds=state.seeds[:1]), refined=False)
+    folder, first = workspace.runs[state.index], dataclasses.replace(state, seeds=state.seeds[:1])
     python = (
-        "import numpy as np\n"
-        f"{head(state, folder)}"
-        "from gen.sampling import by_seed\nfrom gen.sampling.arguments import settings_of\n\n"
-        f"a, b, c = by_seed.drawn_latents(model.run.task, {[*state.seeds]})\n"
-        f"latent = by_seed.slerp(by_seed.slerp(a, b, {u!r}), c, {v!r})\n"
-        f"settings = settings_of(model.run, [{seed}], {state.label_text!r}, {state.sampling!r}, mesh=model.mesh)\n"
-        "made = by_seed.images(model.run.task, model.run.ema_params, settings.seeds, labels=settings.labels,\n"
-        "                      latents=latent[None], **settings.drawing)\nimages = np.concatenate([*made])"
+        f"{head(state, folder)}from gen.sampling.by_seed import drawn_latents, slerp\n\n"
+        f"a, b, c = drawn_latents(model.run.task, {[*state.seeds]})\n"
+        f"latent = slerp(slerp(a, b, {u!r}), c, {v!r})\n"
+        f"images = model.sample(latents=latent[None], {arguments(first)})"
     )
-    if state.prompt or state.negative:
-        python += f"  # without the prompt of: {rest}"
     text = command(state, folder, out="way.webp", more=["--interpolate"])
     return {"images": [encoded(image) for image in made], "command": text, "python": python}
 
 
-def _of_latents(state: State, latents: np.ndarray, job: Job) -> np.ndarray:
-    """Makes images [n h w c] of latents, with all else of the first seed."""
-    run, settings = state.opened.model.run, state.settings
-    count = len(latents)
-    labels = None if state.label is None else [state.label] * count
-    captions = captions_for(run, [state.prompt] * count if state.prompt else None, settings.negative, count)
-    more: dict[str, Any] = {"labels": labels, "latents": latents, "captions": captions}
-    more["program"] = state.opened.program
-    batches = by_seed.images(run.task, run.ema_params, [state.seeds[0]] * count, **settings.drawing, **more)
-    made = np.concatenate([*job.each(batches, max(1, count // 16))])
-    return to_uint8(made if state.chain is None else by_seed.refine(state.chain, made, [state.seeds[0]] * count))
-
-
-def way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+def interpolate(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     """Makes the frames from each seed to the next."""
     frames = fields.whole("frames", 1, 32, 12)
     state = state_of(workspace, fields)
@@ -186,14 +165,18 @@ def way(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     if not 2 <= len(state.seeds) <= 5:
         raise InputError("a way goes through 2 to 5 seeds")
     latents = by_seed.interpolation(state.opened.model.run.task, state.seeds, frames)
-    made = _of_latents(state, latents, job)
-    folder = workspace.runs[state.index]
+    made = images_of(state, job, latents=latents)
+    folder, first = workspace.runs[state.index], dataclasses.replace(state, seeds=state.seeds[:1])
     text = command(state, folder, out="way.webp", more=["--interpolate", f"--frames={frames}"])
-    python = f"{head(state, folder)}ends = model.sample({arguments(state)})  # and the way between them by the command"
+    python = (
+        f"{head(state, folder)}from gen.sampling.by_seed import interpolation\n\n"
+        f"latents = interpolation(model.run.task, {[*state.seeds]}, {frames})\n"
+        f"images = model.sample(latents=latents, {arguments(first)})"
+    )
     return {"images": [encoded(image) for image in made], "command": text, "python": python}
 
 
-def move(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
+def edit(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     """Moves the image of a seed along directions, each by its strength in standard deviations."""
     strengths = [one.number("strength", -5, 5) for one in fields.parts("strengths", 8)]
     state = state_of(workspace, fields)
@@ -247,4 +230,4 @@ def nearest(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     }
 
 
-__all__ = ["axes", "describe", "grid", "move", "nearest", "plane", "way"]
+__all__ = ["axes", "describe", "edit", "grid", "interpolate", "nearest", "plane"]

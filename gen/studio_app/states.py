@@ -15,11 +15,12 @@ from gen.cli.arguments import parse_labels
 from gen.errors import InputError
 from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import Chain, chain
+from gen.provenance import Record
 from gen.sampling import by_seed
 from gen.sampling.arguments import settings_of
 from gen.sampling.conditional.requests import SETTINGS
-from gen.sampling.prompts import captions_for
-from gen.sampling.settings import Settings
+from gen.sampling.outputs import record_of
+from gen.sampling.settings import Settings, seeds_text
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
 from gen.studio_app.workspace import Opened, Workspace
@@ -66,6 +67,13 @@ class State:
         text = self.opened.model.run.config.refine if self.refine is None else self.refine
         return None if text in ("", "none") else chain(text)
 
+    def record(self, seed: int) -> Record:
+        """The record of its image of a seed, as gen.sample writes it."""
+        run = self.opened.model.run
+        labels = [self.label] if self.label is not None else by_seed.drawn_labels(run.task, [seed])
+        names = [run.class_names[label] for label in labels or () if run.class_names]
+        return record_of(run, self.settings, self.chain, seed, names, prompts=[self.prompt] if self.prompt else ())
+
 
 def known_settings(opened: Opened) -> list[str]:
     """Names the settings of sampling that a model has."""
@@ -103,18 +111,18 @@ def state_of(workspace: Workspace, fields: Fields) -> State:
 
 
 def images_of(state: State, job: Job, *, latents: np.ndarray | None = None) -> np.ndarray:
-    """Makes the images of a state: uint8 [n h w c], as gen.sample writes them. latents: instead of the seeds'."""
-    run, settings, post = state.opened.model.run, state.settings, state.chain
-    if not run.task.can_sample:
+    """Makes the images of a state: uint8 [n h w c], as gen.sample writes them. latents: as for `Model.sample`."""
+    model = state.opened.model
+    if not model.run.task.can_sample:
         raise InputError("this model does not sample; drop an image on it, to see what it makes of it")
-    seeds, labels, prompts = settings.each
-    captions = captions_for(run, prompts, settings.negative, len(seeds))
-    more: dict[str, Any] = {"labels": labels, "latents": latents, "captions": captions}
-    more["program"] = state.opened.program
-    batches = by_seed.images(run.task, run.ema_params, seeds, **settings.drawing, **more)
-    made = np.concatenate([*job.each(batches, -(-len(seeds) // _AT_ONCE))])
-    job.check()
-    return to_uint8(by_seed.refine(post, made, seeds) if post else made)
+    given: dict[str, Any] = {"label": state.label_text, "prompt": state.prompt, "negative": state.negative}
+    given |= {"refine": state.refine, **state.sampling}
+    starts, made = range(0, len(state.seeds if latents is None else latents), _AT_ONCE), list[np.ndarray]()
+    for start in job.each(starts, len(starts)):
+        part = slice(start, start + _AT_ONCE)
+        seeds = state.seeds[part] if latents is None else state.seeds[0]
+        made.append(model.sample(seeds, latents=None if latents is None else latents[part], **given))
+    return to_uint8(np.concatenate(made))
 
 
 def command(
@@ -123,7 +131,7 @@ def command(
     """Returns the command that makes the images of a state."""
     words = ["python", "-m", "gen.sample", *inputs, f"--workdir={folder}"]
     words += [f"--step={state.step}"] * (state.step is not None)
-    words += [f"--seeds={ranges(state.seeds)}"]
+    words += [f"--seeds={seeds_text(state.seeds)}"]
     words += [f"--label={state.label_text}"] * (state.label is not None)
     words += [f"--prompt={state.prompt}"] * bool(state.prompt) + [f"--negative={state.negative}"] * bool(state.negative)
     words += [f"--{name}={value!r}" for name, value in state.sampling.items()]
@@ -139,7 +147,7 @@ def head(state: State, folder: Path) -> str:
 
 def arguments(state: State, *, refined: bool = True) -> str:
     """Returns what a call in Python is given for a state."""
-    given = [f"seeds={ranges(state.seeds)!r}"]
+    given = [f"seeds={seeds_text(state.seeds)!r}"]
     texts = {"label": state.label_text, "prompt": state.prompt, "negative": state.negative}
     given += [f"{name}={value!r}" for name, value in texts.items() if value is not None]
     given += [f"{name}={value!r}" for name, value in state.sampling.items()]
@@ -150,14 +158,6 @@ def arguments(state: State, *, refined: bool = True) -> str:
 def lines(state: State, folder: Path) -> str:
     """Returns the lines of Python that make the images of a state."""
     return f"{head(state, folder)}images = model.sample({arguments(state)})"
-
-
-def ranges(seeds: Sequence[int]) -> str:
-    """Writes seeds as gen.sample reads them: 0-15 for a run of numbers, else a list."""
-    first = seeds[0]
-    if len(seeds) > 1 and list(seeds) == list(range(first, first + len(seeds))):
-        return f"{first}-{seeds[-1]}"
-    return ",".join(map(str, seeds))
 
 
 def plain(state: State) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gen.errors import InputError
 from gen.files import printable
+from gen.outputs import encoding
 from gen.verification.parse import Parser
 
 _MOST_BYTES, _MOST_PIXELS, _MOST_KEPT = 32 * 2**20, 40_000_000, 24
@@ -94,9 +95,6 @@ def decoded(text: str) -> bytes:
 
 
 def on_white(pixels: np.ndarray) -> np.ndarray:
-    """Converts parsed pixels, 8 or 16 bits, 1 to 4 channels, to uint8 RGB on white."""
-    values = pixels if pixels.dtype == np.uint8 else (pixels.astype(np.uint32) * 255 // 65535).astype(np.uint8)
-    if values.shape[-1] in (2, 4):
-        alpha = values[..., -1:].astype(np.uint16)
-        values = ((values[..., :-1] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+    """Converts pixels as they are parsed, 8 or 16 bits, 1 to 4 channels, to uint8 RGB on white."""
+    eight = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(encoding.on_white(eight), (*eight.shape[:2], 3)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import functools
 import io
@@ -20,10 +19,10 @@ from gen.errors import InputError
 from gen.image_io.load import load_images, padding_of
 from gen.provenance.key import known_key
 from gen.provenance.policy import Policy
+from gen.report.html import data_uri
 from gen.runs import digests
 from gen.runs.run_data import load_data
 from gen.runs.run_folder import RunFolder
-from gen.sampling import by_seed
 from gen.sampling.latent_space.directions import Directions
 from gen.studio_app.fields import Fields
 from gen.studio_app.uploads import Uploads
@@ -38,11 +37,6 @@ class Opened:
     """A checkpoint of a run, with what is computed of it once."""
 
     model: api.Model
-
-    @functools.cached_property
-    def program(self) -> by_seed.Program:
-        """What samples, compiled once for each size of batch."""
-        return by_seed.compiled(self.model.run.task, self.model.mesh)
 
     @functools.cached_property
     def space(self) -> Any:
@@ -135,8 +129,8 @@ class Workspace:
         self.uploads.close()
 
 
-def encoded(image: np.ndarray, *, format: str = "PNG") -> str:
-    """Returns an image, uint8 [h w c], as a data URI."""
+def encoded(image: np.ndarray) -> str:
+    """Returns an image, uint8 [h w c], as a data URI of a PNG without a record, to be shown."""
     buffer = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format=format)
-    return f"data:image/{format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, format="PNG")
+    return data_uri(buffer.getvalue())

@@ -169,7 +169,7 @@ def test_hostile_values_in_every_field_are_refused_in_a_line(client: Client, pla
     assert [path for path in sorted(place.rglob("*")) if path not in before and "out" not in path.parts] == []
 
 
-_OF_SEEDS = ("grid", "nearest", "move", "complete")
+_OF_SEEDS = ("grid", "nearest", "edit", "inpaint")
 
 
 def test_two_hundred_requests_at_once_leave_it_working(client: Client):

@@ -94,24 +94,24 @@ def test_the_corners_of_the_plane_are_the_seeds(client):
 
 
 def test_a_way_ends_where_the_seeds_are_and_is_saved_as_an_animation(client, place):
-    told = client.ask("way", run=GAN, seeds=[0, 1], label=0, frames=3)
+    told = client.ask("interpolate", run=GAN, seeds=[0, 1], label=0, frames=3)
     assert len(told["images"]) == 4
-    (name,) = client.ask("save_way", run=GAN, seeds=[0, 1], label=0, frames=3)["files"]
+    (name,) = client.ask("save_interpolation", run=GAN, seeds=[0, 1], label=0, frames=3)["files"]
     with Image.open(place / "out" / name) as opened:
         assert opened.n_frames == 4
         assert opened.format == "WEBP"
 
 
 def test_moving_along_a_direction_changes_the_image_and_by_nothing_does_not(client):
-    still = client.ask("move", run=GAN, seeds=[3], strengths=[{"strength": 0}])
-    moved = client.ask("move", run=GAN, seeds=[3], strengths=[{"strength": 3}])
+    still = client.ask("edit", run=GAN, seeds=[3], strengths=[{"strength": 0}])
+    moved = client.ask("edit", run=GAN, seeds=[3], strengths=[{"strength": 3}])
     plain = client.ask("grid", run=GAN, seeds=[3])["images"][0]
     assert np.abs(pixels(still["image"]).astype(int) - pixels(plain)).max() <= 1
     assert not np.array_equal(pixels(still["image"]), pixels(moved["image"]))
     lines: dict = {}
     exec(moved["python"], lines)
     assert np.array_equal(to_uint8(np.clip(lines["image"], 0, 1))[0], pixels(moved["image"]))
-    assert "no latents" in client.ask("move", run=FLOW, seeds=[3], strengths=[{"strength": 0}])["error"]
+    assert "no latents" in client.ask("edit", run=FLOW, seeds=[3], strengths=[{"strength": 0}])["error"]
 
 
 def test_the_nearest_training_images_are_in_order_of_their_distance(client):
@@ -132,13 +132,13 @@ def test_what_is_not_painted_over_stays_to_the_bit(client):
     Image.fromarray(mask).save(buffer, format="PNG")
     painted = base64.b64encode(buffer.getvalue()).decode()
     for run in (FLOW, PRIOR):
-        told = client.ask("complete", run=run, seeds=[0, 1], label=0, id=kept["id"], mask=painted)
+        told = client.ask("inpaint", run=run, seeds=[0, 1], label=0, id=kept["id"], mask=painted)
         for uri in told["images"]:
             assert np.array_equal(pixels(uri)[:, :4], image[:, :4])
         assert set(told["maps"]) == ({"variance"} if run == FLOW else {"variance", "surprisal"})
-        region = client.ask("complete", run=run, seeds=[0, 1], label=0, id=kept["id"], region="right_half")
+        region = client.ask("inpaint", run=run, seeds=[0, 1], label=0, id=kept["id"], region="right_half")
         assert region["images"] == told["images"]
-    assert "paint" in client.ask("complete", run=FLOW, seeds=[0], label=0, id=kept["id"])["error"]
+    assert "paint" in client.ask("inpaint", run=FLOW, seeds=[0], label=0, id=kept["id"])["error"]
 
 
 def test_a_chain_is_shown_as_gen_refine_makes_it(client, place):
@@ -205,7 +205,9 @@ def test_a_chain_of_the_state_refines_as_gen_sample_does(client, place, tmp_path
 
 def test_the_lines_of_every_view_make_what_is_shown(client):
     asked = {"run": GAN, "seeds": [0, 1, 2], "label": 1, "truncation": 0.123456789}
-    for told in (client.ask("grid", **asked), client.ask("plane", **asked, points=[{"u": 0.25, "v": 0.5}])):
+    place = [{"u": 0.25, "v": 0.5}]
+    way = client.ask("interpolate", **asked, frames=3)
+    for told in (client.ask("grid", **asked), client.ask("plane", **asked, points=place), way):
         lines: dict = {}
         exec(told["python"], lines)
         assert np.array_equal([pixels(uri) for uri in told["images"]], to_uint8(lines["images"]))

@@ -278,7 +278,7 @@ def test_what_the_model_can_make_of_a_photograph_is_found(browser, client, tmp_p
     with opened(browser, client, "run=0&view=photo") as page:
         page.locator("#photo-file").set_input_files(tmp_path / "given.png")
         loaded(page, "#photo-image")
-        assert not page.locator("#complete").is_visible()
+        assert not page.locator("#inpaint").is_visible()
         page.get_by_role("button", name="Nearest that the model can make").click()
         shown(page, "#photo-results img", 2)
         assert "dB" in page.locator("#photo-results").inner_text()

@@ -249,7 +249,7 @@ const walk = tried(async () => {
 
 let film = 0;
 const play = tried(async () => {
-  const result = await ask("way", { ...asked({ ...state, seeds: state.walk }), frames: 12 }, "walk");
+  const result = await ask("interpolate", { ...asked({ ...state, seeds: state.walk }), frames: 12 }, "walk");
   if (!result) return;
   tell(result);
   clearInterval(film);
@@ -270,7 +270,7 @@ const move = tried(async () => {
   try {
     do {
       moveAgain = false;
-      const result = await ask("move", { ...asked({ ...state, seeds: [state.walk[0]] }), strengths: strengths.map((strength) => ({ strength })) }, "move");
+      const result = await ask("edit", { ...asked({ ...state, seeds: [state.walk[0]] }), strengths: strengths.map((strength) => ({ strength })) }, "move");
       if (result) { $("moved").src = result.image; $("moved").alt = T.seed(state.walk[0]); tell(result); }
     } while (moveAgain);
   } finally { moving = false; }
@@ -339,7 +339,7 @@ const answersOf = async (action) => {
   if (!held.photo) throw new Error(T.first);
   const count = Math.max(1, Math.min(8, Number($("answers").value) || 1)), seeds = Array.from({ length: count }, (_, i) => i);
   const given = { ...asked({ ...state, refine: null, seeds }), id: held.photo.id };
-  if (action === "complete") Object.assign(given, $("region").value ? { region: $("region").value } : painted ? { mask: maskContent() } : {});
+  if (action === "inpaint") Object.assign(given, $("region").value ? { region: $("region").value } : painted ? { mask: maskContent() } : {});
   const result = await ask(action, given, "photo");
   if (!result) return;
   tell(result);
@@ -455,7 +455,7 @@ const show = tried(async () => {
     "aria-current": view === state.view ? "page" : null, onclick: () => change({ view }) }, T[view])));
   for (const view of VIEWS) $(view).hidden = view !== state.view;
   for (const name of ["upscale", "project"]) $(name).hidden = !model.can[name];
-  for (const name of ["complete", "region", "brush", "clear"]) ($(name).closest("label") ?? $(name)).hidden = !model.can.inpaint;
+  for (const name of ["inpaint", "region", "brush", "clear"]) ($(name).closest("label") ?? $(name)).hidden = !model.can.inpaint;
   $("mask").hidden = !model.can.inpaint;
   $("photo-image").parentElement.style.aspectRatio = `${model.size[1]} / ${model.size[0]}`;
   document.title = `${T[state.view]} · ${model.name}`;
@@ -494,12 +494,12 @@ $("pad").addEventListener("pointerdown", (event) => { $("pad").setPointerCapture
 $("pad").addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
 $("play").addEventListener("click", play);
 $("save-way").addEventListener("click", tried(async () => {
-  const result = await ask("save_way", { ...asked({ ...state, seeds: state.walk }), frames: 12 }, "save");
+  const result = await ask("save_interpolation", { ...asked({ ...state, seeds: state.walk }), frames: 12 }, "save");
   if (result) say(T.savedAs(result.files, result.folder));
 }));
 $("reset").addEventListener("click", () => { strengths.fill(0); sliders(); move(); });
 $("clear").addEventListener("click", unpaint);
-for (const name of ["complete", "upscale", "project"]) $(name).addEventListener("click", tried(() => answersOf(name)));
+for (const name of ["inpaint", "upscale", "project"]) $(name).addEventListener("click", tried(() => answersOf(name)));
 $("chain").addEventListener("change", () => { steps = []; forms(); refine(); });
 $("search").addEventListener("input", () => catalog && listed());
 $("keep-preset").addEventListener("click", () => {

@@ -14,7 +14,7 @@ export const TEXT = {
   directions: "Directions", direction: (i) => `Direction ${i}`, reset: "Reset",
   choose: "Choose an image, or drop one here", brush: "Brush", clear: "Clear the mask", region: "Part to make anew",
   painted: "what I paint over", bottom_half: "bottom half", top_half: "top half", left_half: "left half",
-  right_half: "right half", center: "center", border: "border", answers: "Answers", complete: "Make anew",
+  right_half: "right half", center: "center", border: "border", answers: "Answers", inpaint: "Make anew",
   upscale: "Twice the size", project: "Nearest that the model can make", given: "Given", variance: "Where answers differ",
   surprisal: "How unusual it is", answer: (s) => `Seed ${s}`, psnr: (p) => `${p} dB`,
   search: "Find an operator", add: "Add", remove: "Remove", chain: "Chain", presets: "Presets",
