@@ -294,8 +294,8 @@ def test_latents_take_the_place_of_those_of_a_seed(tmp_path):
     model = api.load(make_flow(tmp_path / "run", (8, 8, 3)))
     latents = by_seed.drawn_latents(model.run.task, [3, 4])
     made = model.sample(3, label=1, latents=latents)
-    assert np.array_equal(made, model.sample([3, 4], label=1))
-    with pytest.raises(InputError, match=r"latents have shape \[2\]; allowed: \[m"):
+    np.testing.assert_allclose(made, model.sample([3, 4], label=1), atol=1e-5)  # drawn by another program
+    with pytest.raises(InputError, match=r"latents have shape \[2\]; allowed: \[m 192\]"):
         model.sample(3, latents=np.zeros(2))
     with pytest.raises(InputError, match="and one seed"):
         model.sample([3, 4], latents=latents)
