@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
@@ -26,6 +26,7 @@ LOST = 75  # exit code, EX_TEMPFAIL of sysexits.h: the same command again goes o
 SILENCE = 10.0  # seconds without a sign of life, after which a process counts as lost
 _TICK = 1.0  # seconds between signs of life
 _JOIN_SECONDS = 300
+_LAST_SECONDS = 1.0
 _MEET_SECONDS = 86_400  # the watch ends a process that waits for one that is lost
 _LATER = 60  # seconds after which jax ends the process by itself, should the watch have failed
 _NAMES = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -249,11 +250,7 @@ class Watch:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
-        farewell = self._farewell(error)
-        for peer in self._peers:
-            with contextlib.suppress(OSError):
-                peer.sendall(farewell)
-                peer.close()
+        _say_last(self._peers, self._farewell(error))
         if self._listener is not None:
             self._listener.close()
 
@@ -376,9 +373,7 @@ class Watch:
 
     def _end(self, why: str, code: int = LOST) -> None:
         """Tells the others, says why, and ends this process."""
-        for peer in self._heard:
-            with contextlib.suppress(OSError):
-                peer.sendall(f"end {code} {why}\n".encode())
+        _say_last(self._heard, f"end {code} {why}\n".encode())
         next_step = "; the same command goes on from the newest checkpoint" if code == LOST else ""
         text = f"gen: {why}; stopped with exit code {code}{next_step}\n"
         start = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
@@ -387,3 +382,22 @@ class Watch:
         with contextlib.suppress(Exception):
             self.before_exit()
         os._exit(code)  # the main thread waits for a process that is no more
+
+
+def _say_last(peers: Iterable[socket.socket], text: bytes) -> None:
+    """Sends a text and ends connections, once the others have ended them too or after a second.
+
+    To close one at once, with something in it that was not read, would reset it, and the other would not get the text.
+    """
+    for peer in peers:
+        with contextlib.suppress(OSError):
+            peer.sendall(text)
+            peer.shutdown(socket.SHUT_WR)
+    deadline = time.monotonic() + _LAST_SECONDS
+    for peer in peers:
+        with contextlib.suppress(OSError):
+            while (left := deadline - time.monotonic()) > 0:
+                peer.settimeout(left)
+                if not peer.recv(4096):
+                    break
+        peer.close()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tiny
 
+from gen import processes
 from gen.errors import InputError
 from gen.processes import LOST, Membership, membership
 
@@ -334,3 +336,20 @@ def test_signs_of_life_are_sent_once_a_second():
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     assert all(3 <= int(count) <= 6 for count in done.stdout.split())
+
+
+def test_last_words_arrive_although_something_was_not_read():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(50):
+            here = socket.create_connection(listener.getsockname())
+            there, _ = listener.accept()
+            with there:
+                there.sendall(b"\n" * 100)  # signs of life that come too late
+                speaker = threading.Thread(target=processes._say_last, args=([here], b"bye\n"))
+                speaker.start()
+                time.sleep(0.01)
+                heard = b""
+                while part := there.recv(16):
+                    heard += part
+            speaker.join()
+            assert heard == b"bye\n"
