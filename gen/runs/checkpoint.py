@@ -99,7 +99,7 @@ class Checkpoints:
         self.wait()
         if step not in self.steps():
             named = leaves.named(state)
-            table = dict(zip(named, in_threads(leaves.described, named.values()), strict=True))
+            kept = dict(zip(named, in_threads(leaves.copied, named.values()), strict=True))
             saving = self._folder / f"saving-{step}"
             try:
                 if jax.process_index() == 0:
@@ -108,7 +108,7 @@ class Checkpoints:
                 self._writer.save(saving, args=ocp.args.PyTreeSave(named), force=True)
             except Exception as error:
                 raise self._fault(step, error) from None
-            self._pending = self._background.submit(self._commit, step, saving, table)
+            self._pending = self._background.submit(self._commit, step, saving, kept)
         if wait:
             self.wait()
 
@@ -156,9 +156,11 @@ class Checkpoints:
         for part in parts:
             _restore(directory, stored, part)
 
-    def _commit(self, step: int, saving: Path, table: dict[str, list]) -> None:
-        """Digests the files when orbax has written them, and gives the step its name; in the background."""
+    def _commit(self, step: int, saving: Path, kept: leaves.Leaves) -> None:
+        """Digests the leaves, and the files when orbax has written them, and names the step; in the background."""
         try:
+            table = dict(zip(kept, in_threads(leaves.described, kept.values()), strict=True))
+            kept.clear()
             self._writer.wait_until_finished()
             if jax.process_index() == 0:
                 self._name(step, saving, table)

@@ -23,10 +23,17 @@ def named(tree: Any) -> Leaves:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
+def copied(leaf: Any) -> np.ndarray | jax.ShapeDtypeStruct:
+    """Copies a leaf to the host, where nothing changes it when it is donated; its form, when no process holds it."""
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+    return np.array(leaf)  # np.asarray: a view, on a CPU
+
+
 def described(leaf: Any) -> list[Any]:
-    """Describes a leaf: [dtype, shape, digest of the values, None when no process holds all of them]."""
+    """Describes what `copied` returns, or any array that one process holds: [dtype, shape, digest, None of a form]."""
     digest = None
-    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
         values = np.ascontiguousarray(leaf)
         hashed = digests.hasher()
         hashed.update(f"{leaf.dtype}{list(leaf.shape)}".encode())
