@@ -39,6 +39,7 @@ from gen.runs.silence import silence_orbax
 Tree = TypeVar("Tree")
 
 _MOST_UNFOLDED = 1000  # times the bytes of the files that the values of a step beyond the next may take: zeros do
+_PATIENCE = 300_000_000  # seconds: orbax measures by a clock that may be set
 _AT_ONCE = 2**30  # bytes of leaves that `verify` reads together
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Checkpoints:
         self._keep = keep
         self._identity, self._notes = dict(identity or {}), dict(notes or {})
         digests.steps(self._folder)
-        self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
+        self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler(), timeout_secs=_PATIENCE)
         self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self.best: int | None = None  # a step that stays although it is old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import errno
 import functools
 import itertools
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
@@ -216,6 +218,36 @@ def test_killed_between_checkpoints(uninterrupted, kind, tmp_path, monkeypatch):
     assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert numbers(tmp_path) == numbers(uninterrupted)
+
+
+@with_one_task
+def test_a_clock_that_jumps_changes_nothing(uninterrupted, kind, tmp_path, monkeypatch):
+    months = itertools.cycle([0, -3, 3])  # with each look at the clock
+
+    class Jumping(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.fromtimestamp(jumping(), tz)
+
+    real = time.time
+
+    def jumping():
+        return real() + 30 * 86_400 * next(months)
+
+    monkeypatch.setattr(time, "time", jumping)
+    monkeypatch.setattr(datetime, "datetime", Jumping)
+    with monkeypatch.context() as patch:
+        when_fed(patch, 5, die)
+        with pytest.raises(SystemError, match="killed"):
+            loop.train(config(kind=kind, checkpoint_every=2), tmp_path)
+    for number, path in enumerate(sorted(tmp_path.rglob("*"))):  # as if step 4 were from long before step 2
+        os.utime(path, (10 + number, 10 + number) if "4" in path.parts else (4e9 - number, 4e9 - number))
+    assert loop.train(config(kind=kind, checkpoint_every=2), tmp_path) == 0
+    assert whole_state(tmp_path, STEPS) == whole_state(uninterrupted, STEPS)
+    assert numbers(tmp_path) == numbers(uninterrupted)
+    seconds = [line["seconds"] for line in lines(tmp_path)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] < 600
 
 
 @with_one_task
