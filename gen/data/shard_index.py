@@ -93,12 +93,21 @@ def read_index(path: str | os.PathLike[str]) -> Index:
     if not file.is_file():
         raise InputError(f"shards: {printable(folder)} has no {INDEX}: it is no folder of gen.convert, or not finished")
     try:
-        index = _parsed(folder, parse_json(read_regular(file, most=_LARGEST)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = read_regular(file, most=_LARGEST)
+    except OSError as error:
         raise InputError(f"shards: {printable(file)} cannot be read ({_reason(error)})") from None
+    index = parsed_index(folder, content)
     for shard in (shard for split in SPLITS for shard in index.splits[split]):
         check_size(folder, shard)
     return index
+
+
+def parsed_index(folder: Path, content: bytes) -> Index:
+    """Makes the index of a folder of the content of its index.json. Raises InputError."""
+    try:
+        return _parsed(folder, parse_json(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"shards: {printable(folder / INDEX)} cannot be read ({_reason(error)})") from None
 
 
 def check_size(folder: Path, shard: Shard) -> None:

@@ -16,6 +16,7 @@ from gen.data.dataset import DatasetSplits, Examples
 from gen.data.exclusions import kept_of, read_exclusion
 from gen.data.layout import plain
 from gen.data.shard_index import SPLITS, Index, damaged, read_index
+from gen.data.shard_mirror import is_remote, mirrored
 from gen.data.stored import Store, StoredCaptions, StoredImages
 from gen.errors import InputError
 from gen.files import printable
@@ -25,7 +26,7 @@ _MOST_SKIPPED = 1000  # that data.json names
 
 
 def shards(
-    path: str | os.PathLike[str],  # the folder that gen.convert wrote
+    path: str | os.PathLike[str],  # the folder that gen.convert wrote, or a copy of it at gs:// or s3://
     *,
     verify: bool = False,  # True: read every shard first, and compare its sha256
     exclude: str | os.PathLike[str] | None = None,  # audit.json of gen.audit on these shards: leave out what it found
@@ -33,11 +34,12 @@ def shards(
 ) -> DatasetSplits:
     """Opens a folder of shards. Nothing but labels is read before images are asked for; any order is as fast.
 
+    An address is copied to the cache of this host first, see gen.data.shard_mirror.
     Shards are compared with index.json by size here; what is damaged within raises InputError, with the name of the
     shard, when it is read. The images of the index of an unfinished conversion, a missing shard and a changed one
     raise InputError.
     """
-    index = read_index(path)
+    index = read_index(mirrored(path) if is_remote(path) else path)
     if verify and (faults := list(damaged(index))):
         name, why = faults[0]
         more = f", and {len(faults) - 1:,} more" if len(faults) > 1 else ""

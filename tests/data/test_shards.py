@@ -231,7 +231,10 @@ def test_an_audit_of_another_set_is_refused(made, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("shard", "is not a folder; did you mean 'shards'?"), ("gs://bucket/shards", "mount the storage")],
+    [
+        ("shard", "is not a folder; did you mean 'shards'?"),
+        ("ftp://bucket/shards", "allowed: a folder, gs:// or s3://"),
+    ],
 )
 def test_a_wrong_place(made, tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)
