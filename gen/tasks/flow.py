@@ -213,7 +213,7 @@ class Flow:
             return jax.lax.cond((low <= t) & (t <= high), guided, lambda: given)
 
         noise = asked["latent"] if "latent" in asked else draw_latents(keys, self.latent_shape)
-        noise *= asked.get("truncation", 1.0) * asked.get("temperature", 1.0)
+        noise = noise * (asked.get("truncation", 1.0) * asked.get("temperature", 1.0))  # an array of the caller
         z = ode.solve(
             velocity,
             noise.reshape(n, *self.latent_shape),

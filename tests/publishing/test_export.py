@@ -223,7 +223,7 @@ def test_a_family_without_a_sampler_is_exported_without_one(runs, tmp_path, monk
 
 
 def test_a_prior_has_no_onnx(runs, tmp_path):
-    with pytest.raises(InputError, match=r"one after the other; model.onnx is for generators and decoders"):
+    with pytest.raises(InputError, match=r"one after the other; model.onnx is for generators, decoders and flows of pixels"):
         exported(runs / "runs" / "prior", tmp_path / "out", onnx=True)
     assert not (tmp_path / "out").exists()
 

@@ -14,10 +14,12 @@ const channel = new MessageChannel();
 const waiting = []; // what goes on with each of its messages
 let running = 0; // drawings
 let stops = 0; // times that all were stopped
+let stopped = false; // and none was begun since
+let pace = 0; // milliseconds for an image of the grid
 let model = null;
 let shown = null; // the wish that is shown large, and its bytes
 
-const say = (text) => (at("status").textContent = text);
+const say = (text) => at("status").textContent === text || (at("status").textContent = text); // once: it is read aloud
 const seedIn = (id) => Math.min(LAST, Math.max(0, Math.trunc(Number(at(id).value)) || 0));
 
 /** The number in a field, within bounds; where there is none, the other one. The field shows what is taken. */
@@ -82,21 +84,25 @@ async function draw(part, wishes) {
     list.append(button);
   }
   at("stop").disabled = !++running;
+  if (stopped) say("Making images.");
+  stopped = false;
   const began = performance.now();
   for (const [i, wish] of wishes.entries()) {
     const button = list.children[i];
+    const caption = part === "grid" ? String(wish.seed) : "";
     const values = await make(model, wish, async (step, steps, soFar) => {
       await pause();
       if (mine !== busy[part]) return false;
       button.disabled = true;
       paint(button.firstChild, toBytes(soFar));
+      button.lastChild.textContent = caption;
       tell(part, i, wishes.length, step, steps);
       return true;
     });
     if (mine !== busy[part]) break;
     const bytes = toBytes(values);
     paint(button.firstChild, bytes);
-    button.lastChild.textContent = part === "grid" ? String(wish.seed) : "";
+    button.lastChild.textContent = caption;
     button.setAttribute("aria-label", nameOf(wish));
     button.onclick = () => enlarge(wish, bytes);
     button.disabled = false;
@@ -104,13 +110,15 @@ async function draw(part, wishes) {
   }
   at("stop").disabled = !--running;
   if (!running) tell();
-  if (part === "grid" && mine === busy[part])
-    say(`${((performance.now() - began) / wishes.length).toFixed(0)} ms for an image`);
+  if (mine !== busy[part]) return;
+  if (part === "grid") pace = (performance.now() - began) / wishes.length;
+  if (!running && pace) say(`${pace.toFixed(0)} ms for an image`);
 }
 
 /** Ends all drawings; what is half made is taken away. */
 function stop() {
   stops++;
+  stopped = true;
   for (const part of Object.keys(busy)) {
     busy[part]++;
     for (const button of at(part).querySelectorAll(":disabled")) {
@@ -118,7 +126,7 @@ function stop() {
       button.lastChild.textContent = "";
     }
   }
-  say("Stopped. Any change goes on.");
+  say("Stopped. Change a setting or a seed to make images again.");
 }
 
 /** Draws the grid, and then the way, unless all was stopped. */
@@ -210,6 +218,7 @@ async function begin() {
   at("note").textContent = about.note;
   listen();
   at("tool").hidden = false;
+  say("Making images.");
   await drawAll();
 }
 
