@@ -10,18 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gen.publishing.sampler import Input, class_input, nested
 from gen.runs.trained_run import TrainedRun
 from gen.tasks.flow import Flow
 
-Weights = Mapping[str, jax.Array]
-Velocity = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # the inputs of `velocity`, by their names -> dz/dt
+Function = Callable[[Mapping[str, jax.Array], Mapping[str, jax.Array]], jax.Array]  # weights, inputs -> dz/dt
+Evaluate = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # inputs -> dz/dt
 
 
-def velocity(run: TrainedRun, task: Flow) -> tuple[Callable[[Weights, Mapping[str, jax.Array]], jax.Array], dict[str, Input]]:
-    """Returns a function of weights and inputs to dz/dt [b h w c], and its inputs."""
+def velocity(run: TrainedRun, task: Flow) -> tuple[Function, dict[str, Input]]:
+    """Returns a function of weights, flat as in model.safetensors, and inputs to dz/dt [b h w c], and its inputs."""
     inputs = {
         "z": Input("float32", task.latent_shape, 0.0, "standard normal noise, and then what the steps made of it"),
         "time": Input("float32", (), 0.0, "1: noise, 0: an image"),
@@ -29,9 +30,11 @@ def velocity(run: TrainedRun, task: Flow) -> tuple[Callable[[Weights, Mapping[st
     if task.num_classes:
         inputs["label"] = class_input(task)
 
-    def function(weights: Weights, given: Mapping[str, jax.Array]) -> jax.Array:
+    def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
         params = nested(weights, run.ema_params)
-        return task.velocity(params, given["z"], given["time"], label=given.get("label"))
+        z, time = given["z"], given["time"]
+        label = given["label"] if task.num_classes else jnp.zeros_like(time, jnp.int32)  # which is ignored
+        return task.velocity(params, z, time, label=label)
 
     return function, inputs
 
@@ -49,8 +52,11 @@ def times(task: Flow, steps: int) -> np.ndarray:
     return np.append((1 - passed)[:-1], end)
 
 
-def images(evaluate: Velocity, task: Flow, drawn: Mapping[str, Any]) -> np.ndarray:
-    """Makes the images [n h w c] in [0, 1] of what a sampler draws, by its own steps and guidance, as Flow.sample does."""
+def images(evaluate: Evaluate, task: Flow, drawn: Mapping[str, Any]) -> np.ndarray:
+    """Makes images [n h w c] in [0, 1] as Flow.sample does, with the guidance of the task.
+
+    evaluate: computes the velocity. drawn: "latent" float32 [n d], "steps" and, of a flow by class, "label" int32 [n].
+    """
     z, away, (low, high) = drawn["latent"].reshape(-1, *task.latent_shape), guidance(task), task.guidance_times
     label = {"label": drawn["label"]} if "label" in drawn else {}
     unknown = {name: np.full_like(given, task.num_classes) for name, given in label.items()}
