@@ -19,6 +19,7 @@ from gen.provenance.xmp import packet
 from gen.publishing import flow_steps, onnx_export, onnxruntime_web
 from gen.publishing.sampler import of_run
 from gen.runs.trained_run import TrainedRun
+from gen.tasks import Task
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
@@ -90,15 +91,21 @@ def model_beside(run: TrainedRun, folder: Path) -> bytes | None:
     return content if onnx_export.metadata(content).get("weights_digest") == run.weights_digest else None
 
 
-def check(content: bytes) -> None:
+def tolerance(task: Task) -> float:
+    """Returns how far images may be from jax, in levels of 255. Guidance multiplies what velocities are rounded by."""
+    guidance = flow_steps.guidance(task) if isinstance(task, Flow) else None
+    return TOLERANCE * max(1.0, guidance or 1.0)
+
+
+def check(content: bytes, task: Task) -> None:
     """Raises InputError for a model.onnx that is too large for a page, or was too far from jax when it was made."""
     _check_size(len(content))
     try:
         levels = 255 * float(onnx_export.metadata(content)["difference"])
     except (KeyError, ValueError):
         raise InputError("no page: model.onnx does not say how far it is from jax; make it anew with --onnx") from None
-    if not 0 <= levels <= TOLERANCE:
-        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {TOLERANCE}")
+    if not 0 <= levels <= (most := tolerance(task)):
+        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {most:g}")
 
 
 def _check_size(size: int) -> None:

@@ -147,6 +147,14 @@ def test_the_page_of_a_flow_knows_its_steps(tmp_path, runtime):
     assert not {"gen:steps", "gen:guidance"} & set(about["record"])
 
 
+def test_guidance_multiplies_what_a_flow_may_differ_by():
+    of = lambda **changes: page.tolerance(  # noqa: E731
+        build(tiny.flow_spec(**changes), "task", image_shape=tiny.IMAGE_SHAPE, num_classes=8, batch_size=8)
+    )
+    assert of(guidance=1.0) == of(guidance=0.5) == page.TOLERANCE == 1e-3
+    assert of(guidance=3.0) == pytest.approx(3e-3)
+
+
 def test_a_model_that_is_too_large_or_too_far_from_jax_is_refused(model, tmp_path, runtime, monkeypatch):
     source = tmp_path / "source"
     shutil.copytree(model, source)
