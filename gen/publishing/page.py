@@ -104,7 +104,8 @@ def check(content: bytes, task: Task) -> None:
         levels = 255 * float(onnx_export.metadata(content)["difference"])
     except (KeyError, ValueError):
         raise InputError("no page: model.onnx does not say how far it is from jax; make it anew with --onnx") from None
-    if not 0 <= levels <= (most := tolerance(task)):
+    most = tolerance(task)
+    if not 0 <= levels <= most:
         raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {most:g}")
 
 
