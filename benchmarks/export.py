@@ -22,7 +22,7 @@ import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -32,10 +32,11 @@ import safetensors.numpy
 from gen import api
 from gen.config import build, build_task
 from gen.config.experiment import load
-from gen.publishing import export, onnx_export, sampler
+from gen.publishing import export, flow_steps, onnx_export, sampler
 from gen.runs import identity
 from gen.runs.checkpoint import Checkpoints
 from gen.runs.run_folder import RunFolder
+from gen.tasks.flow import Flow
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 EXPERIMENTS = ("shapes_gan", "celeba_vae", "shapes_autoencoder", "fashion_mnist_prior")
@@ -71,7 +72,12 @@ def samplers(out: pathlib.Path, run: Any) -> Iterator[tuple[str, Make, Any]]:
         session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
         names = [given.name for given in session.get_inputs()]
         in_float32 = onnx_export.in_float32(run)
-        yield "model.onnx", lambda inputs: session.run(None, {name: inputs[name] for name in names})[0], in_float32
+
+        def evaluate(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+            return np.asarray(session.run(None, {name: inputs[name] for name in names})[0])
+
+        steps = isinstance(run.task, Flow)
+        yield "model.onnx", lambda x: flow_steps.images(evaluate, run.task, x) if steps else evaluate(x), in_float32
 
 
 def measured(make: Make, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
@@ -88,8 +94,7 @@ def compared(workdir: pathlib.Path, count: int) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         out, began = pathlib.Path(scratch) / "out", time.perf_counter()
         original = api.load(workdir)
-        is_prior = hasattr(original.run.task, "surprisal")
-        export.export(workdir, out, onnx=onnx and not is_prior)
+        export.export(workdir, out, onnx=onnx and onnx_export.refusal(original.run.task) is None)
         seconds, model = time.perf_counter() - began, api.load(out)
         if original.run.task.can_sample:
             difference = float(np.abs(model.sample(range(count)) - original.sample(range(count))).max())

@@ -41,7 +41,7 @@ class ExportOptions(Options):
         (), "Folder of the run, and folder for the results", group="Export", positional="RUN OUT"
     )
     step: Step = option("best", "Checkpoint to export; best: of those that training measured", at_least=0)
-    onnx: bool = option(False, "Also write model.onnx, for generators and decoders")
+    onnx: bool = option(False, "Also write model.onnx, for generators, decoders and flows of pixels")
     page: bool = option(False, "Also write index.html, which runs the model in a browser")
     onnxruntime_web: str | Path = option(onnxruntime_web.PACKAGE, "For --page: the file of npm pack, or its folder")
 

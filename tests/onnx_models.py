@@ -1,4 +1,7 @@
-"""A small model.onnx, written by hand: sigmoid(latent @ weights + classes[label]) as images, and the same in numpy."""
+"""Small models as model.onnx, written by hand, and the same in numpy.
+
+A generator, sigmoid(latent @ weights + classes[label]) as images, and a flow, (z - classes[label]) * time as velocity.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +57,36 @@ def model(weights: np.ndarray, classes: np.ndarray, shape: tuple[int, int, int],
         node("Reshape", ["flat", "shape"], "images"),
     )
     arrays = {"weights": weights, "classes": classes, "shape": np.array([-1, *shape], np.int64)}
+    given = [value("latent", FLOAT, 0, len(weights)), value("label", INT32, 0)]
+    return _packed(nodes, arrays, given, value("images", FLOAT, 0, *shape), metadata)
+
+
+def flow(classes: np.ndarray, shape: tuple[int, int, int], **metadata: str) -> bytes:
+    """Returns the content of the model.onnx of a flow. classes: of each class, and at last of the unknown one."""
+    nodes = (
+        node("Gather", ["classes", "label"], "flat"),
+        node("Reshape", ["flat", "shape"], "center"),
+        node("Sub", ["z", "center"], "off"),
+        node("Reshape", ["time", "one"], "at"),
+        node("Mul", ["off", "at"], "velocity"),
+    )
+    sizes = {"shape": np.array([-1, *shape], np.int64), "one": np.array([-1, 1, 1, 1], np.int64)}
+    given = [value("z", FLOAT, 0, *shape), value("time", FLOAT, 0), value("label", INT32, 0)]
+    return _packed(nodes, {"classes": classes} | sizes, given, value("velocity", FLOAT, 0, *shape), metadata)
+
+
+def velocity(classes: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns what the flow computes of its inputs."""
+    z = given["z"]
+    return (z - classes[given["label"]].reshape(z.shape)) * given["time"].reshape(-1, 1, 1, 1)
+
+
+def _packed(
+    nodes: tuple[bytes, ...], arrays: dict[str, np.ndarray], given: list[bytes], made: bytes, metadata: dict[str, str]
+) -> bytes:
     graph = b"".join(field(1, one) for one in nodes) + field(2, "g")
     graph += b"".join(field(5, tensor(name, array)) for name, array in arrays.items())
-    graph += field(11, value("latent", FLOAT, 0, len(weights))) + field(11, value("label", INT32, 0))
-    graph += field(12, value("images", FLOAT, 0, *shape))
+    graph += b"".join(field(11, one) for one in given) + field(12, made)
     pairs = b"".join(field(14, field(1, key) + field(2, text)) for key, text in metadata.items())
     return field(1, 8) + field(7, graph) + field(8, field(2, 17)) + pairs
 

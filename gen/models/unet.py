@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gen.errors import InputError
 from gen.models import bounds, layers, sequence_layers
@@ -174,7 +175,7 @@ class UNet(nn.Module):
 
     def _condition(self, time: jax.Array, label: jax.Array, text: Encoded | None) -> jax.Array:
         """Embeds times, labels and texts: [b embedding]."""
-        angles = 2 * jnp.pi * time[:, None] * 2 ** jnp.linspace(-1.0, 4.0, _FREQUENCIES)
+        angles = 2 * jnp.pi * time[:, None] * np.float32(2 ** np.linspace(-1.0, 4.0, _FREQUENCIES))
         odds = jnp.log(jnp.clip(time, 1e-3, 1 - 1e-3) / jnp.clip(1 - time, 1e-3, 1 - 1e-3))[:, None] / 4
         waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles), odds], axis=-1)
         y = layers.Linear(self.embedding, use_bias=True, name="time")(waves)

@@ -63,7 +63,7 @@ def export(
         model = None if onnx else page.model_beside(run, source.path)
         content["model.onnx"] = model or onnx_export.serialize(run, asked="--onnx" if onnx else "--page")
     if shown:
-        page.check(content["model.onnx"])
+        page.check(content["model.onnx"], run.task)
         content |= shown
     whole_folder.write(folder, content, known=_KNOWN)
     return ExportResult([folder / name for name in content], run.step, missing)

@@ -16,24 +16,21 @@ from gen.errors import InputError
 from gen.files import printable, read_regular
 from gen.provenance import PREFIX, record
 from gen.provenance.xmp import packet
-from gen.publishing import onnx_export, onnxruntime_web
+from gen.publishing import flow_steps, onnx_export, onnxruntime_web
 from gen.publishing.sampler import of_run
 from gen.runs.trained_run import TrainedRun
+from gen.tasks import Task
 from gen.tasks.autoencoder import Autoencoder
 from gen.tasks.flow import Flow
 from gen.tasks.gan import Gan
-from gen.tasks.prior import Prior
 
-PAGE = ("index.html", "page.css", "page.js", "generator.js", "random.js", "png.js")
+PAGE = ("index.html", "page.css", "page.js", "generator.js", "flow.js", "random.js", "png.js")
 FILES = (*PAGE, "page.json", *onnxruntime_web.FILES)
 LARGEST = 20_000_000  # bytes of model.onnx
 TOLERANCE = 1e-3  # levels of 255
-_OF_AN_IMAGE = {PREFIX + name for name in ("date", "seed", "label", "truncation")}  # of a record
+_OF_AN_IMAGE = {PREFIX + name for name in ("date", "seed", "label", "truncation", "steps", "guidance")}  # of a record
 _TEMPLATES = Path(__file__).parent / "templates"
-_REFUSED: dict[type, str] = {
-    Prior: "a prior draws its tokens one after the other",
-    Flow: "a flow makes its images in many steps",
-}
+_ALLOWED = "allowed: generators, decoders of normal latents, and flows of pixels"
 
 
 def files(run: TrainedRun, runtime: Path) -> dict[str, bytes]:
@@ -41,11 +38,11 @@ def files(run: TrainedRun, runtime: Path) -> dict[str, bytes]:
 
     Raises InputError for a model that has no page, and for files that are not those of onnxruntime-web.
     """
-    if reason := _REFUSED.get(type(run.task)):
-        raise InputError(f"no page: {reason}; allowed: generators, and decoders of normal latents")
-    if not isinstance(run.task, Gan | Autoencoder) or not run.task.can_sample:
-        allowed = "allowed: generators, and decoders of normal latents"
-        raise InputError(f"no page: this model draws no images by itself; {allowed}")
+    reason = onnx_export.refusal(run.task)
+    if reason is None and not (isinstance(run.task, Gan | Autoencoder | Flow) and run.task.can_sample):
+        reason = "this model draws no images by itself"
+    if reason:
+        raise InputError(f"no page: {reason}; {_ALLOWED}")
     page = {name: (_TEMPLATES / name).read_bytes() for name in PAGE}
     return page | {"page.json": json.dumps(about(run)).encode()} | onnxruntime_web.read(runtime)
 
@@ -59,13 +56,25 @@ def about(run: TrainedRun) -> dict[str, Any]:
     label = lambda name: record(config_digest="", step=0, label=name)[f"{PREFIX}label"]  # noqa: E731
     return {
         "name": printable(run.name or "A generator"),
-        "shape": run.data_metadata["image_shape"],
+        "shape": run.task.shape if isinstance(run.task, Flow) else run.data_metadata["image_shape"],
         "latent": math.prod(inputs["latent"].shape or ()),
         "classes": [label(name) for name in run.class_names] if "label" in inputs else [],
         "truncation": "truncation" in inputs,
+        "flow": _flow(run.task) if isinstance(run.task, Flow) else None,
         "record": made,
         "packet": packet(dated).decode().replace(_json(dated), "@record@"),
         "note": _note(run),
+    }
+
+
+def _flow(task: Flow) -> dict[str, Any]:
+    """Returns what the steps of a flow need, see flow.js. guidance: None where it has none."""
+    return {
+        "steps": task.steps,
+        "last": task.last_step,
+        "guidance": flow_steps.guidance(task),
+        "guidance_times": task.guidance_times,
+        "unknown": task.num_classes,
     }
 
 
@@ -82,15 +91,22 @@ def model_beside(run: TrainedRun, folder: Path) -> bytes | None:
     return content if onnx_export.metadata(content).get("weights_digest") == run.weights_digest else None
 
 
-def check(content: bytes) -> None:
+def tolerance(task: Task) -> float:
+    """Returns how far images may be from jax, in levels of 255. Guidance multiplies what velocities are rounded by."""
+    guidance = flow_steps.guidance(task) if isinstance(task, Flow) else None
+    return TOLERANCE * max(1.0, guidance or 1.0)
+
+
+def check(content: bytes, task: Task) -> None:
     """Raises InputError for a model.onnx that is too large for a page, or was too far from jax when it was made."""
     _check_size(len(content))
     try:
         levels = 255 * float(onnx_export.metadata(content)["difference"])
     except (KeyError, ValueError):
         raise InputError("no page: model.onnx does not say how far it is from jax; make it anew with --onnx") from None
-    if not 0 <= levels <= TOLERANCE:
-        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {TOLERANCE}")
+    most = tolerance(task)
+    if not 0 <= levels <= most:
+        raise InputError(f"no page: model.onnx differs from jax by {levels:.1e} of 255 levels; allowed: {most:g}")
 
 
 def _check_size(size: int) -> None:

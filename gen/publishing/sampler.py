@@ -54,8 +54,15 @@ def flat(tree: Tree) -> dict[str, Any]:
     return leaves.named(tree)
 
 
-def _nested(weights: Mapping[str, jax.Array], like: Tree) -> Any:
+def nested(weights: Mapping[str, jax.Array], like: Tree) -> Any:
+    """Returns flat weights as the tree that `like` is."""
     return jax.tree.unflatten(jax.tree.structure(like), [weights[name] for name in leaves.named(like)])
+
+
+def class_input(task: Prior | Flow) -> Input:
+    """Returns the input for the class of what was perhaps learned without one, too."""
+    unknown = f", or {task.num_classes} for an unknown one" if task.drop_labels_probability else ""
+    return Input("int32", (), 0.0, f"the class, 0 to {task.num_classes - 1}{unknown}")
 
 
 _TRUNCATION = Input("float32", None, 1.0, "below 1: more typical, less varied images")
@@ -69,7 +76,7 @@ def _gan(run: TrainedRun, task: Gan) -> Sampler:
 
     def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
         z = given["latent"] * given["truncation"]
-        return task.decode(_nested(weights, run.ema_params), z, given.get("label"))
+        return task.decode(nested(weights, run.ema_params), z, given.get("label"))
 
     def draw(seeds: Sequence[int]) -> dict[str, Any]:
         labels = by_seed.drawn_labels(run.task, seeds)
@@ -88,7 +95,7 @@ def _decoder(run: TrainedRun, task: Autoencoder) -> Sampler:
 
     def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
         z = given["latent"] * given["truncation"] if normal else given["latent"]
-        return task.decode(_nested(weights, run.ema_params), z)
+        return task.decode(nested(weights, run.ema_params), z)
 
     def draw(seeds: Sequence[int]) -> dict[str, Any]:
         return {"latent": by_seed.drawn_latents(run.task, seeds)} | ({"truncation": np.float32(1)} if normal else {})
@@ -100,8 +107,7 @@ def _prior(run: TrainedRun, task: Prior) -> Sampler:
     count, vocabulary = math.prod(task.network.grid), task.network.vocabulary
     inputs = {"noise": Input("float32", (count, vocabulary), 0.0, "standard Gumbel noise of each token")}
     if task.num_classes:
-        unknown = f", or {task.num_classes} for an unknown one" if task.drop_labels_probability else ""
-        inputs["label"] = Input("int32", (), 0.0, f"the class, 0 to {task.num_classes - 1}{unknown}")
+        inputs["label"] = class_input(task)
     if task.context_shape:
         inputs["context"] = Input("float32", task.context_shape, 0.0, "the image at half size, or the frame before")
     inputs |= {
@@ -112,7 +118,7 @@ def _prior(run: TrainedRun, task: Prior) -> Sampler:
 
     def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
         unused = jnp.zeros(given["noise"].shape[:1], jnp.uint32)  # only their number counts where noise is given
-        return task.sample(_nested(weights, run.ema_params), unused, given)
+        return task.sample(nested(weights, run.ema_params), unused, given)
 
     def draw(seeds: Sequence[int]) -> dict[str, Any]:
         before = math.prod(task.network.context or (0,))
@@ -133,8 +139,7 @@ def _prior(run: TrainedRun, task: Prior) -> Sampler:
 def _flow(run: TrainedRun, task: Flow) -> Sampler:
     inputs = {"latent": Input("float32", (math.prod(task.latent_shape),), 0.0, "standard normal noise")}
     if task.num_classes:
-        unknown = f", or {task.num_classes} for an unknown one" if task.drop_labels_probability else ""
-        inputs["label"] = Input("int32", (), 0.0, f"the class, 0 to {task.num_classes - 1}{unknown}")
+        inputs["label"] = class_input(task)
     if task.context_shape:
         inputs["context"] = Input("float32", task.context_shape, 0.0, "the image at half size, or the frame before")
     inputs["steps"] = Input("int32", None, float(task.steps), "of sampling: more take longer and are more exact")
@@ -142,7 +147,7 @@ def _flow(run: TrainedRun, task: Flow) -> Sampler:
 
     def function(weights: Mapping[str, jax.Array], given: Mapping[str, jax.Array]) -> jax.Array:
         unused = jnp.zeros(given["latent"].shape[:1], jnp.uint32)  # only their number counts where noise is given
-        return task.sample(_nested(weights, run.ema_params), unused, given)
+        return task.sample(nested(weights, run.ema_params), unused, given)
 
     def draw(seeds: Sequence[int]) -> dict[str, Any]:
         labels = by_seed.drawn_labels(run.task, seeds)

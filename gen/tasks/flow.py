@@ -138,6 +138,11 @@ class Flow:
         return ("half_size",) if halves and self.context == "none" else ()
 
     @property
+    def last_step(self) -> float:
+        """The time from which the last step of sampling goes to the expected image, unless 1 / steps is later."""
+        return max(self.last_time, _SHORTEST)
+
+    @property
     def has_likelihood(self) -> bool:
         """Whether there is a `surprisal` of images."""
         return self.autoencoder is None
@@ -208,12 +213,12 @@ class Flow:
             return jax.lax.cond((low <= t) & (t <= high), guided, lambda: given)
 
         noise = asked["latent"] if "latent" in asked else draw_latents(keys, self.latent_shape)
-        noise *= asked.get("truncation", 1.0) * asked.get("temperature", 1.0)
+        noise = noise * (asked.get("truncation", 1.0) * asked.get("temperature", 1.0))  # an array of the caller
         z = ode.solve(
             velocity,
             noise.reshape(n, *self.latent_shape),
             steps=asked.get("steps", self.steps),
-            last=max(self.last_time, _SHORTEST),
+            last=self.last_step,
             project=self._projection(ema_params, asked),
             keys=keys,
         )
@@ -224,13 +229,19 @@ class Flow:
         return self._latents.decode(ema_params, self._latents.encode(ema_params, images))
 
     def velocity(
-        self, ema_params: Mapping[str, Any], z: jax.Array, time: jax.Array, *, caption: jax.Array | None = None
+        self,
+        ema_params: Mapping[str, Any],
+        z: jax.Array,
+        time: jax.Array,
+        *,
+        label: jax.Array | None = None,
+        caption: jax.Array | None = None,
     ) -> jax.Array:
-        """Computes dz/dt of z [n h w c], in [-1, 1] at time 0, at `time` [] or [n], of unknown class and context.
+        """Computes dz/dt of z [n h w c], in [-1, 1] at time 0, at `time` [] or [n], of unknown context.
 
-        caption: tokens [n l]; None: without.
+        label: [n], num_classes for an unknown class; None: all unknown. caption: tokens [n l]; None: without.
         """
-        return self._velocity(ema_params["flow"], z, time, None, self._context(len(z), None), caption)
+        return self._velocity(ema_params["flow"], z, time, label, self._context(z.shape[0], None), caption)
 
     def surprisal(
         self,
@@ -301,8 +312,8 @@ class Flow:
         best linear guess for normal data of mean 0 lacks, on the scale of that (Karras et al. 2022, equation 7, for
         this path).
         """
-        time, unknown = jnp.broadcast_to(time, z.shape[0]), jnp.full(z.shape[0], self.num_classes, jnp.int32)
-        label = constrain(unknown) if label is None else label
+        time = jnp.broadcast_to(time, z.shape[0])
+        label = constrain(jnp.full(z.shape[0], self.num_classes, jnp.int32)) if label is None else label
         given: tuple[jax.Array, ...] = () if context is None else (context,)
         given += no_captions(z.shape[0], self.caption_length) if caption is None else (caption,)
         made = in_parts(functools.partial(self.network.apply, params), z, time, label, *given)

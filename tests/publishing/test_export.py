@@ -223,7 +223,7 @@ def test_a_family_without_a_sampler_is_exported_without_one(runs, tmp_path, monk
 
 
 def test_a_prior_has_no_onnx(runs, tmp_path):
-    with pytest.raises(InputError, match=r"one after the other; model.onnx is for generators and decoders"):
+    with pytest.raises(InputError, match=r"one after the other; model.onnx is for generators, decoders and flows"):
         exported(runs / "runs" / "prior", tmp_path / "out", onnx=True)
     assert not (tmp_path / "out").exists()
 
@@ -235,8 +235,9 @@ def test_onnx_without_its_packages_is_one_line(runs, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax2onnx") is None, reason="no jax2onnx in this environment")
-def test_onnx_makes_the_images_of_jax(runs, monkeypatch):
-    run = trained_run.load(runs / "runs" / "gan")
+@pytest.mark.parametrize("family", ["gan", "flow"])
+def test_onnx_makes_the_images_of_jax(runs, monkeypatch, family):
+    run = trained_run.load(runs / "runs" / family)
     assert len(onnx_export.serialize(run)) > 1000
     monkeypatch.setattr(onnx_export, "TOLERANCE", -1.0)
     with pytest.raises(InputError, match="would differ"):

@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx_models
 import pytest
@@ -19,13 +20,17 @@ import tiny
 from untrained import untrained
 
 from gen import export
-from gen.config import spec
+from gen.config import build, spec
 from gen.errors import InputError
+from gen.models.autoencoder import Autoencoder as Network
+from gen.models.bottleneck import DiagonalGaussian
 from gen.provenance import xmp
-from gen.publishing import onnx_export, onnxruntime_web, page
+from gen.publishing import flow_steps, onnx_export, onnxruntime_web, page
 from gen.runs import trained_run
 from gen.sampling import by_seed
+from gen.tasks import ode
 from gen.tasks.autoencoder import Autoencoder
+from gen.tasks.flow import Flow
 
 pytest.importorskip("flatbuffers")  # which jax.export needs
 
@@ -109,10 +114,13 @@ def test_the_record_of_the_page_is_that_of_gen(model):
     assert found["xmp:MetadataDate"] == [made["gen:date"]]
 
 
+_DECODER = spec(Network, **tiny.AUTOENCODER, bottleneck=spec(DiagonalGaussian, size=4))
+
+
 @pytest.mark.parametrize(
     ("task", "said"),
     [
-        (tiny.flow_spec(), "a flow makes its images in many steps"),
+        (tiny.flow_spec(autoencoder=_DECODER), "a flow of latents needs its autoencoder, too"),
         (tiny.prior_spec(), "a prior draws its tokens one after the other"),
         (spec(Autoencoder, network=tiny.tokenizer(), schedule_images=1), "draws no images by itself"),
     ],
@@ -123,6 +131,28 @@ def test_families_without_a_page_are_one_line(tmp_path, runtime, task, said):
         with_page(tmp_path / "run", tmp_path / "out", runtime)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_flow_of_captions_is_one_line():
+    task = build(tiny.flow_spec(), "task", image_shape=tiny.IMAGE_SHAPE, num_classes=0, batch_size=8, caption_length=8)
+    assert "reads captions" in onnx_export.refusal(task)
+
+
+def test_the_page_of_a_flow_knows_its_steps(tmp_path, runtime):
+    run = trained_run.load(untrained(tmp_path / "run", tiny.flow_spec(guidance_times=(0.2, 1.0), last_time=0.1)))
+    about = json.loads(page.files(run, runtime)["page.json"])
+    assert about["flow"] == {"steps": 2, "last": 0.1, "guidance": 1.5, "guidance_times": [0.2, 1.0], "unknown": 8}
+    assert (about["shape"], about["latent"], about["truncation"]) == ([16, 16, 3], 768, True)
+    assert len(about["classes"]) == 8
+    assert not {"gen:steps", "gen:guidance"} & set(about["record"])
+
+
+def test_guidance_multiplies_what_a_flow_may_differ_by():
+    of = lambda **changes: page.tolerance(  # noqa: E731
+        build(tiny.flow_spec(**changes), "task", image_shape=tiny.IMAGE_SHAPE, num_classes=8, batch_size=8)
+    )
+    assert of(guidance=1.0) == of(guidance=0.5) == page.TOLERANCE == 1e-3
+    assert of(guidance=3.0) == pytest.approx(3e-3)
 
 
 def test_a_model_that_is_too_large_or_too_far_from_jax_is_refused(model, tmp_path, runtime, monkeypatch):
@@ -205,15 +235,55 @@ console.log(JSON.stringify({ normals: seeds.map((seed) => Array.from(normal(seed
 """
 
 
+def run_node(folder, script, argument):
+    """Runs a script with a value as JSON, and returns what it prints as JSON."""
+    (folder / "script.mjs").write_text(script)
+    command = ["node", str(folder / "script.mjs"), json.dumps(argument)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
 def test_scripts_draw_the_random_numbers_of_jax(tmp_path):
     shutil.copy(TEMPLATES / "random.js", tmp_path / "random.mjs")
-    (tmp_path / "draw.mjs").write_text(DRAW)
-    command = ["node", str(tmp_path / "draw.mjs"), json.dumps(SEEDS)]
-    made = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    made = run_node(tmp_path, DRAW, SEEDS)
     keys = by_seed.keys(SEEDS)
     wanted = np.asarray(jax.vmap(lambda key: jax.random.normal(key, (64,)))(keys))
     np.testing.assert_allclose(np.float32(made["normals"]), wanted, atol=2e-6, rtol=1e-6)
     for labels, classes in zip(made["labels"], (1, 8, 10, 1000, 65536), strict=True):
         draw = lambda key, n=classes: jax.random.randint(jax.random.fold_in(key, 1), (), 0, n)  # noqa: E731
         assert labels == np.asarray(jax.vmap(draw)(keys)).tolist()
+
+
+STEPS = """import { guided, solve, times } from "./flow.mjs";
+const { counts, last, noise, settings } = JSON.parse(process.argv[2]);
+const bent = async (z, time, known) => z.map((value) => Math.fround(Math.tanh(value) * (known ? 1 : 0.5) - time));
+const seen = [];
+const go = async (ends) => solve(guided(bent, settings), Float32Array.from(noise), { steps: 5, last }, async (i, z) => {
+  seen.push([i, z.length]);
+  return i < ends;
+});
+const made = Array.from(await go(9));
+const ended = await go(2);
+console.log(JSON.stringify({ times: counts.map((steps) => Array.from(times(steps, last))), made, ended, seen }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
+@pytest.mark.parametrize("last", [0.02, 0.3])
+def test_scripts_take_the_steps_of_gen(tmp_path, last):
+    shutil.copy(TEMPLATES / "flow.js", tmp_path / "flow.mjs")
+    noise, counts = np.asarray(jax.random.normal(jax.random.key(0), (1, 20))), [1, 2, 3, 7, 20, 333]
+    given = {"counts": counts, "last": last, "noise": noise[0].tolist()}
+    made = run_node(tmp_path, STEPS, given | {"settings": {"guidance": 1.7, "between": [0.3, 0.8]}})
+    task = build(tiny.flow_spec(last_time=last), "task", image_shape=tiny.IMAGE_SHAPE, num_classes=8, batch_size=8)
+    assert isinstance(task, Flow)
+    assert made["times"] == [flow_steps.times(task, steps).tolist() for steps in counts]
+
+    def velocity(z, t):
+        given, unknown = jnp.tanh(z) - t, jnp.tanh(z) / 2 - t
+        return jnp.where((t >= 0.3) & (t <= 0.8), unknown + 1.7 * (given - unknown), given)
+
+    wanted = np.asarray(ode.solve(velocity, jnp.asarray(noise), steps=5, last=last))
+    np.testing.assert_allclose(made["made"], wanted[0], atol=1e-6)
+    assert made["ended"] is None
+    assert made["seen"] == [[1, 20], [2, 20], [3, 20], [4, 20], [1, 20], [2, 20]]

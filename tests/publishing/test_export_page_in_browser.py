@@ -21,7 +21,7 @@ from untrained import untrained
 
 from gen import provenance, verify
 from gen.image_io.pixels import to_uint8
-from gen.publishing import onnxruntime_web, page
+from gen.publishing import flow_steps, onnxruntime_web, page
 from gen.runs import trained_run
 from gen.sampling import by_seed
 
@@ -208,3 +208,93 @@ def test_a_page_without_its_model_says_so(browser, folder, tmp_path):
     with page_served(browser, tmp_path) as (opened, _):
         opened.locator("#status", has_text="The model could not be started").wait_for()
         assert opened.locator("#tool").is_hidden()
+
+
+CENTERS = np.random.default_rng(1).normal(0, 0.5, (tiny.NUM_CLASSES + 1, int(np.prod(tiny.IMAGE_SHAPE)))).astype("f4")
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    """A run of a flow."""
+    return trained_run.load(untrained(tmp_path_factory.mktemp("runs") / "flow", tiny.flow_spec(steps=4)))
+
+
+@pytest.fixture(scope="module")
+def flow_folder(flow, tmp_path_factory):
+    """The files of its page, with a model whose velocity is known in numpy."""
+    out = tmp_path_factory.mktemp("flow")
+    files = page.files(flow, RUNTIME) | {"model.onnx": onnx_models.flow(CENTERS, tiny.IMAGE_SHAPE)}
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    return out
+
+
+def flowed(flow, seeds, *, labels=None, truncation=1.0, latents=None, **settings) -> np.ndarray:
+    """Returns the pixels that the page must show. settings: steps and guidance, where they are not the flow's own."""
+    task = dataclasses.replace(flow.task, **settings)
+    labels = by_seed.drawn_labels(task, seeds) if labels is None else labels
+    latents = by_seed.drawn_latents(task, seeds) if latents is None else np.float32(latents)
+    drawn = {"latent": latents * np.float32(truncation), "label": np.int32(labels), "steps": task.steps}
+    return to_uint8(flow_steps.images(lambda given: onnx_models.velocity(CENTERS, given), task, drawn))
+
+
+def test_a_flow_makes_the_images_that_it_makes_for_gen(browser, flow_folder, flow):
+    with page_served(browser, flow_folder) as (opened, told):
+        expect(opened, "#grid", flowed(flow, range(16)))
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        assert (opened.locator("#steps").input_value(), opened.locator("#guidance").input_value()) == ("4", "1.5")
+        path = by_seed.interpolation(flow.task, [0, 1], 7)
+        labels = by_seed.drawn_labels(flow.task, [0]) * 8
+        expect(opened, "#way", flowed(flow, [0] * 8, labels=labels, latents=path))
+        opened.locator("#label").select_option("5")
+        opened.locator("#truncation").fill("0.5")
+        for id, text, shown in (("steps", "7", "7"), ("guidance", "3", "3"), ("steps", "0", "1"), ("steps", "", "4")):
+            opened.locator(f"#{id}").fill(text)
+            opened.locator(f"#{id}").press("Enter")
+            assert opened.locator(f"#{id}").input_value() == shown
+            settings = {name: json.loads(opened.locator(f"#{name}").input_value()) for name in ("steps", "guidance")}
+            expect(opened, "#grid", flowed(flow, range(16), labels=[5] * 16, truncation=0.5, **settings))
+        assert told.nothing()
+
+
+def test_files_of_a_flow_carry_what_makes_them_again(browser, flow_folder, flow, tmp_path):
+    with page_served(browser, flow_folder) as (opened, told):
+        opened.locator("#guidance").fill("2.5")
+        opened.locator("#guidance").press("Enter")
+        expect(opened, "#grid", flowed(flow, range(16), guidance=2.5))
+        opened.locator("#grid button").nth(3).click()
+        path = saved(opened, tmp_path)
+        assert told.nothing()
+    label = flow.class_names[by_seed.drawn_labels(flow.task, [3])[0]]
+    record = provenance.read(path)
+    of_gen = flow.record(seed=3, label=label, truncation=1.0, steps=4, guidance=2.5)
+    assert record == of_gen | {field: record[field] for field in ("gen:software", "gen:date", "gen:pixels")}
+    with Image.open(path) as image:
+        assert record["gen:pixels"] == provenance.pixels_digest(np.asarray(image))
+
+
+def test_a_flow_is_stopped_and_goes_on(browser, flow_folder, flow):
+    with page_served(browser, flow_folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        opened.locator("#stop:disabled").wait_for()
+        opened.locator("#steps").fill("1000")
+        opened.locator("#steps").press("Enter")
+        opened.locator("#doing", has_text=re.compile(r"^Seeds: image \d+ of 16, step \d+ of 1000$")).wait_for()
+        opened.locator("#stop").click()
+        opened.locator("#stop:disabled").wait_for()
+        assert "Stopped" in opened.locator("#status").inner_text()
+        assert opened.locator("#doing").inner_text() == ""
+        assert opened.locator("#grid button:disabled").count() <= 1, "those of before are whole"
+        opened.locator("#steps").fill("2")
+        opened.locator("#steps").press("Enter")
+        expect(opened, "#grid", flowed(flow, range(16), steps=2))
+        assert opened.locator("#grid button:disabled").count() == 0
+        opened.locator("#status", has_text="ms for an image").wait_for()
+        assert told.nothing()
+
+
+def test_a_generator_has_no_controls_of_a_flow(browser, folder):
+    with page_served(browser, folder) as (opened, _):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        for id in ("steps", "guidance", "stop"):
+            assert opened.locator(f"#{id}").is_hidden()

@@ -1,6 +1,7 @@
 // The model: seeds and classes in, pixels out. It runs in the browser by ONNX Runtime, on the processor.
 
 import * as ort from "./ort.wasm.min.mjs";
+import { guided, solve } from "./flow.js";
 import { drawnLabel, normal } from "./random.js";
 
 ort.env.wasm.numThreads = 1; // more need headers that few static hosts send
@@ -9,7 +10,8 @@ ort.env.logLevel = "error";
 /** Loads what gen.export wrote about the model, and the model. */
 export async function open() {
   const about = await (await fetch("page.json")).json();
-  const session = await ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors
+  const session = await ort.InferenceSession.create("model.onnx", options);
   return { about, session };
 }
 
@@ -34,13 +36,39 @@ export function latentOf({ latent }, { seed, to = null, fraction = 0 }) {
   return to === null ? start : slerp(start, normal(to, latent), fraction);
 }
 
-/** Makes an image: values in [0, 1] of [h w c]. */
-export async function make({ about, session }, wish) {
+const one = (kind, values, shape = []) => new ort.Tensor(kind, values, [1, ...shape]);
+
+/**
+ * Makes an image: values in [0, 1] of [h w c]. seen: of a flow, async (step, steps, values so far) -> whether to go on;
+ * returns null where it did not.
+ */
+export async function make(model, wish, seen = () => true) {
+  const { about, session } = model;
   const latent = latentOf(about, wish).map((value) => value * Math.fround(wish.truncation ?? 1));
-  const inputs = { latent: new ort.Tensor("float32", latent, [1, about.latent]) };
   const label = labelOf(about, wish.seed, wish.label);
-  if (label !== null) inputs.label = new ort.Tensor("int32", Int32Array.of(label), [1]);
+  if (about.flow) return flowed(model, wish, latent, label, seen);
+  const inputs = { latent: one("float32", latent, [about.latent]) };
+  if (label !== null) inputs.label = one("int32", Int32Array.of(label));
   return (await session.run(inputs)).images.data;
+}
+
+/** The settings of a flow that decide an image; guidance is null where it has none. */
+export function sampling({ flow }, wish) {
+  return { steps: wish.steps ?? flow.steps, guidance: flow.guidance === null ? null : (wish.guidance ?? flow.guidance) };
+}
+
+async function flowed({ about, session }, wish, noise, label, seen) {
+  const { unknown, last, guidance_times } = about.flow;
+  const { steps, guidance } = sampling(about, wish);
+  const velocity = async (z, time, known) => {
+    const inputs = { z: one("float32", z, about.shape), time: one("float32", Float32Array.of(time)) };
+    if (label !== null) inputs.label = one("int32", Int32Array.of(known ? label : unknown));
+    return (await session.run(inputs)).velocity.data;
+  };
+  const slope = guided(velocity, { guidance: guidance ?? 1, between: guidance_times });
+  const pixels = (z) => z.map((value) => Math.min(1, Math.max(0, (value + 1) / 2)));
+  const image = await solve(slope, noise, { steps, last }, (step, z) => seen(step, steps, pixels(z)));
+  return image && pixels(image);
 }
 
 /** Rounds values to bytes as gen does: to the nearest, halves to the even one. */
@@ -56,12 +84,15 @@ export function toBytes(values) {
 export function recordOf(about, wish) {
   const label = labelOf(about, wish.seed, wish.label);
   const between = (wish.to ?? null) !== null;
+  const { steps, guidance } = about.flow ? sampling(about, wish) : { steps: null, guidance: null };
   return {
     ...about.record,
     "gen:seed": between ? `${wish.seed},${wish.to}` : wish.seed,
     ...(label === null ? {} : { "gen:label": about.classes[label] }),
     ...(between ? { "gen:interpolation": wish.fraction } : {}),
     "gen:truncation": wish.truncation ?? 1,
+    ...(steps === null ? {} : { "gen:steps": steps }),
+    ...(guidance === null ? {} : { "gen:guidance": guidance }),
     "gen:date": `${new Date().toISOString().slice(0, 19)}Z`,
   };
 }

@@ -7,17 +7,45 @@ const COUNT = 16;
 const FRAMES = 8;
 const LAST = 2 ** 32 - 1;
 const at = (id) => document.getElementById(id);
-const busy = { grid: 0, way: 0, middle: 0, large: 0 }; // the newest drawing of each part; an older one ends
+const PARTS = { grid: "Seeds", way: "Way", middle: "Between" };
+const MOST = 1000; // steps
+const busy = { grid: 0, way: 0, middle: 0 }; // the newest drawing of each part; an older one ends
+const channel = new MessageChannel();
+const waiting = []; // what goes on with each of its messages
+let running = 0; // drawings
+let stops = 0; // times that all were stopped
+let stopped = false; // and none was begun since
+let pace = 0; // milliseconds for an image of the grid
 let model = null;
-let shown = null; // the wish that is shown large
+let shown = null; // the wish that is shown large, and its bytes
 
-const say = (text) => (at("status").textContent = text);
+const say = (text) => at("status").textContent === text || (at("status").textContent = text); // once: it is read aloud
 const seedIn = (id) => Math.min(LAST, Math.max(0, Math.trunc(Number(at(id).value)) || 0));
-const settings = () => ({
-  label: at("label").value === "" ? null : Number(at("label").value),
-  truncation: model.about.truncation ? Number(at("truncation").value) : 1,
-});
-const pause = () => new Promise((done) => setTimeout(done));
+
+/** The number in a field, within bounds; where there is none, the other one. The field shows what is taken. */
+function numberIn(id, low, high, other) {
+  const given = at(id).value === "" ? other : Math.min(high, Math.max(low, at(id).valueAsNumber));
+  at(id).value = id === "steps" ? Math.trunc(given) : given;
+  return at(id).valueAsNumber;
+}
+
+/** What the fields say of every image. */
+function settings() {
+  const { truncation, flow } = model.about;
+  const label = at("label").value === "" ? null : Number(at("label").value);
+  const all = { label, truncation: truncation ? Number(at("truncation").value) : 1 };
+  if (!flow) return all;
+  const guidance = flow.guidance === null ? null : numberIn("guidance", 0, 100, flow.guidance);
+  return { ...all, steps: numberIn("steps", 1, MOST, flow.steps), guidance };
+}
+
+/** Lets the page answer; setTimeout would wait for milliseconds each time. */
+const pause = () =>
+  new Promise((done) => {
+    waiting.push(done);
+    channel.port2.postMessage(null);
+  });
+channel.port1.onmessage = () => waiting.shift()();
 
 /** Says which image it is. */
 function nameOf(wish) {
@@ -37,6 +65,12 @@ function paint(canvas, bytes) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
+/** Says how far an image of a flow is; without one, that nothing is being made. */
+function tell(part, i, count, step, steps) {
+  at("doing").textContent = count ? `${PARTS[part]}: image ${i + 1} of ${count}, step ${step} of ${steps}` : "";
+  at("progress").value = count ? step / steps : 0;
+}
+
 /** Fills a list with buttons, one for each wish, and draws them one after the other. */
 async function draw(part, wishes) {
   const mine = ++busy[part];
@@ -44,22 +78,62 @@ async function draw(part, wishes) {
   while (list.children.length < wishes.length) {
     const button = document.createElement("button");
     button.type = "button";
+    button.disabled = true; // until its image is made
     button.append(document.createElement("canvas"), document.createElement("span"));
     paint(button.firstChild, new Uint8Array(0)); // so that nothing moves when the images come
     list.append(button);
   }
+  at("stop").disabled = !++running;
+  if (stopped) say("Making images.");
+  stopped = false;
   const began = performance.now();
   for (const [i, wish] of wishes.entries()) {
-    const bytes = toBytes(await make(model, wish));
-    if (mine !== busy[part]) return;
     const button = list.children[i];
+    const caption = part === "grid" ? String(wish.seed) : "";
+    const values = await make(model, wish, async (step, steps, soFar) => {
+      await pause();
+      if (mine !== busy[part]) return false;
+      button.disabled = true;
+      paint(button.firstChild, toBytes(soFar));
+      button.lastChild.textContent = caption;
+      tell(part, i, wishes.length, step, steps);
+      return true;
+    });
+    if (mine !== busy[part]) break;
+    const bytes = toBytes(values);
     paint(button.firstChild, bytes);
-    button.lastChild.textContent = part === "grid" ? String(wish.seed) : "";
+    button.lastChild.textContent = caption;
     button.setAttribute("aria-label", nameOf(wish));
-    button.onclick = () => enlarge(wish);
+    button.onclick = () => enlarge(wish, bytes);
+    button.disabled = false;
     await pause(); // so that the page answers
   }
-  if (part === "grid") say(`${((performance.now() - began) / wishes.length).toFixed(0)} ms for an image`);
+  at("stop").disabled = !--running;
+  if (!running) tell();
+  if (mine !== busy[part]) return;
+  if (part === "grid") pace = (performance.now() - began) / wishes.length;
+  if (!running && pace) say(`${pace.toFixed(0)} ms for an image`);
+}
+
+/** Ends all drawings; what is half made is taken away. */
+function stop() {
+  stops++;
+  stopped = true;
+  for (const part of Object.keys(busy)) {
+    busy[part]++;
+    for (const button of at(part).querySelectorAll(":disabled")) {
+      paint(button.firstChild, new Uint8Array(0));
+      button.lastChild.textContent = "";
+    }
+  }
+  say("Stopped. Change a setting or a seed to make images again.");
+}
+
+/** Draws the grid, and then the way, unless all was stopped. */
+async function drawAll() {
+  const before = stops;
+  await drawGrid();
+  if (stops === before) await drawWay();
 }
 
 function drawGrid() {
@@ -73,15 +147,13 @@ const between = (fraction) => ({ seed: seedIn("from"), to: seedIn("to"), fractio
 const drawMiddle = () => draw("middle", [between(Number(at("fraction").value))]);
 
 async function drawWay() {
+  const before = stops;
   await drawMiddle();
-  await draw("way", Array.from({ length: FRAMES }, (_, i) => between(Number((i / (FRAMES - 1)).toFixed(4)))));
+  if (stops === before) await draw("way", Array.from({ length: FRAMES }, (_, i) => between(Number((i / (FRAMES - 1)).toFixed(4)))));
 }
 
 /** Shows an image large. */
-async function enlarge(wish) {
-  const mine = ++busy.large;
-  const bytes = toBytes(await make(model, wish));
-  if (mine !== busy.large) return;
+function enlarge(wish, bytes) {
   shown = { wish, bytes };
   paint(at("picture"), bytes);
   at("caption").textContent = nameOf(wish);
@@ -116,18 +188,19 @@ function go(change) {
 }
 
 function listen() {
-  const all = () => drawGrid().then(drawWay);
   const deeds = {
     previous: () => go((seed) => seed - COUNT),
     next: () => go((seed) => seed + COUNT),
     random: () => go(() => crypto.getRandomValues(new Uint32Array(1))[0]),
+    stop,
     save,
     start: () => use("from"),
     end: () => use("to"),
     close: () => at("large").close(),
   };
   for (const [id, deed] of Object.entries(deeds)) at(id).addEventListener("click", deed);
-  for (const [id, deed] of Object.entries({ seed: drawGrid, label: all, truncation: all, from: drawWay, to: drawWay }))
+  for (const id of ["label", "truncation", "steps", "guidance"]) at(id).addEventListener("change", drawAll);
+  for (const [id, deed] of Object.entries({ seed: drawGrid, from: drawWay, to: drawWay }))
     at(id).addEventListener("change", deed);
   at("truncation").addEventListener("input", () => (at("shrunk").value = at("truncation").value));
   at("fraction").addEventListener("input", drawMiddle);
@@ -140,11 +213,13 @@ async function begin() {
   about.classes.forEach((name, i) => at("label").append(new Option(name, i)));
   at("classes").hidden = !about.classes.length;
   at("truncations").hidden = !about.truncation;
+  at("amounts").hidden = at("work").hidden = !about.flow;
+  at("ways").hidden = (about.flow?.guidance ?? null) === null;
   at("note").textContent = about.note;
   listen();
   at("tool").hidden = false;
-  await drawGrid();
-  await drawWay();
+  say("Making images.");
+  await drawAll();
 }
 
 begin().catch((error) => say(`The model could not be started: ${error.message ?? error}`));
