@@ -6,6 +6,7 @@ The mesh has two axes: "data" splits the batch, "fsdp" splits the batch and also
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -43,6 +44,13 @@ def tune_allocator() -> None:
     trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8  # malloc.h
     for parameter, value in ((arena_max, 1), (mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, 2**28)):
         mallopt(parameter, value)
+
+
+def return_memory() -> None:
+    """Gives what was freed back to the system, where the C library is glibc: what a checkpoint takes from it in small
+    pieces lies between others, and would add up. The next step takes what it needs again."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def compiler_options() -> dict[str, str | bool]:

@@ -30,6 +30,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from gen.devices import return_memory
 from gen.errors import InputError
 from gen.files import printable
 from gen.runs import digests, leaves
@@ -165,6 +166,7 @@ class Checkpoints:
             self._writer.wait_until_finished()
             if jax.process_index() == 0:
                 self._name(step, saving, table)
+            return_memory()
         except Exception as error:  # orbax hands on what tensorstore or its own bookkeeping meet
             raise self._fault(step, error) from None
 
