@@ -75,6 +75,7 @@ def main(options: StudioOptions) -> None:
     """Serves the page until Ctrl-C."""
     compile_cache.enable(None)
     server = studio(options)
+    server.warm_up()
     cli.say(f"{server.address}  (Ctrl-C ends it; what is saved goes into {printable(options.out)})")
     with _leading_to(server.address) as page:
         if options.browser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import shlex
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -214,7 +215,7 @@ def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         made = refined(post, picture, **given)
     after = on_white(made)
     words = ["python", "-m", "gen.refine", kept.argument, f"--chain={post}", "--out=refined"]
-    words[4:4] = ["--mask=region=region.png"] if at is not None else []
+    words[4:4] = [f"--mask=region={Path(kept.name).stem}-refined-region.png"] if at is not None else []
     python = f"from gen.api import chain\n\nimages = chain({str(post)!r})(images" + (", region=mask)" if at else ")")
     return {
         "before": encoded(image),

@@ -12,11 +12,13 @@ import numpy as np
 from gen import refining
 from gen.errors import InputError
 from gen.files import printable
+from gen.image_io.pixels import to_uint8
 from gen.imaging.chain import chain
 from gen.outputs import image_writer
 from gen.outputs.image_writer import Still
 from gen.outputs.output_path import parse_output
 from gen.provenance import PREFIX
+from gen.report import save_png
 from gen.sampling.outputs import names_of, with_prompts, write_animation
 from gen.sampling.settings import seeds_text
 from gen.studio_app.changing import region_at
@@ -117,13 +119,16 @@ def save_refined(workspace: Workspace, fields: Fields, job: Job) -> dict[str, An
         small = region_at(kept.pixels, *at)
         masks, post = {"region": small.astype(np.float32)[..., None]}, chain(f"inside('region', {text!r}, feather=2)")
     target = _free(workspace, f"{Path(kept.name).stem}-refined", [])
+    mask = [_free(workspace, f"{target.stem}-region", [])] if masks else []
     job.check(0.2)
     with _named(workspace, kept.path, target.stem) as source:
         recipe = refining.Recipe(post, 0, {}, masks)
         jobs, _ = refining.jobs_of([source], workspace.out, "png", recipe.made)
         refining.refine_all(recipe, jobs, workspace.policy, preview=None, overwrite=False)
         names = [path.name for path in {one.target: None for one in jobs}]
-    return {"folder": str(workspace.out), "files": names}
+    for path in mask:  # with which gen.refine does the same
+        save_png(path, to_uint8(masks["region"]))
+    return {"folder": str(workspace.out), "files": [*names, *(path.name for path in mask)]}
 
 
 @contextlib.contextmanager

@@ -79,6 +79,10 @@ class Server:
         """Whether it answers."""
         return self._server.started
 
+    def warm_up(self) -> None:
+        """Makes what the page shows first before it asks: until its window is there, the model is read and compiled."""
+        self.jobs.add(lambda job: ACTIONS["grid"](self.workspace, Fields({"seeds": [*range(16)]}), job))
+
     def serve(self) -> None:
         """Serves until it is stopped, then closes all."""
         try:

@@ -3,6 +3,7 @@
 import base64
 import io
 import shlex
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from studio_server import pixels, serving, trained_gan
 
 from gen import api, provenance
 from gen.image_io.pixels import to_uint8
+from gen.refine import RefineOptions, refine
 from gen.sample import SampleOptions, sample
 
 
@@ -41,6 +43,16 @@ def test_a_grid_shows_what_the_api_makes(client, place, run):
     lines: dict = {}
     exec(told["python"], lines)
     assert np.array_equal([pixels(uri) for uri in told["images"]], to_uint8(lines["images"]))
+
+
+def test_the_first_images_are_made_before_they_are_asked_for(client):
+    before = client.server.jobs.add(lambda job: None).number
+    client.server.warm_up()
+    job = client.server.jobs.find(before + 1)
+    deadline = time.monotonic() + 60
+    while not job.ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (job.state, len(job.result["images"])) == ("done", 16)
 
 
 def test_its_command_writes_the_files_that_it_saves(client, place, tmp_path):
@@ -162,6 +174,25 @@ def test_a_chain_in_a_region_leaves_the_rest_as_it_was(client):
     after = pixels(told["after"])
     assert np.array_equal(after[:, :15], image[:, :15])
     assert not np.array_equal(after[:, 20:], image[:, 20:])
+
+
+def test_its_command_makes_it_with_the_mask_that_is_saved_beside_it(client, place, tmp_path, monkeypatch):
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = (200, 60, 20)
+    asked = {"id": client.hand(image, "photo.png")["id"], "chain": "invert", "at": {"x": 0.9, "y": 0.5}}
+    words = shlex.split(client.ask("refine", **asked)["command"])
+    made, mask = client.ask("save_refined", **asked)["files"]
+    assert words[4] == f"--mask=region={mask}"
+    monkeypatch.chdir(place / "out")
+    Image.fromarray(image).save("photo.png")
+    refine(
+        RefineOptions(
+            inputs=["photo.png"], chain=words[5].removeprefix("--chain="), mask=[f"region={mask}"], out=tmp_path
+        )
+    )
+    (again,) = tmp_path.glob("*.png")
+    with Image.open(made) as one, Image.open(again) as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def test_an_image_that_was_made_here_is_verified_and_its_state_restored(client):
