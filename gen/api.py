@@ -151,7 +151,7 @@ class Model:
             labels=labels,
             latents=latents,
             captions=captions,
-            program=self._program,
+            program=self.programs["sample"],
             **settings.drawing,
         )
         made = np.concatenate([*batches])
@@ -273,9 +273,9 @@ class Model:
         return Data(load_data(self.run, moved=moved))
 
     @functools.cached_property
-    def _program(self) -> by_seed.Program:
-        """What samples, compiled once for all calls alike."""
-        return by_seed.compiled(self.run.task, self.mesh)
+    def programs(self) -> conditional.Programs:
+        """What samples and predicts, compiled once for all calls alike."""
+        return {"sample": by_seed.compiled(self.run.task, self.mesh)}
 
     def _given(self, images: np.ndarray) -> np.ndarray:
         return to_float(images, shape=self.image_shape)
@@ -288,7 +288,7 @@ class Model:
         self, request: conditional.Request, seeds: Seeds, label: Label, sampling: dict[str, float], **texts: Any
     ) -> np.ndarray:
         settings = settings_of(self.run, seeds, label, sampling, mesh=self.mesh, **texts)
-        return conditional.sample(self.run, request, settings) / np.float32(255)
+        return conditional.sample(self.run, request, settings, programs=self.programs) / np.float32(255)
 
 
 @dataclass(frozen=True, repr=False)

@@ -299,3 +299,16 @@ def test_latents_take_the_place_of_those_of_a_seed(tmp_path):
         model.sample(3, latents=np.zeros(2))
     with pytest.raises(InputError, match="and one seed"):
         model.sample([3, 4], latents=latents)
+
+
+def test_predictions_alike_are_compiled_once(runs, monkeypatch):
+    model, traced = api.load(runs / "pixels"), []
+    kind = type(model.run.task)
+    sample = kind.sample
+    monkeypatch.setattr(kind, "sample", lambda *given: traced.append(1) or sample(*given))
+    image = np.full((4, 4, 3), 0.5, np.float32)
+    first = model.inpaint(image, "top_half", seeds=[0])
+    assert len(traced) == 1
+    np.testing.assert_array_equal(model.inpaint(image, "top_half", seeds=[0]), first)
+    model.inpaint(image, "left_half", seeds=[3])
+    assert len(traced) == 1

@@ -115,7 +115,7 @@ def _results(
     workspace: Workspace, state: State, request: Any, number: str, flag: str, region: str, job: Job
 ) -> dict[str, Any]:
     run, settings = state.opened.model.run, state.settings
-    made = conditional.sample(run, request, settings)[0, :, 0]  # [m h w c]
+    made = conditional.sample(run, request, settings, programs=state.opened.model.programs)[0, :, 0]  # [m h w c]
     job.check(0.8)
     variance = made.astype(np.float32).var(0).mean(-1)
     maps = {"variance": apply_colormap(variance, high=float(variance.max()))}

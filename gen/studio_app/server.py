@@ -80,8 +80,8 @@ class Server:
         return self._server.started
 
     def warm_up(self) -> None:
-        """Makes what the page shows first before it asks: until its window is there, the model is read and compiled."""
-        self.jobs.add(lambda job: ACTIONS["grid"](self.workspace, Fields({"seeds": [*range(16)]}), job))
+        """Makes an image before the page asks for some: until its window is there, the model is read and compiled."""
+        self.jobs.add(lambda job: ACTIONS["grid"](self.workspace, Fields({"seeds": [0]}), job))
 
     def serve(self) -> None:
         """Serves until it is stopped, then closes all."""

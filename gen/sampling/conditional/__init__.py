@@ -15,10 +15,11 @@ from gen.sampling.conditional.requests import (
     predictor,
     upscale,
 )
-from gen.sampling.conditional.sampling import bits, sample
+from gen.sampling.conditional.sampling import Programs, bits, sample
 
 __all__ = [
     "SETTINGS",
+    "Programs",
     "Request",
     "bits",
     "check_settings",

@@ -90,10 +90,13 @@ def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.A
     return jax.lax.fori_loop(0, rounds, step, made)
 
 
-def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
+Programs = dict[Any, by_seed.Program]  # of one run and mesh
+
+
+def sample(run: TrainedRun, request: Request, settings: Settings, *, programs: Programs | None = None) -> np.ndarray:
     """What a predictor makes of a request: uint8 [n m t h w c], n inputs, m seeds, t frames, 1 where it is no film.
 
-    Raises InputError.
+    programs: for who samples several times; what is compiled is looked up and kept there. Raises InputError.
     """
     task, label = predictor(run, "a request"), label_of(settings)
     if label is None and task.num_classes and not task.drop_labels_probability:
@@ -106,7 +109,9 @@ def sample(run: TrainedRun, request: Request, settings: Settings) -> np.ndarray:
         sampler = _PredictingFrames(task, request.frames)
     elif "context" in request.conditions:
         sampler = _Upscaling(task)
-    drawing = settings.drawing
+    key = (type(sampler), request.frames)
+    program = ({} if programs is None else programs).setdefault(key, by_seed.compiled(sampler, settings.mesh))
+    drawing = settings.drawing | {"program": program}
     drawing["conditions"] = {k: v.repeat(m, axis=0) for k, v in request.conditions.items()} | drawing["conditions"]
     seeds, labels = [*settings.seeds] * n, _labels(label, n * m)
     prompt = prompt_of(settings)
