@@ -6,6 +6,7 @@ $GEN_TEST_AXE may name axe.min.js of the npm package axe-core, by which accessib
 import contextlib
 import os
 import re
+import runpy
 import time
 from pathlib import Path
 
@@ -397,3 +398,19 @@ def test_pictures_of_the_page_show_its_images(browser, client):
             .resize((32, 32), Image.Resampling.BOX)
         )
         assert np.abs(np.asarray(seen, np.float32) - made[4]).mean() < 12
+
+
+def test_the_pictures_of_the_docs_are_taken(browser, place, tmp_path):
+    maker = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "make_studio.py"))
+    maker["pictures"](browser, place / "gan", None, tmp_path)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [
+        "studio",
+        "studio_refine",
+        "studio_table",
+        "studio_verify",
+    ]
+    for path in tmp_path.iterdir():
+        with Image.open(path) as picture:
+            shown = np.asarray(picture.convert("RGB"))
+        assert shown.shape[1] == 1180 or path.stem == "studio_table"
+        assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 100  # images are on it, not only words
