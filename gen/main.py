@@ -75,7 +75,7 @@ def train(options: TrainOptions) -> int:
     try:
         with interrupts():  # there is nothing to save: Ctrl-C and SIGTERM end the program at once
             compile_cache.enable(options.compilation_cache)
-            from gen.processes import membership_of
+            from gen.membership import membership_of
             from gen.training import loop
 
             changed, command = options.accept_changed_data, _command(options)

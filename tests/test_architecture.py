@@ -42,7 +42,7 @@ tasks
 data
 image_io
 devices processes
-config
+config membership
 cli
 audit_checks augment imaging losses metrics models watermark
 jpeg_tables npz text workers

@@ -24,7 +24,8 @@ from gen.data import Batch, BatchSampler, DatasetSplits, quick_audit
 from gen.data.loader import DeviceLoader
 from gen.evaluation import Evaluator, NoEvaluator, evaluator
 from gen.files import storage_fault
-from gen.processes import Membership, Watch
+from gen.membership import Membership
+from gen.processes import Watch
 from gen.publishing import cards
 from gen.runs import digests, identity, sessions
 from gen.runs.checkpoint import Checkpoints
