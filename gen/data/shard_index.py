@@ -153,6 +153,8 @@ def _parsed(folder: Path, found: Any) -> Index:
     for shard in (shard for split in SPLITS for shard in splits[split]):
         if os.path.basename(shard.name) != shard.name or not shard.name.endswith(SUFFIX) or shard.images < 1:
             raise ValueError(f"it names {printable(shard.name, longest=80)}")
+        if type(shard.size) is not int or not 0 <= shard.size < 2**63 or not shard.name.isprintable():
+            raise ValueError(f"of {printable(shard.name, longest=80)} it has the size {printable(shard.size)}")
     height, width, channels = map(int, found["image_shape"])
     if not all(splits.values()) or min(height, width, channels) < 1:
         raise ValueError("a split is empty")

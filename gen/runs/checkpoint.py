@@ -101,7 +101,9 @@ class Checkpoints:
         self.wait()
         if step not in self.steps():
             named = leaves.named(state)
-            kept = dict(zip(named, in_threads(leaves.copied, named.values()), strict=True))
+            copied = leaves.Leaves()
+            if jax.process_index() == 0:  # which writes the digests
+                copied = dict(zip(named, in_threads(leaves.copied, named.values()), strict=True))
             saving = self._folder / f"saving-{step}"
             try:
                 if jax.process_index() == 0:
@@ -110,7 +112,7 @@ class Checkpoints:
                 self._writer.save(saving, args=ocp.args.PyTreeSave(named), force=True)
             except Exception as error:
                 raise self._fault(step, error) from None
-            self._pending = self._background.submit(self._commit, step, saving, kept)
+            self._pending = self._background.submit(self._commit, step, saving, copied)
         if wait:
             self.wait()
 
@@ -158,12 +160,14 @@ class Checkpoints:
         for part in parts:
             _restore(directory, stored, part)
 
-    def _commit(self, step: int, saving: Path, kept: leaves.Leaves) -> None:
+    def _commit(self, step: int, saving: Path, copied: leaves.Leaves) -> None:
         """Digests the leaves, and the files when orbax has written them, and names the step; in the background."""
         try:
-            table = dict(zip(kept, in_threads(leaves.described, kept.values()), strict=True))
-            kept.clear()
-            self._writer.wait_until_finished()
+            try:
+                table = dict(zip(copied, in_threads(leaves.described, copied.values()), strict=True))
+            finally:
+                copied.clear()
+                self._writer.wait_until_finished()
             if jax.process_index() == 0:
                 self._name(step, saving, table)
             return_memory()

@@ -27,7 +27,8 @@ def copied(leaf: Any) -> np.ndarray | jax.ShapeDtypeStruct:
     """Copies a leaf to the host, where nothing changes it when it is donated; its form, when no process holds it."""
     if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-    return np.array(leaf)  # np.asarray: a view, on a CPU
+    values = np.asarray(leaf)
+    return values.copy() if jax.default_backend() == "cpu" else values  # on a CPU it is a view, else a copy already
 
 
 def described(leaf: Any) -> list[Any]:

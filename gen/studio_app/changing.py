@@ -16,7 +16,7 @@ from gen.image_io import Unreadable, open_image, open_picture, opening
 from gen.image_io.pixels import to_uint8
 from gen.imaging import bounds, segment
 from gen.imaging.catalog import OPERATORS, choices
-from gen.imaging.chain import chain
+from gen.imaging.chain import Chain, chain
 from gen.outputs import image_writer
 from gen.refining.original import refine as refined
 from gen.report.colormap import apply_colormap
@@ -213,18 +213,28 @@ def refine(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
     job.check(0.1)
     with bounds.budget(_STEPS):
         made = refined(post, picture, **given)
-    after = on_white(made)
-    words = ["python", "-m", "gen.refine", kept.argument, f"--chain={post}", "--out=refined"]
-    words[4:4] = [f"--mask=region={Path(kept.name).stem}-refined-region.png"] if at is not None else []
+    after, (_, mask) = on_white(made), places_of_refined(workspace, kept.name)
     python = f"from gen.api import chain\n\nimages = chain({str(post)!r})(images" + (", region=mask)" if at else ")")
     return {
         "before": encoded(image),
         "after": encoded(after),
         "size": [*after.shape[:2]],
         "reduced": not whole,
-        "command": shlex.join(words),
+        "command": refining_command(kept.argument, post, None if at is None else mask),
         "python": python,
     }
+
+
+def places_of_refined(workspace: Workspace, name: str) -> tuple[Path, Path]:
+    """Returns where what is made of an image of this name will be saved, and where the mask of its region."""
+    target = workspace.place(f"{Path(name).stem[:80]}-refined")
+    return target, workspace.place(f"{target.stem}-region")
+
+
+def refining_command(name: str, post: Chain, mask: Path | None) -> str:
+    """Returns the line that makes it of the file `name`, in the folder of the mask."""
+    masks = [] if mask is None else [f"--mask=region={mask.name}"]
+    return shlex.join(["python", "-m", "gen.refine", name, *masks, f"--chain={post}", "--out=refined"])
 
 
 def _eight(values: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from gen.provenance import PREFIX
 from gen.report import save_png
 from gen.sampling.outputs import names_of, with_prompts, write_animation
 from gen.sampling.settings import seeds_text
-from gen.studio_app.changing import region_at
+from gen.studio_app.changing import places_of_refined, refining_command, region_at
 from gen.studio_app.fields import Fields
 from gen.studio_app.jobs import Job
 from gen.studio_app.states import images_of, known_settings, state_of
@@ -89,7 +89,7 @@ def save(workspace: Workspace, fields: Fields, job: Job) -> dict[str, Any]:
         run = state.opened.model.run
         names = with_prompts(names_of(seeds, labels, run.class_names, ".png", folders=False), prompts, folders=False)
         for image, seed, name in zip(images, seeds, names, strict=True):
-            path = _free(workspace, f"{run.name}-{name.stem}".replace("/", "_"), stills)
+            path = workspace.place(f"{run.name}-{name.stem}", taken={still.path for still in stills})
             stills.append(Still(path, image, state.record(seed)))
             paths.append(path.name)
         job.check((index + 1) / (len(chosen) + 1))
@@ -102,7 +102,7 @@ def save_interpolation(workspace: Workspace, fields: Fields, job: Job) -> dict[s
     frames = fields.whole("frames", 1, 32, 12)
     state = state_of(workspace, fields)
     fields.end()
-    path = _free(workspace, f"way-{seeds_text(state.seeds)}", [], suffix=".webp")
+    path = workspace.place(f"way-{seeds_text(state.seeds)}", suffix=".webp")
     output = parse_output(path, None, True)
     run = state.opened.model.run
     write_animation(run, state.settings, output, state.chain, policy=workspace.policy, frames=frames)
@@ -118,17 +118,18 @@ def save_refined(workspace: Workspace, fields: Fields, job: Job) -> dict[str, An
     if at is not None:
         small = region_at(kept.pixels, *at)
         masks, post = {"region": small.astype(np.float32)[..., None]}, chain(f"inside('region', {text!r}, feather=2)")
-    target = _free(workspace, f"{Path(kept.name).stem}-refined", [])
-    mask = [_free(workspace, f"{target.stem}-region", [])] if masks else []
+    target, mask = places_of_refined(workspace, kept.name)
     job.check(0.2)
     with _named(workspace, kept.path, target.stem) as source:
         recipe = refining.Recipe(post, 0, {}, masks)
         jobs, _ = refining.jobs_of([source], workspace.out, "png", recipe.made)
         refining.refine_all(recipe, jobs, workspace.policy, preview=None, overwrite=False)
         names = [path.name for path in {one.target: None for one in jobs}]
-    for path in mask:  # with which gen.refine does the same
-        save_png(path, to_uint8(masks["region"]))
-    return {"folder": str(workspace.out), "files": [*names, *(path.name for path in mask)]}
+    if masks:
+        save_png(mask, to_uint8(masks["region"]))
+    files = [*names, mask.name] if masks else names
+    command = refining_command(kept.argument, post, mask if masks else None)
+    return {"folder": str(workspace.out), "files": files, "command": command}
 
 
 @contextlib.contextmanager
@@ -140,19 +141,6 @@ def _named(workspace: Workspace, path: Path, stem: str) -> Any:
         yield link
     finally:
         link.unlink(missing_ok=True)
-
-
-def _free(workspace: Workspace, stem: str, taken: list[Still], *, suffix: str = ".png") -> Path:
-    """Returns a place in OUT that no file has: names of ours alone, numbered where they are taken."""
-    safe = (
-        "".join(letter if letter.isalnum() or letter in "-_,." else "_" for letter in stem)[:120].strip(".") or "image"
-    )
-    known = {still.path for still in taken}
-    for number in range(1, 10_000):
-        path = workspace.out / f"{safe}{'' if number == 1 else f'-{number}'}{suffix}"
-        if path not in known and not path.exists() and not path.is_symlink():
-            return path
-    raise InputError(f"{workspace.out} has too many files of this name")
 
 
 __all__ = ["save", "save_interpolation", "save_refined", "verify"]

@@ -7,6 +7,7 @@ import functools
 import io
 import secrets
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ class Workspace:
         except BaseException:
             self.close()
             raise
+
+    def place(self, stem: str, *, suffix: str = ".png", taken: Collection[Path] = ()) -> Path:
+        """Returns a place in OUT that no file has: names of ours alone, numbered where they are taken. InputError."""
+        letters = (letter if letter.isalnum() or letter in "-_,." else "_" for letter in stem)
+        safe = "".join(letters)[:120].strip(".") or "image"
+        for number in range(1, 10_000):
+            path = self.out / f"{safe}{'' if number == 1 else f'-{number}'}{suffix}"
+            if path not in taken and not path.exists() and not path.is_symlink():
+                return path
+        raise InputError(f"{self.out} has too many files of this name")
 
     def opened(self, index: int, step: Any) -> Opened:
         """Loads a checkpoint, "best", "newest" or a step, of a run. Raises InputError."""

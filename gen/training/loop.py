@@ -101,6 +101,7 @@ def _train(
     mesh = devices.mesh(config.mesh.data, config.mesh.fsdp)
     devices.check_batch(config.batch_size, mesh, parts=config.accumulate)
     source: DatasetSplits = build(config.data, "data")
+    processes.meet("data")  # one may have decoded or copied for long
     task: Task = build_task(config, source.image_shape, source.num_classes, source.caption_length)
     folder = RunFolder(workdir)
     begun = identity.begin(folder, config, data_metadata(source), accept_changed_data=accept_changed_data)

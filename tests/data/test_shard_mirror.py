@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from etils import epath
 from PIL import Image
 
 from gen.convert import ConvertOptions, convert
-from gen.data import shards
+from gen.data import shard_mirror, shards
 from gen.data.shapes import shapes
 from gen.errors import InputError
 
@@ -59,6 +60,32 @@ def test_what_is_changed_on_the_way_is_refused_and_nothing_of_it_is_kept(bucket,
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     assert len(shards("gs://bucket/shards").train.images) > 0
+
+
+def test_what_a_killed_process_left_goes_and_damaged_labels_are_copied_again(bucket, tmp_path):
+    shards("gs://bucket/shards")
+    (folder,) = (tmp_path / "cache").glob("shards-*")
+    (folder / ".00000.array_record.partial").write_bytes(b"half")
+    for labels in folder.glob("*.npz"):
+        labels.write_bytes(b"")
+    assert len(shards("gs://bucket/shards").train.labels) > 0
+    assert not list(folder.glob("*.partial")) + list(folder.glob(".*.partial"))
+
+
+def test_processes_of_one_host_copy_once(bucket, monkeypatch):
+    opened, copy = [], shard_mirror._copy
+    monkeypatch.setattr(shard_mirror, "_copy", lambda source, *rest: opened.append(source.name) or copy(source, *rest))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: shards("gs://bucket/shards").metadata["digest"], range(4)))
+    assert len(set(found)) == 1
+    assert sorted(opened) == sorted(path.name for path in bucket.iterdir() if path.suffix in (".npz", ".array_record"))
+
+
+def test_a_cache_that_cannot_be_written(bucket, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GEN_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="Not a directory"):
+        shards("gs://bucket/shards")
 
 
 def test_a_disk_that_is_too_small(bucket, monkeypatch):

@@ -176,23 +176,24 @@ def test_a_chain_in_a_region_leaves_the_rest_as_it_was(client):
     assert not np.array_equal(after[:, 20:], image[:, 20:])
 
 
-def test_its_command_makes_it_with_the_mask_that_is_saved_beside_it(client, place, tmp_path, monkeypatch):
+def test_the_command_makes_it_with_the_mask_that_is_saved_beside_it(client, place, tmp_path, monkeypatch):
     image = np.zeros((32, 32, 3), np.uint8)
     image[:, 16:] = (200, 60, 20)
-    asked = {"id": client.hand(image, "photo.png")["id"], "chain": "invert", "at": {"x": 0.9, "y": 0.5}}
-    words = shlex.split(client.ask("refine", **asked)["command"])
-    made, mask = client.ask("save_refined", **asked)["files"]
-    assert words[4] == f"--mask=region={mask}"
+    number, name = client.hand(image, "my photo (1).png")["id"], "my photo (1).png"
     monkeypatch.chdir(place / "out")
-    Image.fromarray(image).save("photo.png")
-    refine(
-        RefineOptions(
-            inputs=["photo.png"], chain=words[5].removeprefix("--chain="), mask=[f"region={mask}"], out=tmp_path
-        )
-    )
-    (again,) = tmp_path.glob("*.png")
-    with Image.open(made) as one, Image.open(again) as other:
-        assert np.array_equal(np.asarray(one), np.asarray(other))
+    Image.fromarray(image).save(name)
+    for x in (0.9, 0.1):  # two regions of one image: each has its own mask
+        asked = {"id": number, "chain": "invert", "at": {"x": x, "y": 0.5}}
+        shown = client.ask("refine", **asked)["command"]
+        saved = client.ask("save_refined", **asked)
+        assert saved["command"] == shown
+        words, (made, mask) = shlex.split(shown), saved["files"]
+        text, out = words[5].removeprefix("--chain="), tmp_path / f"{x}"
+        refine(RefineOptions(inputs=[name], chain=text, mask=[words[4].removeprefix("--mask=")], out=out))
+        assert words[4] == f"--mask=region={mask}"
+        (again,) = out.glob("*.png")
+        with Image.open(made) as one, Image.open(again) as other:
+            assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def test_an_image_that_was_made_here_is_verified_and_its_state_restored(client):

@@ -511,7 +511,9 @@ $("keep-preset").addEventListener("click", () => {
 $("save-refined").addEventListener("click", tried(async () => {
   if (!held.refine) throw new Error(T.first);
   const result = await ask("save_refined", { id: held.refine.id, chain: $("chain").value.trim(), ...(at ? { at } : {}) }, "save");
-  if (result) say(T.savedAs(result.files, result.folder));
+  if (!result) return;
+  say(T.savedAs(result.files, result.folder));
+  $("command").textContent = result.command;
 }));
 $("save-all").addEventListener("click", tried(() => save(favorites().map((one) => one.state))));
 $("stop").addEventListener("click", () => { if (current) post("/api/job", { job: current, stop: 1 }).catch(() => {}); });
