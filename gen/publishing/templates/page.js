@@ -5,10 +5,8 @@ import { encode, pixelsDigest } from "./png.js";
 
 const COUNT = 16;
 const FRAMES = 8;
-const LAST = 2 ** 32 - 1;
 const at = (id) => document.getElementById(id);
 const PARTS = { grid: "Seeds", way: "Way", middle: "Between" };
-const MOST = 1000; // steps
 const busy = { grid: 0, way: 0, middle: 0 }; // the newest drawing of each part; an older one ends
 const channel = new MessageChannel();
 const waiting = []; // what goes on with each of its messages
@@ -16,27 +14,26 @@ let running = 0; // drawings
 let stops = 0; // times that all were stopped
 let stopped = false; // and none was begun since
 let pace = 0; // milliseconds for an image of the grid
+const taken = {}; // the numbers of the fields, each as it was when the visitor had typed it
 let model = null;
 let shown = null; // the wish that is shown large, and its bytes
 
 const say = (text) => at("status").textContent === text || (at("status").textContent = text); // once: it is read aloud
-const seedIn = (id) => Math.min(LAST, Math.max(0, Math.trunc(Number(at(id).value)) || 0));
 
-/** The number in a field, within bounds; where there is none, the other one. The field shows what is taken. */
-function numberIn(id, low, high, other) {
-  const given = at(id).value === "" ? other : Math.min(high, Math.max(low, at(id).valueAsNumber));
-  at(id).value = id === "steps" ? Math.trunc(given) : given;
-  return at(id).valueAsNumber;
+/** Takes the number in a field, within its bounds; where there is none, its first one. The field shows what is taken. */
+function take(id) {
+  const { value, valueAsNumber, defaultValue, min, max, step } = at(id);
+  const given = value === "" ? Number(defaultValue) : Math.min(max, Math.max(min, valueAsNumber));
+  at(id).value = taken[id] = Number(step) === 1 ? Math.trunc(given) : given;
 }
 
-/** What the fields say of every image. */
+/** What the fields say of every image: asked once for a drawing, so that its images are alike. */
 function settings() {
   const { truncation, flow } = model.about;
   const label = at("label").value === "" ? null : Number(at("label").value);
-  const all = { label, truncation: truncation ? Number(at("truncation").value) : 1 };
+  const all = { label, truncation: truncation ? taken.truncation : 1 };
   if (!flow) return all;
-  const guidance = flow.guidance === null ? null : numberIn("guidance", 0, 100, flow.guidance);
-  return { ...all, steps: numberIn("steps", 1, MOST, flow.steps), guidance };
+  return { ...all, steps: taken.steps, guidance: flow.guidance === null ? null : taken.guidance };
 }
 
 /** Lets the page answer; setTimeout would wait for milliseconds each time. */
@@ -137,19 +134,22 @@ async function drawAll() {
 }
 
 function drawGrid() {
-  const first = Math.min(seedIn("seed"), LAST - COUNT + 1);
-  at("seed").value = first;
-  return draw("grid", Array.from({ length: COUNT }, (_, i) => ({ seed: first + i, ...settings() })));
+  const all = settings();
+  return draw("grid", Array.from({ length: COUNT }, (_, i) => ({ seed: taken.seed + i, ...all })));
 }
 
-const between = (fraction) => ({ seed: seedIn("from"), to: seedIn("to"), fraction, ...settings() });
+/** The wishes for images between the two seeds. */
+function between(fractions) {
+  const all = { seed: taken.from, to: taken.to, ...settings() };
+  return fractions.map((fraction) => ({ fraction, ...all }));
+}
 
-const drawMiddle = () => draw("middle", [between(Number(at("fraction").value))]);
+const drawMiddle = () => draw("middle", between([Number(at("fraction").value)]));
 
 async function drawWay() {
   const before = stops;
   await drawMiddle();
-  if (stops === before) await draw("way", Array.from({ length: FRAMES }, (_, i) => between(Number((i / (FRAMES - 1)).toFixed(4)))));
+  if (stops === before) await draw("way", between(Array.from({ length: FRAMES }, (_, i) => Number((i / (FRAMES - 1)).toFixed(4)))));
 }
 
 /** Shows an image large. */
@@ -177,14 +177,22 @@ async function save() {
 
 function use(id) {
   at(id).value = shown.wish.seed;
+  take(id);
   at("large").close();
   drawWay();
 }
 
 /** Moves the grid to other seeds. */
 function go(change) {
-  at("seed").value = Math.min(LAST - COUNT + 1, Math.max(0, change(seedIn("seed"))));
+  at("seed").value = change(taken.seed);
+  take("seed");
   drawGrid();
+}
+
+/** Gives a field the number of the model, which is allowed, however large it is. */
+function start(id, number) {
+  at(id).max = Math.max(at(id).max, number);
+  at(id).defaultValue = number;
 }
 
 function listen() {
@@ -199,9 +207,15 @@ function listen() {
     close: () => at("large").close(),
   };
   for (const [id, deed] of Object.entries(deeds)) at(id).addEventListener("click", deed);
-  for (const id of ["label", "truncation", "steps", "guidance"]) at(id).addEventListener("change", drawAll);
-  for (const [id, deed] of Object.entries({ seed: drawGrid, from: drawWay, to: drawWay }))
-    at(id).addEventListener("change", deed);
+  at("label").addEventListener("change", drawAll);
+  const fields = { seed: drawGrid, from: drawWay, to: drawWay, truncation: drawAll, steps: drawAll, guidance: drawAll };
+  for (const [id, deed] of Object.entries(fields)) {
+    take(id);
+    at(id).addEventListener("change", () => {
+      take(id);
+      deed();
+    });
+  }
   at("truncation").addEventListener("input", () => (at("shrunk").value = at("truncation").value));
   at("fraction").addEventListener("input", drawMiddle);
 }
@@ -215,6 +229,7 @@ async function begin() {
   at("truncations").hidden = !about.truncation;
   at("amounts").hidden = at("work").hidden = !about.flow;
   at("ways").hidden = (about.flow?.guidance ?? null) === null;
+  for (const id of ["steps", "guidance"]) start(id, about.flow?.[id] ?? 0);
   at("note").textContent = about.note;
   listen();
   at("tool").hidden = false;
