@@ -11,8 +11,8 @@ const busy = { grid: 0, way: 0, middle: 0 }; // the newest drawing of each part;
 const channel = new MessageChannel();
 const waiting = []; // what goes on with each of its messages
 let running = 0; // drawings
-let stops = 0; // times that all were stopped
-let stopped = false; // and none was begun since
+let stopped = false; // all were, and none was begun since
+let wayDue = false; // the way is to be drawn when the grid is
 let pace = 0; // milliseconds for an image of the grid
 const taken = {}; // the numbers of the fields, each as it was when the visitor had typed it
 let model = null;
@@ -68,7 +68,7 @@ function tell(part, i, count, step, steps) {
   at("progress").value = count ? step / steps : 0;
 }
 
-/** Fills a list with buttons, one for each wish, and draws them one after the other. */
+/** Fills a list with buttons, one for each wish, and draws them one after the other. Returns whether none took over. */
 async function draw(part, wishes) {
   const mine = ++busy[part];
   const list = at(part);
@@ -84,37 +84,42 @@ async function draw(part, wishes) {
   if (stopped) say("Making images.");
   stopped = false;
   const began = performance.now();
-  for (const [i, wish] of wishes.entries()) {
-    const button = list.children[i];
-    const caption = part === "grid" ? String(wish.seed) : "";
-    const values = await make(model, wish, async (step, steps, soFar) => {
-      await pause();
-      if (mine !== busy[part]) return false;
-      button.disabled = true;
-      paint(button.firstChild, toBytes(soFar));
+  try {
+    for (const [i, wish] of wishes.entries()) {
+      const button = list.children[i];
+      const caption = part === "grid" ? String(wish.seed) : "";
+      const values = await make(model, wish, async (step, steps, soFar) => {
+        await pause();
+        if (mine !== busy[part]) return false;
+        button.disabled = true;
+        paint(button.firstChild, toBytes(soFar));
+        button.lastChild.textContent = caption;
+        tell(part, i, wishes.length, step, steps);
+        return true;
+      });
+      if (mine !== busy[part]) break;
+      const bytes = toBytes(values);
+      paint(button.firstChild, bytes);
       button.lastChild.textContent = caption;
-      tell(part, i, wishes.length, step, steps);
-      return true;
-    });
-    if (mine !== busy[part]) break;
-    const bytes = toBytes(values);
-    paint(button.firstChild, bytes);
-    button.lastChild.textContent = caption;
-    button.setAttribute("aria-label", nameOf(wish));
-    button.onclick = () => enlarge(wish, bytes);
-    button.disabled = false;
-    await pause(); // so that the page answers
+      button.setAttribute("aria-label", nameOf(wish));
+      button.onclick = () => enlarge(wish, bytes);
+      button.disabled = false;
+      await pause(); // so that the page answers
+    }
+  } catch (error) {
+    if (mine === busy[part]) halt(`Stopped: ${error.message ?? error}`);
+  } finally {
+    at("stop").disabled = !--running;
+    if (!running) tell();
   }
-  at("stop").disabled = !--running;
-  if (!running) tell();
-  if (mine !== busy[part]) return;
-  if (part === "grid") pace = (performance.now() - began) / wishes.length;
-  if (!running && pace) say(`${pace.toFixed(0)} ms for an image`);
+  const last = mine === busy[part];
+  if (last && part === "grid") pace = (performance.now() - began) / wishes.length;
+  if (last && !running && pace) say(`${pace.toFixed(0)} ms for an image`);
+  return last;
 }
 
-/** Ends all drawings; what is half made is taken away. */
-function stop() {
-  stops++;
+/** Ends all drawings and says why; what is half made is taken away. */
+function halt(why) {
   stopped = true;
   for (const part of Object.keys(busy)) {
     busy[part]++;
@@ -123,19 +128,23 @@ function stop() {
       button.lastChild.textContent = "";
     }
   }
-  say("Stopped. Change a setting or a seed to make images again.");
+  say(why);
 }
 
-/** Draws the grid, and then the way, unless all was stopped. */
-async function drawAll() {
-  const before = stops;
-  await drawGrid();
-  if (stops === before) await drawWay();
+const stop = () => halt("Stopped. Change a setting or a seed to make images again.");
+
+/** Draws the grid, and then the way: that of before ends. */
+function drawAll() {
+  busy.way++;
+  busy.middle++;
+  wayDue = true;
+  return drawGrid();
 }
 
-function drawGrid() {
+async function drawGrid() {
   const all = settings();
-  return draw("grid", Array.from({ length: COUNT }, (_, i) => ({ seed: taken.seed + i, ...all })));
+  const wishes = Array.from({ length: COUNT }, (_, i) => ({ seed: taken.seed + i, ...all }));
+  if ((await draw("grid", wishes)) && wayDue) await drawWay();
 }
 
 /** The wishes for images between the two seeds. */
@@ -147,9 +156,10 @@ function between(fractions) {
 const drawMiddle = () => draw("middle", between([Number(at("fraction").value)]));
 
 async function drawWay() {
-  const before = stops;
-  await drawMiddle();
-  if (stops === before) await draw("way", between(Array.from({ length: FRAMES }, (_, i) => Number((i / (FRAMES - 1)).toFixed(4)))));
+  const mine = ++busy.way;
+  wayDue = false;
+  await drawMiddle(); // another one may take over, as the slider moves: the way goes on
+  if (mine === busy.way) await draw("way", between(Array.from({ length: FRAMES }, (_, i) => Number((i / (FRAMES - 1)).toFixed(4)))));
 }
 
 /** Shows an image large. */
