@@ -62,6 +62,24 @@ function paint(canvas, bytes) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
+/** Says whether a button does something. One that does not keeps the focus, as a disabled one would not. */
+const allow = (button, can) => button.setAttribute("aria-disabled", !can);
+
+/** Leaves a button without an image, of the size of one, so that nothing moves when it comes. */
+function clear(button) {
+  forbid(button);
+  paint(button.firstChild, new Uint8Array(0));
+  button.lastChild.textContent = "";
+  button.removeAttribute("aria-label");
+  button.tabIndex = -1; // it has no name
+}
+
+/** An image that is not made yet is not to be had large. */
+function forbid(button) {
+  allow(button, false);
+  button.onclick = null;
+}
+
 /** Says how far an image of a flow is; without one, that nothing is being made. */
 function tell(part, i, count, step, steps) {
   at("doing").textContent = count ? `${PARTS[part]}: image ${i + 1} of ${count}, step ${step} of ${steps}` : "";
@@ -75,12 +93,11 @@ async function draw(part, wishes) {
   while (list.children.length < wishes.length) {
     const button = document.createElement("button");
     button.type = "button";
-    button.disabled = true; // until its image is made
     button.append(document.createElement("canvas"), document.createElement("span"));
-    paint(button.firstChild, new Uint8Array(0)); // so that nothing moves when the images come
+    clear(button);
     list.append(button);
   }
-  at("stop").disabled = !++running;
+  allow(at("stop"), ++running);
   if (stopped) say("Making images.");
   stopped = false;
   const began = performance.now();
@@ -91,7 +108,7 @@ async function draw(part, wishes) {
       const values = await make(model, wish, async (step, steps, soFar) => {
         await pause();
         if (mine !== busy[part]) return false;
-        button.disabled = true;
+        forbid(button);
         paint(button.firstChild, toBytes(soFar));
         button.lastChild.textContent = caption;
         tell(part, i, wishes.length, step, steps);
@@ -103,13 +120,14 @@ async function draw(part, wishes) {
       button.lastChild.textContent = caption;
       button.setAttribute("aria-label", nameOf(wish));
       button.onclick = () => enlarge(wish, bytes);
-      button.disabled = false;
+      button.tabIndex = 0;
+      allow(button, true);
       await pause(); // so that the page answers
     }
   } catch (error) {
     if (mine === busy[part]) halt(`Stopped: ${error.message ?? error}`);
   } finally {
-    at("stop").disabled = !--running;
+    allow(at("stop"), --running);
     if (!running) tell();
   }
   const last = mine === busy[part];
@@ -123,15 +141,17 @@ function halt(why) {
   stopped = true;
   for (const part of Object.keys(busy)) {
     busy[part]++;
-    for (const button of at(part).querySelectorAll(":disabled")) {
-      paint(button.firstChild, new Uint8Array(0));
-      button.lastChild.textContent = "";
-    }
+    at(part).querySelectorAll("[aria-disabled=true]").forEach(clear);
   }
   say(why);
 }
 
-const stop = () => halt("Stopped. Change a setting or a seed to make images again.");
+/** Ends all drawings, as the visitor asks. The focus goes on to the first image that there is. */
+function stop() {
+  if (!running) return;
+  halt("Stopped. Change a setting or a seed to make images again.");
+  document.querySelector("#work ~ * [aria-disabled=false]")?.focus();
+}
 
 /** Draws the grid, and then the way: that of before ends. */
 function drawAll() {
