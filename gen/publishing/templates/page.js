@@ -20,7 +20,7 @@ let shown = null; // the wish that is shown large, and its bytes
 
 const say = (text) => at("status").textContent === text || (at("status").textContent = text); // once: it is read aloud
 
-/** Takes the number in a field, within its bounds; where there is none, its first one. The field shows what is taken. */
+/** Takes the number in a field, within bounds; where there is none, its first one. The field shows what is taken. */
 function take(id) {
   const { value, valueAsNumber, defaultValue, min, max, step } = at(id);
   const given = value === "" ? Number(defaultValue) : Math.min(max, Math.max(min, valueAsNumber));
@@ -65,6 +65,12 @@ function paint(canvas, bytes) {
 /** Says whether a button does something. One that does not keeps the focus, as a disabled one would not. */
 const allow = (button, can) => button.setAttribute("aria-disabled", !can);
 
+/** An image that is not whole is not to be had large. */
+function forbid(button) {
+  allow(button, false);
+  button.onclick = null;
+}
+
 /** Leaves a button without an image, of the size of one, so that nothing moves when it comes. */
 function clear(button) {
   forbid(button);
@@ -72,12 +78,6 @@ function clear(button) {
   button.lastChild.textContent = "";
   button.removeAttribute("aria-label");
   button.tabIndex = -1; // it has no name
-}
-
-/** An image that is not made yet is not to be had large. */
-function forbid(button) {
-  allow(button, false);
-  button.onclick = null;
 }
 
 /** Says how far an image of a flow is; without one, that nothing is being made. */
@@ -179,7 +179,8 @@ async function drawWay() {
   const mine = ++busy.way;
   wayDue = false;
   await drawMiddle(); // another one may take over, as the slider moves: the way goes on
-  if (mine === busy.way) await draw("way", between(Array.from({ length: FRAMES }, (_, i) => Number((i / (FRAMES - 1)).toFixed(4)))));
+  const fractions = Array.from({ length: FRAMES }, (_, i) => Number((i / (FRAMES - 1)).toFixed(4)));
+  if (mine === busy.way) await draw("way", between(fractions));
 }
 
 /** Shows an image large. */
@@ -220,7 +221,7 @@ function go(change) {
 }
 
 /** Gives a field the number of the model, which is allowed, however large it is. */
-function start(id, number) {
+function offer(id, number) {
   at(id).max = Math.max(at(id).max, number);
   at(id).defaultValue = number;
 }
@@ -259,7 +260,7 @@ async function begin() {
   at("truncations").hidden = !about.truncation;
   at("amounts").hidden = at("work").hidden = !about.flow;
   at("ways").hidden = (about.flow?.guidance ?? null) === null;
-  for (const id of ["steps", "guidance"]) start(id, about.flow?.[id] ?? 0);
+  for (const id of ["steps", "guidance"]) offer(id, about.flow?.[id] ?? 0);
   at("note").textContent = about.note;
   listen();
   at("tool").hidden = false;
