@@ -131,6 +131,7 @@ def test_seeds_classes_and_truncation_are_chosen(browser, folder, run):
         opened.locator("#seed").press("Enter")
         expect(opened, "#grid", wanted(run, range(2**32 - 16, 2**32)))
         opened.locator("#seed").fill("-5")
+        opened.locator("#seed").press("Enter")
         opened.locator("#label").select_option("5")
         expect(opened, "#grid", wanted(run, range(16), labels=[5] * 16))
         opened.locator("#truncation").fill("0.5")
@@ -276,19 +277,96 @@ def test_files_of_a_flow_carry_what_makes_them_again(browser, flow_folder, flow,
 def test_a_flow_is_stopped_and_goes_on(browser, flow_folder, flow):
     with page_served(browser, flow_folder) as (opened, told):
         opened.locator("#way button[aria-label]").nth(7).wait_for()
-        opened.locator("#stop:disabled").wait_for()
+        opened.locator("#stop[aria-disabled=true]").wait_for()
         opened.locator("#steps").fill("1000")
         opened.locator("#steps").press("Enter")
         opened.locator("#doing", has_text=re.compile(r"^Seeds: image \d+ of 16, step \d+ of 1000$")).wait_for()
         opened.locator("#stop").click()
-        opened.locator("#stop:disabled").wait_for()
+        opened.locator("#stop[aria-disabled=true]").wait_for()
         assert "Stopped" in opened.locator("#status").inner_text()
         assert opened.locator("#doing").inner_text() == ""
-        assert opened.locator("#grid button:disabled").count() <= 1, "those of before are whole"
+        assert opened.evaluate("document.activeElement.closest('#grid') !== null"), "the focus goes on"
+        assert opened.locator("#grid button[aria-disabled=true][aria-label]").count() == 0
+        assert opened.locator("#grid button[aria-disabled=true]").count() <= 1, "those of before are whole"
         opened.locator("#steps").fill("2")
         opened.locator("#steps").press("Enter")
         expect(opened, "#grid", flowed(flow, range(16), steps=2))
-        assert opened.locator("#grid button:disabled").count() == 0
+        assert opened.locator("#grid button[aria-disabled=true]").count() == 0
+        opened.locator("#status", has_text="ms for an image").wait_for()
+        assert told.nothing()
+
+
+def test_a_newer_drawing_takes_over(browser, flow_folder, flow):
+    with page_served(browser, flow_folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        opened.locator("#stop[aria-disabled=true]").wait_for()
+        opened.evaluate("""() => {
+            window.parts = [];
+            const note = ([part]) => part && part !== parts.at(-1) && parts.push(part);
+            const doing = document.getElementById("doing");
+            new MutationObserver(() => note(doing.textContent.split(":"))).observe(doing, { childList: true });
+        }""")
+        opened.locator("#steps").fill("50")
+        opened.locator("#steps").press("Enter")
+        opened.locator("#doing", has_text="Seeds: image").wait_for()
+        opened.locator("#label").select_option("5")
+        opened.locator("#grid button").first.focus()
+        opened.locator(f"#grid button:first-child[aria-label$='{flow.class_names[5]}']").wait_for()
+        assert opened.evaluate("document.activeElement === document.querySelector('#grid button')"), "it is drawn anew"
+        opened.locator("#next").click()  # the way is still to be drawn
+        opened.locator("#to").fill("")  # being typed
+        expect(opened, "#grid", flowed(flow, range(16, 32), labels=[5] * 16, steps=50))
+        path = by_seed.interpolation(flow.task, [0, 1], 7)
+        expect(opened, "#way", flowed(flow, [0] * 8, labels=[5] * 8, latents=path, steps=50))
+        assert opened.evaluate("parts") == ["Seeds", "Between", "Way"], "nothing was drawn beside the grid"
+        assert opened.locator("#to").input_value() == ""
+        opened.locator("#to").press("Enter")
+        assert opened.locator("#to").input_value() == "1"
+        assert told.nothing()
+
+
+def test_as_many_steps_as_the_flow_has_are_allowed(browser, flow_folder, tmp_path):
+    for path in flow_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    about = json.loads((tmp_path / "page.json").read_text())
+    about["flow"] |= {"steps": 1200, "guidance": 150.0}
+    (tmp_path / "page.json").write_text(json.dumps(about))
+    with page_served(browser, tmp_path) as (opened, told):
+        opened.locator("#doing", has_text=re.compile(r"^Seeds: image 2 of 16, step \d+ of 1200$")).wait_for()
+        for id, own, less in (("steps", "1200", "1100"), ("guidance", "150", "149.5")):
+            assert opened.locator(f"#{id}").input_value() == own
+            for text, shown in (("99999", own), (less, less), ("", own)):
+                opened.locator(f"#{id}").fill(text)
+                opened.locator(f"#{id}").press("Enter")
+                assert opened.locator(f"#{id}").input_value() == shown
+        assert told.nothing()
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("() => { throw new Error('<b>no memory</b>'); }", "Stopped: <b>no memory</b>"),
+        ("async () => ({ velocity: { data: new Float32Array(768).fill(NaN) } })", "images that are not finite"),
+    ],
+)
+def test_an_image_that_cannot_be_made_is_said(browser, flow_folder, flow, run, said):
+    with page_served(browser, flow_folder) as (opened, told):
+        opened.locator("#way button[aria-label]").nth(7).wait_for()
+        opened.locator("#stop[aria-disabled=true]").wait_for()
+        opened.evaluate(f"""async () => {{
+            const session = (await import("/ort.wasm.min.mjs")).InferenceSession.prototype;
+            window.whole = session.run;
+            session.run = {run};
+            window.restore = () => (session.run = window.whole);
+        }}""")
+        opened.locator("#label").select_option("5")
+        opened.locator("#status", has_text=said).wait_for()
+        opened.locator("#stop[aria-disabled=true]").wait_for()
+        assert opened.locator("#doing").inner_text() == ""
+        assert opened.locator("#large").is_hidden()
+        opened.evaluate("() => { restore(); }")
+        opened.locator("#label").select_option("6")
+        expect(opened, "#grid", flowed(flow, range(16), labels=[6] * 16))
         opened.locator("#status", has_text="ms for an image").wait_for()
         assert told.nothing()
 

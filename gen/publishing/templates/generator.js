@@ -71,8 +71,9 @@ async function flowed({ about, session }, wish, noise, label, seen) {
   return image && pixels(image);
 }
 
-/** Rounds values to bytes as gen does: to the nearest, halves to the even one. */
+/** Rounds values to bytes as gen does: to the nearest, halves to the even one. Refuses values that are not finite. */
 export function toBytes(values) {
+  if (!values.every(Number.isFinite)) throw new Error("the model makes images that are not finite, as it is set now");
   return Uint8Array.from(values, (value) => {
     const level = Math.fround(Math.min(1, Math.max(0, value)) * 255);
     const whole = Math.round(level);
