@@ -115,8 +115,8 @@ def _results(
     workspace: Workspace, state: State, request: Any, number: str, flag: str, region: str, job: Job
 ) -> dict[str, Any]:
     run, settings = state.opened.model.run, state.settings
-    made = conditional.sample(run, request, settings, programs=state.opened.model.programs)[0, :, 0]  # [m h w c]
-    job.check(0.8)
+    opened = state.opened.model
+    made = conditional.sample(run, request, settings, programs=opened.programs, seen=job.check)[0, :, 0]  # [m h w c]
     variance = made.astype(np.float32).var(0).mean(-1)
     maps = {"variance": apply_colormap(variance, high=float(variance.max()))}
     if isinstance(run.task, Prior):

@@ -11,10 +11,13 @@ from PIL import Image
 from prior_runs import CLASSES, make_flow, make_run
 from studio_server import pixels, serving, trained_gan
 
-from gen import api, provenance
+from gen import api, devices, provenance
 from gen.image_io.pixels import to_uint8
 from gen.refine import RefineOptions, refine
 from gen.sample import SampleOptions, sample
+from gen.studio_app.fields import Fields
+from gen.studio_app.jobs import Job
+from gen.studio_app.server import ACTIONS
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +154,28 @@ def test_what_is_not_painted_over_stays_to_the_bit(client):
         region = client.ask("inpaint", run=run, seeds=[0, 1], label=0, id=kept["id"], region="right_half")
         assert region["images"] == told["images"]
     assert "paint" in client.ask("inpaint", run=FLOW, seeds=[0], label=0, id=kept["id"])["error"]
+
+
+def test_answers_are_stopped_between_two_batches(client, monkeypatch):
+    monkeypatch.setitem(devices._EACH, "cpu", 1)
+    kept, jobs = client.hand(np.zeros((8, 8, 3), np.uint8)), client.server.jobs
+    given = {"run": FLOW, "seeds": [*range(64)], "label": 0, "id": kept["id"], "region": "center"}
+    shares = []
+
+    class Stopping(Job):
+        def check(self, share=None):
+            shares.append(share)
+            if share:
+                self.stop()
+            super().check(share)
+
+    job = Stopping(0, lambda job: ACTIONS["inpaint"](client.server.workspace, Fields(given), job))
+    jobs.add(lambda _: job.run())
+    deadline = time.monotonic() + 60
+    while not job.ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert job.state == "stopped"
+    assert 0 < shares[-1] < 1
 
 
 def test_a_chain_is_shown_as_gen_refine_makes_it(client, place):

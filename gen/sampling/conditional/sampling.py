@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -93,10 +93,18 @@ def back_project(made: jax.Array, small: jax.Array, *, rounds: int = 8) -> jax.A
 Programs = dict[Any, by_seed.Program]  # of one run and mesh
 
 
-def sample(run: TrainedRun, request: Request, settings: Settings, *, programs: Programs | None = None) -> np.ndarray:
+def sample(
+    run: TrainedRun,
+    request: Request,
+    settings: Settings,
+    *,
+    programs: Programs | None = None,
+    seen: Callable[[float], None] = lambda share: None,
+) -> np.ndarray:
     """What a predictor makes of a request: uint8 [n m t h w c], n inputs, m seeds, t frames, 1 where it is no film.
 
-    programs: for who samples several times; what is compiled is looked up and kept there. Raises InputError.
+    programs: for who samples several times; what is compiled is looked up and kept there. seen: is told the share that
+    is done, and ends it by an error of its own. Raises InputError.
     """
     task, label = predictor(run, "a request"), label_of(settings)
     if label is None and task.num_classes and not task.drop_labels_probability:
@@ -117,7 +125,10 @@ def sample(run: TrainedRun, request: Request, settings: Settings, *, programs: P
     prompt = prompt_of(settings)
     captions = captions_for(run, [] if prompt is None else [prompt] * (n * m), settings.negative, n * m)
     batches = by_seed.images(sampler, run.ema_params, seeds, labels=labels, captions=captions, **drawing)
-    made = [to_uint8(images) for images in cli.progress(batches, n * m, size=len)]
+    made = list[np.ndarray]()
+    for images in cli.progress(batches, n * m, size=len):
+        made.append(to_uint8(images))
+        seen(sum(map(len, made)) / (n * m))
     return np.concatenate(made).reshape(n, m, request.frames or 1, *task.shape)
 
 
