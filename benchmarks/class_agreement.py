@@ -6,9 +6,10 @@
     python benchmarks/class_agreement.py --smoke                          # two steps of everything, no claim
 
 More flags are passed on to gen.main. Prints the judge's accuracy on held-out images (it is the classifier of
-gen.features, trained for --steps), the agreement of 1,000 samples (all classes equally often, seeds 0 to 999, EMA
-weights, no truncation) with their labels, in total and by class, and writes WORKDIR/agreement.json (a list) and
-agreement.png (of the last): a column for each class, a frame around what the judge calls otherwise.
+gen.features, trained for --steps, or with --judge residual a larger one, several times as long), the agreement of 1,000
+samples (all classes equally often, seeds 0 to 999, EMA weights, no truncation) with their labels, in total and by
+class, and writes WORKDIR/agreement.json (a list) and agreement.png (of the last): a column for each class, a frame
+around what the judge calls otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 
 from gen import devices
 from gen.config import build
-from gen.features.classifier import train_classifier
+from gen.features.classifier import train_classifier, train_judge
 from gen.features.network_training import Training
 from gen.report import grid, save_png
 from gen.runs import trained_run
@@ -37,12 +38,16 @@ RED = (1.0, 0.0, 0.0)
 
 
 def agreement(
-    workdir: pathlib.Path, *, samples: int, steps: int, settings: Sequence[dict[str, float]]
+    workdir: pathlib.Path, *, samples: int, steps: int, settings: Sequence[dict[str, float]], residual: bool = False
 ) -> list[dict[str, Any]]:
     """Judges the best checkpoint of a run, by the same judge for each of the sampler's settings."""
     mesh = devices.mesh(-1, 1)
     loaded = trained_run.load(workdir, mesh=mesh)
-    judge = train_classifier(build(loaded.config.data, "data"), training=Training(classifier_steps=steps))
+    source = build(loaded.config.data, "data")
+    if residual:
+        judge = train_judge(source, steps=steps, mirror=loaded.config.mirror)
+    else:
+        judge = train_classifier(source, training=Training(classifier_steps=steps))
     seeds, classes = range(samples), loaded.data_metadata["num_classes"]
     labels = np.arange(samples) % classes
     found = []
@@ -79,6 +84,7 @@ def main() -> None:
     parser.add_argument("--config")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=2000, help="of the judge's training")
+    parser.add_argument("--judge", choices=("small", "residual"), default="small")
     parser.add_argument("--temperature", type=float, help="of a prior")
     parser.add_argument("--guidance", type=float, nargs="+", help="of a prior")
     parser.add_argument("--smoke", action="store_true")
@@ -102,7 +108,8 @@ def main() -> None:
         print(f"from command to report: {time.monotonic() - start:.0f} s")
     shared = {} if given.temperature is None else {"temperature": given.temperature}
     settings = [shared | {"guidance": guidance} for guidance in given.guidance or []] or [shared]
-    print(json.dumps(agreement(given.workdir, samples=given.samples, steps=given.steps, settings=settings), indent=2))
+    asked = {"samples": given.samples, "steps": given.steps, "residual": given.judge == "residual"}
+    print(json.dumps(agreement(given.workdir, settings=settings, **asked), indent=2))
 
 
 if __name__ == "__main__":

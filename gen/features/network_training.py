@@ -40,24 +40,23 @@ def fit(
     source: DatasetSplits,
     steps: int,
     batch_size: int,
-    learning_rate: float,
+    optimizer: optax.GradientTransformation,
     seed: int,
     *,
     caption_length: int = 0,
 ) -> Params:
-    """Trains with Adam, its learning rate falling to zero along a cosine.
+    """Trains for `steps` steps of `batch_size` images.
 
     network: of images [b side side c] in [-1, 1], which is what `loss` finds in its batch, and of captions int32
     [b caption_length], if that is not 0.
     """
     side = side_of(source.image_shape)
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
     @functools.partial(jax.jit, compiler_options=compiler_options())
     def update(params: Params, opt_state: Any, batch: Mapping[str, jax.Array], step: jax.Array) -> tuple[Params, Any]:
         key = jax.random.fold_in(jax.random.key(seed), step)
         batch = {**batch, "image": _prepare(batch["image"] / 255, side)}
-        updates, opt_state = optimizer.update(jax.grad(loss)(params, key, batch), opt_state)
+        updates, opt_state = optimizer.update(jax.grad(loss)(params, key, batch), opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
     dataset = BatchSampler(source.train, batch_size, seed, caption_length=caption_length)
@@ -73,6 +72,11 @@ def fit(
                     jax.block_until_ready(params)
                 bar.update()
         return jax.device_get(params)
+
+
+def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Makes Adam, its learning rate falling to zero along a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
 
 def side_of(image_shape: tuple[int, int, int]) -> int:

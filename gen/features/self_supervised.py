@@ -21,7 +21,7 @@ from gen.data import DatasetSplits
 from gen.features import array_cache
 from gen.features.classifier import Trained, train_classifier
 from gen.features.extractor import Extractor, ExtractorOutput
-from gen.features.network_training import DEFAULT, Params, Training, fit, output, side_of, unit_scale
+from gen.features.network_training import DEFAULT, Params, Training, adam, fit, output, side_of, unit_scale
 from gen.losses import contrastive
 from gen.models.encoder import Encoder
 
@@ -94,7 +94,7 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
         made: Any = network.apply(params, jnp.concatenate(views))
         return contrastive(*jnp.split(made[1], 2), temperature=0.2)
 
-    return fit(network, loss, source, steps, batch_size, 1e-3, seed)
+    return fit(network, loss, source, steps, batch_size, adam(1e-3, steps), seed)
 
 
 def encoder_network() -> Encoder:

@@ -20,7 +20,7 @@ from gen.devices import batched, single_device
 from gen.errors import InputError
 from gen.features import array_cache
 from gen.features.extractor import Function
-from gen.features.network_training import Params, fit, output, shifted, side_of
+from gen.features.network_training import Params, adam, fit, output, shifted, side_of
 from gen.losses import image_text_contrastive
 from gen.models.text_image import TextImage
 from gen.text import cut, to_bytes, tokens_of
@@ -76,4 +76,4 @@ def _trained(network: TextImage, source: DatasetSplits, steps: int, batch_size: 
         same = (captions[:, None] == captions[None]).all(-1)
         return image_text_contrastive(*made, same=same)
 
-    return fit(network, loss, source, steps, batch_size, 1e-3, seed, caption_length=source.caption_length)
+    return fit(network, loss, source, steps, batch_size, adam(1e-3, steps), seed, caption_length=source.caption_length)

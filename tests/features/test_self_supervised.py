@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from gen.data import DatasetSplits, Examples
-from gen.errors import InputError
 from gen.features import classifier, self_supervised, self_supervised_extractor
-from gen.features.classifier import train_classifier
 from gen.features.network_training import Training, side_of
 
 SHORT = Training(encoder_steps=2, classifier_steps=2, batch_size=8)
@@ -98,10 +96,3 @@ def test_gray_images_without_classes_by_the_default_training(monkeypatch, traini
     assert seen.features.shape == (9, 256)
     assert seen.logits is made.accuracy is None
     assert [side_of((side, 20, 3)) for side in (8, 32, 47, 48, 500)] == [32, 32, 32, 64, 64]
-
-
-def test_a_classifier_learns_what_can_be_told():
-    made = train_classifier(source(48), training=Training(0, 12, 24))
-    assert made.accuracy == 1.0
-    with pytest.raises(InputError, match="colors: no classes, and so no classifier"):
-        train_classifier(source(classes=()), training=SHORT)
