@@ -48,8 +48,13 @@ def guidance(task: Flow) -> float | None:
 def times(task: Flow, steps: int) -> np.ndarray:
     """Returns the times of so many steps, float32 [steps]: from 1 to that from which the last goes to the image."""
     end = np.maximum(np.float32(1 / steps), np.float32(task.last_step))
-    passed = (1 - end) * np.arange(steps, dtype=np.float32) / np.float32(max(steps - 1, 1))
-    return np.append((1 - passed)[:-1], end)
+    passed = (1 - _shifted(end, 1 / task.time_shift)) * np.arange(steps, dtype=np.float32)
+    return np.append(_shifted(1 - passed / np.float32(max(steps - 1, 1)), task.time_shift)[:-1], end)
+
+
+def _shifted(time: np.ndarray, shift: float) -> np.ndarray:
+    """As gen.tasks.ode.shifted."""
+    return time if shift == 1.0 else np.float32(shift) * time / (1 + np.float32(shift - 1) * time)
 
 
 def images(evaluate: Evaluate, task: Flow, drawn: Mapping[str, Any]) -> np.ndarray:

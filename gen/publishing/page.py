@@ -72,6 +72,7 @@ def _flow(task: Flow) -> dict[str, Any]:
     return {
         "steps": task.steps,
         "last": task.last_step,
+        "shift": task.time_shift,
         "guidance": flow_steps.guidance(task),
         "guidance_times": task.guidance_times,
         "unknown": task.num_classes,

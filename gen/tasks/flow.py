@@ -42,6 +42,7 @@ from gen.tasks.schedule import IMAGES, RATE, SHARE, WEIGHT, Range, check_numbers
 from gen.tasks.state import TrainState, apply_gradients, initial_state, next_state
 from gen.tasks.tokens import of_shape
 
+_SIDE = 32  # pixels, of images of which `time_logits` are
 _SHORTEST = 0.02  # the time below which an expected image is no longer told from z by dividing by the time
 _TOLERANCE = 0.01  # of a likelihood, in bits per dimension
 _PROBES = 2  # of a likelihood
@@ -67,7 +68,10 @@ class Flow:
     latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
     prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
     data_deviation: float = 0.5  # of z of the data, about, for "velocity"
-    time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)) (Esser et al. 2024, eq. 19)
+    # Mean and deviation of log(t / (1 - t)) in training (Esser et al. 2024, equation 19) for images of up to 32 x 32
+    # pixels. The mean is log 2 more for twice the side, in which as much noise hides less; by it the steps of sampling
+    # move, too (ibid., equation 23).
+    time_logits: tuple[float, float] = (0.0, 1.0)
     conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
     captioned: bool | None = None  # by caption; None: if the data has captions
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
@@ -141,6 +145,12 @@ class Flow:
     def last_step(self) -> float:
         """The time from which the last step of sampling goes to the expected image, unless 1 / steps is later."""
         return max(self.last_time, _SHORTEST)
+
+    @property
+    def time_shift(self) -> float:
+        """By how much t / (1 - t) is larger, in training and sampling, than around 1: see `time_logits`."""
+        side = math.prod(self.shape[:2]) ** 0.5 if self.autoencoder is None else 0
+        return math.exp(self.time_logits[0]) * max(side / _SIDE, 1.0)
 
     @property
     def has_likelihood(self) -> bool:
@@ -219,6 +229,7 @@ class Flow:
             noise.reshape(n, *self.latent_shape),
             steps=asked.get("steps", self.steps),
             last=self.last_step,
+            shift=self.time_shift,
             project=self._projection(ema_params, asked),
             keys=keys,
         )
@@ -286,7 +297,7 @@ class Flow:
         e = constrain(jax.random.normal(keys[1], x.shape))
         # One time in each n-th of its distribution: less noise in the loss than from independent times.
         share = constrain((jnp.arange(n) + jax.random.uniform(keys[2], (n,))) / n)
-        mean, deviation = self.time_logits
+        mean, deviation = math.log(self.time_shift), self.time_logits[1]
         t = jax.nn.sigmoid(mean + deviation * jax.scipy.special.ndtri(jnp.clip(share, 1e-6, 1 - 1e-6)))
         without_class = constrain(jax.random.bernoulli(keys[3], self.drop_labels_probability, (n,)))
         label, given = jnp.where(without_class, self.num_classes, label), self._context(n, context)

@@ -23,10 +23,11 @@ def solve(
     *,
     steps: jax.Array | int,
     last: float,
+    shift: float = 1.0,
     project: Callable[[jax.Array], jax.Array] | None = None,
     keys: jax.Array | None = None,
 ) -> jax.Array:
-    """Goes from noise [n ...] to data by `steps` steps of equal length, a traced int or not.
+    """Goes from noise [n ...] to data by `steps` steps, a traced int or not, at the times of `shifted`.
 
     Heun's method, and at last, from the time `last` or 1 / steps, whichever is later, one step of Euler's to the image
     that is expected there (as in Karras et al. 2022, algorithm 1): 2 steps - 1 evaluations. A later `last` leaves less
@@ -36,9 +37,10 @@ def solve(
     """
     steps = jnp.asarray(steps, jnp.int32)
     end = jnp.maximum(1.0 / steps, last)
+    first = shifted(end, 1 / shift)  # where the equal steps end
 
     def time(i: jax.Array) -> jax.Array:
-        return 1.0 - (1.0 - end) * i / jnp.maximum(steps - 1, 1)
+        return shifted(1.0 - (1.0 - first) * i / jnp.maximum(steps - 1, 1), shift)
 
     def slope(z: jax.Array, t: jax.Array) -> jax.Array:
         v = velocity(z, t)
@@ -64,6 +66,12 @@ def solve(
 
     z = jax.lax.fori_loop(0, steps - 1, step, noise)
     return z - end * slope(z, end)
+
+
+def shifted(time: jax.Array, shift: float) -> jax.Array:
+    """Multiplies t / (1 - t) of times in [0, 1] by a shift: above 1 it moves them towards noise (Esser et al. 2024,
+    equation 23), and 1 / shift undoes that."""
+    return time if shift == 1.0 else shift * time / (1.0 + (shift - 1.0) * time)
 
 
 def nats(velocity: Velocity, data: jax.Array, probes: jax.Array, *, tolerance: float) -> tuple[jax.Array, jax.Array]:

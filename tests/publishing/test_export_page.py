@@ -141,7 +141,8 @@ def test_a_flow_of_captions_is_one_line():
 def test_the_page_of_a_flow_knows_its_steps(tmp_path, runtime):
     run = trained_run.load(untrained(tmp_path / "run", tiny.flow_spec(guidance_times=(0.2, 1.0), last_time=0.1)))
     about = json.loads(page.files(run, runtime)["page.json"])
-    assert about["flow"] == {"steps": 2, "last": 0.1, "guidance": 1.5, "guidance_times": [0.2, 1.0], "unknown": 8}
+    told = {"steps": 2, "last": 0.1, "shift": 1, "guidance": 1.5, "guidance_times": [0.2, 1.0], "unknown": 8}
+    assert about["flow"] == told
     assert (about["shape"], about["latent"], about["truncation"]) == ([16, 16, 3], 768, True)
     assert len(about["classes"]) == 8
     assert not {"gen:steps", "gen:guidance"} & set(about["record"])
@@ -255,35 +256,38 @@ def test_scripts_draw_the_random_numbers_of_jax(tmp_path):
 
 
 STEPS = """import { guided, solve, times } from "./flow.mjs";
-const { counts, last, noise, settings } = JSON.parse(process.argv[2]);
+const { counts, last, shift, noise, settings } = JSON.parse(process.argv[2]);
 const bent = async (z, time, known) => z.map((value) => Math.fround(Math.tanh(value) * (known ? 1 : 0.5) - time));
 const seen = [];
-const go = async (ends) => solve(guided(bent, settings), Float32Array.from(noise), { steps: 5, last }, async (i, z) => {
+const how = { steps: 5, last, shift };
+const go = async (ends) => solve(guided(bent, settings), Float32Array.from(noise), how, async (i, z) => {
   seen.push([i, z.length]);
   return i < ends;
 });
 const made = Array.from(await go(9));
 const ended = await go(2);
-console.log(JSON.stringify({ times: counts.map((steps) => Array.from(times(steps, last))), made, ended, seen }));
+console.log(JSON.stringify({ times: counts.map((steps) => Array.from(times(steps, last, shift))), made, ended, seen }));
 """
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
-@pytest.mark.parametrize("last", [0.02, 0.3])
-def test_scripts_take_the_steps_of_gen(tmp_path, last):
+@pytest.mark.parametrize(("last", "mean"), [(0.02, 0.0), (0.3, 0.0), (0.02, 1.0), (0.3, -0.5)])
+def test_scripts_take_the_steps_of_gen(tmp_path, last, mean):
     shutil.copy(TEMPLATES / "flow.js", tmp_path / "flow.mjs")
     noise, counts = np.asarray(jax.random.normal(jax.random.key(0), (1, 20))), [1, 2, 3, 7, 20, 333]
-    given = {"counts": counts, "last": last, "noise": noise[0].tolist()}
-    made = run_node(tmp_path, STEPS, given | {"settings": {"guidance": 1.7, "between": [0.3, 0.8]}})
-    task = build(tiny.flow_spec(last_time=last), "task", image_shape=tiny.IMAGE_SHAPE, num_classes=8, batch_size=8)
+    spec = tiny.flow_spec(last_time=last, time_logits=(mean, 1.0))
+    task = build(spec, "task", image_shape=tiny.IMAGE_SHAPE, num_classes=8, batch_size=8)
     assert isinstance(task, Flow)
+    shift = task.time_shift
+    given = {"counts": counts, "last": last, "shift": shift, "noise": noise[0].tolist()}
+    made = run_node(tmp_path, STEPS, given | {"settings": {"guidance": 1.7, "between": [0.3, 0.8]}})
     assert made["times"] == [flow_steps.times(task, steps).tolist() for steps in counts]
 
     def velocity(z, t):
         given, unknown = jnp.tanh(z) - t, jnp.tanh(z) / 2 - t
         return jnp.where((t >= 0.3) & (t <= 0.8), unknown + 1.7 * (given - unknown), given)
 
-    wanted = np.asarray(ode.solve(velocity, jnp.asarray(noise), steps=5, last=last))
+    wanted = np.asarray(ode.solve(velocity, jnp.asarray(noise), steps=5, last=last, shift=shift))
     np.testing.assert_allclose(made["made"], wanted[0], atol=1e-6)
     assert made["ended"] is None
     assert made["seen"] == [[1, 20], [2, 20], [3, 20], [4, 20], [1, 20], [2, 20]]

@@ -73,15 +73,18 @@ def test_guidance_is_that_which_sampling_allows(run):
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 333])
 @pytest.mark.parametrize("last_time", [0.0, 0.3, 1.0])
-def test_times_are_those_of_the_solver_to_the_bit(run, steps, last_time):
-    task, seen = changed(run, last_time=last_time).task, list[float]()
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+def test_times_are_those_of_the_solver_and_to_the_bit_where_none_is_shifted(run, steps, last_time, mean):
+    task, seen = changed(run, last_time=last_time, time_logits=(mean, 1.0)).task, list[float]()
 
     def velocity(z, t):
         jax.debug.callback(lambda t: seen.append(float(t)), t, ordered=True)
         return jnp.zeros_like(z)
 
-    jax.jit(lambda steps: ode.solve(velocity, jnp.zeros((1, 2)), steps=steps, last=task.last_step))(steps)
+    given = {"last": task.last_step, "shift": task.time_shift}
+    jax.jit(lambda steps: ode.solve(velocity, jnp.zeros((1, 2)), steps=steps, **given))(steps)
     jax.effects_barrier()
     times = flow_steps.times(task, steps)
     assert times.shape == (steps,)
-    assert [*seen[:-1:2], seen[-1]] == times.tolist()  # each step begins at the first of its two
+    made = [*seen[:-1:2], seen[-1]]  # each step begins at the first of its two
+    assert made == times.tolist() if mean == 0.0 else made == pytest.approx(times.tolist(), rel=2e-7)

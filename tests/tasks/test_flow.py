@@ -123,6 +123,15 @@ def test_the_loss_of_the_truth_is_the_variance_that_is_left():
         assert abs(float(metrics["loss"]) - left) < 0.02 * left, (makes, float(metrics["loss"]), left)
 
 
+def test_times_are_nearer_to_noise_where_images_are_larger_or_it_is_asked_for():
+    task = make(image_shape=(128, 32, 1))
+    assert [make(image_shape=(side, side, 1)).time_shift for side in (4, 32, 128)] == [1, 1, 4]
+    assert task.time_shift == 2
+    assert make(image_shape=(64, 64, 1), time_logits=(1.0, 1.0)).time_shift == pytest.approx(2 * math.e)
+    autoencoder = Autoencoder(widths=(4, 8), blocks=1, patch=1, bottleneck=DiagonalGaussian(size=3))
+    assert make(image_shape=(64, 64, 1), autoencoder=autoencoder).time_shift == 1
+
+
 def test_guidance_moves_away_from_the_unknown_class_within_its_times():
     """Of unit vectors the mean of a guided normal goes from that of the class on, away from the unknown one's."""
     params = params_of(make())

@@ -31,8 +31,9 @@ def noise(count, seed=0):
     return jnp.asarray(np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32))
 
 
-def test_samples_have_the_mean_and_the_covariance_of_the_data():
-    made = np.asarray(jax.jit(lambda z: ode.solve(velocity, z, steps=32, last=1e-3))(noise(20_000)))
+@pytest.mark.parametrize("shift", [1.0, 3.0, 0.5])
+def test_samples_have_the_mean_and_the_covariance_of_the_data(shift):
+    made = np.asarray(jax.jit(lambda z: ode.solve(velocity, z, steps=32, last=1e-3, shift=shift))(noise(20_000)))
     np.testing.assert_allclose(made.mean(0), MEAN, atol=0.02)
     np.testing.assert_allclose(np.cov(made.T), COVARIANCE, atol=0.02)
 
@@ -43,6 +44,29 @@ def test_the_error_falls_with_the_square_of_the_steps():
     errors = [float(jnp.abs(solve(noise(50), steps) - exact).max()) for steps in (8, 16, 32)]
     assert errors[0] > 2.5 * errors[1] > 6 * errors[2], errors
     assert errors[2] < 0.02
+
+
+def test_times_are_shifted_by_their_odds():
+    times = np.linspace(0, 1, 11, dtype=np.float32)
+    moved = np.asarray(ode.shifted(times, 3.0))
+    assert (moved[0], moved[-1]) == (0, 1)
+    np.testing.assert_allclose(moved[1:-1] / (1 - moved[1:-1]), 3 * times[1:-1] / (1 - times[1:-1]), rtol=1e-5)
+    np.testing.assert_allclose(ode.shifted(moved, 1 / 3), times, atol=1e-6)
+
+
+def test_shifted_steps_are_longer_near_the_image_and_end_at_the_same_time():
+    seen = list[float]()
+
+    def still(z, t):
+        seen.append(float(t))
+        return jnp.zeros_like(z)
+
+    with jax.disable_jit():
+        ode.solve(still, noise(1), steps=6, last=0.1, shift=3.0)
+    times = [*seen[:-1:2], seen[-1]]  # each step begins at the first of its two
+    assert times[0] == 1
+    assert times[-1] == pytest.approx(1 / 6)
+    assert (np.diff(np.diff(times)) < -0.01).all(), times
 
 
 def test_one_step_gives_the_mean():

@@ -3,11 +3,14 @@
 
 const f = Math.fround;
 
+/** Moves a time towards noise by a shift above 1, as gen.tasks.ode.shifted. */
+const shifted = (time, shift) => (shift === 1 ? time : f(f(f(shift) * time) / f(1 + f(f(shift - 1) * time))));
+
 /** The times of so many steps: from 1 to that from which the last step goes to the image. */
-export function times(steps, last) {
+export function times(steps, last, shift) {
   const end = Math.max(f(1 / steps), f(last));
-  const passed = (i) => f(f(f(1 - end) * i) / Math.max(steps - 1, 1));
-  return Float32Array.from({ length: steps }, (_, i) => (i < steps - 1 ? f(1 - passed(i)) : end));
+  const passed = (i) => f(f(f(1 - shifted(end, 1 / shift)) * i) / Math.max(steps - 1, 1));
+  return Float32Array.from({ length: steps }, (_, i) => (i < steps - 1 ? shifted(f(1 - passed(i)), shift) : end));
 }
 
 /** The velocity that goes `guidance` of the way from that of the unknown class to that of the given one. */
@@ -27,8 +30,8 @@ const moved = (z, velocity, by) => z.map((value, i) => value + by * velocity[i])
  * Goes from noise to an image by Heun's method. velocity: async (z, time) -> dz/dt. seen: async (steps done, image that
  * is expected now) -> whether to go on. Returns null where it did not.
  */
-export async function solve(velocity, noise, { steps, last }, seen) {
-  const grid = times(steps, last);
+export async function solve(velocity, noise, { steps, last, shift }, seen) {
+  const grid = times(steps, last, shift);
   let z = noise;
   for (const [i, time] of grid.entries()) {
     const first = await velocity(z, time);

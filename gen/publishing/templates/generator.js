@@ -58,7 +58,7 @@ export function sampling({ flow }, wish) {
 }
 
 async function flowed({ about, session }, wish, noise, label, seen) {
-  const { unknown, last, guidance_times } = about.flow;
+  const { unknown, last, shift, guidance_times } = about.flow;
   const { steps, guidance } = sampling(about, wish);
   const velocity = async (z, time, known) => {
     const inputs = { z: one("float32", z, about.shape), time: one("float32", Float32Array.of(time)) };
@@ -67,7 +67,7 @@ async function flowed({ about, session }, wish, noise, label, seen) {
   };
   const slope = guided(velocity, { guidance: guidance ?? 1, between: guidance_times });
   const pixels = (z) => z.map((value) => Math.min(1, Math.max(0, (value + 1) / 2)));
-  const image = await solve(slope, noise, { steps, last }, (step, z) => seen(step, steps, pixels(z)));
+  const image = await solve(slope, noise, { steps, last, shift }, (step, z) => seen(step, steps, pixels(z)));
   return image && pixels(image);
 }
 
