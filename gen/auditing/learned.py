@@ -41,7 +41,7 @@ def learned(
 def _outliers(table: Table, kept: np.ndarray, training: Training) -> list[Finding]:
     cli.say("training a network that tells images unlike all others")
     source = _source(table.color[kept], np.zeros(len(kept), np.int32), ())
-    features = output(encoder_network(), train_encoder(source, training=training), _SIDE, 0)(table.color[kept])
+    features = output(encoder_network(_SIDE), train_encoder(source, training=training), _SIDE, 0)(table.color[kept])
     scores = outlying(distances(features / np.linalg.norm(features, axis=1, keepdims=True)))
     return [
         Finding(table.items[i].name, "outlier", round(float(score), 3), "its nearest others are far")

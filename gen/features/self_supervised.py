@@ -49,7 +49,7 @@ def self_supervised_extractor(source: DatasetSplits, *, training: Training | Non
     assert stored is not None
     flat = {name: array for name, array in stored.items() if name not in ("accuracy", "scale")}
     trees = flax.traverse_util.unflatten_dict(flat, sep="/")
-    features, scale = output(encoder_network(), trees["encoder"], side, 0), stored["scale"]
+    features, scale = output(encoder_network(side), trees["encoder"], side, 0), stored["scale"]
     logits = output(Encoder(source.num_classes), trees["classifier"], side, 1) if source.num_classes else None
 
     def apply(images: np.ndarray) -> ExtractorOutput:
@@ -68,7 +68,7 @@ def _kept(source: DatasetSplits, training: Training, seed: int) -> array_cache.A
     _log.warning("%s", _announced(source, training))
     encoder = train_encoder(source, training=training, seed=seed)
     classifier = train_classifier(source, training=training, seed=seed) if source.num_classes else None
-    scale = unit_scale(output(encoder_network(), encoder, side, 0), source)
+    scale = unit_scale(output(encoder_network(side), encoder, side, 0), source)
     stored = _pack(encoder, classifier) | {"scale": scale}
     array_cache.write(stored, name)
     return stored
@@ -86,7 +86,7 @@ def _announced(source: DatasetSplits, training: Training) -> str:
 
 def train_encoder(source: DatasetSplits, *, training: Training | None = None, seed: int = 0) -> Params:
     """Trains by SimCLR (Chen et al. 2020): two random views of an image become nearer than those of two images."""
-    network = encoder_network()
+    network = encoder_network(side_of(source.image_shape))
     steps, _, batch_size = training or DEFAULT
 
     def loss(params: Params, key: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
@@ -97,14 +97,15 @@ def train_encoder(source: DatasetSplits, *, training: Training | None = None, se
     return fit(network, loss, source, steps, batch_size, adam(1e-3, steps), seed)
 
 
-def encoder_network() -> Encoder:
-    """Makes the network; its first output are the features."""
-    return Encoder(outputs=128, features=256)
+def encoder_network(side: int) -> Encoder:
+    """Makes the network for images of `side` pixels, of 16 x 16 patches; its first output are the features."""
+    return Encoder(outputs=128, features=256, patch=side // 16)
 
 
 def _key(source: DatasetSplits, training: Training, seed: int) -> str:
     digest = source.metadata.get("digest") or _images_digest(source)
-    text = f"{_VERSION} {digest} {source.image_shape} {source.num_classes} {tuple(training)} {seed}"
+    version = _VERSION if side_of(source.image_shape) == 32 else _VERSION + 1  # patches of 4 pixels came later
+    text = f"{version} {digest} {source.image_shape} {source.num_classes} {tuple(training)} {seed}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -11,7 +11,7 @@ from gen.models import layers
 class Encoder(nn.Module):
     """Square images [b s s c] in [-1, 1] to features [b d] and a head's outputs [b k] over them.
 
-    2 x 2 patches, then 3 x 3 convolutions with an antialiased halving between them until the grid has `grid` cells a
+    Patches, then 3 x 3 convolutions with an antialiased halving between them until the grid has `grid` cells a
     side at most; all of it flat into one linear layer, so that features know where things are. s: a power of 2.
     """
 
@@ -19,10 +19,11 @@ class Encoder(nn.Module):
     features: int = 128
     width: int = 64
     grid: int = 4
+    patch: int = 2  # pixels a side
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        x, stage = layers.space_to_depth(x, 2), 0
+        x, stage = layers.space_to_depth(x, self.patch), 0
         while True:
             width = self.width * 2 ** min(stage, 2)
             x = layers.BiasLeakyReLU()(layers.Conv(width, 3, gain=layers.LEAKY_RELU_GAIN)(x))

@@ -89,7 +89,7 @@ def test_other_data_and_other_training_are_other_extractors(monkeypatch):
 
 def test_gray_images_without_classes_by_the_default_training(monkeypatch, trainings):
     monkeypatch.setattr(self_supervised, "DEFAULT", SHORT._replace(encoder_steps=1))
-    data = source(9, side=28, channels=1, classes=())
+    data = source(9, side=50, channels=1, classes=())
     made = self_supervised_extractor(data)
     assert trainings == [1]
     seen = made.apply(data.train.images)
