@@ -4,7 +4,7 @@ And folder.py:cpu, the flow, by the same measure.
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
     python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/long --only recipe   # does it collapse?
-    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe
+    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe noise_0.5
     python benchmarks/ablations.py --smoke
 
 FILE.npz has x_train, uint8 [n h w c], 32 pixels a side or more; labels are not used. The recipe sees --images images;
@@ -36,7 +36,7 @@ from gen.config import Config, build, build_task, experiment, spec
 from gen.data import npz
 from gen.training import loop
 
-# Changes of the recipe, by name; the first is what it was until November 2026, but for its networks.
+# Changes of the recipes, by name; "former" is what the GAN's was until November 2026, but for its networks.
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "former": {"task.gamma": (0.5, 0.1), "task.penalty_stride": 4, "batch_size": 64},
@@ -61,6 +61,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "discriminator_wide": {"task.discriminator.widths": (192, 144, 72, 36)},
     "discriminator_narrow": {"task.discriminator.widths": (96, 64, 32, 16)},
     "one_block": {"task.generator.blocks": 1, "task.discriminator.blocks": 1},
+}
+FLOW_VARIANTS: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "noise_0.5": {"task.time_logits": (0.5, 1.0)},
+    "noise_1": {"task.time_logits": (1.0, 1.0)},
+    "noise_-0.5": {"task.time_logits": (-0.5, 1.0)},
+    "noise_0.5_wide": {"task.time_logits": (0.5, 1.2)},
+    "batch_16": {"batch_size": 16},
+    "batch_64": {"batch_size": 64},
+    "rate_5e-4": {"task.learning_rate": (5e-4, 0.0)},
+    "rate_2e-3": {"task.learning_rate": (2e-3, 0.0)},
 }
 SHOWN = ("FD-pixels", "precision", "recall", "coverage")
 
@@ -155,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--images", type=int, default=40_000, help="that the recipe sees")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of the changes; without it all of them")
     parser.add_argument("--variant", default="gan", choices=("gan", "cpu"), help="of experiments/folder.py")
     parser.add_argument("--points", type=int, default=4, help="measurements of each run")
     parser.add_argument("--samples", type=int, default=2000, help="of each measurement")
@@ -170,15 +181,16 @@ def main() -> None:
         given.images, given.only, given.points, given.samples, steps = 32, ["batch_8"], 1, 10, 1
     if given.data is None:
         parser.error("--data is missing")
-    if given.variant != "gan" and given.only != ["recipe"]:
-        parser.error("changes are of the GAN: --variant cpu needs --only recipe")
+    changes = VARIANTS if given.variant == "gan" else FLOW_VARIANTS
+    if unknown := sorted({*(given.only or ())} - {*changes}):
+        parser.error(f"--only {unknown[0]}: allowed for --variant {given.variant}: {', '.join(changes)}")
     print("| changed | images seen | " + " | ".join(SHOWN) + " | recall / best | coverage / best | nearest pair |")
     print("|" + " --- |" * (len(SHOWN) + 5))
-    for name in given.only:
+    for name in given.only or changes:
         make = functools.partial(config_of, given.data, variant=given.variant, tiny=given.smoke)
-        config, recipe = make(VARIANTS[name], given.images), make({}, given.images)
-        if VARIANTS[name]:
-            config = make(VARIANTS[name], round(given.images * speed(config, recipe, steps)))
+        config, recipe = make(changes[name], given.images), make({}, given.images)
+        if changes[name]:
+            config = make(changes[name], round(given.images * speed(config, recipe, steps)))
         workdir = given.out / given.data.stem / name
         if (workdir / "config.json").exists():  # begun before: with the number of images found then
             stored = json.loads((workdir / "config.json").read_text(encoding="utf-8"))

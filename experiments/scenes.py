@@ -41,6 +41,7 @@ def _flow() -> dict:
         Flow,
         network=spec(UNet, **PRESETS["xs"]),
         learning_rate=(1e-3, 0.0),
+        time_logits=(1.0, 1.2),
         warmup_images=3_200,
         ema_half_life=(0.0, 5_000.0),
         guidance=3.0,
