@@ -12,7 +12,7 @@ the others as many as they can in the same time, by the ratio of their steps' ti
 measures itself --points times: 2,000 samples of the averaged generator against up to 4,000 training images, by their
 pixels. The table shows the last measurement, for recall and coverage its share of the best one on the way, and how far
 apart the nearest two of 64 samples are (seeds 0 to 63, RMS of pixels), in units of the same of 64 training images, the
-median of 100 draws: above 1, no image appears twice. A run folder for each, OUT/FILE/NAME, so that what is done is not
+median of 100 draws: above 1, no image appears twice. A run folder for each, OUT/VARIANT/FILE/NAME, so that what is done is not
 done again.
 """
 
@@ -89,7 +89,9 @@ def config_of(
         for parent in parents:
             at = getattr(at, parent)
         setattr(at, name, value)
-    if tiny:
+    if tiny and variant == "cpu":
+        config.task.network.widths, config.task.network.blocks = (8,) * 5, 0
+    elif tiny:
         for network in (config.task.generator, config.task.discriminator):
             network.widths, network.blocks = (8,) * 4, 0
         config.task.augmentation = (0.0, 0.0)
@@ -178,7 +180,8 @@ def main() -> None:
         given.out = pathlib.Path(tempfile.mkdtemp())
         given.data = given.out / "noise.npz"
         np.savez(given.data, x_train=np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), np.uint8))
-        given.images, given.only, given.points, given.samples, steps = 32, ["batch_8"], 1, 10, 1
+        given.images, given.points, given.samples, steps = 32, 1, 10, 1
+        given.only = ["batch_8" if given.variant == "gan" else "batch_16"]
     if given.data is None:
         parser.error("--data is missing")
     changes = VARIANTS if given.variant == "gan" else FLOW_VARIANTS
@@ -191,7 +194,7 @@ def main() -> None:
         config, recipe = make(changes[name], given.images), make({}, given.images)
         if changes[name]:
             config = make(changes[name], round(given.images * speed(config, recipe, steps)))
-        workdir = given.out / given.data.stem / name
+        workdir = given.out / given.variant / given.data.stem / name
         if (workdir / "config.json").exists():  # begun before: with the number of images found then
             stored = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
             config.total_images = config.task.schedule_images = stored["task"]["schedule_images"]

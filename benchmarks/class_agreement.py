@@ -6,8 +6,8 @@
     python benchmarks/class_agreement.py --smoke                          # two steps of everything, no claim
 
 More flags are passed on to gen.main. Prints the judge's accuracy on held-out images (it is the classifier of
-gen.features, trained for --steps, or with --judge residual a larger one, several times as long), the agreement of 1,000
-samples (all classes equally often, seeds 0 to 999, EMA weights, no truncation) with their labels, in total and by
+gen.features, trained for --steps, or with --judge residual a larger one, whose steps take longer), the agreement of
+1,000 samples (all classes equally often, seeds 0 to 999, EMA weights, no truncation) with their labels, in total and by
 class, and writes WORKDIR/agreement.json (a list) and agreement.png (of the last): a column for each class, a frame
 around what the judge calls otherwise.
 """
@@ -60,6 +60,7 @@ def agreement(
             "images": loaded.step * loaded.config.batch_size,
             "samples": samples,
             **asked,
+            "judge": "residual" if residual else "small",
             "judge_held_out_accuracy": judge.accuracy,
             "agreement": float(right.mean()),
             "by_class": {name: float(right[labels == k].mean()) for k, name in enumerate(loaded.class_names)},

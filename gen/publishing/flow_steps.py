@@ -54,7 +54,7 @@ def times(task: Flow, steps: int) -> np.ndarray:
 
 def _shifted(time: np.ndarray, shift: float) -> np.ndarray:
     """As gen.tasks.ode.shifted."""
-    return time if shift == 1.0 else np.float32(shift) * time / (1 + np.float32(shift - 1) * time)
+    return time if shift == 1.0 else time / (time + (1 - time) / np.float32(shift))
 
 
 def images(evaluate: Evaluate, task: Flow, drawn: Mapping[str, Any]) -> np.ndarray:

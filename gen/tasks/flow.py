@@ -69,8 +69,8 @@ class Flow:
     prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
     data_deviation: float = 0.5  # of z of the data, about, for "velocity"
     # Mean and deviation of log(t / (1 - t)) in training (Esser et al. 2024, equation 19) for images of up to 32 x 32
-    # pixels. The mean is log 2 more for twice the side, in which as much noise hides less; by it the steps of sampling
-    # move, too (ibid., equation 23).
+    # pixels. Of twice the side the same noise hides less, and the mean is log 2 more (not of latents); with the mean
+    # the steps of sampling move, too (ibid., equation 23).
     time_logits: tuple[float, float] = (0.0, 1.0)
     conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
     captioned: bool | None = None  # by caption; None: if the data has captions
@@ -148,7 +148,7 @@ class Flow:
 
     @property
     def time_shift(self) -> float:
-        """By how much t / (1 - t) is larger, in training and sampling, than around 1: see `time_logits`."""
+        """By how much t / (1 - t) is larger, in training and sampling, than with a mean of 0: see `time_logits`."""
         side = math.prod(self.shape[:2]) ** 0.5 if self.autoencoder is None else 0
         return math.exp(self.time_logits[0]) * max(side / _SIDE, 1.0)
 

@@ -27,7 +27,7 @@ def solve(
     project: Callable[[jax.Array], jax.Array] | None = None,
     keys: jax.Array | None = None,
 ) -> jax.Array:
-    """Goes from noise [n ...] to data by `steps` steps, a traced int or not, at the times of `shifted`.
+    """Goes from noise [n ...] to data by `steps` steps, a traced int or not, of equal length before `shifted`.
 
     Heun's method, and at last, from the time `last` or 1 / steps, whichever is later, one step of Euler's to the image
     that is expected there (as in Karras et al. 2022, algorithm 1): 2 steps - 1 evaluations. A later `last` leaves less
@@ -40,7 +40,8 @@ def solve(
     first = shifted(end, 1 / shift)  # where the equal steps end
 
     def time(i: jax.Array) -> jax.Array:
-        return shifted(1.0 - (1.0 - first) * i / jnp.maximum(steps - 1, 1), shift)
+        made = shifted(1.0 - (1.0 - first) * i / jnp.maximum(steps - 1, 1), shift)
+        return made if shift == 1.0 else jnp.where(i < steps - 1, made, end)
 
     def slope(z: jax.Array, t: jax.Array) -> jax.Array:
         v = velocity(z, t)
@@ -71,7 +72,7 @@ def solve(
 def shifted(time: jax.Array, shift: float) -> jax.Array:
     """Multiplies t / (1 - t) of times in [0, 1] by a shift: above 1 it moves them towards noise (Esser et al. 2024,
     equation 23), and 1 / shift undoes that."""
-    return time if shift == 1.0 else shift * time / (1.0 + (shift - 1.0) * time)
+    return time if shift == 1.0 else time / (time + (1.0 - time) / shift)  # so that 1 stays 1
 
 
 def nats(velocity: Velocity, data: jax.Array, probes: jax.Array, *, tolerance: float) -> tuple[jax.Array, jax.Array]:

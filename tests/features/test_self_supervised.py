@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,14 @@ def test_other_data_and_other_training_are_other_extractors(monkeypatch):
     ]
     assert len(set(keys)) == len(keys)
     assert self_supervised._key(source(), SHORT, 0) == keys[0]
+
+
+@pytest.mark.parametrize(("side", "same"), [(8, True), (32, True), (64, False)])
+def test_networks_of_larger_patches_are_not_mixed_with_those_that_were_kept_before(side, same):
+    data = source(3, side=side, digest="a")
+    before = f"{self_supervised._VERSION} a {data.image_shape} 3 {tuple(SHORT)} 0"
+    found = self_supervised._key(data, SHORT, 0) == hashlib.sha256(before.encode()).hexdigest()[:16]
+    assert found == same
 
 
 def test_gray_images_without_classes_by_the_default_training(monkeypatch, trainings):

@@ -40,6 +40,7 @@ def evaluated(run):
         {"guidance": 0.0, "steps": 1},
         {"guidance": 2.0, "steps": 6, "guidance_times": (0.3, 0.7)},
         {"steps": 3, "last_time": 0.5, "prediction": "image"},
+        {"steps": 5, "time_logits": (1.0, 1.0)},
         {"steps": 60},
     ],
 )
@@ -73,7 +74,7 @@ def test_guidance_is_that_which_sampling_allows(run):
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 333])
 @pytest.mark.parametrize("last_time", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("mean", [0.0, 1.0])
+@pytest.mark.parametrize("mean", [0.0, 0.4, 1.0, 1.4, -2.0])
 def test_times_are_those_of_the_solver_and_to_the_bit_where_none_is_shifted(run, steps, last_time, mean):
     task, seen = changed(run, last_time=last_time, time_logits=(mean, 1.0)).task, list[float]()
 
@@ -87,4 +88,5 @@ def test_times_are_those_of_the_solver_and_to_the_bit_where_none_is_shifted(run,
     times = flow_steps.times(task, steps)
     assert times.shape == (steps,)
     made = [*seen[:-1:2], seen[-1]]  # each step begins at the first of its two
-    assert made == times.tolist() if mean == 0.0 else made == pytest.approx(times.tolist(), rel=2e-7)
+    assert made[0] == 1
+    assert made == times.tolist() if mean == 0.0 else made == pytest.approx(times.tolist(), rel=1e-6)

@@ -4,10 +4,10 @@
 const f = Math.fround;
 
 /** Moves a time towards noise by a shift above 1, as gen.tasks.ode.shifted. */
-const shifted = (time, shift) => (shift === 1 ? time : f(f(f(shift) * time) / f(1 + f(f(shift - 1) * time))));
+const shifted = (time, shift) => (shift === 1 ? time : f(time / f(time + f(f(1 - time) / f(shift)))));
 
 /** The times of so many steps: from 1 to that from which the last step goes to the image. */
-export function times(steps, last, shift) {
+export function times(steps, last, shift = 1) {
   const end = Math.max(f(1 / steps), f(last));
   const passed = (i) => f(f(f(1 - shifted(end, 1 / shift)) * i) / Math.max(steps - 1, 1));
   return Float32Array.from({ length: steps }, (_, i) => (i < steps - 1 ? shifted(f(1 - passed(i)), shift) : end));
