@@ -12,8 +12,8 @@ the others as many as they can in the same time, by the ratio of their steps' ti
 measures itself --points times: 2,000 samples of the averaged generator against up to 4,000 training images, by their
 pixels. The table shows the last measurement, for recall and coverage its share of the best one on the way, and how far
 apart the nearest two of 64 samples are (seeds 0 to 63, RMS of pixels), in units of the same of 64 training images, the
-median of 100 draws: above 1, no image appears twice. A run folder for each, OUT/VARIANT/FILE/NAME, so that what is done is not
-done again.
+median of 100 draws: above 1, no image appears twice. A run folder for each, OUT/VARIANT/FILE/NAME, so that what is done
+is not done again.
 """
 
 from __future__ import annotations
