@@ -4,10 +4,10 @@
     python -m gen.main --config experiments/scenes.py:gan     # GAN
     python -m gen.sample --workdir runs/scenes --prompt "a red star above two small blue squares" --out made
 
-benchmarks/scenes.py measures whether it makes what was asked for (docs/words.md): after 200,000 images, 24 minutes of
-one core of an AMD EPYC beside another training (2026-11-29), colors, numbers, sizes and places are mostly to be seen as
-asked for, and outlines are not sharp enough yet: with the guidance of 3 two thirds of "a red star" are both red and a
-star, and of "a star" a third is one.
+benchmarks/scenes.py measures whether it makes what was asked for (docs/words.md): after 200,000 images, 33 minutes of
+one core of an AMD EPYC beside other jobs (2026-11-30), colors, numbers, sizes and places are mostly to be seen as asked
+for, and outlines are not sharp enough yet: with the guidance of 3 half of "a red star" are both red and a star, and of
+"a star" a third is one.
 """
 
 from gen.config import Config, spec, variant
