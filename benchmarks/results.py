@@ -137,8 +137,9 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
     lines = [
         "# Results",
         "",
-        f"Made by `python benchmarks/results.py`; hardware: {hardware}. For each set: samples above, held-out real",
-        "images below, neither selected. Measures are explained in [metrics.md](metrics.md).",
+        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say; hardware:",
+        f"{hardware}. For each set: samples above, held-out real images below, neither selected. Measures are",
+        "explained in [metrics.md](metrics.md). The recipe is meant for 400,000 images: fewer are unfinished.",
     ]
     for name in sets:
         found = out / name / "result.json"
