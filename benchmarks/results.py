@@ -137,7 +137,8 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
     lines = [
         "# Results",
         "",
-        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say; hardware:",
+        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say;",
+        "hardware:",
         f"{hardware}. For each set: samples above, held-out real images below, neither selected. Measures are",
         "explained in [metrics.md](metrics.md). The recipe is meant for 400,000 images: fewer are unfinished.",
     ]

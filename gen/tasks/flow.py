@@ -69,8 +69,8 @@ class Flow:
     prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
     data_deviation: float = 0.5  # of z of the data, about, for "velocity"
     # Mean and deviation of log(t / (1 - t)) in training (Esser et al. 2024, equation 19) for images of up to 32 x 32
-    # pixels. Of twice the side the same noise hides less, and the mean is log 2 more (not of latents); with the mean
-    # the steps of sampling move, too (ibid., equation 23).
+    # pixels. Of twice the side the same noise hides less: the mean is log 2 more (not of latents), and with it the
+    # steps of sampling move, too (ibid., equation 23); the deviation is a quarter more, so that grain is learned, too.
     time_logits: tuple[float, float] = (0.0, 1.0)
     conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
     captioned: bool | None = None  # by caption; None: if the data has captions
@@ -149,8 +149,13 @@ class Flow:
     @property
     def time_shift(self) -> float:
         """By how much t / (1 - t) is larger, in training and sampling, than with a mean of 0: see `time_logits`."""
+        return math.exp(self.time_logits[0]) * 2.0**self._doublings
+
+    @property
+    def _doublings(self) -> float:
+        """How often the side of images has doubled from 32 pixels on; 0 of latents."""
         side = math.prod(self.shape[:2]) ** 0.5 if self.autoencoder is None else 0
-        return math.exp(self.time_logits[0]) * max(side / _SIDE, 1.0)
+        return math.log2(max(side / _SIDE, 1.0))
 
     @property
     def has_likelihood(self) -> bool:
@@ -297,7 +302,7 @@ class Flow:
         e = constrain(jax.random.normal(keys[1], x.shape))
         # One time in each n-th of its distribution: less noise in the loss than from independent times.
         share = constrain((jnp.arange(n) + jax.random.uniform(keys[2], (n,))) / n)
-        mean, deviation = math.log(self.time_shift), self.time_logits[1]
+        mean, deviation = math.log(self.time_shift), self.time_logits[1] * (1 + self._doublings / 4)
         t = jax.nn.sigmoid(mean + deviation * jax.scipy.special.ndtri(jnp.clip(share, 1e-6, 1 - 1e-6)))
         without_class = constrain(jax.random.bernoulli(keys[3], self.drop_labels_probability, (n,)))
         label, given = jnp.where(without_class, self.num_classes, label), self._context(n, context)
