@@ -46,6 +46,17 @@ _AT_ONCE = 2**30  # bytes of leaves that `verify` reads together
 _log = logging.getLogger(__name__)
 
 
+def _wait_long_for_threads() -> None:
+    """Lets the threads of orbax, of a single process, wait for each other as long as for the disk: by the same clock.
+
+    orbax has no option for it. Several processes wait by a clock of the coordinator, which nobody sets.
+    """
+    from orbax.checkpoint._src.multihost import multihost
+
+    if jax.process_count() == 1:
+        multihost._DEFAULT_BARRIER_TIMEOUT = _PATIENCE
+
+
 class Checkpoints:
     """The checkpoints of one run: any tree of arrays, by step. A context manager that finishes its writing on exit.
 
@@ -71,6 +82,7 @@ class Checkpoints:
         self._keep = keep
         self._identity, self._notes = dict(identity or {}), dict(notes or {})
         digests.steps(self._folder)
+        _wait_long_for_threads()
         self._writer = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler(), timeout_secs=_PATIENCE)
         self._background = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None

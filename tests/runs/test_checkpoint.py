@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -474,3 +476,19 @@ def test_all_is_on_the_disk_before_a_step_has_its_name(tmp_path, monkeypatch):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, {"x": jnp.float32(1)}, wait=True)
     assert str(tmp_path) in synced
+
+
+def test_threads_of_orbax_wait_longer_than_any_clock_is_set(tmp_path):
+    """A clock that goes on by three months while one waits for another ends no save."""
+    from orbax.checkpoint._src.futures.signaling_client import get_signaling_client
+    from orbax.checkpoint._src.multihost import multihost
+
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert multihost.coordination_timeout() > 5 * 365 * 86_400
+        client, jumps = get_signaling_client(), iter([0.0, 90 * 86_400.0])
+        threading.Timer(0.2, lambda: client.key_value_set("told", "yes")).start()
+        with pytest.MonkeyPatch.context() as patch:
+            real = time.time
+            patch.setattr(time, "time", lambda: real() + next(jumps, 90 * 86_400.0))
+            assert client.blocking_key_value_get("told", multihost.coordination_timeout()) == "yes"
+        assert checkpoints.steps() == []
