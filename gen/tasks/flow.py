@@ -68,10 +68,10 @@ class Flow:
     latent_scale: float = 1.0  # standard deviation of its latents, by which they are divided
     prediction: Literal["velocity", "image"] = "velocity"  # what the network makes, see `_velocity`
     data_deviation: float = 0.5  # of z of the data, about, for "velocity"
-    # Mean and deviation of log(t / (1 - t)) in training (Esser et al. 2024, equation 19) for images of up to 32 x 32
+    # Times of training are logit-normal (Esser et al. 2024, equation 19), with this for images of up to 32 x 32
     # pixels. Of twice the side the same noise hides less: the mean is log 2 more (not of latents), and with it the
     # steps of sampling move, too (ibid., equation 23); the deviation is a quarter more, so that grain is learned, too.
-    time_logits: tuple[float, float] = (0.0, 1.0)
+    time_logits: tuple[float, float] = (0.0, 1.0)  # mean and deviation of log(t / (1 - t)); larger images: both more
     conditional: bool | None = None  # by class; None: if the data has labels, and captions are not learned
     captioned: bool | None = None  # by caption; None: if the data has captions
     drop_labels_probability: float = 0.1  # share of images without their class, for guidance and unknown classes
