@@ -47,9 +47,9 @@ class Set:
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
 
-    def config(self, folder: Path, images: int | None) -> Config:
+    def config(self, folder: Path, images: int | None, changes: Sequence[tuple[str, str]] = ()) -> Config:
         length = () if images is None else (("total_images", str(images)), ("task.schedule_images", str(images)))
-        where = (("data.path", str(folder)), *self.overrides, *length)
+        where = (("data.path", str(folder)), *self.overrides, *length, *changes)
         return experiment.load(f"experiments/folder.py:{self.variant}", overrides=where)
 
 
@@ -113,14 +113,17 @@ def picture(model: api.Model, real: np.ndarray) -> np.ndarray:
     return np.concatenate([halves[0], gap, halves[1]])
 
 
-def run(name: str, what: Set, out: Path, data: Path, images: int | None, **measuring: Any) -> None:
+def run(
+    name: str, what: Set, out: Path, data: Path, images: int | None, changes: Sequence[str], **measuring: Any
+) -> None:
     """Does all there is to do for one set."""
     home = out / name
     if (home / "result.json").exists():
         print(f"{name}: done before; remove {home / 'result.json'} to measure again", file=sys.stderr)
         return
     write_folder(what.images(data / what.file), home / "images")
-    model = api.train(what.config(home / "images", images), home / "run")
+    overrides = [(path, value) for path, _, value in (change.partition("=") for change in changes)]
+    model = api.train(what.config(home / "images", images, overrides), home / "run")
     config = model.run.config
     source = build(config.data, "data")
     save_png(home / "picture.png", picture(model, source.held_out.images[:_TILES]))
@@ -129,6 +132,7 @@ def run(name: str, what: Set, out: Path, data: Path, images: int | None, **measu
     measured.add(home / "run")
     rows = [row._asdict() | {"results": [dataclasses.asdict(r) for r in row.results]} for row in measured.rows]
     about = {"images": len(source.train.images), "measured_in": time.monotonic() - began, "seeds": _TILES}
+    about["set"] = list(changes)
     atomic_write(home / "result.json", json.dumps({"title": what.title, "about": about, "rows": rows}, indent=1) + "\n")
 
 
@@ -137,8 +141,7 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
     lines = [
         "# Results",
         "",
-        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say;",
-        "hardware:",
+        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say, on",
         f"{hardware}. For each set: samples above, held-out real images below, neither selected. Measures are",
         "explained in [metrics.md](metrics.md). The recipe is meant for 400,000 images: fewer are unfinished.",
     ]
@@ -154,6 +157,7 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
         pictures.mkdir(parents=True, exist_ok=True)
         (pictures / f"{name}.png").write_bytes((out / name / "picture.png").read_bytes())
         about = f"{result['about']['images']:,} images to train on."
+        about += "".join(f" `--set {change}`." for change in result["about"].get("set", ()))
         image = f"![samples and real images]({pictures.parent.name}/{pictures.name}/{name}.png)"
         lines += ["", f"## {result['title']}", "", about, "", image, "", quality.table(rows, hardware)]
     return "\n".join(lines) + "\n"
@@ -168,6 +172,7 @@ def main() -> None:
     parser.add_argument("--hardware", default="not stated")
     parser.add_argument("--num_samples", type=int, default=5_000)
     parser.add_argument("--images", type=int, help="to train on, instead of as many as the recipe says")
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE", help="changes of the recipe")
     parser.add_argument("--extractor", help="as of gen.evaluate; pixels: seconds instead of minutes, and coarser")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
@@ -183,7 +188,7 @@ def main() -> None:
         parser.error("--data is missing")
     given.page.parent.mkdir(parents=True, exist_ok=True)
     for name in given.only:
-        run(name, sets[name], given.out, given.data, given.images, **measuring)
+        run(name, sets[name], given.out, given.data, given.images, given.set, **measuring)
         pictures = given.page.parent / "images" / "results"
         atomic_write(given.page, page(given.out, list(sets), pictures, given.hardware))
         print(f"{name}: {given.page}", file=sys.stderr)

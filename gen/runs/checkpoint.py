@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 def _wait_long_for_threads() -> None:
     """Lets the threads of orbax, of a single process, wait for each other as long as for the disk: by the same clock.
 
-    orbax has no option for it. Several processes wait by a clock of the coordinator, which nobody sets.
+    orbax has no option for it. Several processes wait for each other as they did.
     """
     from orbax.checkpoint._src.multihost import multihost
 
