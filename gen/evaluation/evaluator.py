@@ -154,10 +154,12 @@ class Evaluator:
             return {}
         values = of_first(np.array([result.value for result in results], np.float64)).tolist()
         numbers = dict(zip((result.metric for result in results), values, strict=True))
+        if self.best is not None and self.best.extractor != self._extractor.digest:  # as resumed: of another network
+            self.best, self._variety = None, Variety(self._distance)
         said = self._variety(step, numbers)
         for result in results:
             if result.metric == self._metric:
-                measured = Best(step, result.metric, numbers[result.metric])
+                measured = Best(step, result.metric, numbers[result.metric], self._extractor.digest)
                 higher, chance = result.better == "higher", not self._variety.fallen
                 self.best = best.after(self.best, measured, higher=higher, chance=chance)
         if said:

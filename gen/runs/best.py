@@ -32,6 +32,7 @@ class Best(NamedTuple):
     step: int
     metric: str
     value: float  # the best that was measured at any step
+    extractor: str  # digest of the network that measured: values of two do not compare
 
 
 def after(best: Best | None, measured: Best, *, higher: bool = False, chance: bool = True) -> Best:
@@ -91,7 +92,7 @@ def read(path: Path) -> Best | None:
         return None
     try:
         best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
-        for name, kind in (("step", int), ("metric", str), ("value", float)):
+        for name, kind in (("step", int), ("metric", str), ("value", float), ("extractor", str)):
             require(getattr(best, name), kind, name)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(printable(error)) from None

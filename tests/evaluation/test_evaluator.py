@@ -37,7 +37,7 @@ def test_what_is_not_measured_by_default(tmp_path):
 
 
 def test_a_run_that_is_not_measured_any_more_has_no_best(tmp_path):
-    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-random", "value": 1.0}')
+    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-random", "value": 1.0, "extractor": ""}')
     evaluator_of(tmp_path, every=0).remember()
     assert not (tmp_path / "best.json").exists()
 
@@ -56,23 +56,29 @@ def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, c
     monkeypatch.setattr(Evaluator, "_probe", lambda self, params: None)
     monkeypatch.setattr(pace, "SHARE", 1e9)
     evaluate = evaluator_of(tmp_path)
+    digest = evaluate._extractor.digest
     assert told(evaluate, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 4.0, 0.15)) == []
-    assert evaluate.best == Best(20, "FD-random", 3.0)
+    assert evaluate.best == Best(20, "FD-random", 3.0, digest)
     assert told(evaluate, (40, 4.4, 0.12), (50, 4.4, 0.1)) == [
         "gen: variety falls: recall fell to 0.12 at step 40, from 0.2 at step 20; "
         "kept is the best by FD-random, checkpoint 20"
     ]
-    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 20, "metric": "FD-random", "value": 3.0}
+    kept = {"step": 20, "metric": "FD-random", "value": 3.0, "extractor": digest}
+    assert json.loads((tmp_path / "best.json").read_text()) == kept
     logged = [{"step": 20, "FD-random": 3.0, "recall": 0.2}, {"step": 30, "FD-random": 4.0, "recall": 0.15}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
     resumed = evaluator_of(tmp_path, start=30)
     assert resumed.best_step == 20
     assert len(told(resumed, (40, 4.4, 0.12))) == 1  # it knows what was measured before
+    (tmp_path / "best.json").write_text(json.dumps(kept | {"extractor": "another network"}))
+    another = evaluator_of(tmp_path, start=30)
+    assert told(another, (40, 4.4, 0.12)) == []  # numbers of two networks do not compare
+    assert another.best == Best(40, "FD-random", 4.4, digest)
     (metric,) = [evaluator_of(tmp_path, best_metric=name).best for name in ("recall",)]
     assert metric is None  # the best by another metric is none
     higher = evaluator_of(tmp_path, best_metric="recall")
     told(higher, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 2.0, 0.19))
-    assert higher.best == Best(30, "recall", 0.2)  # as good, and has learned longer
+    assert higher.best == Best(30, "recall", 0.2, digest)  # as good, and has learned longer
 
 
 def test_a_model_that_cannot_be_measured_is_trained(tmp_path, monkeypatch, capsys):
