@@ -4,7 +4,7 @@ And folder.py:cpu, the flow, by the same measure.
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
     python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/long --only recipe   # does it collapse?
-    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe noise_0.5
+    python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe noise_0
     python benchmarks/ablations.py --smoke
 
 FILE.npz has x_train, uint8 [n h w c], 32 pixels a side or more; labels are not used. The recipe sees --images images;
@@ -64,10 +64,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 FLOW_VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
-    "noise_0.5": {"task.time_logits": (0.5, 1.0)},
+    "noise_0": {"task.time_logits": (0.0, 1.0)},  # what it was until November 2026
     "noise_1": {"task.time_logits": (1.0, 1.0)},
-    "noise_-0.5": {"task.time_logits": (-0.5, 1.0)},
-    "noise_0.5_wide": {"task.time_logits": (0.5, 1.2)},
+    "wide": {"task.time_logits": (0.5, 1.3)},
     "batch_16": {"batch_size": 16},
     "batch_64": {"batch_size": 64},
     "rate_5e-4": {"task.learning_rate": (5e-4, 0.0)},

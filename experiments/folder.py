@@ -113,6 +113,7 @@ def _flow() -> Config:
             Flow,
             network=spec(unet.UNet, **unet.PRESETS["xs"]),
             learning_rate=(1e-3, 0.0),
+            time_logits=(0.5, 1.0),
             warmup_images=3_200,
             ema_half_life=(0.0, 10_000.0),
             schedule_images=400_000,

@@ -142,7 +142,10 @@ def test_an_evaluation_gives_the_numbers_of_the_program(tmp_path):
     told = evaluate_program.evaluate(evaluate_program.EvaluateOptions(**folders, **options))
     names = [result.metric for result in told.results["images"]]
     assert "recall" in names
-    assert [found[name] for name in names] == [told[name] for name in names]
+    assert list(found) == names
+    assert found.numbers == {name: told[name] for name in found}
+    assert "recall" in found
+    assert "FD-own" not in found
 
 
 def test_a_prior_completes_and_scores_as_the_programs_do(runs, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,12 +43,24 @@ class Evaluation:
         generated = {title: c for title, c in self.comparisons.items() if not c.subject.get("real")}
         return {title: verdict(comparison, self.results[title]) for title, comparison in generated.items()}
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The values of the first set, by metric."""
+        return {result.metric: result.value for result in next(iter(self.results.values()), [])}
+
     def __getitem__(self, metric: str) -> float:
         """Returns the value of a metric of the first set. Raises InputError for one that was not computed."""
-        found = {result.metric: result.value for result in next(iter(self.results.values()))}
+        found = self.numbers
         if metric not in found:
             raise InputError(f"no metric '{metric}'{nearest(metric, found)}; computed are: {', '.join(found)}")
         return found[metric]
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self.numbers
+
+    def __iter__(self) -> Iterator[str]:
+        """Goes through the metrics of the first set."""
+        return iter(self.numbers)
 
     def __repr__(self) -> str:
         sets = (f"{title}: {len(results)} metrics" for title, results in self.results.items())
