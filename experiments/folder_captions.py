@@ -23,6 +23,7 @@ def get_config(arg: str = "") -> Config:
             Flow,
             network=spec(UNet, **PRESETS["xs"] | {"widths": tuple(times * width for width in PRESETS["xs"]["widths"])}),
             learning_rate=(1e-3 / times, 0.0),
+            time_logits=(0.5, 1.0),
             warmup_images=3_200 if arg else 25_600,
             ema_half_life=(0.0, 10_000.0 if arg else 100_000.0),
             guidance=2.0,

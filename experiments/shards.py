@@ -43,6 +43,7 @@ def _cpu() -> Config:
             Flow,
             network=spec(unet.UNet, **unet.PRESETS["xs"]),
             learning_rate=(1e-3, 0.0),
+            time_logits=(0.5, 1.0),
             warmup_images=3_200,
             ema_half_life=(0.0, 10_000.0),
             schedule_images=400_000,

@@ -92,11 +92,16 @@ class Evaluator:
         self.best = best.resume(self._folder, self._metric, start)
         self._distance = f"FD-{self._options.extractor}"
         self._variety = Variety(self._distance)
-        for line in history.read(workdir / "metrics.jsonl").lines:
-            if line["step"] <= start and self._distance in line:
-                self._variety(line["step"], line)
         if self._own:
             _ = self._reference  # before the first step, as its networks
+        by = self._extractor.digest if self._own else self._options.extractor
+        if self.best is None or self.best.extractor != by:  # numbers of two extractors do not compare
+            self.best, self._by = None, (by, start if self._own else 0)
+        else:
+            self._by = (by, self.best.since)
+        for line in history.read(workdir / "metrics.jsonl").lines:
+            if self._by[1] < line["step"] <= start and self._distance in line:
+                self._variety(line["step"], line)
 
     @functools.cached_property
     def _extractor(self) -> Extractor:
@@ -154,12 +159,10 @@ class Evaluator:
             return {}
         values = of_first(np.array([result.value for result in results], np.float64)).tolist()
         numbers = dict(zip((result.metric for result in results), values, strict=True))
-        if self.best is not None and self.best.extractor != self._extractor.digest:  # as resumed: of another network
-            self.best, self._variety = None, Variety(self._distance)
         said = self._variety(step, numbers)
         for result in results:
             if result.metric == self._metric:
-                measured = Best(step, result.metric, numbers[result.metric], self._extractor.digest)
+                measured = Best(step, result.metric, numbers[result.metric], *self._by)
                 higher, chance = result.better == "higher", not self._variety.fallen
                 self.best = best.after(self.best, measured, higher=higher, chance=chance)
         if said:

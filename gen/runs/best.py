@@ -32,7 +32,8 @@ class Best(NamedTuple):
     step: int
     metric: str
     value: float  # the best that was measured at any step
-    extractor: str  # digest of the network that measured: values of two do not compare
+    extractor: str = ""  # that measured: its name, of "own" its digest, as two of these do not compare; "": unknown
+    since: int = 0  # the step after which it measured
 
 
 def after(best: Best | None, measured: Best, *, higher: bool = False, chance: bool = True) -> Best:
@@ -92,7 +93,7 @@ def read(path: Path) -> Best | None:
         return None
     try:
         best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
-        for name, kind in (("step", int), ("metric", str), ("value", float), ("extractor", str)):
+        for name, kind in (("step", int), ("metric", str), ("value", float), ("extractor", str), ("since", int)):
             require(getattr(best, name), kind, name)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(printable(error)) from None

@@ -12,6 +12,7 @@ import tiny
 from gen.config import EvaluationConfig, build, build_task
 from gen.devices import mesh
 from gen.evaluation import Evaluator, NoEvaluator, evaluator, pace
+from gen.features import parse_extractor
 from gen.runs.best import Best
 
 
@@ -37,7 +38,7 @@ def test_what_is_not_measured_by_default(tmp_path):
 
 
 def test_a_run_that_is_not_measured_any_more_has_no_best(tmp_path):
-    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-random", "value": 1.0, "extractor": ""}')
+    (tmp_path / "best.json").write_text('{"step": 4, "metric": "FD-random", "value": 1.0}')
     evaluator_of(tmp_path, every=0).remember()
     assert not (tmp_path / "best.json").exists()
 
@@ -56,29 +57,58 @@ def test_the_best_is_kept_and_a_fall_of_variety_is_said(tmp_path, monkeypatch, c
     monkeypatch.setattr(Evaluator, "_probe", lambda self, params: None)
     monkeypatch.setattr(pace, "SHARE", 1e9)
     evaluate = evaluator_of(tmp_path)
-    digest = evaluate._extractor.digest
     assert told(evaluate, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 4.0, 0.15)) == []
-    assert evaluate.best == Best(20, "FD-random", 3.0, digest)
+    assert evaluate.best == Best(20, "FD-random", 3.0, "random")
     assert told(evaluate, (40, 4.4, 0.12), (50, 4.4, 0.1)) == [
         "gen: variety falls: recall fell to 0.12 at step 40, from 0.2 at step 20; "
         "kept is the best by FD-random, checkpoint 20"
     ]
-    kept = {"step": 20, "metric": "FD-random", "value": 3.0, "extractor": digest}
+    kept = {"step": 20, "metric": "FD-random", "value": 3.0, "extractor": "random", "since": 0}
     assert json.loads((tmp_path / "best.json").read_text()) == kept
     logged = [{"step": 20, "FD-random": 3.0, "recall": 0.2}, {"step": 30, "FD-random": 4.0, "recall": 0.15}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
     resumed = evaluator_of(tmp_path, start=30)
     assert resumed.best_step == 20
     assert len(told(resumed, (40, 4.4, 0.12))) == 1  # it knows what was measured before
-    (tmp_path / "best.json").write_text(json.dumps(kept | {"extractor": "another network"}))
-    another = evaluator_of(tmp_path, start=30)
-    assert told(another, (40, 4.4, 0.12)) == []  # numbers of two networks do not compare
-    assert another.best == Best(40, "FD-random", 4.4, digest)
     (metric,) = [evaluator_of(tmp_path, best_metric=name).best for name in ("recall",)]
     assert metric is None  # the best by another metric is none
     higher = evaluator_of(tmp_path, best_metric="recall")
     told(higher, (10, 5.0, 0.1), (20, 3.0, 0.2), (30, 2.0, 0.19))
-    assert higher.best == Best(30, "recall", 0.2, digest)  # as good, and has learned longer
+    assert higher.best == Best(30, "recall", 0.2, "random")  # as good, and has learned longer
+    assert evaluator_of(tmp_path, best_metric="recall", start=30).best == higher.best
+    assert evaluator_of(tmp_path, best_metric="recall", extractor="pixels", start=30).best is None  # of other features
+
+
+def test_numbers_of_two_networks_of_the_data_do_not_compare(tmp_path, monkeypatch, capsys):
+    def resumed(digest: str, start: int) -> Evaluator:
+        network = parse_extractor("pixels", None)._replace(name="own", digest=digest)
+        monkeypatch.setattr(Evaluator, "_extractor", network)
+        return evaluator_of(tmp_path, extractor="own", start=start)
+
+    def measure(evaluate: Evaluator, step: int, distance: float, recall: float) -> None:
+        named = {"FD-own": distance, "recall": recall}
+        results = [SimpleNamespace(metric=name, value=value, better="lower") for name, value in named.items()]
+        monkeypatch.setattr(evaluate, "_results", lambda *_: results)
+        assert evaluate({}, step, 100) == named
+        evaluate.remember()
+        with (tmp_path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **named}) + "\n")
+
+    monkeypatch.setattr(Evaluator, "_probe", lambda self, params: None)
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    measure(resumed("first", 0), 10, 1.0, 0.9)
+    assert resumed("first", 10).best == Best(10, "FD-own", 1.0, "first", 0)
+    other = resumed("second", 10)
+    assert other.best is None
+    measure(other, 20, 3.0, 0.5)
+    again = resumed("second", 20)
+    assert again.best == Best(20, "FD-own", 3.0, "second", 10)
+    for step in (30, 40):
+        measure(again, step, 3.0, 0.5)
+    assert capsys.readouterr().err == ""  # 0.9 was another network's
+    for step in (50, 60):
+        measure(again, step, 3.0, 0.2)
+    assert "recall fell to 0.2 at step 60, from 0.5" in capsys.readouterr().err
 
 
 def test_a_model_that_cannot_be_measured_is_trained(tmp_path, monkeypatch, capsys):

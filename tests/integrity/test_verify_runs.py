@@ -176,7 +176,7 @@ def test_a_checkpoint_that_training_removes_meanwhile_is_no_finding(run, monkeyp
         ("metrics.jsonl", lambda t: t[:-9], "damaged: its last line is cut"),
         ("metrics.jsonl", lambda t: t + t, "damaged: line 5 is no record of a later step, nor are 3 more"),
         ("metrics.jsonl", lambda t: b"{]\n" + t, "damaged: line 1 is no record of a later step"),
-        ("best.json", lambda t: b'{"step":"x","metric":"FD","value":1.0,"extractor":""}', "damaged: step is 'x'"),
+        ("best.json", lambda t: b'{"step": "x", "metric": "FD", "value": 1.0}', "damaged: step is 'x'"),
         ("training.json", lambda t: b"{}", "damaged: it holds no sessions"),
         ("evaluation/evaluation.json", lambda t: b"[", "damaged: it is not JSON"),
         ("previews/000000002.png", lambda t: b"\x89PNG", "damaged: "),

@@ -26,7 +26,6 @@ RUBBISH = [
     b'{"step": 4, "metric": "FD-own", "value": NaN, "extractor": ""}',
     b'{"step": 4, "metric": "FD-own", "value": 1.0, "extractor": 1}',
     b'{"step": 4, "metric": "FD-own", "value": 1.0, "extractor": "", "more": 1}',
-    b'{"step": 4, "metric": "FD-own", "value": 1.0}',
 ]
 
 
@@ -43,7 +42,7 @@ def run(made, tmp_path) -> Path:
 
 
 def name(run: Path, step: int, metric: str = "FD-pixels") -> None:
-    best.write(RunFolder(run), Best(step, metric, 1.5, "5f"))
+    best.write(RunFolder(run), Best(step, metric, 1.5))
 
 
 def test_the_best_is_used_unless_told_otherwise_and_said(run, capsys):
@@ -101,10 +100,16 @@ def test_a_damaged_best_json_is_said_and_kept(run, caplog, content):
 def test_what_was_best_is_resumed_only_by_its_metric_and_before_the_step_to_go_on_from(run):
     folder = RunFolder(run)
     name(run, 4)
-    assert best.resume(folder, "FD-pixels", 4) == Best(4, "FD-pixels", 1.5, "5f")
+    assert best.resume(folder, "FD-pixels", 4) == Best(4, "FD-pixels", 1.5)
     assert best.resume(folder, "FD-pixels", 3) is None
     assert best.resume(folder, "FD-own", 4) is None
-    assert json.loads(folder.best.read_text()) == {"step": 4, "metric": "FD-pixels", "value": 1.5, "extractor": "5f"}
+    assert json.loads(folder.best.read_text()) == {
+        "step": 4,
+        "metric": "FD-pixels",
+        "value": 1.5,
+        "extractor": "",
+        "since": 0,
+    }
     best.write(folder, None)
     best.write(folder, None)
     assert not folder.best.exists()
@@ -123,14 +128,14 @@ def test_what_was_best_is_resumed_only_by_its_metric_and_before_the_step_to_go_o
 def test_a_later_checkpoint_counts_unless_it_is_worse_by_more_than_chance(values, step):
     found = None
     for number, value in enumerate(values, 1):
-        found = best.after(found, Best(number, "FD-own", value, "5f"))
-    assert found == Best(step, "FD-own", min(values), "5f")
+        found = best.after(found, Best(number, "FD-own", value))
+    assert found == Best(step, "FD-own", min(values))
 
 
 def test_what_is_worse_does_not_count_where_variety_fell_and_higher_may_be_better():
-    first = Best(1, "FD-own", 2.0, "5f")
-    assert best.after(first, Best(2, "FD-own", 2.1, "5f"), chance=False) == first
-    assert best.after(first, Best(2, "FD-own", 1.9, "5f"), chance=False).step == 2
-    recall = Best(1, "recall", 0.4, "5f")
-    assert best.after(recall, Best(2, "recall", 0.31, "5f"), higher=True) == Best(2, "recall", 0.4, "5f")
-    assert best.after(recall, Best(2, "recall", 0.29, "5f"), higher=True) == recall
+    first = Best(1, "FD-own", 2.0)
+    assert best.after(first, Best(2, "FD-own", 2.1), chance=False) == first
+    assert best.after(first, Best(2, "FD-own", 1.9), chance=False).step == 2
+    recall = Best(1, "recall", 0.4)
+    assert best.after(recall, Best(2, "recall", 0.31), higher=True) == Best(2, "recall", 0.4)
+    assert best.after(recall, Best(2, "recall", 0.29), higher=True) == recall

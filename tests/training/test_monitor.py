@@ -77,7 +77,8 @@ def test_an_old_step_stays_when_it_is_the_best(tmp_path):
 
 def test_what_was_best_after_the_step_to_go_on_from_is_forgotten(watched, tmp_path):
     config = tiny.config(evaluation=MEASURED, **WATCHED)
-    (tmp_path / "best.json").write_text(json.dumps({"step": 4, "metric": "FD-own", "value": 1.0, "extractor": ""}))
+    measured = json.loads((watched / "best.json").read_text())  # by the same network
+    (tmp_path / "best.json").write_text(json.dumps(measured | {"step": 4, "value": 1.0, "since": 0}))
     source = trained_source(config)
     task = loop.build(config.task, "task", image_shape=source.image_shape, num_classes=8, batch_size=8)
     mesh = loop.devices.mesh(-1, 1)
