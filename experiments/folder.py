@@ -13,10 +13,10 @@ GPU, to 128 on a CPU. From a handful of images any of them learns copies. If mem
 --config.batch_size.
 
 What is called `:cpu` is what is best on CPU cores, a flow: of small sets it is more varied than the GAN of the same
-minutes; with time_logits=(0, 1) it went on getting better through 400,000 images of each of three sets, and as it is it
-is better after 100,000 (docs/benchmarks.md, "Variety"). The GAN draws an
-image by one evaluation of its network, the flow by 39. The GAN penalizes every image with a weight that does not fall,
-in small batches, which keeps it from collapsing; with fewer than about 10,000 images, increase its augmentation:
+minutes. With time_logits=(0, 1) it went on getting better through 400,000 images of each of three sets; as it is, it is
+better after 100,000 of the two in color (docs/benchmarks.md, "Variety"). The GAN draws an image by one evaluation of
+its network, the flow by 39. The GAN penalizes every image with a weight that does not fall, in small batches, which
+keeps it from collapsing; with fewer than about 10,000 images, increase its augmentation:
 --config.task.augmentation=0,0.5.
 """
 
