@@ -80,12 +80,14 @@ def of_scenes(run: trained_run.TrainedRun, number: int, steps: int) -> list[str]
     ]
 
 
-def of_classes(run: trained_run.TrainedRun, file: pathlib.Path, number: int, template: str) -> list[str]:
+def of_classes(
+    run: trained_run.TrainedRun, file: pathlib.Path, number: int, template: str, *, extractor: str = "own"
+) -> list[str]:
     """The classes of a data set, by the template."""
-    source = npz(path=str(file), resolution=run.image_shape[0])
+    source = npz(path=str(file), resolution=run.task.shape[0])
     images, labels = source.held_out.images[:number], source.held_out.labels[:number]
     guessed = bits(run, images.astype(np.float32) / 255, captions_of(source.class_names, template)).argmin(1)
-    logits = parse_extractor("own", source).logits(images)
+    logits = parse_extractor(extractor, source).logits(images)
     classified = np.zeros(len(labels), bool) if logits is None else logits.argmax(1) == labels
     return [line(file.stem, guessed == labels, len(source.class_names), classified)]
 
@@ -101,6 +103,17 @@ def write_captioned(file: pathlib.Path, out: pathlib.Path, template: str) -> Non
     captions = {f"captions_{split}": texts[arrays[f"y_{split}"].ravel()] for split in ("train", "test")}
     with out.open("xb") as to:
         np.savez_compressed(to, **arrays, **captions)
+
+
+def write_noise(out: pathlib.Path) -> pathlib.Path:
+    """Writes captioned images that show nothing."""
+    plain, noise = out.with_name("plain.npz"), np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    images, labels = (
+        {f"{axis}_{split}": x for split in ("train", "test")} for axis, x in (("x", noise), ("y", np.arange(8) % 2))
+    )
+    np.savez(plain, **images, **labels, class_names=np.array(["Shirt", "Boot"]))
+    write_captioned(plain, out, TEMPLATE)
+    return out
 
 
 def main() -> None:
@@ -120,10 +133,15 @@ def main() -> None:
         given.number, given.steps = 4, 2
         given.workdir = pathlib.Path(tempfile.mkdtemp()) / "run"
         loop.train(experiment.load("experiments/scenes_prior.py:smoke"), given.workdir)
+        given.npz = write_noise(given.workdir.parent / "captioned.npz")
     run = trained_run.load(given.workdir, mesh=devices.mesh(-1, 1))
     print("| images | chance | by bits | by a classifier |\n| --- | --- | --- | --- |")
-    rows = of_classes(run, given.npz, given.number, given.template) if given.npz else None
-    print("\n".join(rows or of_scenes(run, given.number, given.steps)))
+    rows: list[str] = []
+    if given.npz:
+        rows += of_classes(run, given.npz, given.number, given.template, extractor="pixels" if given.smoke else "own")
+    if given.smoke or not given.npz:
+        rows += of_scenes(run, given.number, given.steps)
+    print("\n".join(rows))
 
 
 if __name__ == "__main__":
