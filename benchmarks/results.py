@@ -44,6 +44,7 @@ class Set:
     title: str
     file: str  # .npz
     images: Callable[[Path], Named]
+    credit: str = ""  # whose images they are
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
 
@@ -79,10 +80,30 @@ def sprites(file: Path) -> Named:
 
 _GUIDED = (("task.guidance", "1.5"), ("task.guidance_times", "(0.2, 0.8)"))
 SETS = {
-    "cifar10": Set("Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10, overrides=_GUIDED),
-    "emoji": Set("Art and design: emoji, 64 px", "emoji64_rgba.npz", emoji, overrides=(("data.resolution", "64"),)),
-    "nuclei": Set("Medicine: nuclei, 128 px", "nuclei256.npz", nuclei, overrides=(("data.resolution", "128"),)),
-    "sprites": Set("Film: characters, 64 px", "lpc_sprites_video.npz", sprites, overrides=(("data.resolution", "64"),)),
+    "cifar10": Set(
+        "Objects: CIFAR-10, 32 px, ten classes", "cifar10.npz", cifar10, "Krizhevsky 2009", overrides=_GUIDED
+    ),
+    "emoji": Set(
+        "Art and design: emoji, 64 px",
+        "emoji64_rgba.npz",
+        emoji,
+        "Noto Emoji, Apache-2.0",
+        overrides=(("data.resolution", "64"),),
+    ),
+    "nuclei": Set(
+        "Medicine: nuclei, 128 px",
+        "nuclei256.npz",
+        nuclei,
+        "Data Science Bowl 2018, CC0",
+        overrides=(("data.resolution", "128"),),
+    ),
+    "sprites": Set(
+        "Film: characters, 64 px",
+        "lpc_sprites_video.npz",
+        sprites,
+        "Liberated Pixel Cup artists, CC BY-SA 3.0, GPL 3.0",
+        overrides=(("data.resolution", "64"),),
+    ),
 }
 
 
@@ -132,7 +153,7 @@ def run(
     measured.add(home / "run")
     rows = [row._asdict() | {"results": [dataclasses.asdict(r) for r in row.results]} for row in measured.rows]
     about = {"images": len(source.train.images), "measured_in": time.monotonic() - began, "seeds": _TILES}
-    about["set"] = list(changes)
+    about |= {"set": list(changes), "credit": what.credit}
     atomic_write(home / "result.json", json.dumps({"title": what.title, "about": about, "rows": rows}, indent=1) + "\n")
 
 
@@ -156,7 +177,8 @@ def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
         ]
         pictures.mkdir(parents=True, exist_ok=True)
         (pictures / f"{name}.png").write_bytes((out / name / "picture.png").read_bytes())
-        about = f"{result['about']['images']:,} images to train on."
+        about = f"{result['about']['images']:,} images to train on"
+        about += f" ({result['about']['credit']})." if result["about"].get("credit") else "."
         about += "".join(f" `--set {change}`." for change in result["about"].get("set", ()))
         image = f"![samples and real images]({pictures.parent.name}/{pictures.name}/{name}.png)"
         lines += ["", f"## {result['title']}", "", about, "", image, "", quality.table(rows, hardware)]
