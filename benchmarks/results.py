@@ -6,7 +6,8 @@
 
 Writes the images of DIR/NAME.npz into a folder, as a person has them, trains experiments/folder.py on it, measures by
 benchmarks/quality.py, and makes a picture of samples beside real images. What is done is not done again: a stopped
-training goes on, and every finished set is a file OUT/NAME/result.json, of which the page is written anew. The files:
+training goes on, and every finished set is a file OUT/NAME/result.json, of which its section of the page is written
+anew; the section of a set without one stays. The files:
 cifar10.npz (x_train, y_train, class_names; Krizhevsky 2009), emoji64_rgba.npz (x; Noto Emoji), nuclei256.npz (x; Kaggle
 Data Science Bowl 2018), lpc_sprites_video.npz (x_train [character sequence frame h w 3]; Li and Mandt 2018).
 """
@@ -28,6 +29,7 @@ from PIL import Image
 
 from gen import api
 from gen.config import Config, build, experiment
+from gen.data import DatasetSplits
 from gen.files import atomic_write
 from gen.npz import read_npz
 from gen.report.contact_sheet import grid
@@ -35,6 +37,11 @@ from gen.report.pictures import save_png
 
 Named = Iterator[tuple[str, np.ndarray]]  # path in the folder, without suffix, and image uint8 [h w c]
 _TILES = 48  # images in each half of a picture
+_HEAD = """# Results
+
+Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say. For each set:
+samples above, held-out real images below, neither selected. Measures are explained in [metrics.md](metrics.md). The
+recipe is meant for 400,000 images: fewer are unfinished."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Set:
     title: str
     file: str  # .npz
     images: Callable[[Path], Named]
-    credit: str = ""  # whose images they are
+    credit: str  # whose images they are
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
 
@@ -134,8 +141,22 @@ def picture(model: api.Model, real: np.ndarray) -> np.ndarray:
     return np.concatenate([halves[0], gap, halves[1]])
 
 
+def repeated(source: DatasetSplits) -> int:
+    """Counts the held-out images that equal one to learn from."""
+    learned = {image.tobytes() for image in source.train.images[:]}
+    return sum(image.tobytes() in learned for image in source.held_out.images[:])
+
+
 def run(
-    name: str, what: Set, out: Path, data: Path, images: int | None, changes: Sequence[str], **measuring: Any
+    name: str,
+    what: Set,
+    out: Path,
+    data: Path,
+    images: int | None,
+    changes: Sequence[str],
+    *,
+    hardware: str,
+    **measuring: Any,
 ) -> None:
     """Does all there is to do for one set."""
     home = out / name
@@ -153,36 +174,41 @@ def run(
     measured.add(home / "run")
     rows = [row._asdict() | {"results": [dataclasses.asdict(r) for r in row.results]} for row in measured.rows]
     about = {"images": len(source.train.images), "measured_in": time.monotonic() - began, "seeds": _TILES}
-    about |= {"set": list(changes), "credit": what.credit}
+    about |= {"set": list(changes), "credit": what.credit, "hardware": hardware, "repeated": repeated(source)}
     atomic_write(home / "result.json", json.dumps({"title": what.title, "about": about, "rows": rows}, indent=1) + "\n")
 
 
-def page(out: Path, sets: Sequence[str], pictures: Path, hardware: str) -> str:
-    """Writes the pictures and returns the page, Markdown, of all sets that are done."""
-    lines = [
-        "# Results",
-        "",
-        "Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say, on",
-        f"{hardware}. For each set: samples above, held-out real images below, neither selected. Measures are",
-        "explained in [metrics.md](metrics.md). The recipe is meant for 400,000 images: fewer are unfinished.",
+def section(result: dict[str, Any], image: str) -> str:
+    """Writes what was found about one set, Markdown. image: the address of its picture."""
+    about = result["about"]
+    rows = [
+        quality.Row(**row | {"results": [quality.MetricResult(**r) for r in row["results"]]}) for row in result["rows"]
     ]
-    for name in sets:
+    text = f"{about['images']:,} images to train on ({about['credit']})."
+    if about["repeated"]:
+        text += f" {about['repeated']} of the held-out images equal one of them, so the floor is a low one."
+    text += "".join(f" `--set {change}`." for change in about["set"])
+    table = quality.table(rows, about["hardware"])
+    return "\n\n".join([f"## {result['title']}", text, f"![samples and real images]({image})", table])
+
+
+def page(out: Path, sets: dict[str, Set], pictures: Path, before: str) -> str:
+    """Writes the pictures and returns the page, Markdown, of all sets that are done.
+
+    before: the page as it is; its sections of the other sets stay.
+    """
+    kept = {part.partition("\n")[0]: f"## {part.strip()}" for part in before.split("\n## ")[1:]}
+    sections = []
+    for name, what in sets.items():
         found = out / name / "result.json"
-        if not found.exists():
-            continue
-        result = json.loads(found.read_text(encoding="utf-8"))
-        rows = [
-            quality.Row(**row | {"results": [quality.MetricResult(**r) for r in row["results"]]})
-            for row in result["rows"]
-        ]
-        pictures.mkdir(parents=True, exist_ok=True)
-        (pictures / f"{name}.png").write_bytes((out / name / "picture.png").read_bytes())
-        about = f"{result['about']['images']:,} images to train on"
-        about += f" ({result['about']['credit']})." if result["about"].get("credit") else "."
-        about += "".join(f" `--set {change}`." for change in result["about"].get("set", ()))
-        image = f"![samples and real images]({pictures.parent.name}/{pictures.name}/{name}.png)"
-        lines += ["", f"## {result['title']}", "", about, "", image, "", quality.table(rows, hardware)]
-    return "\n".join(lines) + "\n"
+        if found.exists():
+            pictures.mkdir(parents=True, exist_ok=True)
+            (pictures / f"{name}.png").write_bytes((out / name / "picture.png").read_bytes())
+            image = f"{pictures.parent.name}/{pictures.name}/{name}.png"
+            sections.append(section(json.loads(found.read_text(encoding="utf-8")), image))
+        elif what.title in kept:
+            sections.append(kept[what.title])
+    return "\n\n".join([_HEAD, *sections]) + "\n"
 
 
 def main() -> None:
@@ -203,16 +229,21 @@ def main() -> None:
     if given.smoke:
         noise = np.random.default_rng(0).integers(0, 256, (400, 32, 32, 3), np.uint8)
         tiny = (("total_images", "16"), ("batch_size", "8"), ("preview_images", "8"))
-        sets = {"noise": Set("Noise", "none", lambda file: ((f"{i}", x) for i, x in enumerate(noise)), overrides=tiny)}
+        sets = {
+            "noise": Set(
+                "Noise", "none", lambda file: ((f"{i}", x) for i, x in enumerate(noise)), "nobody", overrides=tiny
+            )
+        }
         given.out, given.only, given.page = given.out / "smoke", ["noise"], given.out / "smoke" / "results.md"
         given.data, measuring = given.out, {"extractor": "pixels", "samples": 20, "references": 100}
     if given.data is None:
         parser.error("--data is missing")
     given.page.parent.mkdir(parents=True, exist_ok=True)
     for name in given.only:
-        run(name, sets[name], given.out, given.data, given.images, given.set, **measuring)
+        run(name, sets[name], given.out, given.data, given.images, given.set, hardware=given.hardware, **measuring)
         pictures = given.page.parent / "images" / "results"
-        atomic_write(given.page, page(given.out, list(sets), pictures, given.hardware))
+        before = given.page.read_text(encoding="utf-8") if given.page.exists() else ""
+        atomic_write(given.page, page(given.out, sets, pictures, before))
         print(f"{name}: {given.page}", file=sys.stderr)
 
 

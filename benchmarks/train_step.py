@@ -32,6 +32,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 TOLERANCE = 1e-4  # relative, in float32
+TOLERANCE_DIFFERENCE = 2e-3  # the same with finite differences: of logits nearly equal rounding leaves fewer digits
 TOLERANCE_BFLOAT16 = 5e-2  # of images and logits
 BURST_SECONDS = 2.0  # how long one framework works before it is the other's turn
 CLASSES = 10
@@ -283,7 +284,8 @@ def find_peer(settings: Settings, device: str) -> tuple[Process, dict[str, str]]
     """The peer in its fastest way, proven equal, and its facts. Exits when it is not equal."""
     way = 0 if settings.tiny else Process(try_ways, settings, device).receive()
     exact, rough = Process(prove_equal, settings, way, device).receive()
-    for kind, worst, allowed in (("", exact, TOLERANCE), (" in bfloat16", rough, TOLERANCE_BFLOAT16)):
+    tolerance = TOLERANCE if settings.penalty == "exact" else TOLERANCE_DIFFERENCE
+    for kind, worst, allowed in (("", exact, tolerance), (" in bfloat16", rough, TOLERANCE_BFLOAT16)):
         if worst and worst[0] > allowed:
             sys.exit(
                 f"no comparison: the networks are not equal{kind}: {worst[1]} differs by {worst[0]:.0e}, relatively"
