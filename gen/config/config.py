@@ -63,7 +63,8 @@ class EvaluationConfig:
     every: int = _field(-1, at_least=-1, may_change=True)  # steps between them; -1: as 3 % of the time allow; 0: none
     extractor: Literal["random", "pixels", "own"] = _field("random", may_change=True)  # own: trained first, in minutes
     metrics: tuple[MetricGroup, ...] = _field(CHEAP, may_change=True)  # groups
-    num_samples: int = _field(500, at_least=2, may_change=True)  # images to draw for a measurement
+    num_samples: int = _field(300, at_least=2, may_change=True)  # images to draw for a measurement
+    steps: int = _field(5, at_least=0, may_change=True)  # of drawing them by a flow; 0: as many as gen.sample takes
     best_metric: str = _field("FD", may_change=True)  # the checkpoint that is best by it is kept and used; "": none
 
 

@@ -1,6 +1,7 @@
 """Evaluates a model in training: by default cheaply, see `Pace`; the best checkpoint is kept.
 
-The numbers are those of gen.evaluate of the checkpoint of that step, with as many samples and real images.
+The numbers are those of gen.evaluate of the checkpoint of that step, with as many samples and real images, and of a
+flow as many steps.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -79,14 +81,26 @@ class Evaluator:
     """
 
     def __init__(
-        self, config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
+        self,
+        config: Config,
+        task: Task,
+        source: DatasetSplits,
+        mesh: Mesh,
+        workdir: Path,
+        start: int,
+        *,
+        program: by_seed.Program | None = None,
     ) -> None:
-        """start: the step that training goes on from. Raises InputError for metrics that cannot be computed."""
+        """start: the step that training goes on from. program: of the task, compiled for others, too; None: its own.
+
+        Raises InputError for metrics that cannot be computed.
+        """
         self._options, self._folder = config.evaluation, RunFolder(workdir)
         self._task, self._source, self._mesh = task, source, mesh
         self._metric = _best_metric(self._options)  # before minutes of work
         self._own = self._options.extractor == "own"
-        self._program = by_seed.compiled(task, mesh) if task.can_sample else None
+        self._program = program or (by_seed.compiled(task, mesh) if task.can_sample else None)
+        self._conditions = by_seed.steps_of(task, self._options.steps)
         self._pace = Pace(self._options.every, config.log_every, agree=lambda affords: bool(of_first(affords)))
         self._probed = self._options.every > 0
         self.best = best.resume(self._folder, self._metric, start)
@@ -94,8 +108,9 @@ class Evaluator:
         self._variety = Variety(self._distance)
         if self._own:
             _ = self._reference  # before the first step, as its networks
-        by = self._extractor.digest if self._own else self._options.extractor
-        if self.best is None or self.best.extractor != by:  # numbers of two extractors do not compare
+        by = f"{self._extractor.digest if self._own else self._options.extractor}, {self._options.num_samples} samples"
+        by += "".join(f", {count} steps" for count in self._conditions.values())
+        if self.best is None or self.best.by != by:  # their numbers do not compare
             self.best, self._by = None, (by, start if self._own else 0)
         else:
             self._by = (by, self.best.since)
@@ -132,8 +147,11 @@ class Evaluator:
                 )
 
     def begin(self, compiling: float) -> None:
-        """Begins to count the time. compiling: the seconds for the step, of which a sampler is a part."""
-        self._pace.begin(max(2.0, compiling / 4))  # the first needs real images and two programs compiled
+        """Begins to count the time. compiling: the seconds for the step, by which what a measurement costs is guessed.
+
+        The sampler is not counted: previews need it, too.
+        """
+        self._pace.begin(max(2.0, compiling / 16))
 
     def due(self, step: int, total: int) -> bool:
         """Returns whether to measure at this step."""
@@ -182,9 +200,10 @@ class Evaluator:
             best.write(self._folder, self.best)
 
     def _probe(self, ema_params: Mapping[str, Tree]) -> None:
-        """Compiles the sampler, prepares the real images, and finds out what a measurement costs."""
-        began, count = time.monotonic(), _PROBED * self._mesh.size
-        self._images(ema_params, count)
+        """Prepares the real images, and finds out what a measurement costs."""
+        count = _PROBED * self._mesh.size
+        self._images(ema_params, count)  # is compiled, unless it was for a preview
+        began = time.monotonic()
         with contextlib.suppress(InputError):  # of too few images
             _ = self._reference.real.manifold
         begun_again = time.monotonic()
@@ -203,18 +222,26 @@ class Evaluator:
         )
 
     def _images(self, ema_params: Mapping[str, Tree], count: int) -> Examples:
-        return model_images(self._task, ema_params, self._source, count, mesh=self._mesh, program=self._program)
+        drawn: dict[str, Any] = {"conditions": self._conditions, "mesh": self._mesh, "program": self._program}
+        return model_images(self._task, ema_params, self._source, count, **drawn)
 
 
 def evaluator(
-    config: Config, task: Task, source: DatasetSplits, mesh: Mesh, workdir: Path, start: int
+    config: Config,
+    task: Task,
+    source: DatasetSplits,
+    mesh: Mesh,
+    workdir: Path,
+    start: int,
+    *,
+    program: by_seed.Program | None = None,
 ) -> Evaluator | NoEvaluator:
-    """Returns the evaluator of a run that goes on from step `start`. Raises InputError for what cannot be measured."""
+    """Returns the evaluator of a run, see `Evaluator`. Raises InputError for what cannot be measured."""
     every = config.evaluation.every
     if every > 0 and not (task.can_sample or task.can_reconstruct):
         raise InputError("evaluation.every: this task neither samples nor reconstructs; allowed: -1, 0")
     if every > 0 or (every and task.can_sample):
-        return Evaluator(config, task, source, mesh, workdir, start)
+        return Evaluator(config, task, source, mesh, workdir, start, program=program)
     return NoEvaluator(workdir)
 
 

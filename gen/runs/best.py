@@ -32,7 +32,7 @@ class Best(NamedTuple):
     step: int
     metric: str
     value: float  # the best that was measured at any step
-    extractor: str = ""  # that measured: its name, of "own" its digest, as two of these do not compare; "": unknown
+    by: str = ""  # what measured: extractor (of "own" its digest), samples and steps; "": unknown
     since: int = 0  # the step after which it measured
 
 
@@ -93,7 +93,7 @@ def read(path: Path) -> Best | None:
         return None
     try:
         best = Best(**strict_json(read_regular(path, most=10_000).decode(), "it"))
-        for name, kind in (("step", int), ("metric", str), ("value", float), ("extractor", str), ("since", int)):
+        for name, kind in (("step", int), ("metric", str), ("value", float), ("by", str), ("since", int)):
             require(getattr(best, name), kind, name)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(printable(error)) from None

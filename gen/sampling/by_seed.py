@@ -61,6 +61,15 @@ def compiled(task: Sampler, mesh: Mesh) -> Program:
     return batched(make, mesh)
 
 
+def steps_of(task: Sampler, steps: int = 0) -> dict[str, np.int32]:
+    """Makes the condition "steps" of `images` of a flow: `steps`, 0: as many as it takes itself; of others none.
+
+    So one program draws with any number of steps.
+    """
+    own = getattr(task, "steps", None)
+    return {} if own is None else {"steps": np.int32(steps or own)}
+
+
 def images(
     task: Sampler,
     ema_params: Mapping[str, Tree],

@@ -34,6 +34,7 @@ from gen.runs.lock import RunLock
 from gen.runs.run_folder import RunFolder
 from gen.runs.sessions import Session
 from gen.runs.trained_run import abstract, init_from_runs
+from gen.sampling import by_seed
 from gen.tasks import Metrics, Task
 from gen.tasks.parts import accumulating
 from gen.tasks.state import TrainState
@@ -114,10 +115,11 @@ def _train(
     )
     with jax.set_mesh(mesh), Checkpoints(folder.checkpoints, keep=config.keep_checkpoints, **marks) as checkpoints:
         state, start = restore_or_init(task, config, mesh, checkpoints)
-        evaluate = evaluator(config, task, source, mesh, workdir, start)
+        program = by_seed.compiled(task, mesh) if task.can_sample else None  # for previews and measurements
+        evaluate = evaluator(config, task, source, mesh, workdir, start, program=program)
         if jax.process_index() == 0:
             identity.write(folder, config, begun)
-        monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start, log_to=log_to)
+        monitor = Monitor(config, workdir, begun.facts, source, task, mesh, start, log_to=log_to, program=program)
         run = _Run(config, task, mesh, loader, checkpoints, evaluate, monitor, stop, watch, profile)
         try:
             status, code = _loop(run, state, start)

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
 from gen import cli, devices
 from gen.config import Config, to_json
@@ -48,7 +46,9 @@ class Monitor:
         start: int,
         *,
         log_to: str = "",
+        program: by_seed.Program | None = None,
     ) -> None:
+        """program: of the task, compiled for others, too; None: its own."""
         self._writes = jax.process_index() == 0
         self._workdir = workdir
         self._refused: set[str] = set()  # what could not be written, and was said
@@ -56,30 +56,36 @@ class Monitor:
         self._refine = chain(config.refine) if config.refine else None
         count = config.preview_images
         self._columns = source.num_classes if 1 < source.num_classes <= 16 else None  # a column for each class
-        seeds = np.arange(count)
-        label = seeds % max(source.num_classes, 1)
-        replicated = NamedSharding(mesh, P())
-        conditions = {"label": label.astype(np.int32)} if source.num_classes else {}
-        shown, captions = by_class(source, count), list[str]()
+        seeds = range(count)
+        shown, captions, given_captions = by_class(source, count), list[str](), {}
         if length := getattr(
             task, "caption_length", 0
         ):  # each preview is of the caption of the real image in its place
             of_preview = np.resize(shown, count)
             given = source.train.captions.drawn(of_preview, np.zeros(count)) if source.train.captions else []
             captions = ["" if text is None else text.decode("utf-8", "replace") for text in given]
-            conditions["caption"] = tokens_of((text and cut(text, length - 2) for text in given), length)
-        keys = jax.vmap(jax.random.key)(seeds)
+            given_captions["caption"] = tokens_of((text and cut(text, length - 2) for text in given), length)
+        self._show: Callable[[Any], Iterator[np.ndarray]]
         if task.can_sample:
-            show = lambda params: task.sample(params, keys, conditions)  # noqa: E731
+            classes = getattr(task, "num_classes", source.num_classes)
+            labels = [seed % classes for seed in seeds] if classes else None
+            drawn: dict[str, Any] = {"labels": labels, "captions": given_captions, "mesh": mesh}
+            drawn |= {"conditions": by_seed.steps_of(task), "program": program or by_seed.compiled(task, mesh)}
+            self._show = lambda params: by_seed.images(task, params, seeds, **drawn)
         else:
-            held_out = jnp.asarray(source.held_out.images[:count] / np.float32(255))
-            show = lambda params: jnp.concatenate([held_out, task.reconstruct(params, held_out)], axis=1)  # noqa: E731
+            held_out = source.held_out.images[:count] / np.float32(255)
+            reconstruct = devices.batched(task.reconstruct, mesh)
+
+            def beside(params: Any) -> Iterator[np.ndarray]:
+                made = np.concatenate([held_out[:0], *reconstruct(params, held_out)])
+                yield np.concatenate([held_out, made], axis=1)
+
+            self._show = beside
         self._about = {  # what the records of previews say
-            "seed": seeds_text(seeds.tolist()) if task.can_sample else None,
+            "seed": seeds_text([*seeds]) if task.can_sample else None,
             "digital_source_type": TRAINED if task.can_sample else COMPOSITE,  # beside real images
             "software": software(jax.devices()[0].device_kind),
         }
-        self._show = jax.jit(show, out_shardings=replicated, compiler_options=devices.compiler_options())
         self._progress = Progress(config.total_steps, config.batch_size)
         if self._writes:
             self._report = Report(
@@ -117,7 +123,11 @@ class Monitor:
                     self._told = None
 
     def preview(self, state: TrainState, step: int) -> None:
-        images = np.asarray(self._show(state.ema_params))
+        try:
+            images = np.concatenate([*self._show(state.ema_params)])
+        except InputError as error:  # what is only shown never ends a training
+            self.say(f"no preview: {error}")
+            return
         if self._writes:
             with self._optional("previews"):
                 self._report.preview(images, step, columns=self._columns, **self._about)

@@ -22,10 +22,10 @@ RUBBISH = [
     b"",
     b"\xff",
     b"[" * 100_000,
-    b'{"step": "4", "metric": "FD-own", "value": 1.0, "extractor": ""}',
-    b'{"step": 4, "metric": "FD-own", "value": NaN, "extractor": ""}',
-    b'{"step": 4, "metric": "FD-own", "value": 1.0, "extractor": 1}',
-    b'{"step": 4, "metric": "FD-own", "value": 1.0, "extractor": "", "more": 1}',
+    b'{"step": "4", "metric": "FD-own", "value": 1.0, "by": ""}',
+    b'{"step": 4, "metric": "FD-own", "value": NaN, "by": ""}',
+    b'{"step": 4, "metric": "FD-own", "value": 1.0, "by": 1}',
+    b'{"step": 4, "metric": "FD-own", "value": 1.0, "by": "", "more": 1}',
 ]
 
 
@@ -107,7 +107,7 @@ def test_what_was_best_is_resumed_only_by_its_metric_and_before_the_step_to_go_o
         "step": 4,
         "metric": "FD-pixels",
         "value": 1.5,
-        "extractor": "",
+        "by": "",
         "since": 0,
     }
     best.write(folder, None)
