@@ -53,7 +53,7 @@ from gen.runs.run_folder import RunFolder
 from gen.sampling import by_seed, conditional, latent_space
 from gen.sampling.arguments import Label, Prompt, Seeds, label_of, labels_of, seeds_of, settings_of
 from gen.sampling.latent_space import Latents
-from gen.sampling.prompts import captions_for, check_prompts
+from gen.sampling.prompts import captions_for, check_negative, check_prompts
 from gen.sampling.settings import seeds_text
 from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
@@ -143,7 +143,7 @@ class Model:
                 labels and labels * len(latents),
                 prompts and prompts * len(latents),
             )
-        captions = captions_for(self.run, prompts, negative, len(numbers))
+        captions = captions_for(self.run, prompts, settings.negative, len(numbers))
         batches = by_seed.images(
             self.run.task,
             self.run.ema_params,
@@ -172,6 +172,8 @@ class Model:
 
         region: "bottom_half", ..., see gen.sample, or a mask [h w] or [n h w], true where it is to be made.
         """
+        known = prompt is not None or label is not None  # no class is drawn
+        check_negative(self.run, negative, sampling.get("guidance"), known=known, name="negative")
         request = conditional.inpaint(self.run, self._given(images), region)
         return self._conditional(request, seeds, label, sampling, prompt=prompt, negative=negative)[:, :, 0]
 
@@ -217,7 +219,7 @@ class Model:
         self, images: np.ndarray, *, label: Label = None, prompt: str | None = None, batch_size: int = 64
     ) -> np.ndarray:
         """Returns the negative log2 likelihood of each image by a prior or a flow [n], in bits, as gen.score does."""
-        check_prompts(self.run, [] if prompt is None else [prompt], name="prompt")
+        prompt = None if prompt is None else check_prompts(self.run, [prompt], name="prompt")[0]
         task, given, number = (
             conditional.predictor(self.run, "nll"),
             self._given(images),

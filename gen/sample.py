@@ -42,6 +42,7 @@ from gen.training import compile_cache
 
 if TYPE_CHECKING:
     from gen.runs.trained_run import TrainedRun
+    from gen.sampling.prompts import Line
     from gen.sampling.settings import SampleResult
 
 _REQUESTS = ("inpaint", "upscale", "predict_frames")
@@ -99,7 +100,8 @@ def sample(options: SampleOptions) -> SampleResult:
     seeds = parse_seeds(options.seeds or ("0-4" if request else "0-63"), repeated=options.interpolate)
     if options.prompt and options.prompts:
         raise InputError("--prompt and --prompts do not go together; leave one out")
-    if options.interpolate and len(seeds) == 1 and len(options.prompt) == 2:
+    lines = _lines(options, request)
+    if options.interpolate and len(seeds) == 1 and len(lines) == 2:
         seeds *= 2  # the same image, by one prompt and by the other
     if options.interpolate and len(seeds) < 2:
         raise InputError(f"--interpolate needs at least two seeds, and --seeds={options.seeds} is one")
@@ -114,6 +116,7 @@ def sample(options: SampleOptions) -> SampleResult:
     from gen.imaging.chain import chain
     from gen.runs import trained_run
     from gen.sampling import conditional, outputs
+    from gen.sampling.prompts import check_once
     from gen.sampling.settings import Settings
 
     policy = options.policy() if processes.writes() else RECORD  # which needs no keys
@@ -123,11 +126,14 @@ def sample(options: SampleOptions) -> SampleResult:
     if options.refine is None and run.config.refine not in ("", "none"):
         post = chain(run.config.refine)
     labels = parse_labels(options.label, run.class_names)
-    prompts, own = _prompts(options, run)
     conditions = {name: value for name in _CONDITIONS if (value := getattr(options, name)) is not None}
     conditional.check_settings(run, conditions, prefix="--")
-    texts = prompts, options.negative, own
+    texts = _texts(options, run, lines, known=bool(labels))
     settings = Settings(seeds, labels, options.truncation, conditions, options.batch_size, mesh, *texts)
+    if not options.interpolate:  # which has a way from a text to itself
+        check_once(settings.each, name=_name(options))
+    if output.file and not animated and len(settings.each.seeds) > 1:
+        _check_alike(options, lines, f"the grid --out={options.out}")
     if options.inpaint:
         asked = conditional.inpaint_files(run, options.inputs, options.inpaint)
     elif options.upscale:
@@ -141,19 +147,52 @@ def sample(options: SampleOptions) -> SampleResult:
     return conditional.write(run, asked, settings, output, policy=policy)
 
 
-def _prompts(options: SampleOptions, run: TrainedRun) -> tuple[list[str], list[tuple[int | None, int | None]]]:
-    """Returns the prompts, and where a file gives them their own seed and class. Raises InputError."""
-    from gen.sampling.prompts import check_negative, check_prompts, read_prompts
+def _name(options: SampleOptions) -> str:
+    """Returns what prompts are given by."""
+    return f"--prompts={options.prompts}" if options.prompts else "--prompt"
 
-    lines = read_prompts(options.prompts) if options.prompts else []
-    prompts = [line.prompt for line in lines] or [*options.prompt]
-    check_prompts(run, prompts, name="--prompts" if lines else "--prompt")
-    check_negative(run, options.negative)
-    labels = [parse_labels(line.label, run.class_names) for line in lines]
-    if any(label is not None and len(label) > 1 for label in labels):
-        raise InputError(f"--prompts={options.prompts}: a prompt is of one class at most")
-    own = [(line.seed, label[0] if label else None) for line, label in zip(lines, labels, strict=True)]
-    return prompts, own
+
+def _lines(options: SampleOptions, request: str | None) -> list[Line]:
+    """Returns the prompts. Raises InputError."""
+    if not (options.prompt or options.prompts):
+        return []
+    from gen.sampling.prompts import Line, read_prompts
+
+    lines = read_prompts(options.prompts) if options.prompts else [Line(text) for text in options.prompt]
+    if one := request or next((name for name in ("interpolate", "grid") if getattr(options, name)), None):
+        _check_alike(options, lines, f"--{one}")
+    return lines
+
+
+def _check_alike(options: SampleOptions, lines: Sequence[Line], what: str) -> None:
+    """Raises InputError for lines with their own seed or class, where all are for `what`."""
+    if number := next((line.number for line in lines if (line.seed, line.label) != (None, None)), 0):
+        taken = f"{what} has the same of all; leave it out of the file, or {what}"
+        raise InputError(f"{_name(options)}: line {number} has its own seed or class, and {taken}")
+
+
+def _texts(
+    options: SampleOptions, run: TrainedRun, lines: Sequence[Line], *, known: bool
+) -> tuple[list[str], str | None, list[tuple[int | None, int | None]]]:
+    """Returns the prompts, the negative one, and the own seed and class of each. Raises InputError.
+
+    known: whether there is --label.
+    """
+    from gen.sampling.prompts import check_negative, check_prompts
+
+    prompts, own = check_prompts(run, [line.prompt for line in lines], name=_name(options)), []
+    given = options.upscale or options.predict_frames
+    known = bool(known or prompts or given or (run.class_names and not options.inpaint))
+    negative = check_negative(run, options.negative, options.guidance, known=known)
+    for line in lines:
+        try:
+            label = parse_labels(line.label, run.class_names)
+        except InputError as error:
+            raise InputError(f"{_name(options)}: line {line.number}: {error}") from None
+        if label is not None and len(label) > 1:
+            raise InputError(f"{_name(options)}: line {line.number}: a prompt is of one class at most")
+        own.append((line.seed, label[0] if label else None))
+    return prompts, negative, own
 
 
 def _request(options: SampleOptions) -> str | None:

@@ -13,12 +13,14 @@ from gen.provenance.record import (
     SourceType,
     audited,
     changed,
+    json_text,
     picture,
     pixels_digest,
     record,
     refined,
     run_tag,
     software,
+    text_of,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "claimed_source_type",
     "disagreements",
     "exif",
+    "json_text",
     "picture",
     "pixels_digest",
     "png_text",
@@ -47,6 +50,7 @@ __all__ = [
     "run_tag",
     "save_options",
     "software",
+    "text_of",
     "warn_of_disagreements",
     "with_xmp",
 ]

@@ -10,7 +10,8 @@ and proves nothing. Where it stands in a file, see gen/provenance/places.py.
     gen:weights_digest                 of the averaged weights, see gen.runs.leaves.weights_digest
     gen:data_digest, gen:audit         the digest of the training data; what an audit of them found
     gen:seed, gen:label, ...           of the image, and all options that decide it
-    gen:prompt, gen:negative           the text that it was made by, and that guidance led away from; of a picture of
+    gen:prompt, gen:negative           the text that it was made by, and that guidance led away from; in quotes, as
+                                       JSON, where it has signs that are not printed, see `text_of`; of a picture of
                                        several gen:prompts, a list in JSON
     gen:refine, gen:refine_seed        the chain that refined it, and the seed of its random operators; of a file that
                                        had a record also gen:refine_date and gen:refine_software
@@ -26,6 +27,7 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
+import json
 import math
 import os
 import re
@@ -67,6 +69,7 @@ _NUMBERS = {
     "gen:frames": int,
     "gen:refine_seed": int,
 }  # PNG stores text: what to turn back, if it can
+_EXACT = ("prompt", "negative")  # texts that decide the image: an escape would be another text
 
 
 def record(
@@ -192,6 +195,21 @@ def number(key: str, text: str) -> Any:
         return text
 
 
+def json_text(value: Any) -> str:
+    """Writes JSON that can be printed: other signs become escapes, which JSON reads back."""
+    text = json.dumps(value, ensure_ascii=False)  # in which they stand in strings alone
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+
+
+def text_of(field: str) -> str:
+    """Returns the prompt that a record has as `field`: itself, or what it is the JSON of."""
+    try:
+        found = json.loads(field) if field.startswith('"') else field
+    except ValueError:
+        return field
+    return str(found)
+
+
 def shortened(text: str, longest: int) -> str:
     """Cuts the middle out of a longer text, and says how long it was and its sha256."""
     if len(text) <= longest:
@@ -204,7 +222,15 @@ def shortened(text: str, longest: int) -> str:
 
 def _stored(fields: Mapping[str, Any]) -> Record:
     """Returns those that are not None, texts as every format can hold them: names may hold anything."""
-    return {PREFIX + name: _text(value) for name, value in fields.items() if value is not None}
+    return {
+        PREFIX + name: _exact(value) if name in _EXACT and isinstance(value, str) else _text(value)
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def _exact(text: str) -> str:
+    return text if text.isprintable() and text_of(text) == text else json_text(text)
 
 
 def _text(value: Any) -> Any:

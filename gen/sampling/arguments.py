@@ -13,7 +13,7 @@ from gen.cli.arguments import parse_labels, parse_seeds
 from gen.errors import InputError, nearest
 from gen.runs.trained_run import TrainedRun
 from gen.sampling.conditional.requests import check_settings
-from gen.sampling.prompts import check_negative, check_prompts
+from gen.sampling.prompts import check_negative, check_once, check_prompts
 from gen.sampling.settings import Settings
 
 Seeds = str | int | Iterable[int]  # as --seeds, "0-63", or numbers
@@ -57,9 +57,7 @@ def settings_of(
     mesh: Mesh,
 ) -> Settings:
     """Returns settings. sampling: arguments by the names of their flags. Raises InputError."""
-    prompts = [prompt] if isinstance(prompt, str) else [*(prompt or ())]
-    check_prompts(run, prompts, name="prompt")
-    check_negative(run, negative, name="negative")
+    prompts = check_prompts(run, [prompt] if isinstance(prompt, str) else [*(prompt or ())], name="prompt")
     given = {"truncation": 1.0, "batch_size": 64, **sampling}
     for name, value in given.items():
         if name not in _RULES:
@@ -70,4 +68,8 @@ def settings_of(
     truncation, batch_size = given.pop("truncation"), int(given.pop("batch_size"))
     check_settings(run, given)
     classes = labels_of(label, run.class_names)
-    return Settings(seeds_of(seeds), classes, truncation, given, batch_size, mesh, prompts, negative)
+    known = bool(prompts or classes or run.class_names)
+    negative = check_negative(run, negative, given.get("guidance"), known=known, name="negative")
+    settings = Settings(seeds_of(seeds), classes, truncation, given, batch_size, mesh, prompts, negative)
+    check_once(settings.each, name="prompt")
+    return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import deque
@@ -20,14 +19,14 @@ from gen.imaging.chain import Chain
 from gen.outputs import image_writer
 from gen.outputs.image_writer import Still
 from gen.outputs.output_path import OutputPath
-from gen.provenance import Record
+from gen.provenance import Record, json_text
 from gen.provenance.policy import Policy
 from gen.report import before_and_after, enlarged, grid
 from gen.report.contact_sheet import named_rows
 from gen.runs.trained_run import TrainedRun
 from gen.sampling import by_seed
 from gen.sampling.prompts import captions_for, slugs, tokens_for
-from gen.sampling.settings import SampleResult, Settings, seeds_text
+from gen.sampling.settings import DRAWN, SampleResult, Settings, seeds_text
 
 _MAX_GRID_IMAGES = 4096
 _MAX_PAIRS = 64  # images shown before and after refinement
@@ -46,7 +45,9 @@ def write_stills(
     """Writes one file per image, all images in one grid, or both. Raises InputError."""
     began, classes, prompts = time.monotonic(), settings.labels or (), settings.prompts
     seeds, given, texts = settings.each
-    labels = given or by_seed.drawn_labels(run.task, seeds)
+    labels = given if given and DRAWN not in given else by_seed.drawn_labels(run.task, seeds)
+    if given and labels:
+        labels = [drawn if label == DRAWN else label for label, drawn in zip(given, labels, strict=True)]
     names = names_of(seeds, given, run.class_names, output.suffix, folders=len(classes) > 1)
     names = with_prompts(names, texts, folders=len(prompts) > 1)
     if output.file is None:
@@ -171,15 +172,19 @@ def names_of(
     seeds: Sequence[int], labels: Sequence[int] | None, class_names: Sequence[str], suffix: str, *, folders: bool
 ) -> list[Path]:
     """Names the files: seed0017.png, with a class seed0017-sandal.png, in folders sandal/seed0017-sandal.png."""
+    plain = [Path(f"seed{seed:04d}{suffix}") for seed in seeds]
     if labels is None:
-        return [Path(f"seed{seed:04d}{suffix}") for seed in seeds]
+        return plain
     slugs = [re.sub(r"[^\w-]+", "_", name).strip("_") for name in class_names]
     if "" in slugs or len({slug.lower() for slug in slugs}) < len(slugs):
         slugs = [f"{index:03d}_{slug}".rstrip("_") for index, slug in enumerate(slugs)]
-    pairs = [
-        (slugs[label], f"seed{seed:04d}-{slugs[label]}{suffix}") for seed, label in zip(seeds, labels, strict=True)
-    ]
-    return [Path(slug, name) if folders else Path(name) for slug, name in pairs]
+    names = list[Path]()
+    for name, label in zip(plain, labels, strict=True):
+        if label != DRAWN:
+            name = name.with_stem(f"{name.stem}-{slugs[label]}")
+            name = Path(slugs[label], name) if folders else name
+        names.append(name)
+    return names
 
 
 def with_prompts(names: Sequence[Path], prompts: Sequence[str] | None, *, folders: bool) -> list[Path]:
@@ -209,6 +214,6 @@ def record_of(
     label = ", ".join(class_names) if class_names else None
     refine = chain.record_text if chain else None
     shared = {"truncation": settings.truncation, "refine": refine, **settings.conditions}
-    several = json.dumps(list(prompts), ensure_ascii=False) if len(prompts) > 1 else None
+    several = json_text(list(prompts)) if len(prompts) > 1 else None
     shared |= {"prompt": prompts[0] if len(prompts) == 1 else None, "prompts": several, "negative": settings.negative}
     return run.record(seed=seed, label=label, **shared)

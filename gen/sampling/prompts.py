@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,9 @@ import numpy as np
 from gen import cli
 from gen.errors import InputError, nearest
 from gen.files import expand, printable
+from gen.outputs.naming import folded
 from gen.runs.trained_run import TrainedRun
+from gen.sampling.settings import Each
 from gen.tasks.flow import Flow
 from gen.tasks.prior import Prior
 from gen.text import to_bytes, tokens_of
@@ -31,6 +34,7 @@ class Line(NamedTuple):
     prompt: str
     seed: int | None = None  # None: all that are asked for
     label: str | None = None  # None: as asked for
+    number: int = 0  # of the line
 
 
 def read_prompts(file: str | Path) -> list[Line]:
@@ -49,7 +53,9 @@ def read_prompts(file: str | Path) -> list[Line]:
         raise InputError(f"--prompts={file}: is not UTF-8 (at byte {error.start:,})") from None
     given = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if line.strip()]
     as_json = path.suffix.lower() in (".jsonl", ".json")
-    lines = [_object(line, f"--prompts={file}: line {number}") if as_json else Line(line) for number, line in given]
+    at = f"--prompts={file}: line"
+    lines = [_object(line, f"{at} {n}") if as_json else Line(line) for n, line in given]
+    lines = [line._replace(number=n) for line, (n, _) in zip(lines, given, strict=True)]
     if not lines or len(lines) > _MOST:
         raise InputError(f"--prompts={file}: {len(lines):,} prompts; allowed: 1 to {_MOST:,}")
     return lines
@@ -62,6 +68,8 @@ def _object(line: str, place: str) -> Line:
         raise InputError(f"{place} is not JSON ({printable(error, longest=100)})") from None
     if not isinstance(found, dict) or not isinstance(found.get("prompt"), str):
         raise InputError(f'{place} must be an object with a text, such as {{"prompt": "a red heart", "seed": 3}}')
+    if not found["prompt"].strip():
+        raise InputError(f"{place}: the prompt is empty")
     for name, value in found.items():
         if name not in _FIELDS:
             raise InputError(
@@ -75,18 +83,25 @@ def _object(line: str, place: str) -> Line:
     return Line(found["prompt"], seed, None if label is None else str(label))
 
 
-def check_prompts(run: TrainedRun, prompts: Sequence[str], *, name: str = "--prompt", strange: bool = True) -> None:
-    """Raises InputError for prompts that a model cannot be given. If `strange`, says which signs it never saw.
+def check_prompts(
+    run: TrainedRun, prompts: Sequence[str], *, name: str = "--prompt", strange: bool = True
+) -> list[str]:
+    """Returns prompts without the space about them, as captions are learned. If `strange`, says which signs are new.
 
-    name: of what they were given by.
+    name: of what they were given by. Raises InputError for prompts that a model cannot be given.
     """
     length = getattr(run.task, "caption_length", 0)
     if prompts and not length:
         raise InputError(f"{name}: this model was learned without captions; leave {name} out")
+    prompts = [prompt.strip() for prompt in prompts]
     seen = bytes.fromhex(run.data_metadata.get("captions", {}).get("bytes", "")) or bytes(range(256))
     for prompt in prompts:
-        data = to_bytes(prompt)
-        if not data.strip():
+        try:
+            data = prompt.encode("utf-8", "surrogateescape")  # a half would come back from a record as another text
+        except UnicodeEncodeError as error:
+            half = printable(prompt[error.start], longest=40)
+            raise InputError(f"{name}: a prompt holds {half}, half of a character, which is no text") from None
+        if not data:
             raise InputError(f"{name}: a prompt is empty; leave it out to draw without one")
         if len(data) > length - 2:
             shown = printable(prompt, longest=40)
@@ -96,14 +111,37 @@ def check_prompts(run: TrainedRun, prompts: Sequence[str], *, name: str = "--pro
         letters = sorted({letter for prompt in prompts for letter in prompt if set(to_bytes(letter)) & unseen})
         shown = printable("".join(letters), longest=40)
         cli.say(f"{name}: no caption that was learned has these signs: {shown}; what they mean is not known")
+    return prompts
 
 
-def check_negative(run: TrainedRun, negative: str | None, *, name: str = "--negative") -> None:
-    """Raises InputError for a text that guidance cannot lead away from."""
-    if negative is not None:
-        if not isinstance(run.task, Prior | Flow):
-            raise InputError(f"{name} is of priors and flows, which have guidance; leave it out")
-        check_prompts(run, [negative], name=name)
+def check_once(each: Each, *, name: str = "--prompt") -> None:
+    """Raises InputError for a prompt that is given twice with one seed and class. name: of what they were given by."""
+    seen = set[tuple[bytes, int, int | None]]()
+    for i, (seed, prompt) in enumerate(zip(each.seeds, each.prompts or (), strict=False)):
+        image = to_bytes(prompt), seed, each.labels[i] if each.labels else None
+        if image in seen:
+            again = f"'{printable(prompt, longest=40)}' is given twice with seed {seed}"
+            raise InputError(f"{name}: {again}, and would make the same image; give each once")
+        seen.add(image)
+
+
+def check_negative(
+    run: TrainedRun, negative: str | None, guidance: float | None, *, known: bool, name: str = "--negative"
+) -> str | None:
+    """Returns the text that guidance leads away from, as `check_prompts` does.
+
+    guidance: as it was given. known: whether a prompt, a class or a context is, without which a flow leaves its own
+    guidance out. Raises InputError also where no guidance is in force, and the text would change nothing.
+    """
+    if negative is None:
+        return None
+    if not isinstance(run.task, Prior | Flow):
+        raise InputError(f"{name} is of priors and flows, which have guidance; leave it out")
+    own = run.task.guidance if isinstance(run.task, Flow) and known else 1.0
+    if (own if guidance is None else guidance) <= 1:
+        needed = name.replace("negative", "guidance")
+        raise InputError(f"{name} needs guidance above 1, such as {needed}=2; without it, it changes nothing")
+    return check_prompts(run, [negative], name=name)[0]
 
 
 def captions_for(
@@ -135,6 +173,13 @@ def slug(prompt: str) -> str:
 def slugs(prompts: Sequence[str]) -> list[str]:
     """Makes the part of file names of each prompt, all different also where case does not count."""
     made = [slug(prompt) for prompt in prompts]
-    again = {name.lower() for name in made if [other.lower() for other in made].count(name.lower()) > 1}
-    digests = [hashlib.sha256(to_bytes(prompt)).hexdigest()[:8] for prompt in prompts]
-    return [f"{name}_{digest}" if name.lower() in again else name for name, digest in zip(made, digests, strict=True)]
+    count = Counter(folded(Path(name)) for name in made)
+    taken, names = {name for name, times in count.items() if times == 1}, list[str]()
+    for prompt, name in zip(prompts, made, strict=True):
+        if count[folded(Path(name))] > 1:
+            digest = hashlib.sha256(to_bytes(prompt)).hexdigest()
+            longer = [f"{name}_{digest[:length]}" for length in (8, 16, 64)]  # of 100,000, 8 digits may be the same
+            name = next((name for name in longer if folded(Path(name)) not in taken), longer[-1])
+            taken.add(folded(Path(name)))
+        names.append(name)
+    return names

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.sharding import Mesh
 
+DRAWN = -1  # as a class
+
 
 class Each(NamedTuple):
     """What each image is of."""
 
     seeds: list[int]
-    labels: list[int] | None
+    labels: list[int] | None  # DRAWN: from the seed, as of all where it is None
     prompts: list[str] | None
 
 
@@ -35,17 +37,17 @@ class Settings(NamedTuple):
     @property
     def each(self) -> Each:
         """What each image is of: every prompt with every class with every seed, but where it has its own."""
-        seeds, labels, prompts = list[int](), list[int | None](), list[str]()
+        seeds, labels, prompts = list[int](), list[int](), list[str]()
         for index, prompt in enumerate(self.prompts or ("",)):
             own_seed, own_label = self.own[index] if self.own else (None, None)
-            classes: Sequence[int | None] = (self.labels or (None,)) if own_label is None else (own_label,)
+            classes = (self.labels or (DRAWN,)) if own_label is None else (own_label,)
             for label in classes:
                 each = self.seeds if own_seed is None else (own_seed,)
                 seeds += each
                 labels += [label] * len(each)
                 prompts += [prompt] * len(each)
-        known = [label for label in labels if label is not None]
-        return Each(seeds, known if len(known) == len(labels) else None, prompts if self.prompts else None)
+        known = any(label != DRAWN for label in labels)
+        return Each(seeds, labels if known else None, prompts if self.prompts else None)
 
     @property
     def drawing(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gen.imaging.chain import chain
 from gen.outputs import image_writer
 from gen.outputs.image_writer import Still
 from gen.outputs.output_path import parse_output
-from gen.provenance import PREFIX
+from gen.provenance import PREFIX, text_of
 from gen.report import save_png
 from gen.sampling.outputs import names_of, with_prompts, write_animation
 from gen.sampling.settings import seeds_text
@@ -73,7 +73,8 @@ def _state(workspace: Workspace, index: int, record: dict[str, Any]) -> dict[str
     names = list(map(printable, opened.model.class_names))
     label = names.index(field["label"]) if field.get("label") in names else None
     state = {"run": index, "step": field["step"], "seeds": [field["seed"]], "label": label}
-    state |= {name: field[name] for name in ("prompt", "negative", "refine") if isinstance(field.get(name), str)}
+    state |= {name: text_of(field[name]) for name in ("prompt", "negative") if isinstance(field.get(name), str)}
+    state |= {"refine": field["refine"]} if isinstance(field.get("refine"), str) else {}
     state |= {name: field[name] for name in known_settings(opened) if isinstance(field.get(name), int | float)}
     return state
 

@@ -72,7 +72,7 @@ class State:
         run = self.opened.model.run
         labels = [self.label] if self.label is not None else by_seed.drawn_labels(run.task, [seed])
         names = [run.class_names[label] for label in labels or () if run.class_names]
-        return record_of(run, self.settings, self.chain, seed, names, prompts=[self.prompt] if self.prompt else ())
+        return record_of(run, self.settings, self.chain, seed, names, prompts=self.settings.prompts)
 
 
 def known_settings(opened: Opened) -> list[str]:

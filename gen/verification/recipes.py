@@ -17,7 +17,7 @@ from gen.cli.arguments import parse_seeds
 from gen.errors import InputError
 from gen.files import printable, quoted, told
 from gen.imaging.chain import Chain, chain
-from gen.provenance import PREFIX, Record
+from gen.provenance import PREFIX, Record, text_of
 
 Kind = Literal["still", "grid", "interpolation", "refined"]
 _CONDITIONS = ("temperature", "top_k", "top_p", "guidance", "steps")
@@ -74,7 +74,7 @@ def recipe(record: Record) -> Recipe:
         source=field.get("source"),
         frames=int(_number(field, "frames")) if "frames" in field else None,
         prompts=() if refined else prompts,
-        negative=None if refined or field.get("negative") is None else str(field["negative"]),
+        negative=None if refined or field.get("negative") is None else text_of(str(field["negative"])),
     )
 
 
@@ -151,7 +151,7 @@ def _seeds(value: Any, *, repeated: bool) -> tuple[int, ...]:
 
 def _prompts(field: Mapping[str, Any]) -> tuple[str, ...]:
     if "prompts" not in field:
-        return (str(field["prompt"]),) if field.get("prompt") is not None else ()
+        return (text_of(str(field["prompt"])),) if field.get("prompt") is not None else ()
     try:
         found = json.loads(str(field["prompts"]))
     except (ValueError, RecursionError):

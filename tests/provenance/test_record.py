@@ -38,6 +38,33 @@ def test_values_of_any_type_become_text_or_numbers():
     assert "gen:f" not in made
 
 
+PROMPTS = {  # and what the record has, which can be printed
+    "ein Stern": "ein Stern",
+    'a "red" star': 'a "red" star',
+    r"C:\x00": r"C:\x00",
+    "靴 می": "靴 می",
+    '"a star"': r'"\"a star\""',
+    "می\u200cخ": r'"می\u200cخ"',
+    "a\xa0b\u3000c\td\n\0": r'"a\u00a0b\u3000c\td\n\u0000"',
+    "\udcff \U000e0067": r'"\udcff \udb40\udc67"',
+}
+
+
+@pytest.mark.parametrize(("suffix", "format"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP"), ("gif", "GIF")])
+def test_prompts_come_back_exactly_from_what_can_be_printed(tmp_path, suffix, format):
+    for prompt, written in PROMPTS.items():
+        made = provenance.record(config_digest="", step=1, prompt=prompt, negative=prompt)
+        assert made["gen:prompt"] == made["gen:negative"] == written
+        picture().save(tmp_path / f"x.{suffix}", **provenance.save_options(made, format))
+        found = provenance.read(tmp_path / f"x.{suffix}")
+        assert found == made
+        assert provenance.text_of(found["gen:prompt"]) == prompt
+    several = provenance.json_text([*PROMPTS])
+    assert several.isprintable()
+    assert json.loads(several) == [*PROMPTS]
+    assert provenance.text_of('"not JSON') == '"not JSON'
+
+
 @pytest.mark.parametrize("name", ["größe", "a b", "x" * 61, "a:b"])
 def test_names_that_no_format_can_hold_are_refused(name):
     with pytest.raises(InputError, match="a record has no field"):

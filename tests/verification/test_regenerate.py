@@ -266,3 +266,13 @@ def test_a_recipe_is_read_from_the_record_alone():
     assert made_by.seeds == (0, 1, 2)
     assert made_by.conditions == (("temperature", 0.5),)
     assert made_by.chain is None
+
+
+def test_the_prompts_of_a_recipe_are_those_that_were_drawn():
+    for prompt in ("a star", "a\u200d\xa0b\tc", '"a star"', "\udcff"):
+        record = provenance.record(config_digest="a", step=3, seed=1, prompt=prompt, negative=prompt)
+        assert (recipe(record).prompts, recipe(record).negative) == ((prompt,), prompt)
+        more = provenance.json_text([prompt, "b"])
+        record = provenance.record(config_digest="a", step=3, seed=1, shows="grid", prompts=more)
+        assert recipe(record).prompts == (prompt, "b")
+    assert recipe({**record, "gen:prompts": '["a", "b"]'}).prompts == ("a", "b")

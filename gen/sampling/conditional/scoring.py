@@ -75,7 +75,7 @@ def score_files(
     named, images = read_named(run, named_files(inputs), task.shape)
     names = ["surprisal.png", *(f"{name}-surprisal.png" for name, _ in named)]
     image_writer.check([out / name for name in names], policy)
-    check_prompts(run, [] if prompt is None else [prompt])
+    prompt = None if prompt is None else check_prompts(run, [prompt])[0]
     values = bits(run, task, images, label=label, prompt=prompt, batch_size=batch_size, mesh=mesh)
     rows: list[dict[str, Any]] = [
         {"file": str(file), "bits": total, "bits_per_dim": total / images[0].size}
