@@ -3,6 +3,7 @@
     python benchmarks/emoji_folder.py emoji64_rgba.npz emoji         # makes the folder, with metadata.jsonl
     python -m gen.main --config experiments/emoji.py --config.data.path=emoji
     python -m gen.sample --workdir runs/emoji --prompt "red heart" --seeds 0-7 --out hearts
+    python benchmarks/emoji_folder.py --workdir runs/emoji           # R-precision, on held-out names too
 
 Any folder with captions will do. From a few thousand pictures a model learns copies: gen.evaluate says how many.
 """

@@ -3,9 +3,9 @@
     python -m gen.main --config experiments/folder_captions.py --config.data.path=DIR        # 64 x 64, on a GPU
     python -m gen.main --config experiments/folder_captions.py:cpu --config.data.path=DIR    # 32 x 32, on CPU cores
 
-DIR has metadata.jsonl or metadata.csv, or NAME.txt beside NAME.jpg (docs/words.md); every image should have a caption,
-and a folder where one lacks it is refused. `folder.py:cpu` learns captions too: this has a wider reader of texts, and
-guidance. That of a GPU is not measured.
+DIR has metadata.jsonl or metadata.csv, or NAME.txt beside NAME.jpg (docs/words.md). A folder without captions, or where
+an image lacks one, a caption is of no image, or metadata have none, is refused. `folder.py:cpu` learns captions too:
+this has a wider reader of texts, and guidance. That of a GPU is not measured.
 """
 
 from gen.config import Config, spec, variant
@@ -24,6 +24,7 @@ def get_config(arg: str = "") -> Config:
             network=spec(UNet, **PRESETS["xs"] | {"widths": tuple(times * width for width in PRESETS["xs"]["widths"])}),
             learning_rate=(1e-3 / times, 0.0),
             time_logits=(0.5, 1.0),
+            captioned=True,
             warmup_images=3_200 if arg else 25_600,
             ema_half_life=(0.0, 10_000.0 if arg else 100_000.0),
             guidance=2.0,

@@ -27,11 +27,11 @@ _NAME = "file_name"
 
 
 class CaptionFiles(NamedTuple):
-    """What the files say; nothing where there is no caption of an image."""
+    """What the files say; nothing where there are none, or only texts that lie beside no image."""
 
     captions: dict[str, list[bytes]]  # by name of the image file, as gen.data.captions keeps them
     uncaptioned: list[str]  # image files without one, in order
-    unmatched: list[str]  # what captions name, without such a file
+    unmatched: list[str]  # what captions name, without such a file; metadata of which nothing is a caption, and why
 
 
 def read_captions(
@@ -47,6 +47,7 @@ def read_captions(
     tables = [name for name in listing if posixpath.basename(name) in METADATA]
     rows = [row for name in tables for row in _rows(root, name, read(name))]
     texts = _of_rows(root, tables, rows, column)
+    unused = [] if texts else [f"{name}: no {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}" for name in tables]
     if not texts:
         if column != "auto" and not tables:
             raise InputError(
@@ -55,10 +56,8 @@ def read_captions(
         texts = _of_sidecars(root, names, listing, read)
     known = {_composed(name): name for name in names}
     found = {known[name]: kept for name, given in texts.items() if name in known and (kept := shortened(given))}
-    if not found:
-        return CaptionFiles({}, [], [])
-    uncaptioned = [name for name in names if name not in found]
-    return CaptionFiles(found, uncaptioned, sorted(name for name in texts if name not in known))
+    uncaptioned = [name for name in names if name not in found] if texts else []
+    return CaptionFiles(found, uncaptioned, unused + sorted(name for name in texts if name not in known))
 
 
 class _Row(NamedTuple):

@@ -86,9 +86,11 @@ def folder(
             raise InputError(f"folder: {printable(root)}: exclude leaves no image")
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
     texts = read_captions(root, found.names, found.others(), found.text, column=caption)
+    used = {file.name for file in layout.files}
+    captions = {name: given for name, given in texts.captions.items() if name in used}
     identity = [made_of, whole, sorted(left_out)] if excluded else [made_of, whole]
-    if texts.captions:
-        identity.append(hashlib.sha256(repr(sorted(texts.captions.items())).encode()).hexdigest())
+    if captions:
+        identity.append(hashlib.sha256(repr(sorted(captions.items())).encode()).hexdigest())
     options = {
         "folder": plain(root.resolve().name),
         "resolution": resolution,
@@ -97,7 +99,7 @@ def folder(
         "held_out": held_out,
         "labeled": labeled,
         "small": small,
-    } | ({"caption": caption} if texts.captions else {})
+    } | ({"caption": caption} if captions else {})
     options |= {"exclude": excluded.facts} if excluded else {}
     decode = partial(_decode, root, found, resolution, grayscale, background, small)
     strict_hint = "--config.data.strict=False leaves such files out" if strict else ""
@@ -107,17 +109,16 @@ def folder(
         files = sorted(kept.files, key=lambda file: (held_out_position(file.name), file.name))  # shuffled: by a hash
         split_of = partial(_split_of, held_out=held_out, total=len(files))
         where = f"folder: {printable(root)}"
-        of_files = texts.captions or None
+        of_files = captions or None
         skipped += add_images(add, files, decode, where=where, strict=strict_hint, split_of=split_of, captions=of_files)
         skipped += [{"file": plain(name), "reason": "is not in dataset.json"} for name in layout.unlisted]
         skipped.sort(key=lambda entry: entry["file"])
-        metadata = {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
-        if texts.captions:
-            metadata["uncaptioned"] = [plain(name) for name in texts.uncaptioned]
-            metadata["unmatched"] = [plain(name) for name in texts.unmatched]
-        return kept.class_names, metadata
+        return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
     source = cached("folder", options, make, identity=identity)
+    if any(texts):  # of the folder as it is now: the cache goes by what was learned from
+        source.metadata["uncaptioned"] = [plain(name) for name in texts.uncaptioned if name in used]
+        source.metadata["unmatched"] = [plain(name) for name in texts.unmatched]
     if known := audited.recall(whole):
         source.metadata["audit"] = known
     if excluded:
@@ -214,12 +215,13 @@ def _split_of(number: int, file: File, counts: Mapping[str, int], *, held_out: f
 
 def _say_captions(source: DatasetSplits, root: Path, strict: bool) -> None:
     """Warns of images without captions and captions without images. Raises InputError instead if `strict`."""
-    for key, what in (("uncaptioned", "images without a caption"), ("unmatched", "captions without an image")):
-        if names := source.metadata.get(key):
-            message = f"{len(names):,} {what} in {printable(root)} (first: {names[0]})"
-            if strict:
-                raise InputError(f"{message}; --config.data.strict=False takes the rest")
-            log.warning("%s; data.json lists them", message)
+    kinds = (("uncaptioned", "images without a caption"), ("unmatched", "captions without an image"))
+    found = [(what, names) for key, what in kinds if (names := source.metadata.get(key))]
+    said = [f"{len(names):,} {what} in {printable(root)} (first: {names[0]})" for what, names in found]
+    if said and strict:
+        raise InputError(f"{', '.join(said)}; --config.data.strict=False takes the rest")
+    for message in said:
+        log.warning("%s; data.json lists them", message)
 
 
 def _say_left_out(source: DatasetSplits, root: Path, count: int, strict: bool) -> None:

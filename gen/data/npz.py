@@ -1,6 +1,7 @@
 """Splits from an .npz file: x_train uint8 [n h w c] or [n h w], and y_train, x_test, y_test, class_names, captions.
 
-captions_train and captions_test are arrays of texts, [n] or with several for each image [n k], of which "" is none.
+captions_train, also called captions, and captions_test are arrays of texts, [n] or with several for each image [n k],
+of which "" is none.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gen.image_io.fit import Padding, hash_fraction, to_resolution
 from gen.npz import npz_names, read_npz, texts
 
 _MOST_CLASSES = 100_000
-KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names", "captions_train", "captions_test")
+KEYS = ("x_train", "y_train", "x_test", "y_test", "class_names", "captions_train", "captions_test", "captions")
 
 
 def npz(
@@ -49,8 +50,7 @@ def npz(
     def make(add: Add) -> Made:
         arrays = arrays_of(file, KEYS)
         images, labels = _images(file, arrays, "x_train"), _labels(file, arrays, "y_train", "x_train")
-        captions = _captions(file, arrays, "captions_train", len(images))
-        test_captions = _captions(file, arrays, "captions_test", len(arrays.get("x_test", ())))
+        captions, test_captions = _captions(file, arrays)
         if "x_test" in arrays:
             test = _images(file, arrays, "x_test"), _labels(file, arrays, "y_test", "x_test")
             if test[0].shape[1:] != images.shape[1:]:
@@ -78,7 +78,7 @@ def npz(
             add(split, resized, labeled, given if captions is not None else None)
         return class_names, {"source": "arrays of an .npz file", "skipped": []}
 
-    return without(cached("npz", options, make, identity=sha256_of(file)), exclude, exclude_kinds)
+    return without(cached("npz", options, make, identity=[sha256_of(file), KEYS]), exclude, exclude_kinds)
 
 
 def sha256_of(file: Path) -> str:
@@ -126,7 +126,20 @@ def _labels(file: Path, arrays: dict[str, np.ndarray], key: str, images: str) ->
     return labels.reshape(-1)
 
 
-def _captions(file: Path, arrays: dict[str, np.ndarray], key: str, count: int) -> list[list[bytes]] | None:
+def _captions(file: Path, arrays: dict[str, np.ndarray]) -> tuple[list[list[bytes]] | None, list[list[bytes]] | None]:
+    """Returns the captions to learn from and those held out; None without. Raises InputError for those of no images."""
+    train = "captions" if "captions" in arrays else "captions_train"
+    if train == "captions" and "captions_train" in arrays:
+        raise InputError(f"npz: {printable(file)} has captions and captions_train, which both are of x_train: keep one")
+    for needed in (train, "x_test"):
+        if "captions_test" in arrays and needed not in arrays:
+            raise InputError(f"npz: {printable(file)} has captions_test, but no {needed}")
+    counts = {train: len(arrays["x_train"]), "captions_test": len(arrays.get("x_test", ()))}
+    of_train, of_test = (_texts(file, arrays, key, count) for key, count in counts.items())
+    return of_train, of_test
+
+
+def _texts(file: Path, arrays: dict[str, np.ndarray], key: str, count: int) -> list[list[bytes]] | None:
     """Returns the captions of each image; None without the array. Raises InputError for what is none."""
     if key not in arrays:
         return None

@@ -36,13 +36,13 @@ class Comparison:
 
     @functools.cached_property
     def described(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Computes the vectors of the generated images and of their captions by the text-image model, and numbers the
-        captions, equal ones alike; None without."""
-        captions = self.generated.captions
-        if captions is None or self.text_image is None or not len(self.generated):
+        """Computes the vectors of the generated images that have captions and of these by the text-image model, and
+        numbers the captions, equal ones alike; None without."""
+        captioned = self.generated.captioned
+        if captioned is None or captioned.captions is None or self.text_image is None:
             return None
-        model, (distinct, numbers) = self.text_image, np.unique(captions, return_inverse=True)
-        return model.images(self.generated.images), model.texts(distinct.tolist())[numbers], numbers
+        model, (distinct, numbers) = self.text_image, np.unique(captioned.captions, return_inverse=True)
+        return model.images(captioned.images), model.texts(distinct.tolist())[numbers], numbers
 
     @functools.cached_property
     def near(self) -> Neighbors:

@@ -28,12 +28,18 @@ class FeatureSet:
     features: np.ndarray
     labels: np.ndarray | None = None  # int32 [n], as asked for or as the data says
     logits: np.ndarray | None = None  # float32 [n k], by the extractor's classifier
-    captions: np.ndarray | None = None  # str [n], one for each: what was asked for, or one that the data has
+    captions: np.ndarray | None = None  # str [n]: what was asked for, or one that the data has; "" where there is none
 
     def take(self, indices: np.ndarray) -> FeatureSet:
         """Selects images."""
         parts = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return dataclasses.replace(self, **{name: x[indices] for name, x in parts.items() if x is not None})
+
+    @functools.cached_property
+    def captioned(self) -> FeatureSet | None:
+        """Selects the images with a caption; None where no image has one."""
+        has = np.flatnonzero([] if self.captions is None else self.captions != "")
+        return self.take(has) if len(has) else None
 
     @functools.cached_property
     def manifold(self) -> Manifold:
@@ -97,9 +103,9 @@ def extract_features(examples: Examples, extractor: Extractor, *, labeled: bool,
 
 
 def _captions(examples: Examples) -> np.ndarray | None:
-    """Draws a caption of each image, always the same; None unless all have one."""
+    """Draws a caption of each image, always the same, "" where there is none; None without any."""
     given = examples.captions
-    if given is None or not given.counts.all():
+    if given is None or not given.counts.any():
         return None
     drawn = given.drawn(np.arange(len(given.counts)), np.random.default_rng(0).random(len(given.counts)))
     return np.array([(text or b"").decode("utf-8", "surrogateescape") for text in drawn], object)

@@ -176,10 +176,10 @@ def classes(comparison: Comparison) -> np.ndarray | None:
 
 def prompts(comparison: Comparison) -> np.ndarray | None:
     """Draws samples with the caption that was asked for and the one that is nearest, in two columns."""
-    captions, described = comparison.generated.captions, comparison.described
-    if captions is None or described is None:
+    captioned, described = comparison.generated.captioned, comparison.described
+    if captioned is None or captioned.captions is None or described is None:
         return None
-    images, texts, numbers = described
+    captions, (images, texts, numbers) = captioned.captions, described
     tiles = []
     for i in range(min(_PROMPTS, len(captions))):
         closest = int((texts @ images[i]).argmax())
@@ -187,7 +187,7 @@ def prompts(comparison: Comparison) -> np.ndarray | None:
         wide = np.full((1, _PROMPT_WIDTH, 3), _PAPER, np.uint8)
         words = stacked([line[:, :_PROMPT_WIDTH] for line in lines] + [wide], gap=2, paper=_PAPER)
         wrong = bool(numbers[closest] != numbers[i])
-        tiles.append(beside([_framed(comparison.generated.images[i], wrong), words], gap=4, paper=_PAPER))
+        tiles.append(beside([_framed(captioned.images[i], wrong), words], gap=4, paper=_PAPER))
     rows = [beside(tiles[i : i + 2], gap=8, paper=_PAPER) for i in range(0, len(tiles), 2)]
     return stacked(rows, gap=2, paper=_PAPER)
 

@@ -193,8 +193,8 @@ def prompt_agreement(c: Comparison) -> Numbers:
 
 def word_distances(c: Comparison) -> Numbers:
     """Yields the Fréchet distance within the images whose captions have a word, of the most frequent words."""
-    generated, real = c.generated, c.reference.real
-    if generated.captions is None or real.captions is None:
+    generated, real = c.generated.captioned, c.reference.real.captioned
+    if generated is None or real is None or generated.captions is None or real.captions is None:
         raise InputError("the images have no captions")
     mine, theirs = (_words(captions) for captions in (generated.captions, real.captions))
     counts = Counter(word for words in theirs for word in words)

@@ -38,8 +38,12 @@ class Reader(NamedTuple):
 
     params: Any
 
-    def read(self, images: np.ndarray, *, batch_size: int = 128) -> list[list[Found]]:
-        """Lists the objects in each of the images, float [n 32 32 3] in [0, 1] or uint8; the surest first."""
+    def read(self, images: np.ndarray, *, most: int = MOST_THINGS, batch_size: int = 128) -> list[list[Found]]:
+        """Lists the objects in each of the images, float [n 32 32 3] in [0, 1] or uint8; the surest first.
+
+        most: at most so many, by default as many as a scene has. To count what a model drew, one more is needed: else
+        five are taken for four. The fit of gen.features.scene_fit takes MOST_THINGS.
+        """
         if images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3):
             raise InputError(f"images have shape {images.shape}; allowed: [n {SIDE} {SIDE} 3]")
         found = []
@@ -47,7 +51,7 @@ class Reader(NamedTuple):
             some = np.asarray(images[start : start + batch_size], np.float32) / (255 if images.dtype == np.uint8 else 1)
             padded = np.concatenate([some, np.zeros((batch_size - len(some), *some.shape[1:]), np.float32)])
             heat, geometry = (np.asarray(part) for part in _outputs(self.params, jnp.asarray(padded)))
-            found += [_things(*both) for both in zip(heat[: len(some)], geometry[: len(some)], strict=True)]
+            found += [_things(*both, most) for both in zip(heat[: len(some)], geometry[: len(some)], strict=True)]
         return found
 
 
@@ -122,13 +126,13 @@ def _targets(packed: dict[str, np.ndarray], colors: Sequence[Sequence[int]]) -> 
     return heat, geometry
 
 
-def _things(heat: np.ndarray, geometry: np.ndarray) -> list[Found]:
-    """Lists the objects that one image's outputs name, at most four."""
+def _things(heat: np.ndarray, geometry: np.ndarray, most: int) -> list[Found]:
+    """Lists the objects that one image's outputs name, at most `most`."""
     peak = heat.max(-1)  # [g g kinds]
     found = list[Found]()
-    for at in np.argsort(-peak, axis=None)[: 4 * MOST_THINGS]:
+    for at in np.argsort(-peak, axis=None)[: 4 * most]:
         row, column, kind = (int(i) for i in np.unravel_index(at, peak.shape))
-        if peak[row, column, kind] < SURE or len(found) == MOST_THINGS:
+        if peak[row, column, kind] < SURE or len(found) == most:
             break
         dx, dy, radius = geometry[row, column, kind].tolist()
         x, y, radius = (column + 0.5 + dx) / GRID, (row + 0.5 + dy) / GRID, max(radius / GRID, 0.05)

@@ -8,6 +8,7 @@ the score of shuffled prompts, which is chance.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -70,7 +71,10 @@ def place_of(thing: Found) -> str:
 
 
 def relation_of(first: Found, second: Found) -> str:
-    """Names what the first is to the second: inside, overlapping, left of, right of, above, below, or holding."""
+    """Names what the first is to the second: inside, overlapping, left of, right of, above, below, or holding.
+
+    Overlapping is the same both ways: which of the two is in front is not known.
+    """
     dx, dy = second.x - first.x, second.y - first.y
     distance = math.hypot(dx, dy)
     if distance + min(first.radius, second.radius) / 2 < max(first.radius, second.radius):
@@ -90,21 +94,36 @@ def _mean(things: Sequence[Found]) -> Found:
 def atoms(wanted: Wanted, found: Sequence[Found]) -> list[tuple[str, bool]]:
     """Lists the atoms of a prompt, by name, and whether the image has them.
 
-    Of each group: its kind; then, of the objects of that kind which fulfil most, color and size; and its count, of all
-    of that kind and, where it is named, that color. A relation is that of the means of the
-    objects so chosen.
+    Of each group: its kind; color and size; and its count, of the objects that are all that is said of the group. Then
+    relation and place. Where one object is asked for, all is of that one for which most is right; of several, the
+    relation is that of the mean of those which fulfil most.
     """
-    listed, chosen = list[tuple[str, bool]](), list[list[Found]]()
-    for group in wanted.groups:
-        alike = [thing for thing in found if thing.kind == group.kind]
-        points = [(group.color == thing.color) + (group.size == thing.size) for thing in alike]
-        best = [thing for thing, point in zip(alike, points, strict=True) if point == max(points)]
-        chosen.append(best)
-        listed.append(("kind", bool(alike)))
-        listed += [("color", any(thing.color == group.color for thing in best))] if group.color else []
-        listed += [("size", any(thing.size == group.size for thing in best))] if group.size else []
+    choices = itertools.product(*(_choices(group, found) for group in wanted.groups))
+    return max(
+        (_atoms(wanted, found, chosen) for chosen in choices), key=lambda listed: sum(right for _, right in listed)
+    )
+
+
+def _choices(group: Group, found: Sequence[Found]) -> list[list[Found]]:
+    """Lists which objects may be meant: each of the kind, or the likest ones together; [] alone where there is none."""
+    alike = [thing for thing in found if thing.kind == group.kind]
+    if not alike:
+        return [[]]
+    if group.number is None:
+        return [[thing] for thing in alike]
+    points = [(group.color == thing.color) + (group.size == thing.size) for thing in alike]
+    return [[thing for thing, point in zip(alike, points, strict=True) if point == max(points)]]
+
+
+def _atoms(wanted: Wanted, found: Sequence[Found], chosen: Sequence[Sequence[Found]]) -> list[tuple[str, bool]]:
+    """Lists the atoms where the objects `chosen` for each group are meant."""
+    listed = list[tuple[str, bool]]()
+    for group, things in zip(wanted.groups, chosen, strict=True):
+        listed.append(("kind", bool(things)))
+        listed += [("color", any(thing.color == group.color for thing in things))] if group.color else []
+        listed += [("size", any(thing.size == group.size for thing in things))] if group.size else []
         if group.number is not None:
-            listed.append(("count", sum(group.color in (None, thing.color) for thing in alike) == group.number))
+            listed.append(("count", sum(_is(thing, group) for thing in found) == group.number))
     if wanted.relation:
         first, second = chosen
         right = bool(first and second) and relation_of(_mean(first), _mean(second)) == wanted.relation
@@ -112,6 +131,10 @@ def atoms(wanted: Wanted, found: Sequence[Found]) -> list[tuple[str, bool]]:
     if wanted.place:
         listed.append(("place", any(place_of(thing) == wanted.place for thing in chosen[0])))
     return listed
+
+
+def _is(thing: Found, group: Group) -> bool:
+    return thing.kind == group.kind and group.color in (None, thing.color) and group.size in (None, thing.size)
 
 
 def composition(

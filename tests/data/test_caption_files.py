@@ -1,5 +1,6 @@
 """Captions beside image files: metadata.jsonl, metadata.csv, NAME.txt; what does not match; what cannot be read."""
 
+import hashlib
 import json
 import logging
 import zipfile
@@ -79,8 +80,60 @@ def test_both_lists_are_said_and_refused_if_strict(images, caplog):
     said = ("3 images without a caption", "(first: cats/b.png)", "1 captions without an image", "(first: gone.png)")
     assert all(text in caplog.text for text in said)
     assert source.metadata["unmatched"] == ["gone.png"]
-    with pytest.raises(InputError, match=r"3 images without a caption in .*strict=False"):
+    with pytest.raises(InputError, match=r"3 images without a caption in .*, 1 captions without .*strict=False"):
         folder(images, 8, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "uncaptioned", "unmatched"),
+    [
+        ("metadata.jsonl", _jsonl({"file_name": "a.png", "text": "?"}), 4, ["a.png"]),
+        ("metadata.jsonl", _jsonl({"file_name": "cats/a.png", "txet": "x"}), 0, ["metadata.jsonl: no text, caption"]),
+        ("metadata.csv", "file_name,label\ncats/a.png,3\n", 0, ["metadata.csv: no text, caption or prompt"]),
+        ("metadata.jsonl", "", 0, ["metadata.jsonl: no text, caption or prompt"]),
+        ("cats/a.txt", "\n", 4, []),
+    ],
+)
+def test_captions_that_are_of_no_image_are_said_and_refused_if_strict(
+    images, caplog, name, content, uncaptioned, unmatched
+):
+    (images / name).write_text(content)
+    with caplog.at_level(logging.WARNING):
+        source = folder(images, 8)
+    assert source.train.captions is None
+    assert len(source.metadata["uncaptioned"]) == uncaptioned
+    assert len(source.metadata["unmatched"]) == len(unmatched)
+    assert all(map(str.startswith, source.metadata["unmatched"], unmatched))
+    assert ("captions without an image" in caplog.text) == bool(unmatched)
+    with pytest.raises(InputError, match=r"(without a caption|captions without an image) in .*strict=False"):
+        folder(images, 8, strict=True)
+    assert "unmatched" not in folder(images, 8, caption=None, strict=True).metadata
+
+
+def test_what_is_said_is_of_the_folder_as_it_is_now(images):
+    names = ("cats/a.png", "cats/b.png", "dogs/c.png", "dogs/d.jpg")
+    rows = [{"file_name": name, "text": name} for name in names]
+    digests = set()
+    for gone in ([], [{"file_name": "gone.png", "text": "?"}], []):  # the images, and their captions, are the same
+        (images / "metadata.jsonl").write_text(_jsonl(*rows, *gone))
+        source = folder(images, 8)
+        assert source.metadata["unmatched"] == [row["file_name"] for row in gone]
+        digests.add(source.metadata["digest"])
+    assert len(digests) == 1
+    folder(images, 8, strict=True)
+
+
+def test_images_that_are_left_out_are_not_asked_for_captions(images, tmp_path):
+    kept = ("cats/a.png", "dogs/c.png", "dogs/d.jpg")
+    rows = [{"file_name": name, "text": name} for name in (*kept, "cats/b.png")]
+    sha256 = hashlib.sha256((images / "cats" / "b.png").read_bytes()).hexdigest()
+    finding = {"file": "cats/b.png", "kind": "duplicate", "sha256": sha256}
+    (tmp_path / "audit.json").write_text(json.dumps({"findings": [finding], "digest": "d", "content": "c"}))
+    for written in (rows, rows[:-1]):  # its caption is neither asked for nor one too many
+        (images / "metadata.jsonl").write_text(_jsonl(*written))
+        source = folder(images, 8, exclude=tmp_path / "audit.json", strict=True)
+        assert _captions(source) == sorted([name] for name in kept)
+        assert (source.metadata["uncaptioned"], source.metadata["unmatched"]) == ([], [])
 
 
 def test_a_changed_caption_is_another_set(images):

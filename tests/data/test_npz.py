@@ -8,6 +8,7 @@ from gen.errors import InputError
 
 X = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
 Y = np.arange(60) % 3
+TEXTS = np.arange(60).astype("U2")
 
 
 def _file(tmp_path, **arrays):
@@ -75,6 +76,23 @@ def test_limit_chooses_a_fixed_subset_and_leaves_the_held_out_images(tmp_path):
     np.testing.assert_array_equal(first.held_out.images, whole.held_out.images)
 
 
+def _said(part):
+    return [part.captions.of(i) for i in range(len(part.images))]
+
+
+@pytest.mark.parametrize("name", ["captions", "captions_train"])
+def test_captions_go_with_their_images(tmp_path, name):
+    texts = np.array([[f"image {n}", "again" if n % 2 else ""] for n in range(60)])
+    wanted = {image.tobytes(): [text for text in row if text] for image, row in zip(X, texts.tolist(), strict=True)}
+    source = npz(_file(tmp_path, x_train=X, **{name: texts}), limit=40, held_out=0.2)
+    for part in (source.train, source.held_out):
+        assert _said(part) == [wanted[image.tobytes()] for image in part.images]
+    given = {"x_train": X[:50], "x_test": X[50:], name: texts[:50]}
+    assert _said(npz(_file(tmp_path, **given)).held_out) == [[]] * 10
+    assert _said(npz(_file(tmp_path, **given, captions_test=texts[50:, 0])).held_out) == [[t] for t in texts[50:, 0]]
+    assert npz(_file(tmp_path, x_train=X)).train.captions is None
+
+
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
@@ -94,6 +112,11 @@ def test_limit_chooses_a_fixed_subset_and_leaves_the_held_out_images(tmp_path):
         ({"x_train": X, "y_train": Y, "class_names": np.eye(3)}, {}, "class_names is float64"),
         ({"x_train": X, "y_train": Y * 1_000_000_000}, {}, "label 2,000,000,000: .* at most 100,000 classes"),
         ({"x_train": X, "y_train": Y.astype(np.uint64) << 62}, {}, "label 9,223,372,036,854,775,808"),
+        ({"x_train": X, "captions": TEXTS[1:]}, {}, r"captions is <U2 \[59\]; it must be texts, 60 of them"),
+        ({"x_train": X, "captions_train": Y}, {}, r"captions_train is int64 \[60\]; it must be texts"),
+        ({"x_train": X, "captions": TEXTS, "captions_train": TEXTS}, {}, "captions and captions_train, which both"),
+        ({"x_train": X, "captions": TEXTS, "captions_test": TEXTS}, {}, "has captions_test, but no x_test"),
+        ({"x_train": X, "x_test": X, "captions_test": TEXTS}, {}, "has captions_test, but no captions_train"),
         ({"x_train": X[:1]}, {}, "2 different images"),
         ({"x_train": X}, {"resolution": 36}, "cannot be padded to resolution=36"),
         ({"x_train": X}, {"limit": 0}, "limit"),

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from gen.data import DatasetSplits, Examples
+from gen.data.captions import Captions
 from gen.evaluation import extract_features, folder_reference, reference
 from gen.features.extractor import Extractor
 
@@ -134,6 +135,17 @@ def test_no_images_have_no_features():
         ).features.size
         == 0
     )
+
+
+def test_images_with_a_caption_are_told_from_those_without():
+    data = source(4)
+    texts = Captions.packed([[b"one"], [], [b"two", b"zwei"], []])
+    found = extract_features(data.train._replace(captions=texts), extractor(), labeled=True)
+    assert found.captions[[0, 1, 3]].tolist() == ["one", "", ""]
+    assert (found.captioned.images == data.train.images[[0, 2]]).all()
+    assert (found.captioned.features == found.features[[0, 2]]).all()
+    none = extract_features(data.train._replace(captions=Captions.packed([[]] * 4)), extractor(), labeled=True)
+    assert none.captions is none.captioned is None
 
 
 def test_taking_some_leaves_what_was_found_of_all_behind():

@@ -81,6 +81,18 @@ def test_without_what_it_needs_the_rest_is_measured(missing: str) -> None:
     assert prompts(asked) is None or missing == "different captions"
 
 
+def test_images_without_a_caption_leave_the_measures_of_the_rest() -> None:
+    whole = captioned(30)
+    some = dataclasses.replace(whole.generated, captions=whole.generated.captions.copy())
+    some.captions[:10] = ""  # ten of the thirty that show something else
+    asked = dataclasses.replace(whole, generated=some)
+    results = {result.metric: result for result in measure(asked, groups=["captions"])}
+    assert results["R-precision"].value == (120 - 30) / (120 - 10)
+    kept = dataclasses.replace(whole, generated=whole.generated.take(np.arange(10, 120)))
+    assert results["FD-own-word-odd"].value == found(kept)["FD-own-word-odd"]
+    assert (prompts(asked) == prompts(kept)).all()
+
+
 def test_picture_has_a_red_frame_where_another_caption_is_nearer() -> None:
     assert "prompts" in draw_figures(captioned())
     right, wrong = (prompts(captioned(count)) for count in (0, 3))

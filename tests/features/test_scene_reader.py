@@ -7,11 +7,11 @@ import pytest
 
 from gen.data.outlines import KINDS
 from gen.data.scene_world import COLORS
-from gen.data.scenes import HELD_OUT_START, pack, paint, scene
+from gen.data.scenes import HELD_OUT_START, MOST_THINGS, pack, paint, scene
 from gen.errors import InputError
 from gen.features import scene_reader
 from gen.features.scene_fit import fit
-from gen.metrics.composition import Found
+from gen.metrics.composition import Found, Group, Wanted, atoms
 
 
 def truth_of(one):
@@ -31,12 +31,23 @@ def test_what_the_network_should_say_is_read_as_the_objects(scenes):
     names = [[list(COLORS).index(thing.color) for thing in one.things] for one in scenes]
     heat, geometry = scene_reader._targets(packed, names)
     for one, *outputs in zip(scenes, heat, geometry, strict=True):
-        found = sorted(scene_reader._things(*outputs), key=lambda thing: (thing.radius, thing.x, thing.y))
+        found = sorted(scene_reader._things(*outputs, MOST_THINGS), key=lambda thing: (thing.radius, thing.x, thing.y))
         wanted = sorted(truth_of(one), key=lambda thing: (thing.radius, thing.x, thing.y))
         assert len(found) == len(wanted)
         for thing, true in zip(found, wanted, strict=True):
             assert (thing.kind, thing.color, thing.size) == (true.kind, true.color, true.size)
             np.testing.assert_allclose((thing.x, thing.y, thing.radius), (true.x, true.y, true.radius), atol=1e-5)
+
+
+def test_one_more_is_read_than_scenes_have_where_it_is_asked_for(monkeypatch):
+    heat = np.zeros((8, 8, len(KINDS), len(COLORS)), np.float32)
+    heat[[1, 1, 4, 6, 6], [1, 6, 4, 1, 6], KINDS.index("star"), 0] = [0.9, 0.8, 0.7, 0.6, 0.5]
+    outputs = heat[None], np.full((1, 8, 8, len(KINDS), 3), 1.2, np.float32)
+    monkeypatch.setattr(scene_reader, "_outputs", lambda params, images: outputs)
+    read, image = scene_reader.Reader(None).read, np.zeros((1, 32, 32, 3), np.float32)
+    four = Wanted((Group("star", number=4),))
+    assert [len(read(image, most=most, batch_size=1)[0]) for most in (MOST_THINGS, MOST_THINGS + 1)] == [4, 5]
+    assert not all(right for _, right in atoms(four, read(image, most=MOST_THINGS + 1, batch_size=1)[0]))
 
 
 def test_a_reader_learns_and_reads_any_number_of_images():

@@ -61,13 +61,37 @@ def test_colors_belong_to_their_objects():
     assert [right for _, right in atoms(PAIR, swapped)] == [True, False, True, False, True, True]
 
 
-def test_counts_are_exact_and_of_the_color_asked_for():
+def test_one_object_is_all_that_is_asked():
+    small_red, parts = (
+        Wanted((Group("star", "red", "small"),)),
+        [STAR._replace(color="blue"), STAR._replace(size="large")],
+    )
+    for found in (parts, parts[::-1]):
+        assert [right for _, right in atoms(small_red, found)] in ([True, True, False], [True, False, True])
+        assert all(right for _, right in atoms(small_red, [*found, STAR]))
+    there = Wanted((Group("star", "red"),), place="top left")
+    elsewhere, other = STAR._replace(x=0.8, y=0.8), STAR._replace(x=0.2, y=0.2, color="blue")
+    assert composition([there], [[elsewhere, other]]).prompts.value == 0
+    assert composition([there], [[elsewhere, other, STAR._replace(x=0.2, y=0.2)]]).prompts.value == 1
+
+
+def test_relation_is_of_the_objects_that_have_the_colors_asked_for():
+    wrong = [STAR._replace(color="blue"), RING, STAR._replace(x=0.95)]  # a blue star left of the ring, a red one right
+    assert dict(atoms(Wanted(PAIR.groups), wrong)) == {"kind": True, "color": True, "size": True}
+    assert composition([PAIR], [wrong]).prompts.value == 0
+    assert composition([PAIR], [[*wrong, STAR]]).prompts.value == 1
+
+
+def test_counts_are_exact_and_of_what_is_asked_for():
     three = [STAR._replace(x=x) for x in (0.2, 0.5, 0.8)]
     right = [dict(atoms(Wanted((Group("star", number=n),)), three))["count"] for n in (2, 3, 4)]
     assert right == [False, True, False]
     other = STAR._replace(color="blue")
     assert dict(atoms(Wanted((Group("star", "red", number=3),)), [*three, other]))["count"]
     assert not dict(atoms(Wanted((Group("star", number=3),)), [*three, other]))["count"]
+    small = Wanted((Group("star", "red", "small", number=3),))
+    assert dict(atoms(small, [*three, STAR._replace(size="large")]))["count"]
+    assert not dict(atoms(small, [*three[1:], STAR._replace(size="large")]))["count"]
 
 
 def test_an_empty_image_has_nothing():
