@@ -5,15 +5,19 @@ And folder.py:cpu, the flow, by the same measure.
     python benchmarks/ablations.py --data emoji.npz --images 40000 --out runs/ablations --only recipe batch_64
     python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/long --only recipe   # does it collapse?
     python benchmarks/ablations.py --data emoji.npz --images 400000 --out runs/cpu --variant cpu --only recipe noise_0
+    python benchmarks/ablations.py --make emoji64_rgba.npz --data emoji.npz    # or nuclei256.npz: as they were measured
     python benchmarks/ablations.py --smoke
 
 FILE.npz has x_train, uint8 [n h w c], 32 pixels a side or more; labels are not used. The recipe sees --images images;
 the others as many as they can in the same time, by the ratio of their steps' times, measured in turns. Each training
-measures itself --points times: 2,000 samples of the averaged generator against up to 4,000 training images, by their
+measures itself --points times: 2,000 samples of the averaged generator against at most 2,000 training images, by their
 pixels. The table shows the last measurement, for recall and coverage its share of the best one on the way, and how far
 apart the nearest two of 64 samples are (seeds 0 to 63, RMS of pixels), in units of the same of 64 training images, the
-median of 100 draws: above 1, no image appears twice. A run folder for each, OUT/VARIANT/FILE/NAME, so that what is done
-is not done again.
+median of 100 draws: above 1, no image appears twice (inf: most draws hold two equal images). A run folder for each,
+OUT/VARIANT/FILE/NAME, so that what is done is not done again.
+
+--make writes --data: of x with skin_tone_variant (Noto Emoji, RGBA) those that are none, on white, halved to 32 x 32;
+of other x (256 x 256, nuclei of Kaggle's Data Science Bowl 2018) their quarters, each reduced to 32 x 32.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import numpy as np
 from gen import api, devices
 from gen.config import Config, build, build_task, experiment, spec
 from gen.data import npz
+from gen.npz import read_npz
 from gen.training import loop
 
 # Changes of the recipes, by name; "former" is what the GAN's was until November 2026, but for its networks.
@@ -98,6 +103,20 @@ def config_of(
     return config
 
 
+def made_of(file: pathlib.Path) -> np.ndarray:
+    """Makes the small images uint8 [n 32 32 3] of a file of emoji or nuclei."""
+    arrays = read_npz(file)
+    x = arrays["x"]
+    if "skin_tone_variant" in arrays:
+        x = x[~arrays["skin_tone_variant"]].astype(np.float64)
+        opacity = x[..., 3:] / 255
+        x = x[..., :3] * opacity + 255 * (1 - opacity)
+    else:
+        x = x.reshape(-1, 2, 128, 2, 128, 3).swapaxes(2, 3).reshape(-1, 128, 128, 3)
+    times = x.shape[1] // 32
+    return np.round(x.reshape(-1, 32, times, 32, times, 3).mean((2, 4))).astype(np.uint8)
+
+
 class Timed:
     """The compiled step of a config, to be timed in turns with others'."""
 
@@ -132,8 +151,9 @@ def speed(config: Config, recipe: Config, steps: int) -> float:
 
 def train(config: Config, workdir: pathlib.Path, points: int, samples: int) -> list[dict[str, Any]]:
     """Trains, or goes on; returns the lines of its measurements."""
-    config.evaluation.every = max(1, config.total_steps // points)
+    config.evaluation.every = -(-config.total_steps // points)  # the last step, always measured, is the last point
     config.evaluation.extractor, config.evaluation.num_samples = "pixels", samples
+    config.evaluation.steps = 0  # of a flow as many as it samples with
     if loop.train(config, workdir):
         sys.exit(f"{workdir}: training was stopped; the same command goes on")
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
@@ -152,7 +172,8 @@ def apart(workdir: pathlib.Path, *, count: int = 64, draws: int = 100) -> float:
     model, rng = api.load(workdir, step="newest"), np.random.default_rng(0)
     real = np.asarray(build(model.run.config.data, "data").train.images) / np.float32(255)
     several = [nearest_pair(real[rng.choice(len(real), count, replace=False)]) for _ in range(draws)]
-    return nearest_pair(np.asarray(model.sample(range(count)))) / float(np.median(several))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a set with many copies the median is 0
+        return float(np.divide(nearest_pair(np.asarray(model.sample(range(count)))), np.median(several)))
 
 
 def row(name: str, lines: list[dict[str, Any]], nearest: float) -> str:
@@ -166,6 +187,7 @@ def row(name: str, lines: list[dict[str, Any]], nearest: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--make", type=pathlib.Path, metavar="FILE.npz", help="write --data from this file, no more")
     parser.add_argument("--images", type=int, default=40_000, help="that the recipe sees")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of the changes; without it all of them")
     parser.add_argument("--variant", default="gan", choices=("gan", "cpu"), help="of experiments/folder.py")
@@ -183,6 +205,9 @@ def main() -> None:
         given.only = ["batch_8" if given.variant == "gan" else "batch_16"]
     if given.data is None:
         parser.error("--data is missing")
+    if given.make:
+        np.savez(given.data, x_train=made_of(given.make))
+        return
     changes = VARIANTS if given.variant == "gan" else FLOW_VARIANTS
     if unknown := sorted({*(given.only or ())} - {*changes}):
         parser.error(f"--only {unknown[0]}: allowed for --variant {given.variant}: {', '.join(changes)}")

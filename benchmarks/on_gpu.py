@@ -7,10 +7,11 @@
 Sections, each a process with a share of the time, so that one that crashes or takes too long loses only what it had not
 measured yet: correctness (against the CPU of the same machine, and PyTorch), convolutions (formulations of grouped
 ones), train_step (presets against PyTorch, share of the peak), imaging (against kornia on the same GPU), sampling
-(recurrent networks against a transformer), cifar10_gan and cifar10_flow (about two minutes each, then measured). Needs
-what setup.cfg lists but tensorflow-datasets, and no network. Without PyTorch, kornia or --data what needs them is left
-out, with a line. Writes DIR/report.md, and for each section its numbers in DIR/NAME.json and what it said in NAME.log.
-The share of the peak (MFU) counts what XLA's cost analysis counts in a whole step, against the dense bfloat16 peak.
+(recurrent networks against a transformer), cifar10_gan and cifar10_flow (four minutes for both: half of its time each
+trains, compilation included, and is measured in the rest). Needs what setup.cfg lists but tensorflow-datasets, and no
+network. Without PyTorch, kornia or --data what needs them is left out, with a line. Writes DIR/report.md, and for each
+section its numbers in DIR/NAME.json and what it said in NAME.log. The share of the peak (MFU) counts what XLA's cost
+analysis counts in a whole step, against the dense bfloat16 peak.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ sys.path.insert(0, str(ROOT))  # needs not be installed
 
 NEEDED = ("jax", "flax", "optax", "orbax.checkpoint", "numpy", "PIL", "jinja2", "safetensors", "absl", "tqdm")
 OPTIONAL = {"torch": "nothing is compared with PyTorch", "kornia": "operators are timed alone"}
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bfloat16, dense, SXM: NVIDIA's data sheets
 PRESETS = (("s", 512), ("cifar10", 256), ("ffhq64", 128), ("ffhq256", 32))  # with images of a step
 SAMPLES = 5000  # of each model that is measured
 
@@ -210,8 +210,9 @@ def step_checks(section: Section) -> Checks:
 
         def step(state: Any, batch: Any, task: Any = task) -> Any:
             after, metrics = task.step(state, batch, jax.random.key(2))
-            moments = {role: optax.tree_utils.tree_get(of, "mu") for role, of in after.opt_state.items()}  # gradients
-            return metrics, [jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)]) for tree in moments.values()]
+            # The gradients are what Adam's moments hold after one step, and Muon's, of which a GAN has none.
+            found = [optax.tree_utils.tree_get(of, name) for of in after.opt_state.values() for name in ("mu", "trace")]
+            return metrics, [jnp.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in found if t is not None]
 
         yield f"{name}: losses and gradients", apart(*on_both(step, state, batch)), 1e-3
 
@@ -320,10 +321,12 @@ def one_preset(section: Section, settings: Any, peak: float | None, way: int | N
     """A row of gen's step beside that of PyTorch, and the peer's way; way: None: to be found."""
     import train_step
 
+    from gen.training import usage
+
     gen = train_step.Process(train_step.serve, train_step.GenSide, settings)
     sides, facts = [gen], [gen.receive()]
     platform, kind = facts[0]["platform"], facts[0]["device"]
-    peak = peak or next((value for name, value in PEAKS.items() if name in kind), None)
+    peak = peak or usage.peak(kind)
     absent = "smoke test" if section.smoke else train_step.why_no_peer(platform)
     turns = (settings.batch_size, 1 if section.smoke else 3, 1 if section.smoke else None)
     try:
@@ -481,7 +484,7 @@ def family(section: Section) -> Any:
         config.task.ema_half_life = (0.0, 20_000.0)
         config.task.augmentation = (0.0, 0.3)
     else:
-        network = spec(UNet, widths=(128, 256, 256), blocks=2, patch=1, embedding=256)
+        network = spec(UNet, widths=(128, 256, 256), blocks=2, patch=1, embedding=256, bfloat16=True)  # as the GAN
         task = spec(Flow, network=network, ema_half_life=(0.0, 20_000.0), guidance=1.5, schedule_images=600_000)
         config = Config(data=spec(npz, path=str(section.data)), task=task, batch_size=256, mirror=True)
     config.total_images = config.task.schedule_images

@@ -5,11 +5,11 @@
     python benchmarks/quality.py --smoke                # a tiny run, pixels for features, no claim
 
 A row for each run: images seen and minutes of training (metrics.jsonl), and of so many samples (seeds 0 and up, the
-averaged weights of the best checkpoint) the metrics that training measures, by the own extractor of the data: one for
-all runs on the same data, trained first if need be. A run that only reconstructs is measured by the held-out images as
-it gives them back, which is no sampling: do not rank it among the others. For each data set a floor: as many held-out
-real images in the samples' place. A run folder does not know its hardware: the table says what --hardware says.
---json writes the rows and every result.
+averaged weights of the best checkpoint) the metrics of `gen.evaluate --metrics fast`, by the own extractor of the data:
+one for all runs on the same data, trained first if need be. A run that only reconstructs is measured by the held-out
+images as it gives them back, which is no sampling: do not rank it among the others. For each data set a floor: as many
+held-out real images in the samples' place. A run folder does not know its hardware: the table says what --hardware
+says. --json writes the rows and every result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What gen makes of unlike sets of images, in at most two hours of two CPU cores each: docs/results.md, by one command.
+"""What gen makes of unlike sets of images, in about two hours of two CPU cores each: docs/results.md, by one command.
 
     python benchmarks/results.py --data DIR --out runs/results --hardware "2 cores of an Intel Xeon"
     python benchmarks/results.py --data DIR --out runs/results --only emoji sprites   # others stay as they were
@@ -7,7 +7,9 @@
 Writes the images of DIR/NAME.npz into a folder, as a person has them, trains experiments/folder.py on it, measures by
 benchmarks/quality.py, and makes a picture of samples beside real images. What is done is not done again: a stopped
 training goes on, and every finished set is a file OUT/NAME/result.json, of which its section of the page is written
-anew; the section of a set without one stays. The files:
+anew; the section of a set without one stays. Each set has as many images to train on as should fit into two hours, an
+estimate: 160,000 of 64 px took 53 minutes of one core of an AMD EPYC, two cores are 1.7 times as fast, and images of
+twice the side four times as slow. So 400,000 take 80 minutes at 64 px, and 150,000 about 110 at 128 px. The files:
 cifar10.npz (x_train, y_train, class_names; Krizhevsky 2009), emoji64_rgba.npz (x; Noto Emoji), nuclei256.npz (x; Kaggle
 Data Science Bowl 2018), lpc_sprites_video.npz (x_train [character sequence frame h w 3]; Li and Mandt 2018).
 """
@@ -41,7 +43,7 @@ _HEAD = """# Results
 
 Made by `python benchmarks/results.py`, with as many `--images` and `--num_samples` as the tables say. For each set:
 samples above, held-out real images below, neither selected. Measures are explained in [metrics.md](metrics.md). The
-recipe is meant for 400,000 images: fewer are unfinished."""
+recipe is meant for 400,000 images, of 128 px 150,000: fewer are unfinished."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +56,12 @@ class Set:
     credit: str  # whose images they are
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
+    count: int = 400_000  # images to train on, so that it takes at most two hours of two cores
 
     def config(self, folder: Path, images: int | None, changes: Sequence[tuple[str, str]] = ()) -> Config:
-        length = () if images is None else (("total_images", str(images)), ("task.schedule_images", str(images)))
-        where = (("data.path", str(folder)), *self.overrides, *length, *changes)
+        count = str(images or self.count)
+        length = (("total_images", count), ("task.schedule_images", count))
+        where = (("data.path", str(folder)), *length, *self.overrides, *changes)
         return experiment.load(f"experiments/folder.py:{self.variant}", overrides=where)
 
 
@@ -95,7 +99,7 @@ SETS = {
         "emoji64_rgba.npz",
         emoji,
         "Noto Emoji, Apache-2.0",
-        overrides=(("data.resolution", "64"),),
+        overrides=(("data.resolution", "64"), ("data.held_out", "0.1")),  # enough to tell copies by
     ),
     "nuclei": Set(
         "Medicine: nuclei, 128 px",
@@ -103,6 +107,7 @@ SETS = {
         nuclei,
         "Data Science Bowl 2018, CC0",
         overrides=(("data.resolution", "128"),),
+        count=150_000,
     ),
     "sprites": Set(
         "Film: characters, 64 px",
@@ -175,6 +180,8 @@ def run(
     rows = [row._asdict() | {"results": [dataclasses.asdict(r) for r in row.results]} for row in measured.rows]
     about = {"images": len(source.train.images), "measured_in": time.monotonic() - began, "seeds": _TILES}
     about |= {"set": list(changes), "credit": what.credit, "hardware": hardware, "repeated": repeated(source)}
+    about["nearly"] = (source.metadata.get("quick_audit") or {}).get("leaked_nearly", 0)
+    about["recipe"] = [f"{path}={value}" for path, value in what.overrides if path != "data.resolution"]
     atomic_write(home / "result.json", json.dumps({"title": what.title, "about": about, "rows": rows}, indent=1) + "\n")
 
 
@@ -184,11 +191,15 @@ def section(result: dict[str, Any], image: str) -> str:
     rows = [
         quality.Row(**row | {"results": [quality.MetricResult(**r) for r in row["results"]]}) for row in result["rows"]
     ]
-    text = f"{about['images']:,} images to train on ({about['credit']})."
-    if about["repeated"]:
-        text += f" {about['repeated']} of the held-out images equal one of them, so the floor is a low one."
+    credit = f" ({about['credit']})" if about.get("credit") else ""
+    text = f"{about['images']:,} images to train on{credit}."
+    copies = {"equal": about.get("repeated"), "nearly equal": about.get("nearly")}  # not in files of earlier days
+    if found := " and ".join(f"{count:,} {what}" for what, count in copies.items() if count):
+        text += f" Of the held-out images, {found} one of them, so the floor is a low one."
+    if recipe := about.get("recipe"):
+        text += f" The recipe has {' and '.join(f'`{change}`' for change in recipe)} here."
     text += "".join(f" `--set {change}`." for change in about["set"])
-    table = quality.table(rows, about["hardware"])
+    table = quality.table(rows, about.get("hardware", "not stated"))
     return "\n\n".join([f"## {result['title']}", text, f"![samples and real images]({image})", table])
 
 

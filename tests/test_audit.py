@@ -223,7 +223,7 @@ def test_a_set_too_large_for_the_quick_look_has_none(monkeypatch):
     small = quick_audit.QuickAudit()
     small.add(images[:4], "train")
     small.add(images[2:4], "held_out")
-    assert small.result() == {"duplicates": 0, "leakage": 2}
+    assert small.result() == {"duplicates": 0, "leakage": 2, "leaked_exactly": 2, "leaked_nearly": 0}
 
 
 def test_rows_of_arrays_are_left_out(tmp_path):
@@ -243,10 +243,8 @@ def test_rows_of_arrays_are_left_out(tmp_path):
 def test_images_that_were_never_audited_are_told_of_in_one_line(tmp_path):
     make(tmp_path / "set")
     source = folder("set", 32)
-    assert source.metadata["quick_audit"] == {"duplicates": 1, "leakage": 0} or source.metadata["quick_audit"] == {
-        "duplicates": 0,
-        "leakage": 1,
-    }
+    found = source.metadata["quick_audit"]
+    assert (found["duplicates"], found["leakage"]) in {(1, 0), (0, 1)}  # by the hash of its name
     line = quick_audit.line(source.metadata, source.name)
     assert line.startswith("these images were never audited; a quick look found 1 ")
     run("--images", "set", "--fast", "--out", "out")

@@ -114,6 +114,23 @@ def test_the_full_size_step_fits_together(path):
     check_step(config, (2 * side if name == "clips" else side, side, channels), CLASSES.get(name, 0), words)
 
 
+@pytest.mark.parametrize("side", [32, 64, 128])
+@pytest.mark.parametrize("variant", ["cpu", "flow", "autoencoder", "prior"])  # photos: cpu, of other length
+def test_a_folder_of_any_size_fits_each_family(variant, side):
+    config = completed(experiment.load(f"{ROOT}/experiments/folder.py:{variant}", (("data.resolution", str(side)),)))
+    for name in ("network", "tokenizer", "discriminator"):
+        if "blocks" in config.task.get(name, {}):
+            config.task[name].blocks = 1  # traced sooner, and the levels are as many
+    check_step(config, (side, side, 3), 0)
+
+
+def test_photos_are_learned_as_by_cpu_but_longer():
+    cpu, photos = (experiment.load(f"{ROOT}/experiments/folder.py:{variant}") for variant in ("cpu", "photos"))
+    assert photos.data.resolution == 64
+    assert photos.total_images == photos.task.schedule_images > cpu.total_images
+    assert {**photos.task, "schedule_images": 0} == {**cpu.task, "schedule_images": 0}
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.stem not in RUN], ids=lambda path: path.stem)
 def test_the_smoke_variant_is_two_steps_that_fit_its_data(path):
     config = experiment.load(f"{path}:smoke")

@@ -6,6 +6,7 @@ All else needs gen.audit. It takes well below a tenth of the time of decoding.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,17 +54,31 @@ class QuickAudit:
             self._waiting[split].clear()
 
     def result(self) -> dict[str, int] | None:
-        """Returns how many duplicates there are within splits, and how many images in both; None: too many images."""
+        """Counts what was found; None: too many images.
+
+        duplicates: images that repeat one of their split; leakage: held-out images with a copy among those to learn
+        from, leaked_exactly: with an equal one, leaked_nearly: only with one that is nearly the same, perhaps turned.
+        """
         if self._too_many or not self._count:
             return None
         for split in self._waiting:
             self._reduce(split)
         train, held_out = (self._digests[split] for split in ("train", "held_out"))
         repeated = sum(len(each) - len(set(each)) for each in (train, held_out))
-        leaked = set(np.flatnonzero(np.isin(np.array(train, "S16"), np.array(held_out, "S16"))).tolist())
-        if train and held_out:
-            leaked |= duplicates.across(*(np.concatenate(self._gray[split]) for split in ("train", "held_out")))
-        return {"duplicates": repeated, "leakage": len(leaked)}
+        learned = set(train)
+        exactly = sum(digest in learned for digest in held_out)
+        nearly = self._leaked_nearly([i for i, digest in enumerate(held_out) if digest not in learned])
+        counts = {"leakage": exactly + nearly, "leaked_exactly": exactly, "leaked_nearly": nearly}
+        return {"duplicates": repeated, **counts}
+
+    def _leaked_nearly(self, held_out: Sequence[int]) -> int:
+        """Counts those of some held-out images that are nearly one to learn from."""
+        if not (held_out and self._gray["train"]):
+            return 0
+        train, wanted = np.concatenate(self._gray["train"]), np.concatenate(self._gray["held_out"])[held_out]
+        near = sorted(duplicates.across(train, wanted))  # which of train; `find` says of which they are copies
+        pairs = duplicates.find(np.concatenate([wanted, train[near]]), crops=False) if near else []
+        return len({pair.first for pair in pairs if pair.first < len(wanted) <= pair.second})
 
 
 def line(metadata: dict[str, Any], name: str) -> str:
@@ -71,10 +86,11 @@ def line(metadata: dict[str, Any], name: str) -> str:
     if metadata.get("audit") or name in ("shapes", "scenes"):
         return ""
     found = metadata.get("quick_audit") or {}
-    parts = [
-        f"{found[key]:,} {words}"
-        for key, words in (("duplicates", "exact duplicates"), ("leakage", "held-out images among those to learn from"))
-        if found.get(key)
-    ]
-    said = f"; a quick look found {' and '.join(parts)}" if parts else ""
+    words = {
+        "duplicates": "exact duplicates",
+        "leaked_exactly": "held-out images equal to one to learn from",
+        "leaked_nearly": "held-out images nearly equal to one to learn from, perhaps turned",
+    }
+    parts = [f"{found[key]:,} {what}" for key, what in words.items() if found.get(key)]
+    said = f"; a quick look found {', '.join(parts)}" if parts else ""
     return f"these images were never audited{said}; python -m gen.audit tells what is wrong with them"

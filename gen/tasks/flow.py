@@ -82,9 +82,7 @@ class Flow:
     warmup_images: int = 0  # over which the learning rate rises to that
     ema_half_life: Range = (0.0, 10_000.0)  # of the averaged flow, in images
     steps: int = 20  # of sampling, unless asked otherwise; each evaluates the network twice
-    last_time: float = (
-        0.0  # of sampling: from there, or from 1 / steps, one step goes to the expected image: less grain
-    )
+    last_time: float = 0.0  # from it, 1 / steps or 0.02, the latest, one step goes to the expected image: less grain
     guidance: float = 1.0  # of sampling, unless asked otherwise
     guidance_times: tuple[float, float] = (0.0, 1.0)  # the times at which there is guidance (Kynkaanniemi et al. 2024)
     image_shape: tuple[int, int, int]  # height, width, channels; this and the next are given by the data

@@ -5,6 +5,7 @@ Where a closed form is wanted, the network is that of independent normal pixels,
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import flax.linen as nn
@@ -15,11 +16,13 @@ import pytest
 import tiny
 
 from gen.config import build, spec
+from gen.config.fields import meanings
 from gen.errors import InputError
 from gen.models.autoencoder import Autoencoder
 from gen.models.bottleneck import FSQ, DiagonalGaussian
 from gen.models.unet import UNet
 from gen.sampling import by_seed
+from gen.tasks import flow
 from gen.tasks.flow import Flow
 
 MEANS, DEVIATION = np.array([-0.4, 0.3, 0.0], np.float32), 0.3  # of the classes, and of pixels in [-1, 1]
@@ -81,6 +84,12 @@ def params_of(task) -> dict:
 
 def sample(task, params, count=4, **conditions):
     return jax.jit(lambda p, k, c: task.sample(p, k, c))(params, keys(count), conditions)
+
+
+def test_every_field_says_what_it_means_where_they_are_listed():
+    found = meanings(Flow)
+    assert {field.name for field in dataclasses.fields(Flow)} <= found.keys()
+    assert f" {flow._SHORTEST:g}," in found["last_time"]
 
 
 # -- Known truth
