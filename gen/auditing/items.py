@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +143,7 @@ def _of_files(place: Path, *, labeled: bool, held_out: float, caption: str | Non
         lambda item: _opened(files, item.name),
         layout.class_names,
         any(file.split for file in layout.files),
-        dict(files.ignored),
+        dict(Counter(files.ignored) - texts.files),
         tuple(texts.unmatched),
         tuple(layout.unlisted),
         place if place.is_dir() else None,

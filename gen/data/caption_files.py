@@ -11,7 +11,7 @@ import io
 import json
 import posixpath
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ class CaptionFiles(NamedTuple):
     captions: dict[str, list[bytes]]  # by name of the image file, as gen.data.captions keeps them
     uncaptioned: list[str]  # image files without one, in order
     unmatched: list[str]  # what captions name, without such a file; metadata of which nothing is a caption, and why
+    files: Counter[str]  # that were read, by suffix
 
 
 def read_captions(
@@ -43,7 +44,7 @@ def read_captions(
     cannot be read, and for a column that is not there.
     """
     if column is None:
-        return CaptionFiles({}, [], [])
+        return CaptionFiles({}, [], [], Counter())
     tables = [name for name in listing if posixpath.basename(name) in METADATA]
     rows = [row for name in tables for row in _rows(root, name, read(name))]
     texts = _of_rows(root, tables, rows, column)
@@ -54,10 +55,12 @@ def read_captions(
                 f"folder: caption={column}: there is no metadata.jsonl or metadata.csv in {printable(root)}"
             )
         texts = _of_sidecars(root, names, listing, read)
+        tables += [name for name in listing if name.endswith(SIDECARS)] if texts else []
     known = {_composed(name): name for name in names}
     found = {known[name]: kept for name, given in texts.items() if name in known and (kept := shortened(given))}
     uncaptioned = [name for name in names if name not in found] if texts else []
-    return CaptionFiles(found, uncaptioned, unused + sorted(name for name in texts if name not in known))
+    unmatched = unused + sorted(name for name in texts if name not in known)
+    return CaptionFiles(found, uncaptioned, unmatched, Counter(posixpath.splitext(name)[1] for name in tables))
 
 
 class _Row(NamedTuple):

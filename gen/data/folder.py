@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,6 @@ def folder(
     _check(resolution, background, held_out)
     require(small, Small, "folder: small")
     found, root = open_files(path, "folder"), expand(path)
-    if line := ignored_line(Found([], found.ignored)):
-        log.warning("%s: %s", printable(root), line)
     listed = found.read(LABELS_FILE) if isinstance(found, Zip) else None
     layout = read_layout(root, found.names, labeled=labeled, labels_file=listed)
     excluded = read_exclusion(exclude, exclude_kinds) if exclude is not None else None
@@ -86,6 +84,8 @@ def folder(
             raise InputError(f"folder: {printable(root)}: exclude leaves no image")
     made_of = repr([layout.class_names, layout.unlisted, [file[1:] for file in layout.files]])
     texts = read_captions(root, found.names, found.others(), found.text, column=caption)
+    if line := ignored_line(Found([], Counter(found.ignored) - texts.files)):
+        log.warning("%s: %s", printable(root), line)
     used = {file.name for file in layout.files}
     captions = {name: given for name, given in texts.captions.items() if name in used}
     identity = [made_of, whole, sorted(left_out)] if excluded else [made_of, whole]
@@ -116,7 +116,7 @@ def folder(
         return kept.class_names, {"source": "files of a folder", "skipped": skipped, "classes_left_out": left_out}
 
     source = cached("folder", options, make, identity=identity)
-    if any(texts):  # of the folder as it is now: the cache goes by what was learned from
+    if any(texts[:3]):  # of the folder as it is now: the cache goes by what was learned from
         source.metadata["uncaptioned"] = [plain(name) for name in texts.uncaptioned if name in used]
         source.metadata["unmatched"] = [plain(name) for name in texts.unmatched]
     if known := audited.recall(whole):

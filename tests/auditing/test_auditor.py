@@ -189,6 +189,9 @@ def test_captions_missing_unmatched_and_repeated_are_told(tmp_path):
     told = " ".join(note.text for note in audit.notes)
     assert "1 captions of no image: gone.png" in told
     assert '"a disk" (15)' in told
+    assert "passed over" not in told
+    (tmp_path / "set" / "metadata.jsonl").write_text(json.dumps(lines[-1]))
+    assert any("1 captions of no image: gone.png" in note.text for note in audited(tmp_path / "set").notes)
 
 
 def test_what_a_third_of_a_set_is_like_is_told_once(tmp_path):

@@ -80,6 +80,7 @@ def test_both_lists_are_said_and_refused_if_strict(images, caplog):
     said = ("3 images without a caption", "(first: cats/b.png)", "1 captions without an image", "(first: gone.png)")
     assert all(text in caplog.text for text in said)
     assert source.metadata["unmatched"] == ["gone.png"]
+    assert "ignored" not in caplog.text  # it is read
     with pytest.raises(InputError, match=r"3 images without a caption in .*, 1 captions without .*strict=False"):
         folder(images, 8, strict=True)
 
