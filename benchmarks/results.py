@@ -106,7 +106,7 @@ SETS = {
         "nuclei256.npz",
         nuclei,
         "Data Science Bowl 2018, CC0",
-        overrides=(("data.resolution", "128"),),
+        overrides=(("data.resolution", "128"), ("data.held_out", "0.16")),
         count=150_000,
     ),
     "sprites": Set(
