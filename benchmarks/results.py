@@ -56,7 +56,7 @@ class Set:
     credit: str  # whose images they are
     variant: str = "cpu"  # of experiments/folder.py
     overrides: tuple[tuple[str, str], ...] = ()
-    count: int = 400_000  # images to train on, so that it takes at most two hours of two cores
+    count: int = 400_000  # images to train on, in at most about two hours of two cores
 
     def config(self, folder: Path, images: int | None, changes: Sequence[tuple[str, str]] = ()) -> Config:
         count = str(images or self.count)
